@@ -1,1 +1,1 @@
-"""The knowledge graph: read it, store it, search it, embed it. A library of its own."""
+"""A library for knowledge graphs: reading, storage, search, embeddings. Independent of kepipe."""

@@ -1,4 +1,4 @@
-"""The arrays that flow through kepipe and its graph library: one name a number format."""
+"""Array types of kepipe and its graph library, one name per dtype."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a graph differs from what it was before: entities, triples and names, found by id."""
+"""The difference between two versions of a graph: entities, triples and names, matched by id."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def _names(graph: Graph, row: int) -> set[str]:
 
 
 def trained_on(triples: Triples, now: Graph, before: Graph) -> Bools:
-    """Which of the triples of `now`, int32 [n, 3], are training triples of `before`: bool [n]."""
+    """Which of the `triples` of the graph `now`, int32 [n, 3], are training triples of `before`: bool [n]."""
     return np.isin(_keys(triples, now, now), _keys(before.triples("train"), before, now))
 
 
 def _triples(graph: Graph) -> Triples:
-    """Those of all splits."""
+    """The triples of all splits."""
     return np.concatenate([np.zeros((0, 3), np.int32), *(graph.triples(split) for split in graph.splits)])
 
 

@@ -1,4 +1,4 @@
-"""Labels in files of XML and in drawings by matplotlib, which hold less than a label may."""
+"""Sanitise labels for XML files and matplotlib charts, which do not support all characters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def in_chart(text: str) -> str:
 
 @contextmanager
 def chart_settings(settings: dict[str, Any]) -> Iterator[None]:
-    """matplotlib's own settings and these, none of a `matplotlibrc` that lies in the folder; no text is a formula."""
+    """matplotlib's defaults with these settings, ignoring any `matplotlibrc` in the folder; text is never a formula."""
     import matplotlib
 
     with matplotlib.rc_context():

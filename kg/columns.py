@@ -1,4 +1,4 @@
-"""Columns on disk: arrays and strings that are memory-mapped, so that opening costs the same at any size."""
+"""Columns on disk: memory-mapped arrays and strings, which open in constant time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def save(folder: Path, name: str, values: Column) -> None:
 
 
 def load(folder: Path, name: str) -> Column:
-    """The array of `name.npy`, memory-mapped and read-only. Raises ValueError where it is damaged or missing."""
+    """The array of `name.npy`, memory-mapped and read-only. Raises ValueError if it is damaged or missing."""
     file = folder / f"{name}.npy"
     try:
         mapped = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -43,7 +43,7 @@ def _explain(error: object) -> str:
 
 
 def map_bytes(file: Path, scattered: bool = False) -> bytes | mmap.mmap:
-    """The content of a file, memory-mapped. `scattered`: what is asked for says nothing of what will be."""
+    """The content of a file, memory-mapped. `scattered`: accesses are random, so that read-ahead is turned off."""
     with open_regular(file) as stream:
         if stream.seek(0, 2) == 0:
             return b""  # an empty file cannot be mapped
@@ -61,7 +61,7 @@ def offsets(lengths: npt.ArrayLike) -> Ints:
 
 
 def encode(text: str) -> bytes:
-    """A text as UTF-8. Raises ValueError for half of a surrogate pair, as JSON can bring in ("\\ud800")."""
+    """A text as UTF-8. Raises ValueError for an unpaired surrogate, which JSON can contain ("\\ud800")."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
@@ -92,7 +92,7 @@ class Strings(Sequence[str]):
 
     @property
     def starts(self) -> Ints:
-        """Where each begins in the bytes, and where the last ends: int64 [n + 1]."""
+        """The byte offset of each string, and the end of the last one: int64 [n + 1]."""
         return self._starts
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ class Strings(Sequence[str]):
                 yield data[start - base : end - base - self._gap]
 
     def places(self, text: str) -> list[int]:
-        """The rows that equal `text`, ascending: a search of the bytes, no index needed."""
+        """The rows of the strings equal to `text`, ascending, by a search of the bytes without an index."""
         data = text.encode()
         if not data:
             return np.flatnonzero(np.diff(self._starts) == self._gap).tolist()
@@ -179,11 +179,11 @@ class StringsWriter:
             self._lengths.frombytes(np.diff(bounds).tobytes())
 
     def extend_empty(self, count: int) -> None:
-        """Write so many empty strings."""
+        """Write `count` empty strings."""
         self._lengths.frombytes(bytes(self._lengths.itemsize * count))
 
     def close(self) -> None:
-        """Write what is left. The strings can be loaded only after this."""
+        """Flush and write the offsets. The strings can be loaded only after this."""
         self._stream.close()
         save(self._folder, f"{self._name}.offsets", offsets(np.frombuffer(self._lengths, np.int64)))
 

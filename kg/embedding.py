@@ -20,7 +20,7 @@ import numpy as np
 from kg import embedding_checkpoint
 from kg.arrays import Floats32, Ints, Ints32
 from kg.early_stopping import BestSoFar
-from kg.embedding_divergence import require_finite, told
+from kg.embedding_divergence import report_divergence, require_finite
 from kg.embedding_models import TRANSE, name_model
 from kg.pykeen_scorer import NUMBERS_AT_ONCE, PykeenScorer
 from kg.ranking import Scorer, Translation, filtered_ranks, summarise
@@ -28,39 +28,41 @@ from kg.store import Graph
 from kg.warm_start import WarmStart
 
 OnEpoch = Callable[[int, Mapping[str, float]], None]
-"""Told the number of an epoch, from 1, and its figures: "loss", and "valid_mrr" where that was measured."""
+"""(epoch from 1, metrics): "loss", and "valid_mrr" if it was evaluated in that epoch."""
 
 CHECKPOINT = "embedding.safetensors"
 VALIDATED = 1000
-"""Held-out triples, at most, by which training is judged on its way."""
+"""The most held-out triples for evaluation during training."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train: each triple is told apart from entities drawn for its batch (`kg.shared_negatives`)."""
+    """Training settings. Negatives are entities drawn once per batch (`kg.shared_negatives`)."""
 
     model: str = "TransE"
     """Any model of PyKEEN's that is trained on triples alone (`kg.embedding_models`)."""
     dim: int = 64
     epochs: int = 15
     batch: int | None = None
-    """Triples a step. None: 1024, and fewer where an epoch would have less than 50 steps."""
+    """Triples per step. None: 1024, or fewer so that an epoch has at least 50 steps."""
     negatives: int | None = None
-    """Entities drawn for each batch. None: 512 for TransE, whose distances are one matrix product, 64 for others."""
+    """Negatives per batch. None: 512 for TransE, whose distances are one matrix product, 64 for other models."""
     learning_rate: float = 0.02
-    """Of Adam at the start; it falls in a line to a fiftieth."""
+    """Initial learning rate of Adam, which decays linearly to a fiftieth."""
     norm: Literal[1, 2] = 2
-    """Of TransE's distance. 2 is by far the faster."""
+    """The norm of TransE's distance. 2 is much faster."""
     loss: Literal["softmax", "self-adversarial"] = "softmax"
-    """Cross entropy of the true entity among the drawn (Ruffinelli et al. 2020), or Sun et al. 2019, eq. 5."""
+    """softmax: cross-entropy of the true entity among the negatives (Ruffinelli et al. 2020); self-adversarial: Sun et
+    al. 2019, eq. 5."""
     margin: float = 9.0
     """Self-adversarial: the distance below which a triple counts as likely."""
     temperature: float = 1.0
-    """Self-adversarial: how much harder negatives count more."""
+    """Self-adversarial: temperature of the weights of negatives; a larger one emphasises hard negatives."""
     validate_every: int = 5
-    """Epochs from one ranking of held-out triples to the next; 0: never."""
+    """Epochs between two evaluations on held-out triples; 0: never."""
     patience: int = 0
-    """Stop after so many rankings without a better one, and keep the best vectors; 0: train all epochs."""
+    """Early stopping: stop after this many evaluations without improvement, and keep the best vectors; 0: train all
+    epochs."""
 
     def batch_of(self, triples: int) -> int:
         """The triples of a step where there are so many in all; none is left alone for the last step of an epoch, which
@@ -83,10 +85,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """Vectors float32 [E, D] and [R, D'], and what scores with them.
+    """Entity vectors float32 [E, D], relation vectors [R, D'], and a scorer.
 
-    A complex number counts as two, a matrix as all its numbers; of a model with several tables (SimplE, BoxE) these are
-    the first.
+    Complex numbers count as two values, matrices are flattened; for models with several tables (SimplE, BoxE), the
+    first ones.
     """
 
     entities: Floats32
@@ -116,7 +118,7 @@ def train(
     factory = _factory(graph, graph.triples("train"))
     model = _model(factory, settings, seed).to(device)
     if start is not None:
-        _begin_with(model, settings, start)
+        _initialise_from(model, settings, start)
     loop = _loop(model, factory, settings)
     checkpoint, best = folder / CHECKPOINT, BestSoFar(settings.patience)
     resumed = embedding_checkpoint.load(checkpoint, loop, best)
@@ -132,8 +134,8 @@ def train(
     batch = settings.batch_of(factory.num_triples)
     watched = bool(settings.validate_every) and "valid" in graph.splits
     each = _EachEpoch(loop, settings, checkpoint, on_epoch, save_every, best, validate if watched else None)
-    with _undisturbed(), told(settings.model, settings.learning_rate):
-        if not best.over:
+    with _without_garbage_collection(), report_divergence(settings.model, settings.learning_rate):
+        if not best.should_stop:
             loop.train(
                 factory,
                 num_epochs=settings.epochs,
@@ -172,8 +174,9 @@ def _classes() -> dict[str, Any]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """PyKEEN collects garbage every epoch, which walks over all that was imported unless it is set aside."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Freeze existing objects: PyKEEN runs the garbage collector every epoch, which would traverse all imported
+    modules."""
     gc.freeze()
     try:
         with warnings.catch_warnings():
@@ -241,7 +244,7 @@ def _sub_batch(settings: Training, batch: int) -> int:
     return max(1, min(batch, NUMBERS_AT_ONCE // (settings.drawn * settings.dim)))
 
 
-def _begin_with(model: Any, settings: Training, start: WarmStart) -> None:
+def _initialise_from(model: Any, settings: Training, start: WarmStart) -> None:
     """Let the model begin with `start`. Raises ValueError where it has other tables than one of this width."""
     for representations, rows, table in (
         (model.entity_representations, start.entity_rows, start.entities),
@@ -279,7 +282,8 @@ def _set_rate(loop: Any, settings: Training, done: int) -> None:
 
 @dataclass
 class _EachEpoch:
-    """What happens at the end of an epoch: figures are told, a checkpoint is written now and then, the rate falls."""
+    """Callback at the end of an epoch: reports metrics, writes a checkpoint from time to time, decays the learning
+    rate."""
 
     loop: Any
     settings: Training
@@ -308,7 +312,7 @@ class _EachEpoch:
             figures["valid_mrr"] = self.validate()
             self.best.add(figures["valid_mrr"], self.loop.model)
         self.on_epoch(epoch, figures)
-        self.loop._should_stop = self.best.over
+        self.loop._should_stop = self.best.should_stop
         if time.monotonic() - self.saved >= self.save_every:
             self._save()
             self.saved = time.monotonic()

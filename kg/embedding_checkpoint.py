@@ -1,4 +1,4 @@
-"""Where PyKEEN's training stands, in one file of safetensors: PyKEEN's own checkpoint would be unpickled.
+"""Checkpoints of PyKEEN's training as one safetensors file: PyKEEN's own checkpoints use pickle.
 
 Tensors are kept as tensors; what else there is (epochs, losses, settings of the optimizer, states of the generators)
 stands as JSON in the file's metadata.
@@ -48,7 +48,7 @@ def save(file: Path, loop: Any, best: BestSoFar) -> None:
         "random": {"python": random.getstate(), "numpy": [name, *rest]},
     }
     unfinished = file.with_suffix(".partial")
-    save_file(dict(_apart(tensors)), unfinished, metadata={_STATE: json.dumps(state)})
+    save_file(dict(_detached(tensors)), unfinished, metadata={_STATE: json.dumps(state)})
     unfinished.replace(file)
 
 
@@ -97,7 +97,7 @@ def _under(tensors: Mapping[str, Any], place: str) -> dict[str, Any]:
     return {name.removeprefix(place): tensor for name, tensor in tensors.items() if name.startswith(place)}
 
 
-def _apart(tensors: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _detached(tensors: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The tensors on the CPU, none of which shares its memory with another, as safetensors needs it."""
     taken: set[int] = set()
     for name, tensor in tensors.items():

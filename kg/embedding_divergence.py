@@ -1,4 +1,4 @@
-"""When vectors stop being numbers: what is said, in words of the settings."""
+"""Errors for diverged training, in terms of the settings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kg.arrays import Floats32
 
 
 @contextmanager
-def told(model: str, learning_rate: float) -> Iterator[None]:
-    """A block in which PyKEEN trains: a loss that is infinite or no number is a ValueError, and logged by nobody."""
+def report_divergence(model: str, learning_rate: float) -> Iterator[None]:
+    """A context for PyKEEN's training that turns a non-finite loss into a ValueError, without PyKEEN's log message."""
     from pykeen.training.training_loop import NonFiniteLossError
 
     logger = logging.getLogger(NonFiniteLossError.__module__)
@@ -28,7 +28,7 @@ def told(model: str, learning_rate: float) -> Iterator[None]:
 
 
 def require_finite(vectors: Iterable[Floats32], model: str, learning_rate: float) -> None:
-    """Raise ValueError for values that are infinite or no numbers: the last step may be the one that broke them."""
+    """Raise ValueError for non-finite values, which the last step may have caused."""
     if not all(np.isfinite(each).all() for each in vectors):
         raise _diverged(model, learning_rate, "the vectors are")
 

@@ -1,4 +1,4 @@
-"""Which row an id has: hashes in order, memory-mapped, so that a look-up reads a few places of a table of any size."""
+"""Id → row: sorted, memory-mapped hashes, so that a look-up reads only a few entries of a table of any size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kg.columns import Strings
 
 @dataclass(frozen=True)
 class IdIndex:
-    """The ids by row, and what finds them: `hashes` uint64 [n] in order, `rows` int32 [n] the row of each."""
+    """The ids by row, with their index: `hashes` uint64 [n], sorted, and `rows` int32 [n], the row of each."""
 
     ids: Strings
     hashes: Hashes
@@ -68,8 +68,8 @@ def _hash(id: bytes | mmap) -> bytes:
 def search(hashes: Hashes, key: int) -> int:
     """The first place whose hash is not below `key`, found by interpolation.
 
-    Hashes lie evenly, so a key is near where its size says, within about √n; looking there says where to look again,
-    and the third look is at most some tens of places off. A search by halves would cross all of the file each time.
+    Hashes are uniformly distributed, so the first guess is off by about √n, and the third by a few tens. A binary
+    search would touch pages all over the file.
     """
     total = len(hashes)
     place = key * total >> 64

@@ -1,13 +1,13 @@
 """Vectors for entities that came after training, from those of their neighbours.
 
-An R-GCN layer (Schlichtkrull et al. 2018, eq. 2) on top of translation vectors. The new entity v hears from each
+An R-GCN layer (Schlichtkrull et al. 2018, eq. 2) on top of translation vectors. The new entity v receives from each
 neighbour u along direction k the message  W_k (u + t_k),  t_k = r_k from head to tail and −r_k back, and takes their
-mean, weighted by a learnt importance of each direction (the paper's 1/c, "either learned or chosen in advance").
+mean, weighted by a learned importance of each direction (the paper's 1/c, "either learned or chosen in advance").
 W_k = I + Σ_b a_kb V_b is the basis decomposition (eq. 3) around the identity: untrained, the layer gives the mean
 of the translated neighbours.
 
-It is trained on known entities as though they were new: their own vector is withheld, a random part of their edges is
-seen, and the predicted vector must rank the two ends of an edge that was not seen, and lie near their own.
+It is trained on known entities as if they were new: their own vector is withheld, a random part of their edges is
+given, and the predicted vector must rank both ends of a withheld edge, and be close to the entity's own vector.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OnStep = Callable[[int, float], None]
-"""Told the number of a step, from 1, and its loss."""
+"""(step from 1, loss)."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class InductiveTraining:
     batch: int = 512
     """Entities a step."""
     fanout: int = 12
-    """Edges of an entity that are seen, at most."""
+    """The most given edges of an entity."""
     negatives: int = 256
     """Other entities among which the true one must be found."""
     bases: int = 8
     learning_rate: float = 0.003
     stay: float = 2.0
-    """Weight of the distance from the vector that the entity has of its own."""
+    """Weight of the distance to the entity's own vector."""
     norm: float = 2.0
     """Of the distance by which the vectors were trained."""
 

@@ -1,4 +1,4 @@
-"""Where new entities of a graph that has grown begin: vectors that an R-GCN layer composes of their neighbours'."""
+"""Initial vectors for new entities of a grown graph, composed from their neighbours' by an R-GCN layer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def place_by_neighbours(
     triples = graph.triples("train").astype(np.int64)
     triples = triples[relation_place[triples[:, 1]] >= 0]
     triples[:, 1] = relation_place[triples[:, 1]]
-    rounds = _rounds(start.entity_rows, triples, len(graph))
+    rounds = _by_distance(start.entity_rows, triples, len(graph))
     if not rounds:
         return Placed(start, 0, 0)
     encoder = _encoder(start, triples, len(graph), settings, seed, on_step)
@@ -67,7 +67,7 @@ def place_by_neighbours(
     return Placed(placed, len(rounds[0]), len(new) - len(rounds[0]))
 
 
-def _rounds(known_rows: Ints, triples: Ints, entities: int) -> list[Ints]:
+def _by_distance(known_rows: Ints, triples: Ints, entities: int) -> list[Ints]:
     """New entities one step away from the known ones, two steps, and so on: ascending rows each."""
     known = np.zeros(entities, bool)
     known[known_rows] = True

@@ -1,8 +1,8 @@
 """Alias → the entities it may mean, with priors: what a linker matches text against.
 
-A *key* is a folded name, unique, in sorted order: the pattern a matcher searches in folded text. Under a key
-stand its *names*, the ways in which the graph writes it ("US" and "us"), each with its entities. Everything
-is held in flat columns, built in memory or opened memory-mapped.
+A *key* is a unique folded name; keys are sorted, and are the patterns that a matcher searches in folded text. Each key
+has *names*, the spellings in the graph ("US" and "us"), each with its entities. Everything is stored in flat columns,
+built in memory or opened memory-mapped.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from kg.store import Graph
 from kg.surface import fits_case, fold, lower, normalise
 
 ALIAS_WEIGHT = 0.2
-"""A name that is only an alias of an entity counts this much of one that is its label."""
+"""The weight of an alias relative to a label."""
 
 
 Variants = Callable[[int, Sequence[str]], Iterable[str]]
-"""The row of an entity and its names, its label first → further names that they imply."""
+"""(row of an entity, its names with the label first) → name variants that the graph does not list."""
 VARIANT_WEIGHT = 0.1
 
 
 class Candidate(NamedTuple):
-    """An entity that a name may mean: its row in the graph, and p(entity | name)."""
+    """A candidate entity of a name: its row in the graph, and its prior p(entity | name)."""
 
     row: int
     prior: float
@@ -41,9 +41,9 @@ class Candidate(NamedTuple):
 class Lexicon:
     """`keys` [K], `key_starts` [K + 1] into `names` [N], `name_starts` [N + 1] into the entries [P].
 
-    An entry is an entity (`rows`) under a name: its weight there, its share of the name's weights (`shares`), and
-    whether the name is its label (`labels`); entries of a name stand by falling weight. `capitals` [K]: all names
-    of the key begin with a capital.
+    An entry is an entity (`rows`) under a name, with its weight, its share of the name's total weight (`shares`), and
+    whether the name is its label (`labels`); entries of a name are sorted by falling weight. `capitals` [K]: whether
+    all names of the key begin with a capital.
     """
 
     keys: Sequence[str]
@@ -60,11 +60,10 @@ class Lexicon:
     def build(
         cls, graph: Graph, alias_weight: float = ALIAS_WEIGHT, variants: Variants | None = None
     ) -> Lexicon:
-        """Read all labels and aliases of a graph, and the `variants` of each entity's names.
+        """Index all labels and aliases of a graph, and the `variants` of each entity's names.
 
-        The weight of an entity under a name is `1 + prior` (or 1 + degree where the graph has no priors)
-        times `alias_weight` where the name is not its label (`VARIANT_WEIGHT` for a variant); p(entity | name)
-        is its share.
+        The weight of an entity under a name is `1 + prior` (or 1 + degree if the graph has no priors), times
+        `alias_weight` for an alias or `VARIANT_WEIGHT` for a variant; p(entity | name) is its share.
         """
         written, rows, weights, labels = _entries(graph, alias_weight, variants)
         numbers: dict[str, int] = {}
@@ -99,15 +98,15 @@ class Lexicon:
         )
 
     def __len__(self) -> int:
-        """How many distinct keys there are."""
+        """The number of keys."""
         return len(self.keys)
 
     def __iter__(self) -> Iterator[str]:
-        """All keys in sorted order: the patterns of a matcher, whose pattern number is the key's number."""
+        """All keys in sorted order: the patterns of a matcher, whose pattern index is the key's index."""
         return iter(self.keys)
 
     def candidates(self, surface: str) -> list[Candidate]:
-        """The entities that `surface`, a stretch of raw text, may mean, likeliest first; [] where unknown."""
+        """The candidates of `surface`, a span of raw text, most probable first; [] if it is unknown."""
         name = normalise(surface)
         key = fold(name)
         number = bisect_left(self.keys, key)
@@ -116,15 +115,15 @@ class Lexicon:
         return self.of_key(number, name)
 
     def names_at(self, places: Ints) -> list[str]:
-        """The names in these places."""
+        """The names with these indices."""
         names = self.names
         return names.take(places) if isinstance(names, Strings) else [names[at] for at in places.tolist()]
 
     def of_key(self, number: int, name: str) -> list[Candidate]:
-        """The candidates of key `number`, met in the text as `name` (normalised), likeliest first.
+        """The candidates of key `number` for the surface form `name` (normalised), most probable first.
 
-        Only the graph's names whose case allows `name` take part (`kg.surface.fits_case`), so the list is
-        empty where "nice" is met and the graph has Nice.
+        Only names of the graph whose case matches are considered (`kg.surface.fits_case`): "nice" has no candidates if
+        the graph has only Nice.
         """
         weights: dict[int, float] = {}
         for place in range(self.key_starts[number], self.key_starts[number + 1]):
@@ -137,7 +136,7 @@ class Lexicon:
         return [Candidate(row, weight / total) for row, weight in ranked]
 
     def save(self, folder: Path) -> None:
-        """Write the columns into `folder`, which is made."""
+        """Write the columns into `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
         save_strings(folder, "keys", self.keys)
         save_strings(folder, "names", self.names)

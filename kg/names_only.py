@@ -1,4 +1,4 @@
-"""A graph that knows its entities' names and nothing else: a control that tells what finding and naming is worth."""
+"""A graph with entity names but no facts: a control for the effect of merely finding and naming entities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kg.store import Graph
 from kg.writer import GraphWriter
 
 NAMED = Relation("named", "")
-"""Between an entity and itself; its own name is empty, so that a triple says that of the entity alone."""
+"""A relation between an entity and itself; its label is empty, so that a triple shows only the entity's name."""
 
 
 def names_only_graph(graph: Graph, writer: GraphWriter) -> dict[str, int]:

@@ -63,7 +63,7 @@ class Neighbourhood:
         return np.asarray(traces.numpy())
 
     def _check(self, rows: Ints) -> None:
-        """DGL would not: it ends the process."""
+        """Raise ValueError for an invalid row, for which DGL would end the process."""
         wrong = rows[(rows < 0) | (rows >= self.entities)]
         if len(wrong):
             raise ValueError(f"row {int(wrong[0])}: the graph has {self.entities:,} entities")
@@ -75,7 +75,7 @@ class Neighbourhood:
         tolerance: float = 1e-9,
         most_steps: int = 200,
     ) -> Floats:
-        """Personalised PageRank: where a walker is found who restarts with probability 1 − damping.
+        """Personalised PageRank: the stationary distribution of a random walk with restart probability 1 − damping.
 
         p = d·A D⁻¹ p + (1 − d)·s, with s the normalised `restart` [E] (Page et al. 1999, section 6); who is on an
         entity without edges restarts as well. Iterated until p moves by less than `tolerance` (L1): float64 [E].

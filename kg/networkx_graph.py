@@ -1,4 +1,4 @@
-"""A graph as networkx has it, and as GraphML for other programs."""
+"""Conversion of a graph to networkx, and to GraphML for other programs."""
 
 from __future__ import annotations
 

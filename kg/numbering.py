@@ -1,4 +1,4 @@
-"""Number ids in the order in which they are first named: one at a time, or millions at once."""
+"""Number ids in order of first occurrence: one at a time, or millions at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kg.arrays import Ints, Ints32
 
 
 class Numbering:
-    """The numbers 0, 1, 2, … of ids.
+    """Maps ids to numbers 0, 1, 2, ….
 
     A dictionary while ids come one at a time, an Arrow array while they come in blocks; changing from one to the other
     copies all ids, which a source does once if at all.
@@ -24,7 +24,7 @@ class Numbering:
 
     @property
     def numbers(self) -> dict[str, int]:
-        """Id → number, to look up and not to change."""
+        """Id → number, read-only."""
         if self._numbers is None:
             self._numbers = {id: number for number, id in enumerate(self._ids.to_pylist())}
         return self._numbers
@@ -36,7 +36,7 @@ class Numbering:
         return iter(self.numbers)
 
     def add(self, id: str) -> int | None:
-        """Number a new id; None for one that is there."""
+        """The number of a new id; None if it is already numbered."""
         numbers = self.numbers
         number = len(numbers)
         self._ids = None

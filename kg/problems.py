@@ -1,5 +1,5 @@
-"""Bad lines of a user's files: all counted, the first few kept with their place, or refused at once. Beside them, what
-a reader took and what it left out on purpose."""
+"""Bad lines of a user's files: all are counted, the first few are kept with their location, or the first one raises.
+Also an account of what a reader used and what it skipped on purpose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kg.sources.account import Account
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong on a line of a file; `line` counts from 1, 0 stands for the whole file."""
+    """An error on a line of a file; `line` counts from 1, 0 means the whole file."""
 
     file: str
     line: int
@@ -26,7 +26,7 @@ class Problem:
 class Problems:
     """Collects problems: all are counted, `keep` are kept; `strict` raises ValueError at the first.
 
-    File names are kept without their folder, so that a report does not depend on where the data lies.
+    File names are kept without their folder, so that a report does not depend on the location of the data.
     """
 
     strict: bool = False
@@ -48,7 +48,7 @@ class Problems:
         return self.count > 0
 
     def summary(self, shown: int = 5) -> str:
-        """A few lines for people: how many, and the first of them; empty where there are none."""
+        """A readable summary: the number of problems and the first of them; "" if there are none."""
         if not self:
             return ""
         lines = [f"{self.count:,} problem{'s' if self.count > 1 else ''} in the input:"]

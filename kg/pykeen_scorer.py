@@ -1,4 +1,4 @@
-"""A model of PyKEEN's as a `Scorer`: the scores of all entities as the missing part of a triple."""
+"""A PyKEEN model as a `Scorer`: scores of all entities as the missing part of a triple."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from kg.arrays import AnyFloats, Ints
 
 NUMBERS_AT_ONCE = 1 << 26
-"""Numbers that scores may need at once: 256 MB of float32."""
+"""The most values that are computed at once: 256 MB of float32."""
 
 
 @dataclass(frozen=True)

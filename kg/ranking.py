@@ -1,7 +1,7 @@
 """Link prediction: rank the missing end of held-out triples among all entities, fast on a CPU.
 
-Filtered ranks (Bordes et al. 2013, section 4.2): of the other answers, those known to be true in any split do
-not count. Ties count half ("realistic" ranks, Berrendorf et al. 2020).
+Filtered ranks (Bordes et al. 2013, section 4.2): other answers that are true in any split are excluded. Ties count half
+("realistic" ranks, Berrendorf et al. 2020).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from kg.arrays import AnyFloats, Floats32, Ints
 from kg.store import Graph, Triples
 
 Tick = Callable[[int], None]
-"""Told how many ranks were found since the last call."""
+"""Called with the number of ranks computed since the last call."""
 
 _BLOCK_VALUES = 1 << 24
 """Distances held at once: 64 MB of float32."""
 
 
 class Scorer(Protocol):
-    """How far each entity is from being the answer: lower is better."""
+    """Distances of all entities as answers: lower is better."""
 
     def tails(self, heads: Ints, relations: Ints) -> AnyFloats:
         """Distance of every entity as tail of n (head, relation): [n, E]."""
@@ -61,7 +61,8 @@ class Translation:
 
 
 class Popularity:
-    """The baseline that knows no graph: how often an entity is trained as head or as tail of the relation."""
+    """A baseline without embeddings: how often an entity is the head or the tail of the relation in training
+    triples."""
 
     def __init__(self, graph: Graph) -> None:
         trained = graph.triples("train")
@@ -143,5 +144,5 @@ def summarise(ranks: AnyFloats) -> dict[str, float]:
 
 
 def random_mrr(entities: int) -> float:
-    """The expected MRR of guessing: the mean of 1/1 … 1/E."""
+    """The expected MRR of random guessing: the mean of 1/1 … 1/E."""
     return float((1 / np.arange(1, entities + 1)).mean()) if entities else 0.0

@@ -1,4 +1,4 @@
-"""Files of others, opened and read within bounds: no pipe that never ends, no text that fills the memory."""
+"""Safe reading of untrusted files: no pipes that never end, no text that exhausts the memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 SMALL = 64 << 20
-"""Bytes of the largest file that is read as a whole: settings, a config, a tokenizer, an index of weights."""
+"""The largest file, in bytes, that is read as a whole: settings, a config, a tokenizer, an index of weights."""
 LONGEST_LINE = 256 << 20
 """Bytes of the longest line that is read; a text of a corpus may be a book."""
 _KINDS = {
@@ -65,7 +65,7 @@ def read_json(file: Path) -> Any:
 
 
 class JsonError(ValueError):
-    """A text is no JSON; `str` says what it is instead, `line` where, from 1."""
+    """A text is not valid JSON; `str` is the error message, `line` its line, from 1."""
 
     def __init__(self, message: str, line: int = 1) -> None:
         super().__init__(message)

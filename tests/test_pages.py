@@ -56,6 +56,9 @@ LAST = {"ngram": "pretrain", "nnlm": "mixture", "word-vectors": "glove", "quicks
 """Shipped pipeline → the stage after which nothing is asked for; else `pretrain`."""
 WORDS = "The king of France lives in Paris. The queen of Italy lives in Rome. Germany has a capital. "
 SMALLER = {
+    "kepipe run docs/example/pipeline.yaml --store": (
+        *("--until", "shards", "--set", "stages.link.spacy_model=null"),
+    ),
     "kepipe run my-project/": ("--set", "stages.pretrain.steps=4", "--set", "stages.link.spacy_model=null"),
     "kepipe tune": (
         "--trials",
@@ -205,6 +208,17 @@ def before_ngram() -> None:
     kepipe_command("kepipe export workspace/ngram/pretrain arpa")
     Path("lm.arpa.gz").write_bytes(Path("arpa/model.arpa.gz").read_bytes())
     Path("lm.arpa").write_bytes(gzip.decompress(Path("arpa/model.arpa.gz").read_bytes()))
+
+
+def before_onnx() -> None:
+    """A classifier of two labels."""
+    data = write_task(Path("opinions"), "classification", 40, 10)
+    base = {"family": "cnn", "embedding": 8, "hidden": 12}
+    stage = {"task": "classification", "base": base, "data": data, "epochs": 1, "length": 32}
+    stage["tokenizer"] = str(Path("workspace/nnlm/lstm").resolve())
+    pipeline = {"name": "classifier", "stages": {"finetune": stage}}
+    Path("classifier.yaml").write_text(yaml.safe_dump(pipeline))
+    kepipe.run("classifier.yaml", progress=False)
 
 
 def before_safety() -> None:

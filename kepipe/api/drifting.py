@@ -47,7 +47,7 @@ def drift(
             f"{flow.name}: no model was trained yet, so nothing is new: `kepipe run {file}` makes one"
         )
     before = _trained_on(model, place)
-    made = run_pipeline(file, workspace, assigned, StageSelection(until=link.name), sink)
+    made = run_pipeline(file, place, assigned, StageSelection(until=link.name), sink)
     reference, new, unseen = _texts(before, made.folders[link.name])
     if len(new) < FEWEST_NEW:
         few = f"{len(new)} new documents, fewer than {FEWEST_NEW}"
@@ -88,9 +88,9 @@ def _link_node(flow: Flow) -> Node:
 
 def _trained_on(model: Path, place: Workspace) -> Path:
     """The linked text on which a model was trained."""
-    from kepipe.flow.lineage import Made, by_digest, nearest
+    from kepipe.flow.lineage import StageResult, by_digest, nearest_ancestor
 
-    found = nearest(Made.open(model).digest, "link", by_digest(place))
+    found = nearest_ancestor(StageResult.open(model).digest, "link", by_digest(place))
     if found is None:
         raise ConfigError(
             f"{model}: the text that it was trained on is not in the store any more; train it again"

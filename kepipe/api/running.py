@@ -14,10 +14,13 @@ from kepipe.terminal import echo
 if TYPE_CHECKING:
     from kepipe.api.result import RunResult
     from kepipe.flow.events import Sink
+    from kepipe.flow.plan import Workspace
     from kepipe.flow.runner import StageSelection
 
 WORKSPACE, WORKSPACE_VARIABLE = Path("workspace"), "KEPIPE_WORKSPACE"
 """Where all is made that kepipe makes, unless the user or the variable says another place."""
+STORE_VARIABLE = "KEPIPE_STORE"
+"""Environment variable: the URL of the results that workspaces share."""
 Assignments = Mapping[str, Any] | Sequence[str]
 """Settings over those of a pipeline file: `{"stages.pretrain.steps": 50}`, or as `--set` takes them."""
 
@@ -27,6 +30,7 @@ def run(
     *,
     set: Assignments = (),
     workspace: str | Path | None = None,
+    store: str | None = None,
     until: str | None = None,
     only: str | None = None,
     force: Sequence[str] = (),
@@ -35,24 +39,27 @@ def run(
     """Run a pipeline as `kepipe run` does: cached stages are skipped, interrupted ones continue, MLflow hears of it.
 
     `pipeline`: a YAML file, or the name of one that comes with kepipe. `set`: settings over the file's. `workspace`:
-    else the variable KEPIPE_WORKSPACE, else `workspace` here. `until`, `only`, `force`: as the command's options.
+    else the variable KEPIPE_WORKSPACE, else `workspace` here. `store`: URL of the shared store, else the variable
+    KEPIPE_STORE. `until`, `only`, `force`: as the command's options.
     `progress`: whether standard output shows how far it is.
 
     Raises ConfigError (a ValueError) for a mistake in the settings, `kepipe.flow.runner.StageFailed` where a stage
     fails.
     """
     from kepipe.console.run import open_console
+    from kepipe.flow.plan import Workspace
     from kepipe.flow.runner import StageSelection
     from kepipe.pipeline.shipped import find
 
     file, selection = find(Path(pipeline)), StageSelection(until, only, force)
     with kept_private(), open_console(False) if progress else nullcontext(_silent) as sink:
-        return run_pipeline(file, place_of(workspace), assignments(set), selection, sink)
+        place = Workspace(place_of(workspace).resolve(), store or os.environ.get(STORE_VARIABLE, ""))
+        return run_pipeline(file, place, assignments(set), selection, sink)
 
 
 def run_pipeline(
     file: Path,
-    workspace: Path,
+    place: Workspace,
     assigned: Sequence[str],
     selection: StageSelection,
     sink: Sink,
@@ -63,7 +70,6 @@ def run_pipeline(
     from kepipe import pipeline as pipelines
     from kepipe.api.result import RunResult
     from kepipe.device import resolve
-    from kepipe.flow.plan import Workspace
     from kepipe.flow.runner import Run
     from kepipe.pipeline.inspection import inspect
     from kepipe.provenance import run_tags
@@ -73,7 +79,6 @@ def run_pipeline(
     flow, settings = pipelines.load(file, assigned)
     for warning in inspect(flow):
         warn(warning)
-    place = Workspace(workspace.resolve())
     place.make()
     with track(place.root) as tracker:
         job = Run(

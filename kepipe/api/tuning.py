@@ -205,7 +205,7 @@ class Tuning:
             f"# The best of {len(ended)} trials, trial {best.number}: {self.measure.name} {best.value!r}\n"
             f"# {self._command(assigned)}\n"
         )
-        whole = pipelines.spelt_out(self.file, assigned)
+        whole = pipelines.with_all_settings(self.file, assigned)
         write_text(folder / BEST, head + yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
         flow, _ = pipelines.load(self.file, assigned)
         _job(flow, place, self.measure.stage, []).execute()

@@ -1,4 +1,4 @@
-"""Models that are named on the command line, as the arms of a comparison."""
+"""Models on the command line as the arms of a comparison."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def arms(models: Sequence[str]) -> dict[str, str]:
-    """Arm → model: the last parts of paths that tell them apart. Raises ValueError for one that is named twice."""
+    """Arm → model; an arm's name is the shortest unique end of the model's path. Raises ValueError for a duplicate."""
     for parts in range(1, max(len(Path(model).parts) for model in models) + 1):
         found = {"/".join(Path(model).parts[-parts:]): model for model in models}
         if len(found) == len(models):
             return found
-    raise ValueError("name each model once")
+    raise ValueError("the same model is given twice")

@@ -28,7 +28,7 @@ def import_arpa(
     from kepipe.tokenization.word_level import words_tokenizer
 
     if folder.exists() and any(folder.iterdir()):
-        raise typer.BadParameter(f"{folder} is not empty: name a new folder")
+        raise typer.BadParameter(f"{folder} is not empty; choose a new folder")
     tables, words = arpa.read(file)
     if tokenizer is None:
         words_tokenizer(words).save(folder)

@@ -10,14 +10,14 @@ from kepipe.cli.options import PipelineArgument, PipelineArguments, SetOption
 from kepipe.terminal import echo, style
 
 app = typer.Typer(
-    help="List the pipelines that come with kepipe; check pipeline files and show their settings.",
+    help="List the pipelines included with kepipe; check pipeline files and show their settings.",
     no_args_is_help=True,
 )
 
 
 @app.command("list")
 def list_() -> None:
-    """List the pipelines that come with kepipe, and what each does."""
+    """List the pipelines included with kepipe, with a summary of each."""
     from kepipe.pipeline.shipped import shipped, summary
 
     for name, file in shipped().items():
@@ -49,7 +49,7 @@ def check(pipelines: PipelineArguments, set_: SetOption = None) -> None:
             continue
         for warning in inspect(flow):
             echo(f"{pipeline}: warning: {warning}", err=True)
-        echo(f"{pipeline}: fine; stages {', '.join(node.name for node in flow.nodes)}")
+        echo(f"{pipeline}: valid; stages {', '.join(node.name for node in flow.nodes)}")
     if wrong:
         raise typer.Exit(2)
 
@@ -59,6 +59,8 @@ def show(pipeline: PipelineArgument, set_: SetOption = None) -> None:
     """Print the pipeline with all settings, including defaults, as an equivalent pipeline file."""
     import yaml
 
-    from kepipe.pipeline import spelt_out
+    from kepipe.pipeline import with_all_settings
 
-    echo(yaml.safe_dump(spelt_out(pipeline, set_ or []), sort_keys=False, allow_unicode=True).rstrip())
+    echo(
+        yaml.safe_dump(with_all_settings(pipeline, set_ or []), sort_keys=False, allow_unicode=True).rstrip()
+    )

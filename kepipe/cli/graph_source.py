@@ -1,4 +1,4 @@
-"""Where an import reads: the format of a source, what can be chosen of it, progress, and what was bad in it."""
+"""The source of an import: its format, options, progress and problems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def format_of(source: str, name: str | None) -> Format:
-    """The format of a source, by the name given or else by the source's. Raises ValueError, FileNotFoundError."""
+    """The format of a source: the named one, or detected. Raises ValueError, FileNotFoundError."""
     from kg.sources.table import FORMATS, guess
 
     if name is not None and name not in FORMATS:
@@ -33,12 +33,12 @@ def choices_of(
     min_population: int = 15000,
     relations: Relations | None = None,
 ) -> Choices:
-    """What was chosen; a choice that the format does not heed is said."""
+    """The options as `Choices`; warns about options that the format does not have."""
     from kg.sources.reading import Choices, Relations
 
     names = tuple(name.strip() for name in columns.split(",")) if columns else None
     if names is not None and len(names) != 3:
-        raise ValueError(f"--columns {columns}: expected three names, head,relation,tail")
+        raise ValueError(f"--columns {columns}: expected three column names: head,relation,tail")
     choices = Choices(
         tuple(language or ("en",)), names, min_sitelinks, min_population, relations or Relations()
     )
@@ -47,5 +47,5 @@ def choices_of(
         ("--min-population", "min_population"),
     ):  # fmt: skip
         if getattr(choices, field) != getattr(Choices(), field) and field not in format.options:
-            echo(f"{option} means nothing to the format {format.name}", err=True)
+            echo(f"{option} has no effect for the format {format.name}", err=True)
     return choices

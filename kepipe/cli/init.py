@@ -1,4 +1,4 @@
-"""`kepipe init`: a folder to start from."""
+"""`kepipe init`: start a project."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def init(
         str, typer.Option("--from", help="The pipeline to copy, one of `kepipe config list`.")
     ] = "example",
 ) -> None:
-    """Start a project from a copy of a pipeline that comes with kepipe. The default has a small graph and texts."""
+    """Start a project from a copy of an included pipeline. The default includes a small graph and texts."""
     from kepipe.pipeline.shipped import copy, summary
 
     file = copy(pipeline, folder)

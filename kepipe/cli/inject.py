@@ -1,4 +1,4 @@
-"""`kepipe inject`: a text with triples of a graph in it, as a tree in the terminal or on a page."""
+"""`kepipe inject`: show a text with injected triples as a tree, in the terminal or on a page."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def inject(
         from kepipe.report.tree import tree_page
 
         html.write_text(render(tree_page(shown, graph.name)), encoding="utf-8")
-        echo(f"{html}: drawn")
+        echo(f"wrote {html}")
         return
     _print(shown)
 
@@ -82,7 +82,7 @@ def _link(folder: Path, text: str) -> list[Mention]:
 
 
 def _print(shown: Shown) -> None:
-    """The tree, then the row as the model gets it."""
+    """Print the tree, then the model's input row."""
     from rich.markup import escape
     from rich.table import Table
     from rich.tree import Tree
@@ -120,7 +120,7 @@ def _print(shown: Shown) -> None:
 
 
 def _ranges(places: list[int]) -> str:
-    """0–2, 5: runs of numbers."""
+    """Ranges of consecutive numbers: `0–2, 5`."""
     runs: list[list[int]] = []
     for place in places:
         if runs and place == runs[-1][1] + 1:

@@ -1,4 +1,4 @@
-"""`--knowledge`: what a graph gives a model, as the section `knowledge:` of a stage says it, and its sources."""
+"""Options for knowledge: `--knowledge`, like the section `knowledge:` of a stage, and its sources."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ WriterArgument = Annotated[
 ]
 
 
-def tell_facts(counts: Mapping[str, int] | None) -> None:
-    """Say on standard error what stood before the prompts: see `PromptFacts.counts`."""
+def report_facts(counts: Mapping[str, int] | None) -> None:
+    """Print on stderr how many facts were put before the prompts: see `PromptFacts.counts`."""
     if counts is not None:
         echo(
-            f"knowledge: {counts['mentions']:,} entities named in {counts['prompts']:,} prompts, {counts['known']:,} "
-            f"of them known; {counts['tokens']:,} tokens of facts stand before the text",
+            f"knowledge: {counts['mentions']:,} entities in {counts['prompts']:,} prompts, {counts['known']:,} "
+            f"of them known; {counts['tokens']:,} tokens of facts were put before the text",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""`kepipe link`: link texts, explain decisions, train and score a linker, find out what it misses."""
+"""`kepipe link`: link texts, explain decisions, train, score and diagnose linkers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from kepipe.cli.link_files import (
 from kepipe.cli.link_options import (
     AS_LEARNED,
     ENGLISH,
-    Asked,
     English,
     IdsOption,
     LanguageOption,
     LinkerOption,
+    LinkingOptions,
     MarksOption,
     ThresholdOption,
     require_persons,
@@ -50,7 +50,7 @@ class TextsByDefault(TyperGroup):
         return parsed
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The commands, and the options of that which is meant where none is named."""
+        """Help of the commands, and the options of the default command `texts`."""
         super().format_help(ctx, formatter)
         texts = self.commands["texts"]
         texts.format_help(texts.context_class(texts, info_name="texts", parent=ctx), formatter)
@@ -76,16 +76,16 @@ def texts(
     ] = None,
     language: LanguageOption = "en",
     english: English = ENGLISH,
-    asked: Asked = AS_LEARNED,
+    linking_options: LinkingOptions = AS_LEARNED,
 ) -> None:
-    """Link files and write documents as JSON lines; or, with --explain, show why a text is linked as it is."""
+    """Link files and write documents as JSON lines; with --explain, show the reasons for the links in a text."""
     from kepipe.api.linking import link_documents
     from kepipe.data.document_files import to_line
     from kg.problems import Problems
 
     if (explain is None) == (not files):
         raise ValueError("kepipe link: give files to link, or --explain TEXT")
-    policy = asked.policy(english.finds_persons(language))
+    policy = linking_options.policy(english.finds_persons(language))
     require_writable(out)
     opened, annotator = open_linker(linker, files or ()), english.annotator(language)
     if explain is not None:
@@ -117,7 +117,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the linker.")],
     without: Annotated[
         list[Path] | None,
-        typer.Option(help="Test sets, whose texts are kept out of training. May be repeated."),
+        typer.Option(help="Test sets whose texts are excluded from training. May be repeated."),
     ] = None,
     ids: IdsOption = None,
     texts: Annotated[
@@ -137,7 +137,7 @@ def train(
     """Build a linker over a graph and train it on gold sets in which every mention is marked."""
     from dataclasses import replace
 
-    from kepipe.linking.decision.marks import MANNERS
+    from kepipe.linking.decision.marks import MARKS_BY_NAME
     from kepipe.linking.evaluation.goldset import EntityIds, marks_pronouns, require_known
     from kepipe.linking.linker import Linker
     from kepipe.linking.text.casing import Casing
@@ -149,40 +149,42 @@ def train(
     persons = english.finds_persons()
     require_persons(pronouns, persons)
     if out.is_file():
-        raise ValueError(f"{out}: is a file; name a folder for the linker")
+        raise ValueError(f"{out}: is a file; choose a folder for the linker")
     store = open_graph(graph)
     known = EntityIds.read(store.ids, ids or str(graph))
     held = {text.document.text for text in read_gold_sets(without or [], known)}
     once: dict[tuple[str, int, int], GoldText] = {}
     for text in read_gold_sets(
         gold, known
-    ):  # one that stands there twice would be learned from where it is left out
+    ):  # a duplicate would leak into training when the other copy is held out
         once.setdefault((text.document.text, text.begin, text.end), text)
-    learned_from = [text for text in once.values() if text.document.text not in held]
+    training_texts = [text for text in once.values() if text.document.text not in held]
     names = ", ".join(map(str, gold))
-    require_known(learned_from, f"{names} without the texts of --without" if held else names)
+    require_known(training_texts, f"{names} without the texts of --without" if held else names)
     problems = Problems()
-    seen = [text.document.text for text in learned_from]
+    seen = [text.document.text for text in training_texts]
     more = (document.text for document in read_texts(texts or [], problems))
     linker = Linker.build(store, Casing.count([*seen, *more]))
     annotations = list(english.annotator().annotate(seen))
-    lesson = training_data(linker, learned_from, annotations, None if marks is None else MANNERS[marks])
-    examples = lesson.examples
+    training_set = training_data(
+        linker, training_texts, annotations, None if marks is None else MARKS_BY_NAME[marks]
+    )
+    examples = training_set.examples
     learned = learn(examples, len(linker.knowledge.type_names), complete=True)
     show_problems(problems)
     if learned is None:
-        raise ValueError(f"{names}: too few links to entities of the graph to learn from")
-    marked = persons and marks_pronouns(learned_from) if pronouns is None else pronouns
-    manner = replace(lesson.marks, pronouns=marked)
+        raise ValueError(f"{names}: too few links to entities of the graph to train on")
+    marked = persons and marks_pronouns(training_texts) if pronouns is None else pronouns
+    manner = replace(training_set.marks, pronouns=marked)
     linker.with_ranker(learned.ranker, manner).save(out)
     scores = learned.validation
     echo(
         f"{out}: trained on {len(examples)} texts, {scores.given} links; threshold {learned.ranker.threshold}; "
-        f"on texts left out in turn: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
-        f"pronouns: {'linked too' if marked else 'not linked'}; "
-        f"a place and what it lies in: {'one name' if manner.joined else 'two names'}"
-        f"{', scored above by the name of the place alone' if manner.joined else ''}; "
-        f"marks of other kinds: {', '.join(manner.kinds()) or 'names only'}"
+        f"cross-validation: precision {scores.precision:.3f}, recall {scores.recall:.3f}, F1 {scores.f1:.3f}; "
+        f"pronouns: {'linked' if marked else 'not linked'}; "
+        f"a place with its region: {'one mention' if manner.joined else 'two mentions'}"
+        f"{' (scored by the place alone)' if manner.joined else ''}; "
+        f"other kinds of mentions: {', '.join(manner.kinds()) or 'none'}"
     )
 
 
@@ -192,13 +194,13 @@ def score(
     gold: Annotated[list[Path], typer.Argument(help="Gold sets, JSONL.")],
     linker: LinkerOption = Path("linker"),
     ids: IdsOption = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with every mistake too.")] = None,
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the scores as JSON too.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write an HTML page with every error.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Also write the scores as JSON.")] = None,
     language: LanguageOption = "en",
     english: English = ENGLISH,
-    asked: Asked = AS_LEARNED,
+    linking_options: LinkingOptions = AS_LEARNED,
 ) -> None:
-    """Score a linker on gold sets beside two baselines: exact names by prior, and NER with exact names by degree."""
+    """Score a linker on gold sets, with two baselines: exact names by prior, and NER with exact names by degree."""
     import json
 
     from kepipe.linking.evaluation.assess import by_linker, by_ner, by_prior, summary
@@ -206,7 +208,7 @@ def score(
     from kepipe.report.linking import score_page
     from kepipe.report.page import render
 
-    policy = asked.policy(english.finds_persons(language))
+    policy = linking_options.policy(english.finds_persons(language))
     require_writable(html, json_out)
     opened, annotator = open_linker(linker), english.annotator(language)
     stored = str(linker) if (linker / "graph.json").is_file() else None
@@ -238,7 +240,7 @@ def score(
         labels = opened.knowledge.labels
         page = score_page(sets, read, labels, lambda kind: known.name_kind(kind, labels))
         html.write_text(render(page), encoding="utf-8")
-        echo(f"{html}: every mistake in its sentence")
+        echo(f"wrote {html}")
 
 
 @app.command()
@@ -248,13 +250,13 @@ def doctor(
         list[Path], typer.Argument(help="Texts: .txt, .jsonl, .parquet, .tsv, or folders of them.")
     ],
     linker: LinkerOption = Path("linker"),
-    html: Annotated[Path | None, typer.Option(help="Write it as a page too.")] = None,
-    shown: Annotated[int, typer.Option(min=1, help="Rows of each table.")] = 15,
+    html: Annotated[Path | None, typer.Option(help="Also write an HTML page.")] = None,
+    shown: Annotated[int, typer.Option(min=1, help="Maximum number of rows per table.")] = 15,
     language: LanguageOption = "en",
     english: English = ENGLISH,
     threshold: ThresholdOption = None,
 ) -> None:
-    """What a linker misses in texts, and why: unlinked names, contested aliases, aliases worth adding."""
+    """Diagnose a linker on texts: unlinked names, ambiguous aliases, suggested aliases."""
     from kepipe.linking.evaluation.diagnosis import diagnose
     from kepipe.report.linking import diagnosis_page
     from kepipe.report.page import render
@@ -264,7 +266,7 @@ def doctor(
     opened, problems = open_linker(linker, files), Problems()
     documents = list(in_sections(read_texts(files, problems)))
     if not documents:
-        raise ValueError(f"{', '.join(map(str, files))}: no texts there; {problems.summary()}")
+        raise ValueError(f"{', '.join(map(str, files))}: contains no texts; {problems.summary()}")
     annotations = english.annotator(language).annotate([document.text for document in documents])
     diagnosis = diagnose(opened, zip(documents, annotations, strict=True), shown, threshold)
     show_problems(problems)
@@ -272,7 +274,7 @@ def doctor(
     tables.show_page(page)
     if html is not None:
         html.write_text(render(page), encoding="utf-8")
-        echo(f"{html}: the same as a page")
+        echo(f"wrote {html}")
 
 
 def _assess(

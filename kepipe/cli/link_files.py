@@ -1,4 +1,4 @@
-"""What `kepipe link` reads and writes: linkers, texts, gold sets, files that appear when they are whole."""
+"""Input and output of `kepipe link`: linkers, texts, gold sets, files written atomically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_linker(path: Path, files: Iterable[Path] = ()) -> Linker:
-    """See `kepipe.api.linking.open_linker`; an untrained one learns from `files`."""
+    """See `kepipe.api.linking.open_linker`; a stored graph gets word statistics from `files`."""
     from kepipe.api.linking import open_linker
     from kg.problems import Problems
 
@@ -27,8 +27,8 @@ def open_linker(path: Path, files: Iterable[Path] = ()) -> Linker:
 
 
 def read_texts(files: Iterable[Path], problems: Problems, quiet: bool = False) -> Iterator[Document]:
-    """The documents of all files; what was read and what was passed over is said unless
-    `quiet`. Raises ValueError, before any is read, where one is not there."""
+    """The documents of all files; unless `quiet`, a summary of what was read and skipped is printed. Raises ValueError,
+    before any file is read, if one is missing."""
     from kepipe.data.sources.folder import read_folders
 
     files = list(files)
@@ -44,14 +44,14 @@ def read_texts(files: Iterable[Path], problems: Problems, quiet: bool = False) -
 
 
 def in_sections(documents: Iterable[Document]) -> Iterator[Document]:
-    """The documents, very long ones in sections, as a corpus has them."""
+    """The documents, with very long ones split into sections as in a corpus."""
     from kepipe.data.sections import sections
 
     return chain.from_iterable(map(sections, documents))
 
 
 def batches(documents: Iterable[Document], most: int = 256) -> Iterator[list[Document]]:
-    """Documents that are linked together: at most so many, and no more once they have the characters of a section."""
+    """Batches of documents to link: at most `most` documents, and no more after the size of a section in characters."""
     from kepipe.data.sections import LONGEST
 
     batch: list[Document] = []
@@ -67,7 +67,7 @@ def batches(documents: Iterable[Document], most: int = 256) -> Iterator[list[Doc
 
 
 def read_gold_sets(files: Iterable[Path], ids: EntityIds) -> list[GoldText]:
-    """The texts of gold sets; what was taken and left out, and bad lines, are told."""
+    """The texts of gold sets; prints a summary of what was read and skipped, and invalid lines."""
     from kepipe.linking.evaluation.goldset import read_gold
     from kg.problems import Problems
 
@@ -80,7 +80,7 @@ def read_gold_sets(files: Iterable[Path], ids: EntityIds) -> list[GoldText]:
 
 
 def by_name(files: Iterable[Path]) -> dict[str, Path]:
-    """Gold sets by their names, those of one name by where they are."""
+    """Gold sets by file name, or by path if several have the same name."""
     from collections import Counter
 
     files = list(files)
@@ -90,7 +90,7 @@ def by_name(files: Iterable[Path]) -> dict[str, Path]:
 
 @contextmanager
 def writing(out: Path | None) -> Iterator[TextIOBase]:
-    """Standard output, or a file that appears when it is whole."""
+    """Standard output, or a file that is written atomically."""
     if out is None:
         yield Screen()
         return
@@ -104,12 +104,12 @@ def writing(out: Path | None) -> Iterator[TextIOBase]:
 
 
 def require_writable(*files: Path | None) -> None:
-    """Raise ValueError, before the work is done, where a file to write is a folder, or in none."""
+    """Raise ValueError if an output file is a folder or if its folder does not exist; to be called before the work."""
     for file in filter(None, files):
         if file.is_dir():
-            raise ValueError(f"{file}: is a folder; name a file in it")
+            raise ValueError(f"{file}: is a folder; give a file")
         if not file.parent.is_dir():
-            raise ValueError(f"{file}: there is no folder {file.parent}")
+            raise ValueError(f"{file}: the folder {file.parent} does not exist")
 
 
 def show_problems(problems: Problems) -> None:

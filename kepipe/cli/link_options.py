@@ -1,4 +1,4 @@
-"""Options that the commands of `kepipe link` share: which linker, how texts are read, what is linked."""
+"""Common options of the commands of `kepipe link`: linker, annotation, linking policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LinkerOption = Annotated[
 IdsOption = Annotated[
     str | None,
     typer.Option(
-        help="The gold set's ids, where not the graph's: `entities.jsonl:qid`, or a TSV other TAB own."
+        help="Mapping of the gold set's ids, if not the graph's: `entities.jsonl:qid`, or a TSV of gold and graph ids."
     ),
 ]
 LanguageOption = Annotated[Literal["en", "zh"], typer.Option(help="The texts' language.")]
@@ -34,15 +34,15 @@ ThresholdOption = Annotated[
 MarksOption = Annotated[
     Literal["names", "wiki", "everything"] | None,
     typer.Option(
-        help="What counts as a mention: names, and terms where the graph is one of terms; as Wikipedia is marked "
-        "(roles, pronouns, places with what they lie in); everything that the graph has. Else as learned."
+        help="What counts as a mention. names: names, and terms if it is a graph of terms; wiki: as in Wikipedia, with "
+        "roles, pronouns, and places including their region; everything: any label of the graph. Default: as learned."
     ),
 ]
 
 
 @dataclass(frozen=True)
 class English:
-    """What reads English texts."""
+    """Annotation of English texts."""
 
     spacy_model: Annotated[
         str, typer.Option("--spacy-model", help="English: the spaCy pipeline that annotates.")
@@ -53,19 +53,19 @@ class English:
     ner: Annotated[bool, typer.Option(help="Run named-entity recognition.")] = True
 
     def annotator(self, language: str = "en") -> Annotator:
-        """The annotator of texts in `language`; Chinese has one of its own."""
+        """The annotator for a language; Chinese has its own."""
         from kepipe.linking.text.annotators import make_annotator
 
         return make_annotator(language, None if self.rules else self.spacy_model, self.ner)
 
     def finds_persons(self, language: str = "en") -> bool:
-        """Whether NER runs, which says who is named before a pronoun."""
+        """Whether NER runs, which pronoun linking needs."""
         return language == "en" and self.ner and not self.rules
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is linked, and how surely."""
+class LinkingOptions:
+    """The linking policy."""
 
     threshold: ThresholdOption = None
     gate: Annotated[
@@ -85,34 +85,34 @@ class Asked:
         bool | None,
         typer.Option(
             "--pronouns/--no-pronouns",
-            help="English, where NER runs: he and she mean who was named before; else as the linker learned.",
+            help="English with NER: link he and she to the person named before. Default: as learned.",
         ),
     ] = None
     join: Annotated[
         bool | None,
         typer.Option(
             "--join/--no-join",
-            help='A place and what it lies in, "Lille, France", are one name; else as the linker learned.',
+            help='Link a place with its region, "Lille, France", as one mention. Default: as learned.',
         ),
     ] = None
 
     def policy(self, finds_persons: bool) -> Policy:
-        """The same for the linker. Raises typer.BadParameter where pronouns are asked for and no person is found."""
-        from kepipe.linking.decision.marks import MANNERS
+        """The options as a `Policy`. Raises typer.BadParameter if pronouns are to be linked without NER."""
+        from kepipe.linking.decision.marks import MARKS_BY_NAME
         from kepipe.linking.decision.policy import Policy
 
         require_persons(self.pronouns, finds_persons)
-        marks = None if self.marks is None else MANNERS[self.marks]
+        marks = None if self.marks is None else MARKS_BY_NAME[self.marks]
         return Policy(self.threshold, self.gate, self.fuzzy, self.pronouns, self.join, marks)
 
 
-ENGLISH, AS_LEARNED = English(), Asked()
+ENGLISH, AS_LEARNED = English(), LinkingOptions()
 
 
 def require_persons(pronouns: bool | None, finds_persons: bool) -> None:
-    """Raise typer.BadParameter where pronouns are asked for and nothing would find the persons they mean."""
+    """Raise typer.BadParameter if pronouns are to be linked without NER."""
     if pronouns and not finds_persons:
         raise typer.BadParameter(
-            "needs English and NER, which finds persons: leave out --rules, --no-ner and --language zh",
+            "needs English and NER, which finds persons: remove --rules, --no-ner and --language zh",
             param_hint="--pronouns",
         )

@@ -1,4 +1,4 @@
-"""`kepipe models`: what is registered, and which version is champion."""
+"""`kepipe models`: registered models and their champions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def list_(
 
     registered = versions(_store(workspace).client, name)
     if not registered:
-        echo("no model is registered; a pipeline with the stage `register` does it")
+        echo("no model is registered; run a pipeline with the stage `register`")
     for version in registered:
         echo(*_line(version))
 
@@ -46,7 +46,7 @@ def promote(
     version: Annotated[int, typer.Argument(help="The version that becomes champion.", show_default=False)],
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Make a version champion, whatever the gate decided."""
+    """Make a version champion, regardless of the gate."""
     from kepipe.tracking import registry
 
     registry.promote(_store(workspace), name, version)
@@ -105,15 +105,17 @@ def compare(
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
     """Show the metrics of two versions side by side; with --again, paired differences with 95% intervals."""
-    from kepipe.stages.champion import rematch
+    from kepipe.stages.champion import evaluate_pair
     from kepipe.tracking import comparison
-    from kepipe.tracking.versions_named import find
+    from kepipe.tracking.version_lookup import find
 
     store = _store(workspace)
-    found = comparison.compare(find(store, first), find(store, second), rematch if again else None)
+    found = comparison.compare(find(store, first), find(store, second), evaluate_pair if again else None)
     echo(f"{'':<32}{first:>16}{second:>16}  {'difference' if again else ''}")
     for row in found.rows:
-        echo(f"{row.metric:<32}{_figure(row.first):>16}{_figure(row.second):>16}  {_apart(row.difference)}")
+        echo(
+            f"{row.metric:<32}{_figure(row.first):>16}{_figure(row.second):>16}  {_difference(row.difference)}"
+        )
     echo(found.basis)
 
 
@@ -138,7 +140,7 @@ def archive(
 def card(version: VersionArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     """Print a version's model card as Markdown: use, licence, data, metrics, the gate's decision, training."""
     from kepipe.tracking import card as cards
-    from kepipe.tracking.versions_named import find
+    from kepipe.tracking.version_lookup import find
 
     echo(cards.card(find(_store(workspace), version)))
 
@@ -150,7 +152,7 @@ def _store(workspace: Path) -> Store:
     try:
         return connect(workspace.resolve())
     except StoreUnavailable as reason:
-        raise ConfigError(f"the model registry cannot be reached: {reason}") from None
+        raise ConfigError(f"the model registry is unreachable: {reason}") from None
 
 
 def _line(version: Version) -> tuple[str, ...]:
@@ -176,9 +178,9 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-def _apart(difference: Estimate | None) -> str:
+def _difference(difference: Estimate | None) -> str:
     if difference is None:
         return ""
     if difference.low is None or difference.high is None:
-        return f"{difference.value:+.4g} ({difference.clusters} documents are too few for an interval)"
+        return f"{difference.value:+.4g} ({difference.clusters} documents, too few for an interval)"
     return f"{difference.value:+.4g} (95% interval {difference.low:.4g} to {difference.high:.4g})"

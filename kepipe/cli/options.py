@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from kepipe.api.privacy import umask
-from kepipe.api.running import WORKSPACE, WORKSPACE_VARIABLE
+from kepipe.api.running import STORE_VARIABLE, WORKSPACE, WORKSPACE_VARIABLE
 
 __all__ = [
     "WORKSPACE",
@@ -21,13 +21,14 @@ __all__ = [
     "PipelineArgument",
     "PipelineArguments",
     "SetOption",
+    "StoreOption",
     "WorkspaceOption",
     "with_groups",
 ]
 
 
 def _keep_private(workspace: Path) -> Path:
-    """What this process writes, and those that it starts, is its user's alone."""
+    """Set the umask, so that only the user can read files that this process and its children write."""
     os.umask(umask())
     return workspace
 
@@ -44,6 +45,18 @@ WorkspaceOption = Annotated[
 ]
 
 
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar=STORE_VARIABLE,
+        metavar="URL",
+        help="Results that several workspaces share, in a folder or a bucket (s3://…): what is there is not computed "
+        "again, and what is computed is copied there.",
+    ),
+]
+
+
 def _find_pipeline(pipeline: Path) -> Path:
     from kepipe.pipeline.shipped import find
 
@@ -53,7 +66,7 @@ def _find_pipeline(pipeline: Path) -> Path:
 PipelineArgument = Annotated[
     Path,
     typer.Argument(
-        help="A pipeline's YAML file, or the name of a pipeline that comes with kepipe.",
+        help="A pipeline's YAML file, or the name of an included pipeline.",
         show_default=False,
         callback=_find_pipeline,
     ),
@@ -61,7 +74,7 @@ PipelineArgument = Annotated[
 PipelineArguments = Annotated[
     list[Path],
     typer.Argument(
-        help="Pipelines' YAML files, or names of pipelines that come with kepipe.",
+        help="Pipelines' YAML files, or names of included pipelines.",
         show_default=False,
         callback=lambda pipelines: [_find_pipeline(pipeline) for pipeline in pipelines],
     ),
@@ -80,9 +93,9 @@ SetOption = Annotated[
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for each field of those of its parameters that are dataclasses.
+    """Expand each dataclass parameter of a command to one option per field.
 
-    Such a parameter is a group of options that several commands share; its fields are annotated as options are.
+    Such a parameter is a group of options that several commands share; its fields are annotated like options.
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, type[Any]] = {

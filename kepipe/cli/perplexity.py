@@ -15,7 +15,7 @@ from kepipe.cli.knowledge_option import (
     PromptKnowledgeOption,
     VectorsOption,
     WriterArgument,
-    tell_facts,
+    report_facts,
 )
 from kepipe.terminal import echo
 
@@ -48,9 +48,9 @@ def perplexity(
     vectors: VectorsOption = None,
     linker: LinkerOption = None,
 ) -> None:
-    """Score texts in windows, each after the text before it: perplexity per token and per word, bits per byte, and the
-    perplexity of known tokens where some are unknown to the model. With --knowledge, facts about the entities in the
-    context stand before each window; they are read but not scored."""
+    """Score texts in windows with the preceding text as context: perplexity per token and per word, bits per byte, and
+    the perplexity of known tokens if some are unknown to the model. With --knowledge, facts about the entities in the
+    context are put before each window; they are not scored."""
     import numpy as np
 
     from kepipe.cli.generate import open_writer
@@ -74,17 +74,17 @@ def perplexity(
     windows = draw_windows(documents, language_model.tokenizer, rng, context, tokens)
     nats = token_losses(language_model, windows, prompts=_with_facts(opened, windows))
     losses_R = np.array([nats_S.sum() for nats_S in nats])
-    echo(f"{int(windows.tokens.sum()):,} tokens in {len(windows):,} stretches")
+    echo(f"{int(windows.tokens.sum()):,} tokens in {len(windows):,} windows")
     for name, value in summarise(losses_R, windows, seed).items():
         echo(f"{FIGURES[name]:<16}{_shown(value)}")
     known, unknown = loss_of_known(language_model, windows, nats)
     if unknown:
-        shown = "none is known" if known is None else f"{np.exp(known):,.2f}"
+        shown = "no known tokens" if known is None else f"{np.exp(known):,.2f}"
         echo(f"{'per known token':<16}{shown}   {unknown:,} tokens are unknown to the model")
 
 
 def _with_facts(opened: OpenedModel, windows: EvalWindows) -> list[PromptTokens] | None:
-    """The prompts with their facts, which are told; None where the model has no knowledge."""
+    """The prompts with facts, whose number is printed; None if the model has no knowledge."""
     from kepipe.models.prompting import size
     from kepipe.probes.perplexity import NO_FACTS, informed
 
@@ -93,7 +93,7 @@ def _with_facts(opened: OpenedModel, windows: EvalWindows) -> list[PromptTokens]
     prompts = informed(opened.knowledge, windows, opened.language_model.tokenizer.pad)
     entities = [entity for named in windows.named for _, _, entity in named]
     facts = sum(map(size, prompts)) - sum(map(len, windows.prompts))
-    tell_facts(
+    report_facts(
         {
             "prompts": len(prompts),
             "mentions": len(entities),

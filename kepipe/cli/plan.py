@@ -1,4 +1,4 @@
-"""A plan as lines: a stage a line; the copies of a study's stages by arm, seeds with the same outlook together."""
+"""A plan as text: one line per stage; a study's copies by arm, with equal seeds on one line."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import typer
 from kepipe.flow.plan import Step
 from kepipe.terminal import Styled, style
 
-MANY = 8
-"""Inputs that are not listed one by one."""
+MAX_LISTED = 8
+"""Maximum number of inputs that are listed by name."""
 COLOURS = {"cached": typer.colors.GREEN, "resumable": typer.colors.YELLOW, "to run": typer.colors.CYAN}
 
 
 def lines(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
-    """The plan, line by line, each in parts for `echo`."""
+    """Lines of the plan, each as parts for `echo`."""
     width = max((len(step.node.name) for step in steps if not step.node.labels), default=0) + 1
     for copied, several in groupby(steps, lambda step: bool(step.node.labels)):
         if copied:
             yield from _by_arm(list(several))
             continue
         for step in several:
-            waits = step.key is None and sum(map(len, step.node.inputs.values())) > MANY
-            why = "its inputs are to be made first" if waits else step.why
+            waits = step.key is None and sum(map(len, step.node.inputs.values())) > MAX_LISTED
+            why = "waits for its inputs" if waits else step.why
             yield f"{step.node.name:<{max(12, width)}}", _status(step), f" {step.key or '':<21}{why}"
 
 
 def _by_arm(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
-    """Arm → stage → the seeds, those of which the same is to be said on one line."""
+    """Lines by arm and stage, with seeds of the same status and reason on one line."""
     arms = list(dict.fromkeys(step.node.labels["arm"] for step in steps))
     width = max(len(step.node.labels["stage"]) for step in steps) + 2
     for arm in arms:
@@ -45,13 +45,13 @@ def _by_arm(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
 
 
 def _why(step: Step) -> str:
-    """The reason without the seed in it, which would set alike steps apart."""
+    """The reason without the seed in it, so that it is the same for all seeds."""
     seed = step.node.labels["seed"]
     return step.why.replace(f".{seed}`", "`")
 
 
 def _spans(seeds: Sequence[str]) -> str:
-    """`seeds 0-4, 7` for 0, 1, 2, 3, 4, 7; what is the same for all seeds says so itself."""
+    """`seeds 0-4, 7` for 0, 1, 2, 3, 4, 7; `all seeds` as it is."""
     if not seeds[0].isdigit():
         return seeds[0]
     spans = []

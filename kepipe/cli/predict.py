@@ -1,4 +1,4 @@
-"""`kepipe predict`: a fine-tuned model answers texts."""
+"""`kepipe predict`: predictions of a fine-tuned model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def predict(
     model: Annotated[
         str,
         typer.Argument(
-            help="What a stage finetune made: workspace/…/finetune; or a registered model: models:/NAME@champion.",
+            help="A fine-tuned model, workspace/…/finetune, or a registered one, models:/NAME@champion.",
             show_default=False,
         ),
     ],
@@ -43,8 +43,8 @@ def predict(
         typer.Option(
             "--file",
             "-f",
-            help="Read texts from here, one a line, or JSON lines with `text` and perhaps `id`; `-`: standard input. "
-            "Of any length: answers are written as they come.",
+            help="Read texts from a file of any length: one per line, or JSON lines with `text` and optionally `id`; "
+            "`-`: standard input. Predictions are streamed.",
         ),
     ] = None,
     out: Annotated[
@@ -52,15 +52,15 @@ def predict(
         typer.Option(
             "--out",
             "-o",
-            help="With --file: write the answers here, as JSON lines with `id` and `text`. After a kill the same "
-            "command goes on.",
+            help="With --file: write predictions to this file, as JSON lines with `id` and `text`. If interrupted, "
+            "run the same command again to resume.",
         ),
     ] = None,
     graph: Annotated[
         Path | None,
         typer.Option(
-            help="Inject triples of this graph, stored or in any format that kepipe reads, instead of the one the "
-            "model was trained with, find its names, and compose vectors from it."
+            help="Graph to use instead of the one the model was trained with, stored or in any readable format: "
+            "its triples are injected, its names are found, and vectors are composed from it."
         ),
     ] = None,
     knowledge: KnowledgeOption = None,
@@ -72,28 +72,24 @@ def predict(
             help="Entities without a vector: ignore them, or compose one from their neighbours in the graph."
         ),
     ] = "ignore",
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     conll: Annotated[
         bool,
-        typer.Option(
-            "--conll", help="Print or write CoNLL's columns, a word and its label a line (tagging)."
-        ),
+        typer.Option("--conll", help="Print or write CoNLL columns, one word and label per line (tagging)."),
     ] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Answer texts: link them, look entities up, fuse or inject what is known, and predict with probabilities."""
+    """Predict the labels of texts, with probabilities, after adding the model's knowledge about their entities."""
     if (file is None) == (not texts):
-        raise ValueError("kepipe predict: give texts, or --file with one text a line")
+        raise ValueError("kepipe predict: give texts, or --file with one text per line")
     if conll and as_json:
-        raise ValueError(
-            "kepipe predict: --json and --conll both say how answers look: leave one of them out"
-        )
+        raise ValueError("kepipe predict: --json and --conll are mutually exclusive")
     if out is not None and file is None:
-        raise ValueError("kepipe predict: --out goes with --file")
+        raise ValueError("kepipe predict: --out needs --file")
     if file is not None and str(file) != "-" and not file.is_file():
         raise ValueError(f"{file}: no such file")
     if out is not None and str(file) == "-":
-        raise ValueError("--out goes with a file: standard input cannot be read again after a kill")
+        raise ValueError("--out needs a file: standard input cannot be resumed")
     from kepipe.device import resolve
     from kepipe.finetuning.predictor import Predictor
     from kepipe.tracking.model_uri import opened_folder
@@ -111,9 +107,7 @@ def predict(
         )
         row = predictor.fine_tuned.spec.row
         if conll and row.as_conll is None:
-            raise ValueError(
-                f"--conll: the answers of {predictor.fine_tuned.spec.task} are no labels of words"
-            )
+            raise ValueError(f"--conll: {predictor.fine_tuned.spec.task} does not label words")
         form: files.Form = "conll" if conll else "json" if as_json or out is not None else "text"
         if file is None:
             assert texts is not None
@@ -126,17 +120,17 @@ def predict(
             sources = {"graph": graph, "vectors": vectors, "linker": linker}
             options = {"knowledge": knowledge, "unknown": unknown, "form": form}
             job = files.digest_job(folder, file, sources, options)
-        _answer_file(predictor, file, out, job, form)
+        _predict_file(predictor, file, out, job, form)
 
 
-def _answer_file(predictor: Predictor, file: Path, out: Path | None, job: str, form: files.Form) -> None:
-    """Answer the texts of a file as they are read. Raises ValueError for one without any."""
+def _predict_file(predictor: Predictor, file: Path, out: Path | None, job: str, form: files.Form) -> None:
+    """Predict the texts of a file in batches. Raises ValueError for an empty file."""
     from kg.problems import Problems
 
     problems = Problems()
     with files.resumable(out, job, form) as (stream, totals):
         if totals.texts:
-            echo(f"going on after {totals.texts:,} texts", err=True)
+            echo(f"resuming after {totals.texts:,} texts", err=True)
         texts = islice(files.read_texts(file, problems), totals.texts, None)
         for records in files.answer_all(predictor, texts):
             for record in records:
@@ -144,22 +138,22 @@ def _answer_file(predictor: Predictor, file: Path, out: Path | None, job: str, f
                 if out is None:
                     _show(predictor, record, form)
                 else:
-                    stream.write(_written(predictor, record, form))
+                    stream.write(_format_record(predictor, record, form))
             stream.flush()
             if out is not None:
                 echo(f"{totals.texts:,} texts", err=True)
         if problems:
             echo(problems.summary(), err=True)
         if not totals.texts:
-            raise ValueError(f"{file}: no text; expected one a line")
+            raise ValueError(f"{file}: contains no text; expected one per line")
     if totals.refused:
-        echo(f"kepipe: {totals.refused:,} texts are not as the task wants them: see `error`", err=True)
+        echo(f"kepipe: {totals.refused:,} texts are invalid for the task: see `error`", err=True)
     if predictor.takes_entities and not totals.with_entities:
         echo(f"kepipe: {NO_ENTITIES}", err=True)
 
 
-def _written(predictor: Predictor, record: dict[str, Any], form: files.Form) -> str:
-    """An answer as it stands in a file; one that there is not, as CoNLL's comment."""
+def _format_record(predictor: Predictor, record: dict[str, Any], form: files.Form) -> str:
+    """A prediction as text of the output file; an error becomes a comment in CoNLL."""
     if form == "json":
         return files.to_line(record)
     if "error" in record:
@@ -173,10 +167,10 @@ def _show(predictor: Predictor, record: dict[str, Any], form: files.Form) -> Non
     if form == "json":
         echo(json.dumps(record, ensure_ascii=False))
     elif form == "conll" and "error" not in record:
-        echo(_written(predictor, record, form).removesuffix("\n"))
+        echo(_format_record(predictor, record, form).removesuffix("\n"))
     elif "error" in record:
         echo(f"kepipe: {record['id']}: {record['error']}", err=True)
-        echo("")  # its place, so that answers stand beside their texts
+        echo("")  # an empty line, so that outputs align with inputs
     else:
         echo(f"{predictor.fine_tuned.spec.row.as_line(record)}\t{record['text']}")
         for entity in record.get("entities", ()):

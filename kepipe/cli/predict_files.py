@@ -1,5 +1,4 @@
-"""`kepipe predict --file`: files of any length, answered in their order, a piece at a time, and gone on with after a
-kill."""
+"""`kepipe predict --file`: files of any length, predicted in order and in batches; interrupted runs can be resumed."""
 
 from __future__ import annotations
 
@@ -23,24 +22,24 @@ if TYPE_CHECKING:
     from kepipe.finetuning.predictor import Predictor
     from kg.problems import Problems
 
-AT_ONCE = 512
-"""Texts that are answered together."""
+BATCH_SIZE = 512
+"""Texts per batch."""
 
 
 Form = Literal["text", "json", "conll"]
-"""How answers are printed: in a few words, as JSON lines, or as CoNLL's columns. The first is for the screen alone."""
+"""Output format: short text (only on the terminal), JSON lines, or CoNLL columns."""
 
 
 class InputText(NamedTuple):
-    """A text to be answered; `id`: that of its record, else the number of its line."""
+    """An input text. `id`: that of its record, or its line number."""
 
     id: str
     text: str
 
 
 def read_texts(file: Path, problems: Problems) -> Iterator[InputText]:
-    """The texts of a file, one a line, or of JSON lines `{"id", "text"}`, by how the first line begins; `-`: standard
-    input. Blank lines are passed over; a line of JSON without a text is a problem."""
+    """The texts of a file, one per line, or JSON lines `{"id", "text"}` if the first line is one; `-`: standard input.
+    Blank lines are skipped; JSON lines without a text are reported in `problems`."""
     from kepipe.data.line_readers import stream_lines, text_lines
     from kg.regular_files import JsonError, parse_json
 
@@ -69,17 +68,16 @@ def read_texts(file: Path, problems: Problems) -> Iterator[InputText]:
 
 
 def answer_all(predictor: Predictor, texts: Iterable[InputText]) -> Iterator[list[dict[str, Any]]]:
-    """A record of each text, in their order, as many at a time as are answered together: `id`, `text`, and what the
-    model answers, or under `error` why it does not."""
+    """Batches of records in the order of the texts: `id`, `text` and the prediction, or `error` with the reason."""
     source = iter(texts)
-    while together := list(islice(source, AT_ONCE)):
-        records: list[dict[str, Any]] = [{"id": text.id, "text": text.text} for text in together]
+    while batch := list(islice(source, BATCH_SIZE)):
+        records: list[dict[str, Any]] = [{"id": text.id, "text": text.text} for text in batch]
         _answer(predictor, records)
         yield records
 
 
 def _answer(predictor: Predictor, records: list[dict[str, Any]]) -> None:
-    """Put the answers into the records; where one text is refused, each is asked alone."""
+    """Add predictions to records. If a text is rejected, each record is predicted alone, so that only its own fails."""
     try:
         answers = predictor.predict([record["text"] for record in records])
     except ValueError as error:
@@ -95,14 +93,14 @@ def _answer(predictor: Predictor, records: list[dict[str, Any]]) -> None:
 
 @dataclass
 class Totals:
-    """Of the texts that were answered: how many, how many refused, and whether any entity was used."""
+    """Counts of processed and rejected texts, and whether any entity was found."""
 
     texts: int = 0
     refused: int = 0
     with_entities: bool = False
 
     def count(self, record: dict[str, Any]) -> None:
-        """Count one more."""
+        """Count a record."""
         self.texts += 1
         self.refused += "error" in record
         self.with_entities = self.with_entities or "entities" in record
@@ -112,10 +110,10 @@ class Totals:
 def resumable(
     out: Path | None, job: str, form: Form = "json"
 ) -> Iterator[tuple[TextIOBase | IO[str], Totals]]:
-    """A file that appears when it is whole, and what an interrupted attempt has written of it. None: standard output.
+    """An output file that is renamed when complete, with the totals of an interrupted attempt. None: standard output.
 
-    `job`: a digest of what is done; another one begins anew. What is written of an attempt stays beside `out`, as
-    `OUT.partial` with its job in `OUT.partial.job`. Raises ValueError where another process writes it now.
+    `job`: digest of the work; an attempt with another digest is discarded. An attempt is kept beside `out` as
+    `OUT.partial`, with its job in `OUT.partial.job`. Raises ValueError if another process is writing the file.
     """
     if out is None:
         yield Screen(), Totals()
@@ -123,14 +121,14 @@ def resumable(
     require_writable(out)
     partial, mark = out.with_name(f"{out.name}.partial"), out.with_name(f"{out.name}.partial.job")
     held = out.with_name(f"{out.name}.partial.lock")
-    with lock(held, timeout=0) as mine:
-        if not mine:
+    with lock(held, timeout=0) as acquired:
+        if not acquired:
             raise ValueError(f"{out}: another process is writing it")
         if not (mark.is_file() and partial.is_file() and mark.read_text() == job):
             partial.unlink(missing_ok=True)
             mark.write_text(job)
         with partial.open("a+b") as stream:
-            totals = _written(stream, form)
+            totals = _count_complete(stream, form)
         with partial.open("a", encoding="utf-8", newline="\n") as text:
             yield text, totals
             text.flush()
@@ -140,8 +138,8 @@ def resumable(
     held.unlink(missing_ok=True)
 
 
-def _written(stream: IO[bytes], form: Form) -> Totals:
-    """What a file's whole records hold; what a kill left of one more is cut off."""
+def _count_complete(stream: IO[bytes], form: Form) -> Totals:
+    """Totals of the complete records in a file; an incomplete last record is truncated."""
     stream.seek(0)
     totals, end, at, refused = Totals(), 0, 0, False
     for line in stream:
@@ -150,7 +148,7 @@ def _written(stream: IO[bytes], form: Form) -> Totals:
         if form == "json" and line.endswith(b"\n"):
             totals.count(json.loads(line))
             end = at
-        elif form == "conll" and line == b"\n":  # of entities columns tell nothing: none is missed
+        elif form == "conll" and line == b"\n":  # columns have no entities, so none is reported as missing
             totals.count({"entities": [], **({"error": ""} if refused else {})})
             end, refused = at, False
     stream.truncate(end)
@@ -161,7 +159,7 @@ _REFUSED = "# error = "
 
 
 def refusal(record: Mapping[str, Any]) -> str:
-    """A text that was not answered, among CoNLL's columns."""
+    """A rejected text as a comment in CoNLL columns."""
     reason = " ".join(str(record["error"]).split())
     return f"# id = {record['id']}\n{_REFUSED}{reason}\n\n"
 
@@ -169,7 +167,7 @@ def refusal(record: Mapping[str, Any]) -> str:
 def digest_job(
     model: Path, file: Path, sources: Mapping[str, Path | None], options: Mapping[str, Any]
 ) -> str:
-    """What answers depend on: the model's folder, the texts, the graph and other `sources`, the options, kepipe."""
+    """Digest of everything that predictions depend on: model, texts, `sources` such as the graph, options, kepipe."""
     from kepipe.flow.artifact import hash_json
     from kepipe.flow.source_digests import digest_source
 
@@ -185,5 +183,5 @@ def digest_job(
 
 
 def to_line(record: dict[str, Any]) -> str:
-    """A record as a line of JSON."""
+    """A record as a JSON line."""
     return json.dumps(record, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""`kepipe quiz`: how much of a graph models know."""
+"""`kepipe quiz`: measure how many facts of a graph models know."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def quiz(
         typer.Option(
             "--knowledge",
             help="Give the models knowledge from this graph (and --vectors) with each question: a method's name, or "
-            "YAML as in a pipeline, in place of the same method in their folders; `none`: the sentence alone.",
+            "YAML as in a pipeline, in place of the same method in their folders; `none`: no knowledge.",
             show_default=False,
         ),
     ] = None,
@@ -110,7 +110,7 @@ def quiz(
             write_scores(json, scores)
         if page is not None:
             page.write_text(render(quiz_page(graph.name, scores, lines)), encoding="utf-8")
-            echo(f"{page}: drawn", err=True)
+            echo(f"wrote {page}", err=True)
 
 
 def _splits(names: str) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def _splits(names: str) -> tuple[str, ...]:
 def _ask(
     arm: str, name: str, probe: GraphQuiz, added: AddedKnowledge | None
 ) -> tuple[Answers, Mapping[str, int] | None]:
-    """What a model answers, and how many subjects its knowledge is given and knows; None: it reads the text alone."""
+    """A model's answers, and counts of the subjects that its knowledge gets and covers; None without knowledge."""
     from kepipe.device import resolve
     from kepipe.inference.opening import open_model
     from kepipe.models.pretrained import locate

@@ -1,4 +1,4 @@
-"""`kepipe results`: all studies of a workspace, or of an MLflow store, on one page."""
+"""`kepipe results`: all studies of a workspace or of an MLflow store on one page."""
 
 from __future__ import annotations
 
@@ -16,16 +16,21 @@ if TYPE_CHECKING:
 
 
 def results(
-    out: Annotated[Path | None, typer.Option(help="Write Markdown there; without it, it is printed.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page that a browser shows.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Markdown file to write. Default: standard output.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page.")] = None,
     mlflow: Annotated[
         bool,
-        typer.Option("--mlflow", help="Of the MLflow store (MLFLOW_TRACKING_URI), not of the workspace."),
+        typer.Option(
+            "--mlflow",
+            help="Read studies from the MLflow store (MLFLOW_TRACKING_URI) instead of the workspace.",
+        ),
     ] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Show what all studies have found: arms, intervals, tests with Holm's correction, what each arm has cost, and what
-    was published."""
+    """Show the results of all studies: arms, intervals, tests with Holm's correction, costs of each arm, and published
+    values."""
     from kepipe.files import write_text
     from kepipe.report.page import render
     from kepipe.report.results import markdown, results_page
@@ -57,7 +62,7 @@ def _studies(workspace: Path, mlflow: bool) -> list[StudyResult]:
 
 
 def _published(studies: list[StudyResult]) -> dict[str, str]:
-    """Pipeline → what the head of the shipped file of that name says of the figures of others."""
+    """Pipeline → published values, from the header of the included pipeline of that name."""
     from kepipe.pipeline.shipped import head, shipped
 
     known = shipped()

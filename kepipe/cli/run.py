@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption
+from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, StoreOption, WorkspaceOption
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ OnlyOption = Annotated[
 ForceOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Run this stage again although it is cached (an interrupted attempt continues). May be repeated."
+        help="Run this stage again even if it is cached (an interrupted attempt is resumed). May be repeated."
     ),
 ]
 
@@ -32,23 +32,29 @@ def run(
     until: UntilOption = None,
     only: OnlyOption = None,
     force: ForceOption = None,
+    store: StoreOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Print events as JSON lines.")] = False,
 ) -> None:
-    """Run a pipeline. Cached stages are skipped; an interrupted stage continues from its last checkpoint."""
+    """Run a pipeline. Cached stages are skipped; an interrupted stage resumes from its last checkpoint."""
     from kepipe.api.running import run_pipeline
     from kepipe.console.run import open_console
+    from kepipe.flow.plan import Workspace
     from kepipe.flow.runner import StageSelection
 
     if dry_run:
-        plan(pipeline, workspace, set_, until, only, force)
+        plan(pipeline, workspace, set_, until, only, force, store)
         return
     with open_console(log_json) as console:
         result = run_pipeline(
-            pipeline, workspace, set_ or (), StageSelection(until, only, force or ()), console
+            pipeline,
+            Workspace(workspace.resolve(), store),
+            set_ or (),
+            StageSelection(until, only, force or ()),
+            console,
         )
     if not log_json:
-        _point_out(result, workspace)
+        _print_locations(result, workspace)
 
 
 def plan(
@@ -58,6 +64,7 @@ def plan(
     until: UntilOption = None,
     only: OnlyOption = None,
     force: ForceOption = None,
+    store: StoreOption = "",
 ) -> None:
     """Show what a run would do and why: each stage is cached, resumable or to run."""
     from kepipe import pipeline as pipelines
@@ -68,15 +75,15 @@ def plan(
     flow, _ = pipelines.load(pipeline, set_ or [])
     selected = {node.name for node in StageSelection(until, only, force or ()).select(flow)}
     steps = make_plan(
-        flow, Workspace(workspace.resolve()), force or (), warn=lambda text: echo(text, err=True)
+        flow, Workspace(workspace.resolve(), store), force or (), warn=lambda text: echo(text, err=True)
     )
     shown = [step for step in steps if step.node.name in selected and only in (None, step.node.name)]
     for line in lines(shown):
         echo(*line)
 
 
-def _point_out(result: RunResult, workspace: Path) -> None:
-    """Say where the results are; the many copies of a study's stages are found by way of its page."""
+def _print_locations(result: RunResult, workspace: Path) -> None:
+    """Print the paths of the results; a study's copies are left out, since its page links to them."""
     files = {"report": "report.html", "model": "model.safetensors"}
     lines = []
     for title, file in files.items():

@@ -1,4 +1,4 @@
-"""`kepipe lineage`, `kepipe runs diff`: where a result comes from, and what two results differ in."""
+"""`kepipe lineage`, `kepipe runs diff`: the lineage of a result, and the differences of two results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kepipe.cli.options import WORKSPACE, WorkspaceOption
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
-    from kepipe.flow.lineage import Made, Origin
+    from kepipe.flow.lineage import LineageNode, StageResult
 
 app = typer.Typer(help="Compare the results of runs.", no_args_is_help=True)
-SHORTEST = 4
-"""Characters of a digest that name a result, at least."""
-RESULT = "A stage's folder (workspace/…/pretrain), a digest or its beginning, or models:/NAME@champion."
+MIN_DIGEST = 4
+"""Minimum number of characters of a digest that identify a result."""
+RESULT = "A stage's folder (workspace/…/pretrain), a digest or a prefix of it, or models:/NAME@champion."
 
 
 def lineage(
@@ -29,11 +29,11 @@ def lineage(
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
     """Show where a result comes from: the results and files it was made from, and the run that made each."""
-    from kepipe.flow.lineage import origin_of
+    from kepipe.flow.lineage import lineage_of
     from kepipe.flow.plan import Workspace
 
     place = Workspace(workspace.resolve())
-    origin = origin_of(_find(result, place), place)
+    origin = lineage_of(_find(result, place), place)
     if html is not None and as_json:
         raise ValueError("kepipe lineage: --html or --json, not both")
     if html is not None:
@@ -53,8 +53,8 @@ def lineage(
 @app.command()
 def diff(
     first: Annotated[str, typer.Argument(help=RESULT, show_default=False)],
-    second: Annotated[str, typer.Argument(help="The other one.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    second: Annotated[str, typer.Argument(help="The other result.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
     """Compare two results of a stage, and everything they were made from: settings, inputs, files, seeds, code,
@@ -77,11 +77,11 @@ def diff(
     if found:
         return
     if one.digest == other.digest:
-        echo("they are one result" if one.folder == other.folder else "their content is the same")
+        echo("they are the same result" if one.folder == other.folder else "their content is identical")
     else:
         echo(
-            "settings, inputs, files and code are the same, and the content differs: a computation that is not "
-            "deterministic, or code that was changed without a commit"
+            "settings, inputs, files and code are the same, but the content differs: the computation is not "
+            "deterministic, or the code was changed without a commit"
         )
 
 
@@ -92,35 +92,35 @@ def _value(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _find(result: str, workspace: Any) -> Made:
-    """Raises ValueError where there is none, or several."""
-    from kepipe.flow.lineage import Made, by_digest
+def _find(result: str, workspace: Any) -> StageResult:
+    """Find a result. Raises ValueError if there is none or several."""
+    from kepipe.flow.lineage import StageResult, by_digest
     from kepipe.tracking.model_uri import digest_of, is_model_uri
 
     if Path(result).is_dir():
-        return Made.open(Path(result))
+        return StageResult.open(Path(result))
     digest = digest_of(result, workspace.root) if is_model_uri(result) else result
     found = [made for known, made in by_digest(workspace).items() if known.startswith(digest)]
-    if len(found) == 1 and len(digest) >= SHORTEST:
+    if len(found) == 1 and len(digest) >= MIN_DIGEST:
         return found[0]
     if is_model_uri(result):
-        raise ValueError(f"{result}: what it was made of is not in the store of {workspace.root} any more")
-    if not found or len(digest) < SHORTEST:
+        raise ValueError(f"{result}: its result is no longer in the store of {workspace.root}")
+    if not found or len(digest) < MIN_DIGEST:
         raise ValueError(
-            f"{result}: no such folder, and no result of {workspace.root} whose digest begins so ({SHORTEST} "
-            "characters at least; `kepipe lineage` shows digests)"
+            f"{result}: no such folder, and no result in {workspace.root} with this digest (at least {MIN_DIGEST} "
+            "characters; `kepipe lineage` shows digests)"
         )
-    raise ValueError(f"{result}: {len(found)} results have a digest that begins so; give more of it")
+    raise ValueError(f"{result}: {len(found)} results have a digest with this prefix; give more characters")
 
 
-def _lines(origin: Origin, indent: str, seen: set[str]) -> Iterator[str]:
+def _lines(origin: LineageNode, indent: str, seen: set[str]) -> Iterator[str]:
     slot = f"{origin.slot}: " if origin.slot else ""
     if origin.made is None:
-        yield f"{indent}{slot}{origin.digest[:12]}  (not in the store any more)"
+        yield f"{indent}{slot}{origin.digest[:12]}  (no longer in the store)"
         return
     made = origin.made
-    begun = made.record.get("started")
-    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(begun)) if begun else ""
+    started = made.record.get("started")
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else ""
     again = "  (see above)" if origin.digest in seen else ""
     yield f"{indent}{slot}{made.stage}  {origin.digest[:12]}  {at}  run {made.run}{again}"
     if again:
@@ -132,11 +132,11 @@ def _lines(origin: Origin, indent: str, seen: set[str]) -> Iterator[str]:
         yield from _lines(part, indent + "  ", seen)
 
 
-def _as_json(origin: Origin) -> dict[str, Any]:
+def _as_json(origin: LineageNode) -> dict[str, Any]:
     """`root`: the digest asked for; `results`: each digest once, with its inputs, slot → digest."""
     results: dict[str, Any] = {}
 
-    def add(node: Origin) -> None:
+    def add(node: LineageNode) -> None:
         if node.digest in results:
             return
         about: dict[str, Any] = {"inputs": {part.slot: part.digest for part in node.inputs}}

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, WorkspaceOption, with_groups
-from kepipe.cli.schedule_options import Failing, Telling, When, means, sources
+from kepipe.cli.schedule_options import (
+    FailureOptions,
+    NotificationOptions,
+    TriggerOptions,
+    scheduler_options,
+    sources,
+)
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
@@ -16,15 +22,15 @@ if TYPE_CHECKING:
     from kepipe.flow.history import Result
     from kepipe.flow.schedules import Entry
 
-app = typer.Typer(help="Run pipelines at set times, or when something has changed.", no_args_is_help=True)
+app = typer.Typer(help="Run pipelines at set times or when data has changed.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.", show_default=False)]
 
 
 @with_groups
 def add(
     pipeline: PipelineArgument,
-    when: When,
-    failing: Failing,
+    when: TriggerOptions,
+    on_failure: FailureOptions,
     workspace: WorkspaceOption = WORKSPACE,
     set_: SetOption = None,
     name: Annotated[str, typer.Option(help="Name of the schedule, if not the pipeline's.")] = "",
@@ -32,7 +38,7 @@ def add(
     """Add a schedule, which runs a pipeline when its trigger fires. A schedule of the same name is replaced."""
     from kepipe import pipeline as pipelines
     from kepipe.flow import schedules
-    from kepipe.flow.firing import Means
+    from kepipe.flow.firing import SchedulerOptions
     from kepipe.flow.schedule import Schedule
     from kepipe.flow.scheduler import is_served
 
@@ -41,14 +47,14 @@ def add(
         pipeline=str(pipeline),
         overrides=tuple(set_ or ()),
         when=when.trigger(),
-        retries=failing.retries,
-        backoff=failing.backoff,
-        timeout=failing.timeout,
+        retries=on_failure.retries,
+        backoff=on_failure.backoff,
+        timeout=on_failure.timeout,
     )
-    entry = schedules.add(workspace, name or flow.name, schedule, Means(sources))
+    entry = schedules.add(workspace, name or flow.name, schedule, SchedulerOptions(sources))
     echo(_line(entry))
     if not is_served(workspace):
-        echo("no scheduler runs yet; `kepipe scheduler` starts it")
+        echo("no scheduler is running; start it with `kepipe scheduler`")
 
 
 app.command()(add)
@@ -63,7 +69,9 @@ def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
     for entry in schedules.entries(workspace):
         echo(_line(entry))
     served = is_served(workspace)
-    echo("the scheduler runs" if served else "no scheduler runs; `kepipe scheduler` starts it")
+    echo(
+        "the scheduler is running" if served else "no scheduler is running; start it with `kepipe scheduler`"
+    )
 
 
 @app.command("next")
@@ -76,11 +84,11 @@ def next_(
     from kepipe.flow import schedules
 
     entry = schedules.find(workspace, name)
-    times = list(schedules.coming(entry, 1 if entry.schedule.when.looks else count))
+    times = list(schedules.next_times(entry, 1 if entry.schedule.when.polls else count))
     for at in times:
-        echo(f"{at:%a %Y-%m-%d %H:%M:%S %Z}" + ("  looks" if entry.schedule.when.looks else ""))
+        echo(f"{at:%a %Y-%m-%d %H:%M:%S %Z}" + ("  check" if entry.schedule.when.polls else ""))
     if not times:
-        echo(f"{name} is paused" if entry.next is None else "never again")
+        echo(f"{name} is paused" if entry.next is None else "it will not fire again")
 
 
 @app.command()
@@ -104,7 +112,7 @@ def history(
             + (f"  {result.log}" if result.outcome not in ("finished", "stopped") else "")
         )
     if not shown:
-        echo(f"{name} has never fired")
+        echo(f"{name} has not run yet")
 
 
 @app.command()
@@ -130,18 +138,18 @@ def remove(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     from kepipe.flow import schedules
 
     schedules.remove(workspace, name)
-    echo(f"{name} is not scheduled any more")
+    echo(f"{name} was removed")
 
 
 @app.command("run-now")
 def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     """Run a schedule once, now, and wait for the result."""
     from kepipe.flow import schedules
-    from kepipe.flow.firing import Means
+    from kepipe.flow.firing import SchedulerOptions
 
-    result = schedules.run_now(workspace, name, Means(sources))
+    result = schedules.run_now(workspace, name, SchedulerOptions(sources))
     if result.outcome == "skipped":
-        echo(f"{name} is at work already")
+        echo(f"{name}: a run of this pipeline is already in progress")
         raise typer.Exit(1)
     echo(f"{name} {result.outcome} after {result.seconds:.1f} s; see {result.log}")
     raise typer.Exit(0 if result.outcome == "finished" else 1)
@@ -149,7 +157,7 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
 
 @with_groups
 def scheduler(
-    telling: Telling,
+    notifications: NotificationOptions,
     workspace: WorkspaceOption = WORKSPACE,
     once: Annotated[
         bool,
@@ -162,23 +170,23 @@ def scheduler(
     ] = 2,
 ) -> None:
     """Fire schedules when they are due, until Ctrl-C. One scheduler runs per workspace."""
-    from kepipe.flow.scheduler import serve, serve_once
+    from kepipe.flow.scheduler import run_due_once, serve
 
-    how = means(workspace, telling, at_once)
+    options = scheduler_options(workspace, notifications, at_once)
     if not once:
-        serve(workspace, how)
+        serve(workspace, options)
         return
-    results = serve_once(workspace, how)
+    results = run_due_once(workspace, options)
     if not results:
-        echo("nothing is due, and nothing has changed")
+        echo("no schedule is due, and no source has changed")
     raise typer.Exit(any(result.outcome in ("failed", "timed out") for result in results))
 
 
 def _line(entry: Entry) -> str:
-    verb = "looks" if entry.schedule.when.looks else "next"
+    verb = "check" if entry.schedule.when.polls else "next"
     following = f"{verb} {_local(entry.next)}" if entry.next else "paused"
     last = "never fired" if entry.last is None else f"{entry.last.outcome} {_at(entry.last)}"
-    return f"{entry.name:<16}{entry.schedule.when.said:<18}  {following}   last {last}   {entry.pipeline}"
+    return f"{entry.name:<16}{entry.schedule.when.label:<18}  {following}   last {last}   {entry.pipeline}"
 
 
 def _local(at: datetime) -> str:

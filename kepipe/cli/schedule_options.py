@@ -1,4 +1,4 @@
-"""Options of `kepipe schedule add` and `kepipe scheduler`: what fires, what happens where it fails, who is told."""
+"""Options of `kepipe schedule add` and `kepipe scheduler`: trigger, failure policy, notifications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from kepipe.flow.firing import Means
+    from kepipe.flow.firing import SchedulerOptions
     from kepipe.flow.triggers.base import Trigger
 
 
@@ -27,8 +27,8 @@ def _duration(text: str | None) -> float | None:
 
 
 @dataclass(frozen=True)
-class When:
-    """What fires a schedule: one of these."""
+class TriggerOptions:
+    """The trigger of a schedule; exactly one must be given."""
 
     cron: Annotated[
         str,
@@ -59,33 +59,31 @@ class When:
     ] = None
 
     def trigger(self) -> Trigger:
-        """The trigger that is meant. Raises ConfigError unless it is one."""
+        """The trigger. Raises ConfigError unless exactly one is given."""
         from kepipe.flow.triggers.table import TRIGGERS
 
-        asked: dict[str, dict[str, Any]] = {}
+        given: dict[str, dict[str, Any]] = {}
         if self.cron:
-            asked["cron"] = {"cron": self.cron, "zone": self.zone}
+            given["cron"] = {"cron": self.cron, "zone": self.zone}
         every = {} if self.every is None else {"every": self.every}
         if self.when_changed:
-            asked["when-changed"] = every
+            given["when-changed"] = every
         if self.on_drift:
-            asked["on-drift"] = every
+            given["on-drift"] = every
         if self.after:
-            asked["after"] = {"after": self.after}
-        if len(asked) != 1:
+            given["after"] = {"after": self.after}
+        if len(given) != 1:
             names = [f"--{name}" for name in TRIGGERS]
             from kepipe.config import ConfigError
 
-            raise ConfigError(
-                f"expected one of {', '.join(names[:-1])} and {names[-1]}, which say what fires it"
-            )
-        ((kind, settings),) = asked.items()
+            raise ConfigError(f"give exactly one trigger: {', '.join(names[:-1])} or {names[-1]}")
+        ((kind, settings),) = given.items()
         return TRIGGERS[kind](**settings)
 
 
 @dataclass(frozen=True)
-class Failing:
-    """What happens where a run fails or takes long."""
+class FailureOptions:
+    """Policy for failed and long runs."""
 
     retries: Annotated[int, typer.Option(min=0, help="Number of retries of a failed run.")] = 0
     backoff: Annotated[
@@ -101,13 +99,13 @@ class Failing:
 
 
 @dataclass(frozen=True)
-class Telling:
-    """Who is told of what was fired."""
+class NotificationOptions:
+    """Notifications about runs."""
 
     notify: Annotated[
         list[str] | None,
         typer.Option(
-            help="Whom to notify of each run: webhook=URL, mail=ADDRESS or command=WORDS. May be repeated."
+            help="Recipient of notifications about runs: webhook=URL, mail=ADDRESS or command=WORDS. May be repeated."
         ),
     ] = None
     notify_of: Annotated[
@@ -116,25 +114,25 @@ class Telling:
 
 
 def sources(pipeline: Path, overrides: Sequence[str]) -> Mapping[str, str]:
-    """Name → digest of all that the stages of a pipeline read, and of its file."""
+    """Name → digest of everything that the stages of a pipeline read, and of its file."""
     from kepipe import pipeline as pipelines
-    from kepipe.flow.triggers.base import pipeline_alone
+    from kepipe.flow.triggers.base import pipeline_file_only
 
     flow, _ = pipelines.load(pipeline, overrides)
-    found = dict(pipeline_alone(pipeline, overrides))
+    found = dict(pipeline_file_only(pipeline, overrides))
     for node in flow.nodes:
         for name, digest in node.stage.fingerprint(node.config).items():
             found[name if "/" in name else f"{node.name}/{name}"] = digest
     return found
 
 
-def means(workspace: Path, telling: Telling, at_once: int) -> Means:
-    """How a scheduler looks, and whom it tells. Raises ConfigError for a target that is none."""
-    from kepipe.flow.firing import Means
+def scheduler_options(workspace: Path, notifications: NotificationOptions, at_once: int) -> SchedulerOptions:
+    """The options of a scheduler. Raises ConfigError for an invalid notification target."""
+    from kepipe.flow.firing import SchedulerOptions
     from kepipe.flow.notices.outbox import Outbox
     from kepipe.terminal import echo
 
-    outcomes = [outcome.strip() for outcome in telling.notify_of.split(",") if outcome.strip()]
-    outbox = Outbox(workspace.resolve(), telling.notify or (), echo, outcomes)
+    outcomes = [outcome.strip() for outcome in notifications.notify_of.split(",") if outcome.strip()]
+    outbox = Outbox(workspace.resolve(), notifications.notify or (), echo, outcomes)
     outbox.send()
-    return Means(sources, echo, outbox, at_once)
+    return SchedulerOptions(sources, echo, outbox, at_once)

@@ -1,4 +1,4 @@
-"""`kepipe serve`: a model answers over HTTP."""
+"""`kepipe serve`: serve a model over HTTP."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def serve(
         typer.Option(help="A further host name that requests may use. May be repeated.", metavar="NAME"),
     ] = None,
     refresh: Annotated[
-        float, typer.Option(help="Seconds between checks of which version the alias names.", min=0.1)
+        float, typer.Option(help="Seconds between checks of the alias's version.", min=0.1)
     ] = 5.0,
     max_texts: Annotated[int, typer.Option(help="Maximum number of texts per request.", min=1)] = 256,
     max_bytes: Annotated[int, typer.Option(help="Maximum number of bytes per request.", min=1)] = 1_000_000,
     max_waiting: Annotated[
-        int, typer.Option(help="Maximum number of texts waiting in all; further requests get 503.", min=1)
+        int, typer.Option(help="Maximum number of queued texts; further requests get 503.", min=1)
     ] = 1024,
     timeout: Annotated[float, typer.Option(help="Seconds after which a request gets 504.", min=0.1)] = 30.0,
 ) -> None:
@@ -41,7 +41,7 @@ def serve(
     from kepipe.serving.server import serve as run
 
     if host not in LOOPBACK:
-        echo(f"whoever reaches {host}:{port} can ask the model: there is no password", err=True)
+        echo(f"anyone who can reach {host}:{port} can use the model: there is no password", err=True)
     limits = Limits(max_texts, max_bytes, timeout, max_waiting)
     try:
         run(model, workspace.resolve(), host, port, limits, echo, refresh, allowed_host or ())

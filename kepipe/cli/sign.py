@@ -1,4 +1,4 @@
-"""`kepipe sign` and `kepipe verify`: sign a model folder, and check the signature."""
+"""`kepipe sign` and `kepipe verify`: sign a model folder, and verify the signature."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ FolderArgument = Annotated[Path, typer.Argument(help="A model's folder.", show_d
 
 def sign(
     folder: FolderArgument,
-    key: Annotated[
-        Path, typer.Option(help="The private key, an elliptic curve's, as PEM.", show_default=False)
-    ],
+    key: Annotated[Path, typer.Option(help="The private key (elliptic curve), as PEM.", show_default=False)],
 ) -> None:
     """Sign every file of a model folder, in OpenSSF Model Signing's format, offline."""
     from kepipe import signing
@@ -31,4 +29,4 @@ def verify(
     """Verify that a folder holds exactly the files that were signed, unchanged."""
     from kepipe import signing
 
-    echo(f"{folder}: {signing.verify(folder, key)} files, as they were signed")
+    echo(f"{folder}: {signing.verify(folder, key)} files match the signature")

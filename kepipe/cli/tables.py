@@ -1,4 +1,4 @@
-"""Tables on the terminal: what `kepipe link` found out."""
+"""Tables on the terminal for `kepipe link`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_scores(name: str, assessments: Mapping[str, Assessment]) -> None:
-    """How a linker, first, and its baselines do on a gold set, and the linker's mistakes."""
+    """Print the scores of a linker (the first assessment) and its baselines on a gold set, and the linker's errors."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -33,28 +33,28 @@ def show_scores(name: str, assessments: Mapping[str, Assessment]) -> None:
             each.outside.f1,
         )
         table.add_row(escape(who), *(f"{figure:.3f}" for figure in figures))
-    ours = next(iter(assessments.values()))
+    of_linker = next(iter(assessments.values()))
     screen = console()
     screen.print(table)
     screen.print(
-        f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
-        f"among the candidates of {ours.candidate_recall:.1%}."
+        f"{of_linker.in_graph.given:,} gold mentions in the graph, {of_linker.outside.given:,} outside it; "
+        f"candidate recall {of_linker.candidate_recall:.1%}."
     )
     screen.print(
-        "Mistakes of the linker: "
-        + ", ".join(f"{count} {mistake}" for mistake, count in ours.mistakes().most_common())
+        "Errors of the linker: "
+        + ", ".join(f"{count} {mistake}" for mistake, count in of_linker.mistakes().most_common())
     )
 
 
 def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: float | None) -> None:
-    """Each name of a text with its candidates and what decided between them."""
+    """Print each name in a text with its candidates and the features that decided."""
     from rich.markup import escape
     from rich.table import Table
 
     screen = console()
     limit = linker.ranker.threshold if threshold is None else threshold
     if not explained:
-        screen.print("No name of the graph stands in the text.")
+        screen.print("The text contains no name of the graph.")
     colours = {
         "linked": "green",
         "below the threshold": "red",
@@ -73,7 +73,7 @@ def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: fl
         table.add_column("label")
         table.add_column("prior", justify="right")
         table.add_column("score", justify="right")
-        table.add_column("what decided (feature = value: added to the logit)")
+        table.add_column("features (feature = value: contribution to the logit)")
         for place, choice in enumerate(name.choices[:5]):
             parts = ", ".join(
                 f"{feature} = {value:.2g}: {adds:+.2f}" for feature, value, adds in choice.parts[:7]
@@ -91,7 +91,7 @@ def show_decisions(explained: Sequence[Explained], linker: Linker, threshold: fl
 
 
 def show_page(page: Page) -> None:
-    """A page's headline and tables, without its pictures."""
+    """Print a page's headline and tables, without its charts."""
     from rich import table
     from rich.markup import escape
 
@@ -107,7 +107,7 @@ def show_page(page: Page) -> None:
                     drawn.add_column(
                         escape(head),
                         justify="right" if place in block.numbers else "left",
-                        overflow="fold",  # Chinese has no blanks at which a line could end
+                        overflow="fold",  # Chinese has no spaces to wrap at
                     )
                 for row in block.rows:
                     drawn.add_row(*(escape(_plain(cell)) for cell in row))

@@ -1,4 +1,4 @@
-"""`kepipe tokenizer`: train a tokenizer on your own text, and try it."""
+"""`kepipe tokenizer`: train a tokenizer, and tokenize text with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def train(
     files: Annotated[
         list[Path],
         typer.Argument(
-            exists=True, dir_okay=False, help="Texts: .txt (a text a line) or .jsonl (key `text`)."
+            exists=True, dir_okay=False, help="Texts: .txt (one text per line) or .jsonl (key `text`)."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tokenizer.")],
@@ -33,12 +33,12 @@ def train(
     from kepipe.tokenization.training import train_tokenizer
 
     if out.is_dir() and any(out.iterdir()):
-        raise typer.BadParameter(f"{out} is not empty: name a new folder")
+        raise typer.BadParameter(f"{out} is not empty; choose a new folder")
     tokenizer = train_tokenizer(TextFiles(tuple(files)), kind, size, lowercase)
     tokenizer.save(out)
     echo(f"{out}: {tokenizer.vocab_size:,} entries, {len(tokenizer.special)} of them special")
     if tokenizer.vocab_size < size:
-        echo(f"the text has no more than these to give; {size:,} were asked for", err=True)
+        echo(f"the text is too small for the requested {size:,} entries", err=True)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`kepipe track`: deliver runs to MLflow, and show what has been delivered."""
+"""`kepipe track`: deliver runs to MLflow, and show the state of delivery."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ app = typer.Typer(help="Delivery of runs to MLflow.", no_args_is_help=True)
 def sync(
     workspace: WorkspaceOption = WORKSPACE,
     again: Annotated[
-        bool, typer.Option("--all", help="Also what was already delivered, as for a new store.")
+        bool, typer.Option("--all", help="Deliver all runs again, for example to a new store.")
     ] = False,
 ) -> None:
-    """Deliver what earlier runs could not, oldest first. Nothing is delivered twice."""
-    from kepipe.stages.champion import rematch
+    """Deliver pending runs, oldest first. Nothing is delivered twice."""
+    from kepipe.stages.champion import evaluate_pair
     from kepipe.tracking.cursor import forget_cursors
     from kepipe.tracking.delivery import deliver_pending
     from kepipe.tracking.store import StoreUnavailable, connect
@@ -29,21 +29,21 @@ def sync(
     if again:
         forget_cursors(workspace)
     try:
-        delivered = deliver_pending(workspace, connect(workspace), rematch)
+        delivered = deliver_pending(workspace, connect(workspace), evaluate_pair)
     except StoreUnavailable as reason:
         echo(f"kepipe: not delivered: {reason}", err=True)
         raise typer.Exit(1) from None
     for run, cursor in delivered.items():
-        echo(f"{run}  {'delivered' if cursor.done else 'goes on'}")
+        echo(f"{run}  {'delivered' if cursor.done else 'in progress'}")
         for line in delivery_messages(cursor):
             echo(f"  {line}")
     if not delivered:
-        echo("everything was delivered before")
+        echo("up to date: no pending runs")
 
 
 @app.command()
 def status(workspace: WorkspaceOption = WORKSPACE) -> None:
-    """List runs with how much of each was delivered."""
+    """List runs with the delivered share of each."""
     from kepipe.flow.journal import is_written
     from kepipe.tracking.cursor import Cursor, journals
     from kepipe.tracking.store import store_uri
@@ -54,7 +54,9 @@ def status(workspace: WorkspaceOption = WORKSPACE) -> None:
         cursor = Cursor.load(journal)
         share = 100 * cursor.sent / max(journal.stat().st_size, 1)
         state = (
-            "delivered" if cursor.done else f"{share:.0f}% delivered{', runs' if is_written(journal) else ''}"
+            "delivered"
+            if cursor.done
+            else f"{share:.0f}% delivered{', running' if is_written(journal) else ''}"
         )
         echo(f"{journal.stem}  {state}")
         for line in delivery_messages(cursor):
@@ -63,8 +65,8 @@ def status(workspace: WorkspaceOption = WORKSPACE) -> None:
 
 @app.command(hidden=True)
 def follow(workspace: WorkspaceOption, run: str) -> None:
-    """Deliver a run while it goes on. Runs start this themselves."""
-    from kepipe.stages.champion import rematch
+    """Deliver a run while it is in progress. Started by runs themselves."""
+    from kepipe.stages.champion import evaluate_pair
     from kepipe.tracking import delivery_worker
 
-    delivery_worker.follow(workspace, run, rematch)
+    delivery_worker.deliver_run(workspace, run, evaluate_pair)

@@ -16,7 +16,7 @@ def tune(
         list[str],
         typer.Option(
             "--set-range",
-            help="A setting to search: KEY=LOW..HIGH (whole numbers where both are), KEY=LOW..HIGH:log, "
+            help="A setting to search: KEY=LOW..HIGH (integers if both are), KEY=LOW..HIGH:log, "
             "KEY=LOW..HIGH:step=N, KEY=\\[one, another]. May be repeated.",
             show_default=False,
         ),
@@ -28,7 +28,8 @@ def tune(
         ),
     ],
     trials: Annotated[
-        int, typer.Option(min=1, help="Trials in all, including those of earlier runs of this command.")
+        int,
+        typer.Option(min=1, help="Total number of trials, including those of earlier runs of this command."),
     ] = 20,
     workspace: WorkspaceOption = WORKSPACE,
     set_: SetOption = None,
@@ -50,13 +51,11 @@ def tune(
     ] = "tpe",
     startup: Annotated[
         int,
-        typer.Option(
-            min=1, help="Trials drawn at random, and never stopped early, before TPE and pruning begin."
-        ),
+        typer.Option(min=1, help="Random trials, never stopped early, before TPE and pruning begin."),
     ] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Search settings of a pipeline for the best value of a metric. An interrupted search continues when run again."""
+    """Search settings of a pipeline for the best value of a metric. An interrupted search resumes when run again."""
     from kepipe.api.tuning import Tuning
     from kepipe.console.run import open_console
     from kepipe.tuning.ranges import read_ranges

@@ -93,7 +93,7 @@ def evaluate(
 @app.command()
 def similarity(
     models: Annotated[
-        list[str], typer.Argument(help="Model folders, `minilm`, hub ids: a line each.", show_default=False)
+        list[str], typer.Argument(help="Model folders, `minilm` or hub ids.", show_default=False)
     ],
     file: Annotated[
         Path,
@@ -103,11 +103,13 @@ def similarity(
     ],
     pooling: Annotated[
         Pooling | None,
-        typer.Option(help="Mean of a text's tokens, or its first. \\[as the model was trained, else mean]"),
+        typer.Option(
+            help="Mean of a text's tokens, or its first token. \\[as the model was trained, or mean]"
+        ),
     ] = None,
-    length: Annotated[int, typer.Option(min=8, help="Tokens of a text that are read.")] = 128,
+    length: Annotated[int, typer.Option(min=8, help="Maximum number of tokens per text.")] = 128,
 ) -> None:
-    """Measure how far vectors of whole texts agree with people on which texts are alike."""
+    """Evaluate text vectors on text similarity: Spearman correlation with human scores, alignment and uniformity."""
     from kepipe.inference.similarity import measure, read_similar
     from kepipe.inference.text_vectors import open_text_vectors
     from kepipe.models.pretrained import locate
@@ -132,7 +134,7 @@ def import_(
     from kepipe.models.static import formats
 
     if folder.exists() and any(folder.iterdir()):
-        raise typer.BadParameter(f"{folder} is not empty: name a new folder")
+        raise typer.BadParameter(f"{folder} is not empty; choose a new folder")
     vectors = formats.read(file, format, _note)
     import_vectors(vectors, folder, family="imported")
     echo(f"{folder}: {len(vectors.words):,} words, {vectors.vectors.shape[1]} wide")
@@ -148,7 +150,7 @@ def export(
     from kepipe.models.static import formats
 
     if file.exists():
-        raise typer.BadParameter(f"{file} exists: name a new file")
+        raise typer.BadParameter(f"{file} exists; choose a new file")
     vectors = _open(model)
     formats.write(file, vectors, format)
     echo(f"{file}: {len(vectors.words):,} words, {vectors.vectors.shape[1]} wide")
@@ -165,7 +167,7 @@ def _note(message: str) -> None:
 
 
 def _shipped() -> Path:
-    """The folder of sets of questions that comes with gensim."""
+    """The folder of gensim's evaluation data."""
     from gensim.test.utils import datapath
 
     return Path(datapath(""))

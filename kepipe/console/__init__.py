@@ -1,1 +1,1 @@
-"""What people see of work that goes on: lines, bars, JSON."""
+"""Console output of running commands: lines, progress bars, JSON."""

@@ -1,4 +1,4 @@
-"""A run on a terminal: what has happened as lines, what goes on as bars below them."""
+"""Live display of a run on a terminal: past events as lines, work in progress as bars below them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from kepipe.console.run import describe, glance, speed
+from kepipe.console.run import describe, loss_of, rate_text
 from kepipe.flow.events import (
     Event,
     Metrics,
@@ -33,15 +33,15 @@ from kepipe.terminal import console
 
 @dataclass(frozen=True)
 class Bar:
-    """A task on the display, since when, and how much was done then."""
+    """A progress bar: its task, its start (monotonic seconds), and the units that were done at the start."""
 
     task: TaskID
-    begun: float
+    started: float
     first: int
 
 
 class Live:
-    """A sink that draws. Use it as a context: the bars are gone at its end."""
+    """A sink with a live display. Use it as a context manager, which removes the bars at its end."""
 
     def __init__(self) -> None:
         self._display = Progress(
@@ -60,9 +60,9 @@ class Live:
             transient=True,
         )
         self._bars: dict[tuple[str, str], Bar] = {}
-        """Stage and what it does → its bar."""
+        """(stage, task) → its bar."""
         self._latest: dict[str, str] = {}
-        """Stage → the loss that it logged last."""
+        """Stage → its last logged loss."""
 
     def __enter__(self) -> Self:
         self._display.start()
@@ -76,7 +76,7 @@ class Live:
             self._draw(event)
             return
         if isinstance(event, Metrics) and event.step is not None:
-            self._latest[event.stage] = glance(event.values)
+            self._latest[event.stage] = loss_of(event.values)
             return
         if isinstance(event, StageEnded):
             for name in [name for name in self._bars if name[0] == event.stage]:
@@ -93,9 +93,9 @@ class Live:
             )
             self._bars[name] = Bar(task, time.monotonic(), event.done)
         bar = self._bars[name]
-        rate = (event.done - bar.first) / max(time.monotonic() - bar.begun, 1e-9)
+        rate = (event.done - bar.first) / max(time.monotonic() - bar.started, 1e-9)
         latest = self._latest.get(event.stage, "")
-        self._display.update(bar.task, completed=event.done, rate=speed(rate, event.unit), latest=latest)
+        self._display.update(bar.task, completed=event.done, rate=rate_text(rate, event.unit), latest=latest)
         if event.total is not None and event.done >= event.total:
             self._display.remove_task(self._bars.pop(name).task)
 

@@ -1,4 +1,4 @@
-"""How far a command has come: a bar on a terminal, lines or nothing elsewhere."""
+"""Progress of a command: a bar on a terminal, lines or nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 
 from kepipe.terminal import console, echo
 
-TELL_EVERY = 10.0
-"""Seconds between lines where there is no terminal."""
+LINE_INTERVAL = 10.0
+"""Seconds between progress lines without a terminal."""
 
 
 @contextmanager
 def progress(what: str, total: int, unit: str | None = None) -> Iterator[Callable[[int], None]]:
-    """Call what is yielded with the number of steps just done. `unit`: what is counted, told in lines where there is no
-    terminal; None: bytes, which only a bar shows."""
+    """Yields a function to call with the number of units just done. `unit`: name of the units, for lines without a
+    terminal; None: bytes, shown only by a bar."""
     if not sys.stderr.isatty():
         yield _lines(what, total, unit) if unit is not None else lambda _: None
         return
@@ -34,16 +34,16 @@ def progress(what: str, total: int, unit: str | None = None) -> Iterator[Callabl
 
 
 def _lines(what: str, total: int, unit: str) -> Callable[[int], None]:
-    """A line every ten seconds, and at the end."""
-    start = told = time.monotonic()
+    """Print a line every ten seconds and at the end."""
+    start = last_line = time.monotonic()
     done = 0
 
     def tick(count: int) -> None:
-        nonlocal told, done
+        nonlocal last_line, done
         done += count
         now = time.monotonic()
-        if now - told >= TELL_EVERY or done == total:
-            told = now
+        if now - last_line >= LINE_INTERVAL or done == total:
+            last_line = now
             echo(f"{what}: {done:,} of {total:,} {unit}, {now - start:.0f} s", err=True)
 
     return tick

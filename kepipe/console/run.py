@@ -1,4 +1,4 @@
-"""How a run looks: a live display on a terminal, plain lines elsewhere, or one JSON object a line."""
+"""Console output of a run: a live display on a terminal, plain lines elsewhere, or JSON lines."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from kepipe.flow.events import (
 )
 from kepipe.terminal import echo
 
-TELL_EVERY = 30.0
-"""Seconds between two lines of what goes on, where there is no terminal to draw bars on."""
+LINE_INTERVAL = 30.0
+"""Seconds between progress lines without a terminal."""
 
 
 @contextmanager
 def open_console(log_json: bool) -> Iterator[Sink]:
-    """The sink that fits the standard output."""
+    """The sink for standard output: JSON, live display or lines."""
     if log_json:
         yield _print_json
     elif sys.stdout.isatty():
@@ -48,63 +48,63 @@ def _print_json(event: Event) -> None:
 
 
 class Lines:
-    """A sink that prints what has happened, and every so often how far what goes on is, with the last loss."""
+    """A sink that prints events as lines, and periodically the progress of running tasks with the last loss."""
 
-    def __init__(self, every: float = TELL_EVERY) -> None:
+    def __init__(self, every: float = LINE_INTERVAL) -> None:
         self._every = every
-        self._begun: dict[tuple[str, str], tuple[float, int]] = {}
-        """Stage and what it does → since when, and how much was done then."""
-        self._told = time.monotonic()
+        self._started: dict[tuple[str, str], tuple[float, int]] = {}
+        """(stage, task) → its start (monotonic seconds), and the units that were done at the start."""
+        self._last_line = time.monotonic()
         self._latest: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Metrics) and event.step is not None:
-            self._latest[event.stage] = glance(event.values)
+            self._latest[event.stage] = loss_of(event.values)
         elif isinstance(event, Progressed):
             self._progress(event)
         elif line := describe(event):
-            self._told = time.monotonic()
+            self._last_line = time.monotonic()
             echo(line)
 
     def _progress(self, event: Progressed) -> None:
         now = time.monotonic()
-        begun, first = self._begun.setdefault((event.stage, event.what), (now, event.done))
-        if now - self._told < self._every:
+        started, first = self._started.setdefault((event.stage, event.what), (now, event.done))
+        if now - self._last_line < self._every:
             return
-        self._told = now
+        self._last_line = now
         of = "" if event.total is None else f" of {event.total:,}"
-        rate = (event.done - first) / max(now - begun, 1e-9)
-        left = [speed(rate, event.unit), _left(event, rate), self._latest.get(event.stage, "")]
-        words = ", ".join(word for word in (f"{event.done:,}{of} {event.unit}".rstrip(), *left) if word)
+        rate = (event.done - first) / max(now - started, 1e-9)
+        details = [rate_text(rate, event.unit), _time_left(event, rate), self._latest.get(event.stage, "")]
+        words = ", ".join(word for word in (f"{event.done:,}{of} {event.unit}".rstrip(), *details) if word)
         echo(f"  {event.stage:<10} {event.what}: {words}")
 
 
-def speed(rate: float, unit: str) -> str:
-    """How fast it goes, `12 steps/s`; where one takes more than a second, how long one takes."""
+def rate_text(rate: float, unit: str) -> str:
+    """`12 steps/s`, or `2.5 s/step` if a unit takes more than a second."""
     if not unit or not rate:
         return ""
     return f"{rate:,.3g} {unit}/s" if rate >= 1 else f"{1 / rate:,.3g} s/{unit.removesuffix('s')}"
 
 
-def glance(values: Mapping[str, float]) -> str:
-    """The loss among logged values; "" where there is none."""
+def loss_of(values: Mapping[str, float]) -> str:
+    """The loss in logged values, `loss 2.345`; "" if there is none."""
     loss = next((name for name in values if "loss" in name), None)
     return f"{loss} {values[loss]:.3f}" if loss else ""
 
 
-def _left(event: Progressed, rate: float) -> str:
+def _time_left(event: Progressed, rate: float) -> str:
     if event.total is None or not rate:
         return ""
     return f"{_duration((event.total - event.done) / rate)} left"
 
 
 def describe(event: Event) -> str:
-    """The event as a line for people; empty for those that only a live display shows."""
+    """The event as a line; empty for those that only a live display shows."""
     match event:
         case RunStarted():
             return f"{event.pipeline}: run {event.run}"
         case StageStarted():
-            return f"  {event.stage:<10} {'continues' if event.resumed else 'starts'}"
+            return f"  {event.stage:<10} {'resumes' if event.resumed else 'starts'}"
         case StageCached():
             return f"  {event.stage:<10} cached, made by run {event.maker}"
         case StageEnded() if event.status == "finished":

@@ -1,6 +1,6 @@
-"""From characters to tokens: what the linker knows of a text, laid over the tokens of any tokenizer.
+"""From characters to tokens: align a document's annotations with the tokens of any tokenizer.
 
-All texts of a chunk are laid end to end, so that one search places every span of every document.
+The texts of a chunk are concatenated, so that one search aligns the spans of all documents.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from kepipe.tokenization.tokenizer import Encoded, Tokenizer
 WORD, PHRASE, ENTITY, SENTENCE, DOCUMENT, TURN = 1, 2, 4, 8, 16, 32
 """Bits of `bounds`: a unit of this level starts here."""
 REPLY = 64
-"""Beside TURN: who speaks is not who began the dialogue."""
+"""With TURN: the speaker is not the one who began the dialogue."""
 CAPITAL = 128
-"""Beside WORD: the word begins with a capital letter."""
+"""With WORD: the word begins with a capital letter."""
 SPACES = [code for code in range(0x3001) if chr(code).isspace()]
 LEVELS = {"word": WORD, "phrase": PHRASE, "entity": ENTITY}
 
@@ -30,7 +30,7 @@ LEVELS = {"word": WORD, "phrase": PHRASE, "entity": ENTITY}
 class Columns:
     """Tokens of a chunk of documents, N in all: `tokens` int [N], `bounds` uint8 [N], `entities` int32 [N] (−1 none).
 
-    `documents`: int [documents], tokens of each. `mentions` came in, `aligned` of them have tokens of their own.
+    `documents`: int [documents], tokens of each. `mentions`: the number of mentions; `aligned`: how many got tokens.
     """
 
     tokens: Ints
@@ -47,11 +47,11 @@ def tokenise(documents: Sequence[Document], tokenizer: Tokenizer, row: Callable[
 
 
 def tokenise_columns(documents: DocumentColumns, tokenizer: Tokenizer, row: Callable[[str], int]) -> Columns:
-    """Tokens of documents with their units. `row` gives the number of an entity.
+    """Tokens of documents with their units. `row`: entity id → row.
 
-    A word is what the tokenizer's pre-tokenisation splits; between Chinese characters, which nothing splits,
-    it is the document's phrase (ERNIE's lexical units; jieba's words), or else the character. At phrase level
-    a unit is a phrase, elsewhere a word; at entity level a mention, elsewhere a word (ERNIE 1.0, section 3.2).
+    A word is a pre-token of the tokenizer; in runs of Chinese characters it is the document's phrase (ERNIE's lexical
+    units; jieba's words), or else the character. At phrase level a unit is a phrase, or a word outside phrases; at
+    entity level a mention, or a word outside mentions (ERNIE 1.0, section 3.2).
     """
     texts = list(documents.texts)
     encoded = tokenizer.encode(texts)
@@ -61,9 +61,9 @@ def tokenise_columns(documents: DocumentColumns, tokenizer: Tokenizer, row: Call
     starts, ends = stream_offsets(encoded, bases, codes)
     opens = (np.cumsum(encoded.lengths) - encoded.lengths)[encoded.lengths > 0]
 
-    phrase_from, phrase_to = _lay(documents.phrases, bases)
+    phrase_from, phrase_to = _concatenated_spans(documents.phrases, bases)
     words = _words(encoded.words, starts, ends, codes, phrase_from, phrase_to)
-    sentence_from, _ = _lay(documents.sentences, bases)
+    sentence_from, _ = _concatenated_spans(documents.sentences, bases)
     sentences = np.zeros_like(words)
     first_of_sentence = np.searchsorted(ends, sentence_from, side="right")
     sentences[first_of_sentence[first_of_sentence < len(starts)]] = True
@@ -87,9 +87,9 @@ def tokenise_columns(documents: DocumentColumns, tokenizer: Tokenizer, row: Call
 
 
 def cover(starts: Ints, ends: Ints, span_from: Ints, span_to: Ints) -> tuple[Ints, Ints]:
-    """First token and end (exclusive) of the tokens that share a character with each span; without any, none.
+    """Start and end (exclusive) of the tokens that overlap each span; an empty range if there are none.
 
-    A span that begins inside a token, or after a bracket that the tokenizer keeps with the word, gets that token.
+    A span that starts inside a token, such as after a bracket that is part of the token, gets that token.
     """
     first = np.searchsorted(ends, span_from, side="right")
     stop = np.searchsorted(starts, span_to, side="left")
@@ -98,7 +98,7 @@ def cover(starts: Ints, ends: Ints, span_from: Ints, span_to: Ints) -> tuple[Int
 
 
 def coverage(bounds: npt.NDArray[np.uint8], entities: Ints32, rows_of: Ints) -> dict[str, int]:
-    """How many `mentions` stand in a stream of tokens, of how many `entities`, and how many of each have a vector.
+    """Counts of mentions and distinct entities in a token stream, and how many of each have a vector.
 
     `rows_of`: the vector's row of each entity, −1 for those that have none.
     """
@@ -113,7 +113,7 @@ def coverage(bounds: npt.NDArray[np.uint8], entities: Ints32, rows_of: Ints) -> 
 
 
 def stream_offsets(encoded: Encoded, bases: Ints, codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
-    """Offsets into the texts laid end to end, without the spaces that byte-level and Metaspace tokens carry."""
+    """Offsets into the concatenated texts, without the leading spaces of byte-level and Metaspace tokens."""
     base = np.repeat(bases, encoded.lengths)
     starts, ends = encoded.starts + base, encoded.ends + base
     spaced = np.arange(len(starts))
@@ -154,8 +154,8 @@ def _capitals(starts: Ints, codes: npt.NDArray[np.uint32]) -> Bools:
 
 
 def _turns(turns: Rows, bases: Ints, ends: Ints) -> npt.NDArray[np.uint8]:
-    """TURN and REPLY where turns start: uint8 [N]. A turn without tokens gives way to the one after it."""
-    turn_from, _ = _lay(turns, bases)
+    """TURN and REPLY bits at the starts of turns: uint8 [N]. A turn without tokens is replaced by the next one."""
+    turn_from, _ = _concatenated_spans(turns, bases)
     first = np.searchsorted(ends, turn_from, side="right")
     marks = np.zeros(len(ends) + 1, dtype=np.uint8)
     marks[first] = TURN + REPLY * turns.values[:, 2]
@@ -172,8 +172,8 @@ def _units(words: Bools, first: Ints, stop: Ints) -> Bools:
 
 
 def _place_mentions(mentions: Links, bases: Ints, starts: Ints, ends: Ints) -> tuple[Ints, Ints, list[str]]:
-    """Token ranges and entities of the mentions, in order; one that needs a token of an earlier one is left out."""
-    span_from, span_to = _lay(mentions.spans, bases)
+    """Token ranges and entities of the mentions, in order; a mention that overlaps an earlier one is dropped."""
+    span_from, span_to = _concatenated_spans(mentions.spans, bases)
     document = np.repeat(np.arange(len(bases)), mentions.spans.counts)
     order = np.lexsort((-span_to, span_from, document))
     first = np.searchsorted(ends, span_from[order], side="right")
@@ -186,7 +186,7 @@ def _place_mentions(mentions: Links, bases: Ints, starts: Ints, ends: Ints) -> t
     return first[kept], stop[kept], mentions.entities.take(order[kept])
 
 
-def _lay(rows: Rows, bases: Ints) -> tuple[Ints, Ints]:
-    """Starts and ends of all spans in the texts laid end to end."""
+def _concatenated_spans(rows: Rows, bases: Ints) -> tuple[Ints, Ints]:
+    """Starts and ends of all spans in the concatenated texts."""
     laid = rows.values[:, :2] + np.repeat(bases, rows.counts)[:, None]
     return laid[:, 0], laid[:, 1]

@@ -1,4 +1,4 @@
-"""What flows from corpus to model: clean `TokenRows` (numpy), then a corrupted `Batch` (torch)."""
+"""The data structures between corpus and model: clean `TokenRows` (NumPy), then a corrupted `Batch` (torch)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kepipe.arrays import Bools, Ints, ShardEntities
 
 @dataclass(frozen=True)
 class ExampleRefs:
-    """Which examples the rows of a batch are, int [B]; how often they were seen before; the seed of their order."""
+    """The example indices of a batch's rows, int [B]; how often they were used before; the seed of their order."""
 
     examples: Ints
     times: int
@@ -23,12 +23,12 @@ class ExampleRefs:
 
 
 NamedTokens = tuple[int, int, str]
-"""Tokens first … stop − 1 of a row name an entity: first, stop, its id."""
+"""A mention in a row: first token, stop (exclusive), entity id."""
 
 
 @dataclass(frozen=True)
 class MentionSpans:
-    """M mentions in a batch of rows, in order of row, then place; they do not overlap.
+    """M mentions in a batch of rows, sorted by row, then position, without overlap.
 
     `rows`: int [M], the row of the batch. `first`, `stop`: int [M], the mention's tokens first … stop − 1.
     """
@@ -43,10 +43,9 @@ class MentionSpans:
 
 @dataclass(frozen=True)
 class Mentions(MentionSpans):
-    """Mentions and what they name: `entities`, int [M], the number of each one's entity among `ids`; −1: none.
+    """Mentions with their entities: `entities`, int [M], indices into `ids`; −1: none.
 
-    A list of ids that serves many batches, as a shard's does, should be the same object each time: what is looked up
-    by it is looked up once.
+    `ids` should be the same object for all batches of a shard, since look-ups are cached by its identity.
     """
 
     entities: ShardEntities
@@ -54,7 +53,7 @@ class Mentions(MentionSpans):
 
     @classmethod
     def in_rows(cls, rows: Sequence[Sequence[NamedTokens]]) -> Self:
-        """What each row names, in order, with the ids that occur."""
+        """Mentions from the lists of each row; `ids` are those that occur."""
         named = [(number, *mention) for number, mentions in enumerate(rows) for mention in mentions]
         numbers = {id: number for number, id in enumerate(dict.fromkeys(mention[3] for mention in named))}
         places = np.array([mention[:3] for mention in named], np.int64).reshape(-1, 3)
@@ -65,19 +64,18 @@ class Mentions(MentionSpans):
 
 @dataclass(frozen=True)
 class TokenRows:
-    """A batch of clean rows, special tokens in place, padded at the right.
+    """A batch of clean rows with special tokens, right-padded.
 
     `tokens`, `segments`, `documents`: int [B, T]; `documents` is 0 on padding and counts the documents of a
     packed row from 1. `special`: bool [B, T], special tokens and padding. `units`: level ("word", "phrase",
     "entity") → int [B, T], the row's unit number of each token, −1 where special. `entities`: int [B, T], the
     entity of each token of a mention, −1 elsewhere. `sentences`: int [B, T], the row's sentence number of each
     token, −1 where special. `next_sentence_labels`: int [B] or None, 1 where the second segment truly follows the
-    first. `refs`: where the rows come from; None for rows from elsewhere than a shard. `entity_ids`: the ids of the
-    entities by their numbers in `entities`. `salient`: bool [B, T], the tokens that are asked for, as a span in each
-    row; None: the objective draws them. Of batches that go on from one another: `continues`, bool [B], whether each row
-    goes on from the same row of the latest batch of the same `stream`; `from_right`, bool [B], whether it is read from
-    the right to the left. Of rows that an objective has of its own: `row_labels`, int [B], what is to be
-    told of each row; `token_labels`, int [B, T], of each token, −1 where nothing is asked.
+    first. `refs`: the examples of the rows; None for rows that are not from a shard. `entity_ids`: the ids of the
+    entities by their indices in `entities`. `salient`: bool [B, T], the tokens to predict, one span per row; None: the
+    objective draws them. For batches of streams: `continues`, bool [B], whether each row continues the same row of the
+    previous batch of the same `stream`; `from_right`, bool [B], whether it is read right to left. For an objective's
+    own rows: `row_labels`, int [B], the label of each row; `token_labels`, int [B, T], of each token, −1 for none.
     """
 
     tokens: Ints
@@ -98,7 +96,7 @@ class TokenRows:
     token_labels: Ints | None = None
 
     def mentions(self) -> Mentions:
-        """The mentions of entities. One that a row's end cuts in two is one in both rows."""
+        """The mentions of entities. A mention that is split at a row's end counts in both rows."""
         named, begins = self.entities >= 0, self.mention_begins()
         ends = named.copy()
         ends[:, :-1] &= ~(named & ~begins)[:, 1:]
@@ -109,8 +107,8 @@ class TokenRows:
         return Mentions(rows, first, stop, entities, self.entity_ids)
 
     def mention_begins(self) -> Bools:
-        """Where a mention begins, bool [B, T]: a unit of level "entity" that has one. One that a row's end cuts in two
-        is one in both."""
+        """Whether a mention begins at each token, bool [B, T]. A mention that is split at a row's end begins in both
+        rows."""
         units, begins = self.units["entity"], self.entities >= 0
         same = (units[:, 1:] == units[:, :-1]) & (self.entities[:, 1:] == self.entities[:, :-1])
         begins[:, 1:] &= ~same
@@ -119,23 +117,23 @@ class TokenRows:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a model and its loss get. Absent pieces are None.
+    """The input of a model and its loss. Absent fields are None.
 
     Encoder side: `tokens`, `segments`, `positions`, int [B, T]. Descriptors of visibility, int [B, T]:
-    `documents` (0: padding), `prefix` (1: source, seen by all of its document), `branch`, `mention`.
-    `visibility` names the rule by which the descriptors are read ("full", "causal", "backward", "prefix", …).
+    `documents` (0: padding), `prefix` (1: source, which all tokens of its document attend to), `branch`, `mention`.
+    `visibility` names the attention mask built from the descriptors ("full", "causal", "backward", "prefix", …).
     `label_positions`: int [N], flat indices into B·T (of the decoder's tokens where there is a decoder) at which the
     loss is computed; `labels`: int [N]. Decoder side: `decoder_tokens`, `decoder_positions`,
     `decoder_documents`. `next_sentence_labels`: int [B], label of next-sentence prediction.
     For models that fuse entities with tokens: `entities`, int [B, T], row in `entity_vectors` of the entity whose
     mention *starts* at this token, 0 elsewhere; `entity_vectors`, float [M, E], row 0 all zeros; `entity_rows`, int
-    [M], their rows in the whole table (−1 for row 0), by which a model that trains its own table finds them.
-    `moved`: where tokens have moved since the rows were made, int [B, T before], the place where each stands now (−1:
-    cut off). `extra`: anything a single objective needs. `objective_id`: which objective of a mixture made the batch.
-    `continues`, `from_right`: bool [B], and `stream`, as in `TokenRows`. `state`: what a model carries from batch to
-    batch, name → tensor whose first dimension is the rows': it finds what the batch before has left, zeros for rows
-    that begin, or nothing at all, and puts in its place what the next batch is to find. None: nothing is carried.
-    `origin`: of a batch on another device, that on the CPU.
+    [M], their rows in the whole table (−1 for row 0), for a model that trains its own table. `moved`: if knowledge
+    injection moved tokens, int [B, T before], the new position of each (−1: cut off). `extra`: fields for a single
+    objective. `objective_id`: the index of the mixture's objective that made the batch. `continues`, `from_right`: bool
+    [B], and `stream`, as in `TokenRows`. `state`: the state that a model carries from batch to batch, name → tensor
+    with rows as the first dimension: on input that of the previous batch (zeros for rows that begin a text; empty at
+    first), updated in place by the model. None: no state is carried. `origin`: for a batch on another device, the
+    original on the CPU.
     """
 
     tokens: Tensor
@@ -167,8 +165,8 @@ class Batch:
 
     @property
     def host(self) -> Self:
-        """The same batch on the CPU where it was moved from there, else itself. What is to be known of a batch before
-        the device can be told what to do is looked up here: to ask the device would be to wait for all it has to do."""
+        """The original batch on the CPU if it was moved to a device, else itself. Use it for values that Python code
+        needs, since reading them from the device would wait for all queued work."""
         return self if self.origin is None else self.origin
 
     def to(self, device: torch.device | str) -> Self:
@@ -178,7 +176,7 @@ class Batch:
         return replace(moved, origin=self if leaves else None)
 
     def pinned(self) -> Self:
-        """The same batch in memory from which a GPU copies by itself."""
+        """The same batch in pinned memory, for asynchronous copies to a GPU."""
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:

@@ -1,6 +1,6 @@
-"""The order of batches: a seeded permutation an epoch, and a cursor. Batch n is a function of (lengths, seed, n).
+"""The order of batches: a seeded permutation per epoch. Batch n is a pure function of (lengths, seed, n).
 
-Rows of like length stand together, so that little is padding; a batch holds as many as its token budget allows.
+Rows of similar length are batched together to reduce padding; a batch has as many as its token budget allows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ WIDTH = 1.04
 
 
 class BatchSampler:
-    """Which examples make up batch n, for n = 0, 1, … without end; `per_epoch` batches see every example once."""
+    """The examples of batch n = 0, 1, …, without end; `per_epoch` batches contain every example once."""
 
     def __init__(self, lengths_N: Ints, tokens: int, seed: int) -> None:
         """`tokens`: budget of a batch, rows × longest row. A row above it is a batch of its own."""
@@ -63,9 +63,9 @@ class BatchSampler:
 
 
 def batch_numbers(step: int, parts: int, rank: int = 0, world: int = 1) -> range:
-    """The batches that process `rank` of `world` takes in an update that is made of `parts` batches.
+    """The batch numbers of process `rank` of `world` in an update of `parts` batches.
 
-    All processes together take the same batches whatever their number, so that the loss does not depend on it.
+    The union over processes does not depend on their number, and neither does the loss.
     """
     if parts % world:
         raise ValueError(f"an update of {parts} batches cannot be shared evenly by {world} processes")

@@ -1,7 +1,7 @@
-"""Words at the beginning of a sentence that say how it goes on from the sentence before it.
+"""Discourse connectives: words at the beginning of a sentence that state its relation to the previous sentence.
 
 The relations are the four classes of the Penn Discourse Treebank (Prasad et al. 2008, §3.2). A connective that is also
-a plain adverb counts only with the comma that it has here.
+an ordinary adverb is listed with a comma, which it then needs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from kepipe.data.script import Language
 
 Connectives = Mapping[str, tuple[str, ...]]
-"""Relation → what says it."""
+"""Relation → its connectives."""
 
 CONNECTIVES: Mapping[Language, Connectives] = {
     "en": {

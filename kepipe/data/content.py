@@ -1,4 +1,4 @@
-"""Texts compared by what they say: whether one holds another, whatever its case, punctuation and blanks."""
+"""Detection of duplicate text: whether one text contains another, ignoring case, punctuation and white space."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _WORD = re.compile(rf"[{_CHINESE}]|[^\W_{_CHINESE}]+")
 
 
 def content_words(text: str) -> list[str]:
-    """The words of a text without case, punctuation and marks; of Chinese the characters."""
+    """The normalised words of a text, without case, punctuation and diacritics; Chinese is split into characters."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 @dataclass(frozen=True)
 class KnownTexts:
-    """Texts that are looked for in others. `spans`: digests of all their stretches of `SPAN` words; `short`: of those
-    that have fewer, as a whole."""
+    """Texts to be searched for in others. `spans`: digests of all their n-grams of `SPAN` words; `short`: digests of
+    whole texts with fewer words."""
 
     spans: frozenset[int]
     short: frozenset[int]
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> KnownTexts:
-        """Know these texts; those without any word are none."""
+        """Index these texts; texts without words are skipped."""
         spans: set[int] = set()
         short: set[int] = set()
         for text in texts:
@@ -41,7 +41,7 @@ class KnownTexts:
         return cls(frozenset(spans), frozenset(short))
 
     def found_in(self, text: str) -> bool:
-        """Whether the text has a stretch of `SPAN` words in common with one of these, or is one that is shorter."""
+        """Whether the text shares an n-gram of `SPAN` words with an indexed text, or equals a shorter one."""
         words = content_words(text)
         if len(words) < SPAN:
             return bool(words) and _digest(words) in self.short
@@ -53,5 +53,5 @@ def _spans(words: list[str]) -> Iterator[int]:
 
 
 def _digest(words: list[str]) -> int:
-    """Of this process alone: nothing of it is kept."""
+    """A digest that is only valid within this process."""
     return hash(" ".join(words))

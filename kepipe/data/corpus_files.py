@@ -1,4 +1,4 @@
-"""The two files of a corpus: its documents, and what was counted in them."""
+"""The two files of a corpus: its documents, and their counts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ COUNTED = ("documents", "words", "characters", "gold", "held_out", "mentions")
 
 
 def write_corpus(folder: Path, documents: Iterable[Document], share: float) -> dict[str, int]:
-    """Write `documents.jsonl`, one document after the other. Returns what was counted, by `COUNTED`; `share`: that of
-    the documents that are held out."""
+    """Write `documents.jsonl`, one document per line. Returns the counts, with keys `COUNTED`; `share`: the share of
+    documents held out."""
     counts = dict.fromkeys(COUNTED, 0)
     with (folder / "documents.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         for document in documents:
@@ -30,7 +30,7 @@ def write_corpus(folder: Path, documents: Iterable[Document], share: float) -> d
 
 
 def write_report(folder: Path, counts: dict[str, int], share: float, problems: Problems) -> None:
-    """Write `corpus.json`, by which later stages know which documents are held out."""
+    """Write `corpus.json`, which tells later stages which documents are held out."""
     report = counts | {"held_out_share": share, "bad_lines": problems.to_json()}
     text = json.dumps(report, indent=1, ensure_ascii=False)
     (folder / "corpus.json").write_text(text, encoding="utf-8")

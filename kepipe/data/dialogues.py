@@ -1,4 +1,4 @@
-"""Dialogues as rows of up to three turns, half of them with a turn from elsewhere (Sun et al. 2019, "DLM")."""
+"""Dialogues as rows of up to three turns, half of them with a turn from another dialogue (Sun et al. 2019, "DLM")."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from kepipe.data.examples import Examples
 from kepipe.data.shards import Shard
 
 TURNS = 3
-"""Turns of a row: question, response, question (QRQ), or QRR, or QQR, as the dialogue has them."""
+"""Turns per row: question, response, question (QRQ), or QRR, or QQR, as they occur in the dialogue."""
 
 
 def plan_dialogues(shard: Shard, length: int, rng: np.random.Generator) -> Examples:
     """Rows `[CLS] turn [SEP] turn [SEP] turn [SEP]` of at most `length` tokens; a turn's segment is its role.
 
-    A dialogue is cut into threes; where they do not come out even, the last three overlap those before. In half
-    of the rows of two turns and more, one turn, drawn uniformly, is replaced by a uniform turn of the other
-    dialogues (`next_sentence_labels` 0, else 1); the role stays. Turns that are too long together are cut at their
-    ends, the longest first. Raises ValueError where a document is no dialogue.
+    A dialogue is cut into groups of three turns; if its length is not a multiple of three, the last group overlaps the
+    one before. In half of the rows with at least two turns, one turn, drawn uniformly, is replaced by a random turn of
+    another dialogue (`next_sentence_labels` 0, else 1); the role stays. If a row is too long, its turns are truncated
+    at their ends, longest first. Raises ValueError if a document is not a dialogue.
     """
     turns, documents = shard.turns, shard.documents
     dialogues = len(documents) - 1
@@ -67,7 +67,7 @@ def _threes(begins: Ints) -> tuple[Ints, Ints]:
 
 
 def _turns_of_others(mine: Ints, begins: Ints, rng: np.random.Generator) -> Ints:
-    """For each of the turns a uniform one of those that belong to other dialogues."""
+    """For each turn a random turn of another dialogue."""
     dialogue = np.searchsorted(begins, mine, side="right") - 1
     own = begins[dialogue + 1] - begins[dialogue]
     drawn = (rng.random(len(mine)) * (begins[-1] - own)).astype(np.int64)
@@ -76,7 +76,7 @@ def _turns_of_others(mine: Ints, begins: Ints, rng: np.random.Generator) -> Ints
 
 
 def _longest(sizes: Ints, count: Ints, length: int) -> Ints:
-    """How long a turn of each row may be, so that the row fits: int [rows]."""
+    """The maximum length of a turn in each row, so that the row fits: int [rows]."""
     room = length - 1 - count
     column = np.arange(TURNS)[None, :]
     at = np.cumsum(count) - count

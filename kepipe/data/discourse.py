@@ -1,5 +1,5 @@
-"""Pairs of neighbouring sentences whose relation a connective states, which is taken away (Sun et al. 2020, "ERNIE
-2.0", §4.2.3, after Sileo et al. 2019, "Mining Discourse Markers", §3)."""
+"""Pairs of adjacent sentences related by a connective, which is removed (Sun et al. 2020, "ERNIE 2.0", §4.2.3, after
+Sileo et al. 2019, "Mining Discourse Markers", §3)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kepipe.data.shards import Shard
 from kepipe.tokenization.tokenizer import Tokenizer
 
 Marker = tuple[int, tuple[int, ...]]
-"""The number of a relation, and the tokens of a connective that states it."""
+"""The index of a relation, and the tokens of one of its connectives."""
 COMMAS = (",", "，", "、")
 
 
 def marker_tokens(connectives: Connectives, tokenizer: Tokenizer) -> list[Marker]:
-    """The tokens of every connective, the longest first: as it stands and with a capital, with a blank before it and
-    without, with a comma after it and without."""
+    """The tokens of every connective, longest first, in all combinations: lower case or capitalised, with or without a
+    leading space, with or without a trailing comma."""
     forms = [
         (number, before + written + comma)
         for number, words in enumerate(connectives.values())
@@ -44,9 +44,9 @@ def plan_discourse(
 ) -> tuple[Examples, Ints]:
     """Rows `[CLS] a [SEP] b [SEP]` of at most `length` tokens, and the relation of each: int [rows].
 
-    b is a sentence that begins with a connective, without it; a is the sentence before it in its document. Of several
-    connectives the longest counts, and what follows it has to begin a word. How often each relation comes is as the
-    text has it. Raises ValueError where there is no such sentence.
+    b is a sentence that begins with a connective, which is removed; a is the previous sentence of the document. The
+    longest matching connective counts, and a new word must follow it. Relations are not balanced. Raises ValueError if
+    there is no such sentence.
     """
     starts, ends = shard.sentences[:-1], shard.sentences[1:]
     follows = ~np.isin(starts, shard.documents)

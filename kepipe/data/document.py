@@ -1,4 +1,4 @@
-"""The shapes that flow between the parts of kepipe, each documented once.
+"""The data types of documents that are shared by all parts of kepipe.
 
 Offsets are characters of `Document.text`, half open, so that they do not depend on a tokenizer.
 """
@@ -17,7 +17,8 @@ class Span(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """Characters start..end (exclusive) that one speaker says; `role`: 0 who begins the dialogue, 1 others."""
+    """Characters start..end (exclusive) of one turn; `role`: 0 for the speaker who begins the dialogue, 1 for
+    others."""
 
     start: int
     end: int
@@ -26,7 +27,7 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A stretch of text that names an entity of the graph; `score` in 0..1 is the linker's confidence."""
+    """A span of text that mentions an entity of the graph; `score`, 0..1, is the linker's confidence."""
 
     start: int
     end: int
@@ -36,7 +37,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text and what is known of it.
+    """A text with its annotations.
 
     `mentions` are the linker's; `gold` are given with the data (a link anchor, an annotation) and are used
     to score and to train the linker. `spans` in `sentences` and `phrases` are in order and do not overlap, nor do

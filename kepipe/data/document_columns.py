@@ -1,4 +1,4 @@
-"""Documents as columns, which are kept in a file of arrays: whoever opens it parses nothing."""
+"""Documents as columns in a file of arrays, which opens without parsing."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ Arrays = Mapping[str, Column]
 
 
 def save_arrays(file: Path, arrays: Arrays) -> None:
-    """Write arrays as one file (`.npz`), which is there whole or not at all; what a power cut damages, `open_arrays`
-    notices."""
+    """Write arrays atomically as one file (`.npz`); `open_arrays` detects damage by a power cut."""
     with replacing(file, durable=False) as unfinished, unfinished.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
 def open_arrays(file: Path) -> Arrays | None:
-    """The arrays that `save_arrays` wrote; None where there is no file, or a damaged one."""
+    """The arrays that `save_arrays` wrote; None if the file is missing or damaged."""
     try:
         with np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
@@ -38,7 +37,7 @@ def open_arrays(file: Path) -> Arrays | None:
 
 
 def strings(texts: Iterable[str]) -> Strings:
-    """Texts end to end, each decoded when it is asked for."""
+    """Concatenated texts, decoded lazily."""
     texts = list(texts)
     together = "".join(texts)
     # Where all is ASCII, characters are bytes.
@@ -73,7 +72,7 @@ class Rows:
         return cls(np.fromiter(flat, np.int64, width * counts.sum()).reshape(-1, width), counts)
 
     def items(self, make: Callable[..., Item], *fields: Iterable[Any]) -> Iterator[tuple[Item, ...]]:
-        """What `make` makes of each row, and of what stands for it in `fields`, by document."""
+        """For each document, `make(*row, *fields)` for each of its rows."""
         items = list(map(make, *self.values.T.tolist(), *fields))
         return (tuple(items[start:end]) for start, end in pairwise(offsets(self.counts).tolist()))
 
@@ -156,7 +155,7 @@ class DocumentColumns:
         return len(self.ids)
 
     def documents(self) -> Iterator[Document]:
-        """The documents, equal to those that the columns were made of."""
+        """The documents from which the columns were built."""
         return map(
             Document, self.ids, self.texts, self.titles, self.sentences.items(Span), self.phrases.items(Span),
             self.mentions.mentions(), self.gold.mentions(), self.turns.items(Turn),

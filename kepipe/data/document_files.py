@@ -1,4 +1,4 @@
-"""Documents on disk: JSONL and Parquet, streamed both ways, and the split that never moves.
+"""Reading and writing documents as JSONL and Parquet streams, and the stable evaluation split.
 
 One `Document` a line: `{"id", "text", "title", "sentences": [[start, end], …], "phrases": [[start, end], …],
 "mentions": [{"start", "end", "entity", "score"}, …], "gold": […]}`. Only `text` is required; unknown keys
@@ -29,9 +29,9 @@ HELD_OUT = 0.1
 
 
 def held_out(id: str, share: float = HELD_OUT) -> bool:
-    """Whether the document belongs to the evaluation part.
+    """Whether the document belongs to the evaluation split.
 
-    Decided by a hash of the id alone: new documents never move old ones, and a larger share keeps all of a
+    Decided by a hash of the id alone, so new documents do not change the split of others, and a larger share contains a
     smaller one.
     """
     digest = hashlib.sha256(id.encode()).digest()
@@ -110,7 +110,7 @@ def from_record(record: Any, default_id: str) -> Document:
 
 
 def _dialogue(turns: Any) -> dict[str, Any]:
-    """Turns as people write them → a text of one line a turn, and where in it each stands."""
+    """Turns in either input form → a text with one line per turn, and the span of each turn."""
     if not isinstance(turns, list) or not turns:
         raise ValueError(f"`turns`: expected a list of what was said, found {turns!r}")
     lines, places, start, first = [], [], 0, None

@@ -1,4 +1,4 @@
-"""The documents of a file from a place on, so that whoever was interrupted reads none of them again."""
+"""A resumable stream of the documents of a file, from a byte offset on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kepipe.data.document_files import from_record
 
 @dataclass
 class DocumentStream:
-    """Streams a `documents.jsonl`; `offset` (bytes) and `line` say how far it is, the document given last included.
+    """Streams a `documents.jsonl`; `offset` (bytes) and `line`: the position after the last yielded document.
 
-    `end`: no document is given that begins at this byte or later; None: all are. Reading raises ValueError naming file
-    and line where a line holds no document.
+    `end`: the byte at which to stop, which must be the start of a line; None: the end of the file. Iterating raises
+    ValueError, naming file and line, for an invalid line.
     """
 
     file: Path

@@ -1,4 +1,4 @@
-"""Examples as ranges of the stream, and what every format needs to find them."""
+"""Examples as ranges of the token stream, and helpers that formats use to plan them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Examples:
 
 
 def cut_sentences(shard: Shard, longest: int) -> tuple[Ints, Ints]:
-    """Where sentences start, those above `longest` tokens cut into parts; and the document (from 0) of each.
+    """Starts of sentences, where those above `longest` tokens are cut into parts, and the document (from 0) of each.
 
     The first has the stream's length as its last element: int [sentences + 1], int [sentences].
     """
@@ -53,7 +53,7 @@ def cut_sentences(shard: Shard, longest: int) -> tuple[Ints, Ints]:
     return np.append(cuts, len(shard)), np.searchsorted(shard.documents, cuts, side="right") - 1
 
 
-def follow_chain(successors: Sequence[int], end: int) -> Ints:
+def chain_starts(successors: Sequence[int], end: int) -> Ints:
     """The chain 0, successors[0], successors[successors[0]], … below `end`."""
     visited, place = [], 0
     while place < end:
@@ -63,8 +63,8 @@ def follow_chain(successors: Sequence[int], end: int) -> Ints:
 
 
 def fill_rows(cuts: Ints, of: Ints, room: int) -> Ints:
-    """The first sentence of each row, where as many sentences of one document as fit into `room` tokens make a row:
-    int [rows]. `cuts`, `of`: as `cut_sentences` gives them."""
+    """The first sentence of each row, int [rows]; a row takes as many sentences of one document as fit into `room`
+    tokens. `cuts`, `of`: from `cut_sentences`."""
     fitting = np.searchsorted(cuts, room + cuts[:-1], side="right") - 1
     ends = np.searchsorted(of, of, side="right")
-    return follow_chain(np.minimum(fitting, ends).tolist(), len(of))
+    return chain_starts(np.minimum(fitting, ends).tolist(), len(of))

@@ -1,7 +1,7 @@
-"""What an example is: RoBERTa's input formats (Liu et al. 2019, section 4.2) and packing, as ranges of the stream.
+"""Row formats: RoBERTa's input formats (Liu et al. 2019, section 4.2) and packing, as ranges of the token stream.
 
-A format is planned once over a whole shard, by array operations; rows are made from it by gathering
-(`kepipe.data.row_batches`). Sentence pairs are in `kepipe.data.pairs`.
+The rows of a shard are planned once by array operations, and gathered batch by batch (`kepipe.data.row_batches`).
+Sentence pairs are in `kepipe.data.pairs`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 
 from kepipe.arrays import Ints
 from kepipe.data.dialogues import plan_dialogues
-from kepipe.data.examples import Examples, cut_sentences, fill_rows, follow_chain
+from kepipe.data.examples import Examples, chain_starts, cut_sentences, fill_rows
 from kepipe.data.pairs import plan_pairs
 from kepipe.data.shards import Shard
 
 
 class RowPlan(NamedTuple):
-    """How rows are cut: their longest length in tokens, whether they begin with [CLS], whether documents that share a
-    row get numbers of their own, and what is drawn."""
+    """How rows are cut: maximum length in tokens, whether they begin with [CLS], whether documents that share a row get
+    distinct numbers, and the seed."""
 
     length: int
     begin: bool
@@ -46,9 +46,9 @@ def plan(
 ) -> Examples:
     """The examples of a shard in a format, each of at most `length` tokens.
 
-    `begin`: rows begin with [CLS] (families without it: GPT, T5). `document_mask`: documents that share a row get
-    numbers of their own, so that none sees another; else the row is one. `seed` draws the pairs.
-    Raises ValueError for a shard or a length from which the format can make nothing.
+    `begin`: rows begin with [CLS] (not for GPT and T5). `document_mask`: documents that share a row get distinct
+    numbers, so that they do not attend to each other; else they share one. `seed`: of the pairs.
+    Raises ValueError if the format yields no row for this shard and length.
     """
     if length < 8:
         raise ValueError(f"a row of {length} tokens is too short: choose a length of at least 8")
@@ -84,8 +84,8 @@ def _packed(shard: Shard, how: RowPlan) -> Examples:
 
 
 def _doc_packed(shard: Shard, how: RowPlan) -> Examples:
-    """Rows of `length` tokens of one document, which go on from one another; its last row is shorter. [CLS] stands
-    before the first, [SEP] after the last."""
+    """Consecutive rows of `length` tokens of one document; its last row is shorter. [CLS] is before the first, [SEP]
+    after the last."""
     length, opening = how.length, int(how.begin)
     sizes = np.diff(shard.documents)
     parts = -(-(opening + sizes + 1) // length)
@@ -112,7 +112,7 @@ def _full_sentences(shard: Shard, how: RowPlan) -> Examples:
     # starts after i: cuts[j] + of[j-1] - (cuts[i] + of[i]) in all.
     needed = cuts[1:] + of
     successors = np.searchsorted(needed, length - int(begin) - 1 + cuts[:-1] + of, side="right")
-    rows = follow_chain(successors.tolist(), len(of))
+    rows = chain_starts(successors.tolist(), len(of))
     starts = np.unique(np.concatenate([cuts[rows], shard.documents[:-1]]))
     first = np.searchsorted(starts, cuts[rows])
     documents = np.searchsorted(shard.documents, starts, side="right") - 1

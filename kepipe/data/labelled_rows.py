@@ -10,7 +10,7 @@ import numpy as np
 from kepipe.arrays import Ints
 from kepipe.data.batch import TokenRows
 from kepipe.data.row_batches import RowBatches, RowShape
-from kepipe.data.token_labels import UNASKED
+from kepipe.data.token_labels import UNLABELLED
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LabelledBatches:
         if self.row_labels is not None:
             rows = replace(rows, row_labels=self.row_labels[examples_B])
         if self.token_labels is not None:
-            labels_BT = np.full(rows.tokens.shape, UNASKED, np.int64)
+            labels_BT = np.full(rows.tokens.shape, UNLABELLED, np.int64)
             labels_BT[~rows.special] = self.token_labels(examples_B)
             rows = replace(rows, token_labels=labels_BT)
         return rows

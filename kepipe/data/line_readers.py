@@ -1,4 +1,4 @@
-"""Lines of UTF-8 text, of JSON, and of tables with a header, read one by one; what is wrong is told with its line."""
+"""Streaming readers for UTF-8 lines, JSON lines, and tables with a header; errors are reported with their line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kg.problems import Problems
 from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json
 
 _MOST_LINES = 500
-"""Lines of a cell between quotation marks; a mark that is not closed within these is one of the text."""
+"""The most lines of a quoted cell; a quotation mark that is not closed within these is literal."""
 _DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
 
 
@@ -38,7 +38,7 @@ def stream_lines(stream: BufferedIOBase, file: Path, problems: Problems) -> Iter
 
 
 def json_lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
-    """What stands on each line of a JSON-lines file that is not blank, numbered from 1."""
+    """The values of the non-blank lines of a JSON-lines file, with line numbers from 1."""
     for number, line in text_lines(file, problems):
         if line.strip(" \t"):
             try:

@@ -1,6 +1,6 @@
-"""The nearest texts of many, by exact search, block by block: memory does not grow with their number.
+"""Exact nearest-neighbour search over texts, block by block with constant memory.
 
-By TF-IDF, the words are hashed, so that no vocabulary is kept, and what a text weighs is known from a pass before.
+For TF-IDF, words are hashed, so that no vocabulary is kept, and document frequencies come from a first pass.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 BLOCK = 2048
-"""Texts that are compared with all queries at a time."""
+"""Texts per block."""
 FEATURES = 2**20
-"""Numbers that words are hashed to."""
+"""Number of hash buckets for words."""
 Texts = Callable[[], Iterator[str]]
 """Reads the texts from the beginning, as often as it is called."""
 Tick = Callable[[int], None]
@@ -29,7 +29,7 @@ Tick = Callable[[int], None]
 
 @dataclass
 class TopK:
-    """The k best texts of each of Q queries among those that were added so far, the best first.
+    """The k best texts for each of Q queries among those added so far, best first.
 
     `rows`: int [Q, k], numbers of texts, −1 where there are fewer. `scores`: float32 [Q, k], −inf there.
     """

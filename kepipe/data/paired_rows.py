@@ -1,4 +1,4 @@
-"""Batches of texts that belong together: rows of their own, the first texts of all pairs before the second."""
+"""Batches of matching texts, one row each: the first texts of all pairs before the second."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from kepipe.data.examples import Examples, cut_sentences
 from kepipe.data.line_readers import json_lines
 from kepipe.data.row_batches import RowShape, SpecialTokens, gather
 from kepipe.data.shards import Shard
-from kepipe.data.token_labels import UNASKED
+from kepipe.data.token_labels import UNLABELLED
 from kg.problems import Problems
 
 
 @dataclass(frozen=True)
 class Member:
-    """One text of each of P pairs: example `rows[p]` of a shard, int [P]; `spans`: int [P, 2], the tokens of the shard
-    that stand for it; None: all of its row."""
+    """One side of P pairs: example `rows[p]` of a shard, int [P]; `spans`: int [P, 2], the range of shard tokens that
+    is pooled; None: the whole row."""
 
     shard: Shard
     examples: Examples
@@ -35,7 +35,7 @@ class Member:
     spans: Ints | None = None
 
     def gather(self, pairs_B: Ints, special_tokens: SpecialTokens) -> TokenRows:
-        """The texts of some pairs. Where spans stand for them, `token_labels` is 0 there."""
+        """The rows of some pairs. If there are spans, `token_labels` is 0 on their tokens."""
         chosen_B = self.rows[pairs_B]
         rows = gather(self.shard, self.examples, chosen_B, special_tokens)
         if self.spans is None:
@@ -45,13 +45,13 @@ class Member:
         first_B, stop_B = (self.spans[pairs_B] - before_B[:, None]).T
         place_T = np.arange(rows.tokens.shape[1])
         within_BT = (place_T >= first_B[:, None]) & (place_T < stop_B[:, None])
-        return replace(rows, token_labels=np.where(within_BT, 0, UNASKED))
+        return replace(rows, token_labels=np.where(within_BT, 0, UNLABELLED))
 
 
 @dataclass(frozen=True)
 class PairedBatches:
-    """A `RowStream` of pairs, or of more texts than two that belong together: `row_labels` of its rows are the number
-    of the member, 0 … G − 1; those of one number stand together, each in the order of the pairs."""
+    """A `RowStream` of pairs or larger groups of G texts: `row_labels` of its rows are the member index, 0 … G − 1;
+    rows of one member are contiguous, in the order of the groups."""
 
     members: tuple[Member, ...]
     special_tokens: SpecialTokens
@@ -72,14 +72,14 @@ class PairedBatches:
         """See `RowStream`."""
         pairs_B = self._sampler.rows(n)
         parts = [member.gather(pairs_B, self.special_tokens) for member in self.members]
-        rows = _one_after_the_other(parts, self.special_tokens.pad)
+        rows = _concatenate(parts, self.special_tokens.pad)
         numbers = np.repeat(np.arange(len(parts)), len(pairs_B))
         return replace(rows, row_labels=numbers, entity_ids=self.entity_ids)
 
 
-def _one_after_the_other(parts: Sequence[TokenRows], pad: int) -> TokenRows:
-    """Rows of several parts, as wide as the widest. A part without labels of tokens has all of its text labelled, where
-    another has some."""
+def _concatenate(parts: Sequence[TokenRows], pad: int) -> TokenRows:
+    """Concatenate rows, padded to the widest. If only some parts have token labels, all text of the others is
+    labelled."""
     width = max(part.tokens.shape[1] for part in parts)
     labelled = any(part.token_labels is not None for part in parts)
 
@@ -90,7 +90,7 @@ def _one_after_the_other(parts: Sequence[TokenRows], pad: int) -> TokenRows:
         return np.concatenate(wide)
 
     def labels(part: TokenRows) -> Ints:
-        return np.where(part.documents > 0, 0, UNASKED) if part.token_labels is None else part.token_labels
+        return np.where(part.documents > 0, 0, UNLABELLED) if part.token_labels is None else part.token_labels
 
     return TokenRows(
         tokens=joined(pad, *(part.tokens for part in parts)),
@@ -100,7 +100,7 @@ def _one_after_the_other(parts: Sequence[TokenRows], pad: int) -> TokenRows:
         units={level: joined(-1, *(part.units[level] for part in parts)) for level in parts[0].units},
         entities=joined(-1, *(part.entities for part in parts)),
         sentences=joined(-1, *(part.sentences for part in parts)),
-        token_labels=joined(UNASKED, *map(labels, parts)) if labelled else None,
+        token_labels=joined(UNLABELLED, *map(labels, parts)) if labelled else None,
     )
 
 

@@ -1,8 +1,8 @@
 """Pairs for next-sentence prediction (Devlin et al. 2019, appendix A.2), planned by array operations.
 
-BERT walks through a document and puts unused sentences back, so that where an example starts depends on
-the draws before it. Here the draws are made for every sentence as if an example started there, which makes
-the start of the next one a table; the walk only follows the table.
+BERT walks through a document and puts unused sentences back, so that the start of an example depends on earlier draws.
+Here, draws are made for every sentence as if an example started there, which gives a table of the next start; the walk
+only follows the table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kepipe.arrays import Ints
-from kepipe.data.examples import Examples, cut_sentences, follow_chain
+from kepipe.data.examples import Examples, chain_starts, cut_sentences
 from kepipe.data.shards import Shard
 
 SHORT = 0.1
@@ -32,9 +32,9 @@ class Sides:
 def plan_pairs(shard: Shard, length: int, rng: np.random.Generator, natural: bool) -> Examples:
     """Pairs `[CLS] a [SEP] b [SEP]` of at most `length` tokens; b truly follows a in half of them.
 
-    `natural`: a and b are single sentences; else segments that together fill the row. In the other half
-    b comes from another document, and the walk goes on right after a. A document's last sentence, which
-    nothing next_sentence_labels, starts no pair: forced to be a negative, it would tip the balance.
+    `natural`: a and b are single sentences; else segments that together fill the row. In the other half, b comes from
+    another document, and the walk continues right after a. The last sentence of a document starts no pair: it could
+    only be a negative, which would bias the labels.
     """
     if len(shard.documents) < 3:
         raise ValueError(
@@ -54,7 +54,7 @@ def plan_pairs(shard: Shard, length: int, rng: np.random.Generator, natural: boo
     next_sentence_labels = rng.random(count) < 0.5
     pairs = reach - place >= 2
 
-    visited = follow_chain(np.where(pairs & ~next_sentence_labels, middle, reach).tolist(), count)
+    visited = chain_starts(np.where(pairs & ~next_sentence_labels, middle, reach).tolist(), count)
     a = visited[pairs[visited]]
     if not len(a):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The documents of a file in chunks, each parsed once, however often the chunks are read."""
+"""The documents of a file in chunks, each parsed once and cached."""
 
 from __future__ import annotations
 

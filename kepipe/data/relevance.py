@@ -1,4 +1,4 @@
-"""Titles and passages that belong together, share a word, or have nothing to do with each other.
+"""Pairs of a query and a passage with strong, weak or no relevance.
 
 Sun et al. 2020, "ERNIE 2.0", §4.2.3, learn from the logs of a search engine: a title that was clicked (strong
 relevance), one that was shown and not clicked (weak), and one of elsewhere (none). A text has no such logs. Here a
@@ -22,13 +22,13 @@ from kepipe.data.shards import STRETCH, Shard
 from kepipe.tokenization.tokenizer import Tokenizer
 
 RELEVANCE = ("strong", "weak", "none")
-"""What is told of a query and a passage; the number of a label is its place."""
+"""The labels of a query and a passage, in order of their indices."""
 
 
 @dataclass(frozen=True)
 class Queries:
-    """A query for each of D documents: tokens `starts` to `stops` of the stream with the titles behind it, int [D]
-    each. `titled`: whether it is a title, bool [D]."""
+    """A query for each of D documents: tokens `starts` to `stops` of the stream followed by the titles, int [D] each.
+    `titled`: whether it is a title, bool [D]."""
 
     starts: Ints
     stops: Ints
@@ -36,7 +36,7 @@ class Queries:
 
 
 class Joined:
-    """Two columns, one behind the other, of which only what is asked for is read."""
+    """Two concatenated columns, read lazily."""
 
     def __init__(self, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> None:
         self.first, self.second = first, second

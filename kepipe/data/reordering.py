@@ -1,4 +1,4 @@
-"""Paragraphs whose segments stand in another order (Sun et al. 2020, "ERNIE 2.0", §4.2.2)."""
+"""Paragraphs with shuffled segments (Sun et al. 2020, "ERNIE 2.0", §4.2.2)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def num_orders(segments: int) -> int:
 
 
 def orders(count: int) -> Ints:
-    """All orders of `count` segments, in lexicographic order: int [count!, count]. Place j of an order has the number
-    of the segment that stands there."""
+    """All permutations of `count` segments, in lexicographic order: int [count!, count]. Entry j is the index of the
+    segment at position j."""
     return np.array(list(permutations(range(count))), np.int64)
 
 

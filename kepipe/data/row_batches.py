@@ -21,7 +21,7 @@ from kepipe.tokenization.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """The ids that stand around text."""
+    """The ids of the special tokens around text."""
 
     pad: int
     cls: int
@@ -30,8 +30,8 @@ class SpecialTokens:
 
 @dataclass(frozen=True)
 class RowShape:
-    """How rows are made: `length`, the longest in tokens; `tokens`, of a batch; `begin`, whether a row begins with the
-    first special token; `seed`, of their order."""
+    """The shape of rows: `length`, maximum in tokens; `tokens`, the batch size in tokens; `begin`, whether a row begins
+    with the first special token; `seed`, of their order."""
 
     length: int
     tokens: int
@@ -40,7 +40,7 @@ class RowShape:
 
 
 class RowStream(Protocol):
-    """Batch n of clean rows, for n = 0, 1, … without end: a pure function, which several threads may call at once."""
+    """Batches of clean rows, n = 0, 1, … without end: a pure, thread-safe function of n."""
 
     @property
     def shape(self) -> RowShape:

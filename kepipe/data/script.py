@@ -1,4 +1,4 @@
-"""In which of the languages that kepipe reads a text is written, told from its letters."""
+"""Detect whether a text is Chinese or English from its letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHARE = 0.3
 """Share of Chinese characters among a text's letters from which it is Chinese: names and terms in Latin letters are
 frequent in Chinese text, the reverse is rare."""
 FEWEST = 20
-"""Letters without which nothing is told."""
+"""The least number of letters for a decision."""
 
 
 def language_of(texts: Iterable[str], fewest: int = FEWEST) -> Language | None:

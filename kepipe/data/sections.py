@@ -1,4 +1,4 @@
-"""Very long documents in sections: memory and time of each step grow with the longest document."""
+"""Split very long documents into sections, to bound memory and time per document."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kepipe.data.document import Document, Mention, Span, Turn
 LONGEST = 1_000_000
 """Characters of a section."""
 _ENDS = ("\n\n", "\n", "。", ". ", " ")
-"""Where a text is cut, best first: after a paragraph, a line, a sentence, a word."""
+"""Preferred ends of a section, best first: after a paragraph, a line, a sentence, a word."""
 S = TypeVar("S", Span, Turn, Mention)
 
 
 def sections(document: Document, longest: int = LONGEST) -> Iterator[Document]:
     """The document itself, or where it has more than `longest` characters its sections, with ids `id#1`, `id#2`, ….
 
-    No span is cut, unless it is itself longer than a section: that is left out.
+    No span is cut; a span that is longer than a section is dropped.
     """
     if len(document.text) <= longest:
         yield document

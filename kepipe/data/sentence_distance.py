@@ -1,4 +1,4 @@
-"""Pairs of sentences that are neighbours, of one document, or of two (Sun et al. 2020, "ERNIE 2.0", §4.2.2)."""
+"""Pairs of sentences: adjacent, of one document, or of two documents (Sun et al. 2020, "ERNIE 2.0", §4.2.2)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from kepipe.data.pairs import Sides, other_sentence, pair_up, truncate
 from kepipe.data.shards import Shard
 
 DISTANCES = ("adjacent", "same-document", "other-document")
-"""What is told of a pair; the number of a label is its place."""
+"""The labels of a pair, in order of their indices."""
 
 
 def plan_distances(shard: Shard, length: int, rng: np.random.Generator) -> tuple[Examples, Ints]:
     """Rows `[CLS] a [SEP] b [SEP]` of at most `length` tokens, and the label of each: int [rows].
 
-    A sentence a is in one row, and each label is as likely: b is the sentence after a; a uniform one of the same
-    document, neither a nor beside it; or a uniform one of a uniform other document. Sentences of which one of the three
-    cannot be had, as the last of a document, are in no row as a: they would tip the balance.
-    Raises ValueError where there is no such sentence.
+    Each sentence a is in one row, with a uniformly drawn label: b is the sentence after a; a random sentence of the
+    same document that is not adjacent to a; or a random sentence of a random other document. Sentences for which one
+    of the three is impossible, such as the last one of a document, are not used as a: they would bias the labels.
+    Raises ValueError if there is no usable sentence.
     """
     room = length - 3
     cuts, of = cut_sentences(shard, room)

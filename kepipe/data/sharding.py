@@ -1,4 +1,4 @@
-"""Documents → shards, chunk by chunk, so that a killed attempt is continued from what it noted last."""
+"""Documents → shards, chunk by chunk; an interrupted attempt resumes from its last saved progress."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kepipe.tokenization.tokenizer import Tokenizer
 from kg.regular_files import read_json
 
 NOTE_EVERY = 5.0
-"""Seconds between two notes of progress."""
+"""Seconds between two saves of the progress."""
 
 
 @dataclass
 class ShardProgress:
-    """What is done so far: enough to continue after a kill. `offset`: bytes of the documents that are read."""
+    """The progress so far, enough to resume. `offset`: bytes of the documents file that are read."""
 
     documents: int = 0
     offset: int = 0
@@ -37,7 +37,7 @@ class ShardProgress:
 
     @classmethod
     def open(cls, scratch: Path) -> ShardProgress:
-        """The progress of an earlier attempt, as far as its files are there; else none."""
+        """The progress of an earlier attempt if its files are intact; else no progress."""
         file = _file(scratch)
         try:
             progress = cls(**read_json(file))
@@ -48,7 +48,7 @@ class ShardProgress:
         return cls()
 
     def note(self, scratch: Path, writers: Mapping[str, ShardWriter]) -> None:
-        """Write it down, with what the writers have written."""
+        """Save the progress, with the file sizes of the writers."""
         self.sizes = {split: writer.sizes() for split, writer in writers.items()}
         unfinished = _file(scratch).with_suffix(".unfinished")
         unfinished.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")

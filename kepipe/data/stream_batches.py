@@ -1,4 +1,4 @@
-"""Clean batches that go on from one another (`kepipe.data.stream_sampler`)."""
+"""Clean batches of continuous streams (`kepipe.data.stream_sampler`)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def as_streams(rows: RowBatches, *, parts: int, both_directions: bool = False) -
     """
     shape = rows.shape
     sampler = StreamSampler(
-        goes_on(rows.examples, rows.shard),
+        continues_document(rows.examples, rows.shard),
         shape.tokens // shape.length,
         shape.seed,
         parts=parts,
@@ -79,8 +79,8 @@ def as_streams(rows: RowBatches, *, parts: int, both_directions: bool = False) -
     return StreamBatches(rows, sampler)
 
 
-def goes_on(examples: Examples, shard: Shard) -> Bools:
-    """Which examples begin within a document, and so go on from the example before: bool [N]."""
+def continues_document(examples: Examples, shard: Shard) -> Bools:
+    """Which examples begin within a document, and so continue the previous example: bool [N]."""
     first_N = examples.first[:-1]
     starts_N = examples.starts[first_N]
     places_N = np.searchsorted(shard.documents, starts_N)
@@ -90,7 +90,7 @@ def goes_on(examples: Examples, shard: Shard) -> Bools:
     return found
 
 
-def turned_places(documents_BT: Ints, from_right_B: Bools) -> Ints:
+def reversed_positions(documents_BT: Ints, from_right_B: Bools) -> Ints:
     """The place of each token in its row with the rows `from_right_B` turned around, int [B, T]; padding (document 0)
     stays at the right. It is its own inverse."""
     there_BT = documents_BT > 0
@@ -101,7 +101,7 @@ def turned_places(documents_BT: Ints, from_right_B: Bools) -> Ints:
 def turned(rows: TokenRows, from_right: Bools) -> TokenRows:
     """The rows with those `from_right`, bool [B], written from their last token to their first; padding stays at the
     right."""
-    place_BT = turned_places(rows.documents, from_right)
+    place_BT = reversed_positions(rows.documents, from_right)
 
     def turn(of_BT: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.take_along_axis(of_BT, place_BT, 1)

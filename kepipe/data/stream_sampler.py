@@ -1,8 +1,8 @@
-"""The order of batches that go on from one another: row b of a batch continues row b of the batch before.
+"""The order of stream batches: row b of a batch continues row b of the previous batch.
 
-The text is laid out as long streams, side by side, and a batch takes the next row of each: batch n is a function of
-(examples, seed, n). So a model may carry what it knows of each stream to the next batch, as an LSTM's states (Peters et
-al. 2018) or the memory of Transformer-XL (Dai et al. 2019, §3.2).
+The text is divided into parallel streams, and a batch takes the next row of each: batch n is a function of (examples,
+seed, n). A model can therefore carry a state from batch to batch, such as LSTM states (Peters et al. 2018) or the
+memory of Transformer-XL (Dai et al. 2019, §3.2).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from kepipe.arrays import Bools, Ints, ranges
 
 
 class StreamRows(NamedTuple):
-    """Rows of a batch: `examples`, int [B]; `continues`, bool [B], whether each goes on from the same row of the batch
-    before; `from_right`, bool [B], whether its stream is read from the right to the left."""
+    """Rows of a batch: `examples`, int [B]; `continues`, bool [B], whether each continues the same row of the previous
+    batch; `from_right`, bool [B], whether its stream is read right to left."""
 
     examples: Ints
     continues: Bools

@@ -1,4 +1,4 @@
-"""How a text differs from what it was before: documents that are new, changed and gone."""
+"""The difference between two versions of a corpus: new, changed and deleted documents."""
 
 from __future__ import annotations
 

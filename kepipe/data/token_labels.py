@@ -1,5 +1,5 @@
-"""What can be told of single tokens of a text: whether a word has a capital, whether a token stands elsewhere in its
-document (Sun et al. 2020, "ERNIE 2.0", §4.2.1)."""
+"""Token labels: whether a word is capitalised, and whether a token also occurs elsewhere in its document (Sun et al.
+2020, "ERNIE 2.0", §4.2.1)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kepipe.data.examples import Examples
 from kepipe.data.shards import STRETCH, Shard
 from kepipe.tokenization.tokenizer import Tokenizer
 
-UNASKED = -1
-"""The label of a token of which nothing is asked."""
+UNLABELLED = -1
+"""The label of a token without a label."""
 
 
 def has_capitals(shard: Shard) -> bool:
@@ -35,7 +35,7 @@ def capital_labels(shard: Shard, examples: Examples, with_case_V: Bools, rows_B:
     places = _places(examples, rows_B)
     bounds = shard.bounds[places]
     asked = ((bounds & WORD) > 0) & with_case_V[shard.tokens[places]]
-    return np.where(asked, (bounds & CAPITAL) > 0, UNASKED).astype(np.int64)
+    return np.where(asked, (bounds & CAPITAL) > 0, UNLABELLED).astype(np.int64)
 
 
 def elsewhere_labels(shard: Shard, examples: Examples, rows_B: Ints) -> Ints:

@@ -1,4 +1,4 @@
-"""Rows from a file of the user's: texts in sentences, and pairs of texts with a label."""
+"""Rows from a user's file: texts in sentences, and labelled pairs of texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kg.problems import Problems
 
 
 class Pair(NamedTuple):
-    """Two texts and what is told of them."""
+    """Two texts and their label."""
 
     first: str
     second: str

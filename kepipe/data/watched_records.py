@@ -1,4 +1,4 @@
-"""Which keys of records, and columns of tables, a reader asks for, and which it leaves out."""
+"""Track which keys of records, and columns of tables, a reader uses, and which it ignores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ V = TypeVar("V")
 
 
 class WatchedRecord(dict[str, V]):
-    """A record that remembers which of its keys were asked for."""
+    """A record that remembers which of its keys were accessed."""
 
     def __init__(self, record: Mapping[str, V]) -> None:
         super().__init__(record)
@@ -28,7 +28,7 @@ class WatchedRecord(dict[str, V]):
         return super().__contains__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value, or `default`; the key counts as asked for."""
+        """The value, or `default`; the key counts as accessed."""
         self.asked.add(key)
         return super().get(key, default)
 
@@ -36,7 +36,8 @@ class WatchedRecord(dict[str, V]):
 def watched(
     numbered: Iterable[tuple[int, Mapping[str, V]]], account: Account
 ) -> Iterator[tuple[int, WatchedRecord[V]]]:
-    """The records with their numbers; of each, once the next is asked for, the account is told which keys were."""
+    """The records with their numbers; the accessed keys of each are added to the account when the next one is
+    requested."""
     for number, record in numbered:
         watching = WatchedRecord(record)
         yield number, watching

@@ -1,1 +1,1 @@
-"""Whether new text is like the text on which a model was trained: a table of measures."""
+"""Data drift between new text and a model's training text: a table of measures."""

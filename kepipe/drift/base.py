@@ -1,4 +1,4 @@
-"""The windows of documents that are compared, the result of a measure of drift, and the row of the table."""
+"""The windows of documents to compare, the result of a drift measure, and the row of the table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Windows:
     seed: int
 
     def rng(self, draw: int) -> np.random.Generator:
-        """The random generator of a measure; each measure has a number `draw` of its own."""
+        """The random generator of a measure; each measure uses its own numbers `draw`."""
         return np.random.default_rng([self.seed, draw])
 
 
@@ -77,5 +77,5 @@ def require_enough(reference: int, new: int) -> None:
     """Raise NotMeasurable if a window has fewer than `MIN_DOCUMENTS` documents with the value."""
     if min(reference, new) < MIN_DOCUMENTS:
         raise NotMeasurable(
-            f"{reference} documents before and {new} new ones have it, fewer than {MIN_DOCUMENTS}"
+            f"{reference} reference and {new} new documents have the value; {MIN_DOCUMENTS} are needed in each"
         )

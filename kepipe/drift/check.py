@@ -14,7 +14,7 @@ from kepipe.studies.significance import holm
 
 LEVEL = 0.01
 """Default family-wise error rate: the chance of a false alarm by any of the measures."""
-LARGEST = 250
+MAX_DOCUMENTS = 250
 """Maximum number of documents per window."""
 
 
@@ -32,7 +32,7 @@ class Report:
     def headline(self) -> str:
         """The outcome in one sentence."""
         if not self.found:
-            return f"nothing to tell: {'; '.join(self.skipped.values()) or 'no new documents'}"
+            return f"drift was not measured: {'; '.join(self.skipped.values()) or 'no new documents'}"
         if not self.drifted:
             return f"no drift in {self.documents[1]} new documents"
         parts = (
@@ -57,7 +57,9 @@ def check(windows: Windows, level: float = LEVEL, names: Collection[str] = tuple
     return Report(found, drifted, skipped, (len(windows.reference), len(windows.new)))
 
 
-def draw(documents: Sequence[Document], rng: np.random.Generator, most: int = LARGEST) -> list[Document]:
+def draw(
+    documents: Sequence[Document], rng: np.random.Generator, most: int = MAX_DOCUMENTS
+) -> list[Document]:
     """A random sample of at most `most` documents, in their original order."""
     chosen = np.sort(rng.permutation(len(documents))[:most])
     return [documents[number] for number in chosen]

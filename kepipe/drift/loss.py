@@ -21,25 +21,26 @@ SHARE = 0.15
 
 
 def compare(windows: Windows) -> Drift:
-    """The value of a document is the mean cross-entropy at its blanks, in nats. Raises NotMeasurable if the model fills
-    no masks."""
+    """The value of a document is the mean cross-entropy at its masked tokens, in nats. Raises NotMeasurable if the
+    model is not a masked language model."""
     from kepipe.inference.opening import open_model
 
-    filler = open_model(windows.model).masked_language_model
-    if filler is None:
-        raise NotMeasurable("the model fills no masks")
+    model = open_model(windows.model).masked_language_model
+    if model is None:
+        raise NotMeasurable("the model is not a masked language model")
     return compare_means(
-        _losses(filler, windows.unseen, windows.rng(3)),
-        _losses(filler, windows.new, windows.rng(4)),
+        _losses(model, windows.unseen, windows.rng(3)),
+        _losses(model, windows.new, windows.rng(4)),
         windows.rng(5),
     )
 
 
-def _losses(filler: MaskedLanguageModel, documents: Sequence[Document], rng: np.random.Generator) -> Floats:
-    """Mean nats at the blanks of each document: float [N], nan for a document without tokens."""
+def _losses(model: MaskedLanguageModel, documents: Sequence[Document], rng: np.random.Generator) -> Floats:
+    """Mean cross-entropy at the masked tokens of each document, in nats: float [N], nan for a document without
+    tokens."""
     from kepipe.probes.blanks import Blanks, losses_at_blanks
 
-    tokenizer = filler.tokenizer
+    tokenizer = model.tokenizer
     encoded = tokenizer.encode([document.text for document in documents])
     pieces = np.split(encoded.tokens, np.cumsum(encoded.lengths)[:-1])
     tokens_NT = np.full((len(pieces), LENGTH), tokenizer.pad, np.int64)
@@ -52,7 +53,7 @@ def _losses(filler: MaskedLanguageModel, documents: Sequence[Document], rng: np.
             places += sorted(row * LENGTH + 1 + rng.permutation(len(kept))[:blanks])
     at = np.array(places, np.int64)
     blanks_all = Blanks(tokens_NT, tokens_NT != tokenizer.pad, np.arange(len(pieces)), {"tokens": at}, {})
-    losses = losses_at_blanks(filler, tokenizer, blanks_all)["tokens"]
+    losses = losses_at_blanks(model, tokenizer, blanks_all)["tokens"]
     counts_N = np.bincount(at // LENGTH, minlength=len(pieces))
     sums_N = np.bincount(at // LENGTH, losses, minlength=len(pieces))
     with np.errstate(invalid="ignore"):

@@ -9,14 +9,14 @@ from kepipe.drift.base import Measure
 
 MEASURES: Mapping[str, Measure] = {
     "unlinked": Measure(
-        "share of names that are linked to no entity", "difference of means", unlinked.compare
+        "share of names that are not linked to an entity", "difference of means", unlinked.compare
     ),
     "unknown-tokens": Measure(
-        "share of tokens that the tokenizer does not know", "difference of means", unknown_tokens.compare
+        "share of tokens that are unknown to the tokenizer", "difference of means", unknown_tokens.compare
     ),
-    "loss": Measure("the model's loss at blanks, nats", "difference of means", loss.compare),
-    "domain": Measure("how well new documents are told from old ones", "AUC", domain.compare),
+    "loss": Measure("the model's loss at masked tokens, nats", "difference of means", loss.compare),
+    "domain": Measure("how well a classifier separates new from reference documents", "AUC", domain.compare),
     "entities": Measure(
-        "which entities are named, mentions a document", "divergence, bits", entities.compare
+        "frequencies of entities; mentions per document", "divergence, bits", entities.compare
     ),
 }

@@ -18,7 +18,7 @@ def compare(windows: Windows) -> Drift:
     tokenizer = load_tokenizer(windows.model)
     unknown = tokenizer.backend.token_to_id(tokenizer.named.get("unk", "[UNK]"))
     if unknown is None:
-        raise NotMeasurable("the tokenizer knows every text")
+        raise NotMeasurable("the tokenizer has no unknown token")
 
     def shares(documents: Sequence[Document]) -> Floats:
         encoded = tokenizer.encode([document.text for document in documents])

@@ -1,4 +1,4 @@
-"""`unlinked`: the share of names (by their look) that are linked to no entity, so that the graph may lack them."""
+"""`unlinked`: the share of name-like spans that are not linked to an entity, which the graph may lack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file that puts a task to a language model: questions of its own, or the data of a task of the table."""
+"""Prompted tasks for a language model, from a file with its own questions or from the data of a task of the table."""
 
 from __future__ import annotations
 
@@ -24,53 +24,54 @@ from kg.problems import Problems
 
 
 class TaskInWords(Section):
-    """The data of a task, put in words."""
+    """Settings of a prompted task that uses the data of a task of the table."""
 
     name: str
     """Name of the task."""
     task: TaskName | None
-    """Which row of the table of tasks reads the data; null: JSON lines `{"text", "target"}`, the target to be
-    written."""
+    """The task of the table that reads the data; null: JSON lines `{"text", "target"}`, where the model writes the
+    target."""
     questions: UserPath
-    """The file of what is asked."""
+    """The file of the questions."""
     examples: UserPath | None = None
-    """The file of solved examples, from which those of a prompt are drawn."""
+    """The file from which the solved examples of a prompt are drawn."""
     words: dict[str, str] = Field(default_factory=dict)
-    """Label → the word that stands for it; of others the label itself."""
+    """Label → its word in the prompt; labels that are not listed are used as they are."""
     instruction: str | None = None
-    """What to do, at the head of every prompt; `{labels}` stands for the words of all labels. None: the task's."""
+    """The instruction at the start of every prompt; `{labels}` is replaced by the words of all labels. None: the
+    task's."""
     template: str | None = None
-    """A question with its answer; it has to end with `{answer}`. None: the task's."""
+    """The template of a question with its answer; must end with `{answer}`. None: the task's."""
     between: str = "\n\n"
-    """What stands between instruction, examples and question."""
+    """The separator between instruction, examples and question."""
     max_questions: int | None = Field(None, ge=1)
-    """Ask no more than so many, drawn by no seed: all models have the same."""
+    """Ask at most this many questions, drawn independently of the seed: all models get the same."""
     longest_example: int | None = Field(None, ge=1)
-    """Draw no solved example of more characters than this."""
+    """The most characters of a solved example."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A task in words. `score`: what a model answered → the task's own metrics; none of a file of questions."""
+class PromptedTask:
+    """A prompted task. `score`: answers of the model → the task's metrics; no metrics for a file of questions."""
 
     task: prompt_task.Task
     score: Callable[[Result], dict[str, Estimate]] = lambda _: {}
 
 
-def read_asked(file: Path) -> Asked:
-    """The task of a YAML or JSON file. Raises ConfigError with file and line; ValueError for data that is not the
-    task's."""
+def read_prompted_task(file: Path) -> PromptedTask:
+    """The task of a YAML or JSON file. Raises ConfigError with file and line; ValueError for data that the task cannot
+    read."""
     settings = read(file)
     if "task" not in settings.data:
-        return Asked(prompt_task.read_task(file))
+        return PromptedTask(prompt_task.read_task(file))
     return _of_data(file, validate(TaskInWords, {"name": file.stem, **settings.data}, settings))
 
 
-def _of_data(file: Path, settings: TaskInWords) -> Asked:
+def _of_data(file: Path, settings: TaskInWords) -> PromptedTask:
     row = TASKS[settings.task or "text-to-text"]
     form = row.in_words
     if form is None:
-        raise ConfigError(f"{file}: {settings.task} cannot be put in words: no row says how")
+        raise ConfigError(f"{file}: {settings.task} has no prompt: a language model cannot be asked it")
     questions = _examples(row, settings.questions)
     solved = [] if settings.examples is None else _examples(row, settings.examples)
     if settings.max_questions is not None:
@@ -84,8 +85,8 @@ def _of_data(file: Path, settings: TaskInWords) -> Asked:
     labels = () if form.written else row.output.labels({"questions": questions, "examples": solved})
     words = tuple(map(word, labels))
     if len(set(words)) < len(words):
-        raise ConfigError(f"{file}: `words`: two labels have one word: {', '.join(words)}")
-    put = _question(form, word)
+        raise ConfigError(f"{file}: `words`: two labels have the same word: {', '.join(words)}")
+    to_question = _question(form, word)
     instruction = form.instruction if settings.instruction is None else settings.instruction
     task = prompt_task.Task(
         name=settings.name,
@@ -93,34 +94,34 @@ def _of_data(file: Path, settings: TaskInWords) -> Asked:
         template=settings.template or form.template,
         between=settings.between,
         choices=words,
-        examples=tuple(map(put, solved)),
-        questions=tuple(map(put, questions)),
+        examples=tuple(map(to_question, solved)),
+        questions=tuple(map(to_question, questions)),
     )
-    return Asked(task.with_choices(), _scorer(row, form, questions, labels, word))
+    return PromptedTask(task.with_choices(), _scorer(row, form, questions, labels, word))
 
 
 def _examples(row: Task, file: Path) -> list[Example]:
-    """The examples of a file. Raises ValueError for one without any, and at its first bad line."""
-    found = list(row.read(file, Problems(strict=True)))
-    if not found:
+    """The examples of a file. Raises ValueError for a file without examples, and for its first bad line."""
+    examples = list(row.read(file, Problems(strict=True)))
+    if not examples:
         raise ValueError(f"{file}: no example")
-    return found
+    return examples
 
 
 def _question(form: InWords, word: Word) -> Callable[[Example], Question]:
-    def put(example: Example) -> Question:
+    def to_question(example: Example) -> Question:
         answers = (
             tuple(map(word, example.gold)) if form.written is None else (form.written.write(example, word),)
         )
         return Question(given=dict(form.given(example)), answer=answers)
 
-    return put
+    return to_question
 
 
 def _scorer(
     row: Task, form: InWords, questions: Sequence[Example], labels: Sequence[str], word: Word
 ) -> Callable[[Result], dict[str, Estimate]]:
-    """How answers are measured: as the task's answers are, the shares of the choices taken for probabilities."""
+    """The scorer of the task's metrics; softmax scores of the choices serve as label probabilities."""
 
     def score(result: Result) -> dict[str, Estimate]:
         if form.written is not None:

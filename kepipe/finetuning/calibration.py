@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: the calibration error, and the temperature that lowers it."""
+"""Calibration of probabilities: the expected calibration error, and temperature scaling."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kepipe.finetuning.metrics import Metric
 
 BINS = 15
 LOWEST, HIGHEST = 0.5, 10.0
-"""Temperatures that are looked among. A few examples without a mistake would ask for 0, and for the surest answers."""
+"""The range of temperatures. Without a bound, a few examples without mistakes would give a temperature of 0."""
 _TINY = 1e-12
 
 
 def gold_labels(example: Example, labels: Sequence[str], *, several: bool) -> Ints | Bools:
-    """The true labels of an example's cases: the number of each, int [cases]; of several, bool [1, L]."""
+    """The gold labels of an example's cases: label indices, int [cases]; if `several`, bool [1, L]."""
     if several:
         return np.isin(labels, example.gold)[None]
     numbers = {label: number for number, label in enumerate(labels)}
@@ -28,8 +28,10 @@ def gold_labels(example: Example, labels: Sequence[str], *, several: bool) -> In
 def decisions(
     probabilities: Sequence[Floats], gold: Sequence[Ints | Bools], *, several: bool
 ) -> list[tuple[Floats, Bools]]:
-    """How sure each decision of each example is, and whether it is right: of one label, that for the likeliest; of
-    several, for or against each label. Words that no row reads are no decision."""
+    """Confidence and correctness of the decisions of each example: [D] and [D].
+
+    With one label, the decision for the most probable label; with `several`, the decision for or against each label.
+    Words that no row covers (NaN) are left out."""
     found = []
     for probable_NL, gold_N in zip(probabilities, gold, strict=True):
         read_N = ~np.isnan(probable_NL).any(axis=1)
@@ -42,8 +44,8 @@ def decisions(
 
 
 def calibration_error(sure: Sequence[tuple[Floats, Bools]]) -> Metric:
-    """The expected calibration error: Σ over bins of |decisions that are right − the sum of how sure they are| / all of
-    them (Naeini et al. 2015; Guo et al. 2017, eq. 3), 15 bins of equal width. An example is a case."""
+    """The expected calibration error over 15 bins of equal width: Σ over bins of |Σ correct − Σ confidence| / number of
+    decisions (Naeini et al. 2015; Guo et al. 2017, eq. 3). An example is a case."""
     gaps_NB, counts_N = np.zeros((len(sure), BINS)), np.zeros((len(sure), 1))
     for case, (sure_D, right_D) in enumerate(sure):
         bin_D = np.clip(np.ceil(sure_D * BINS).astype(np.int64) - 1, 0, BINS - 1)
@@ -59,7 +61,7 @@ def calibration_error(sure: Sequence[tuple[Floats, Bools]]) -> Metric:
 def negative_log_likelihood(
     probabilities: Sequence[Floats], gold: Sequence[Ints | Bools], *, several: bool
 ) -> float:
-    """−ln p of the true labels, the mean over decisions."""
+    """−ln p of the gold labels, mean over decisions."""
     losses = []
     for probable_NL, gold_N in zip(probabilities, gold, strict=True):
         read_N = ~np.isnan(probable_NL).any(axis=1)
@@ -72,7 +74,8 @@ def negative_log_likelihood(
 def fit_temperature(
     probable: Callable[[float], Sequence[Floats]], gold: Sequence[Ints | Bools], *, several: bool
 ) -> float:
-    """The temperature at which the true labels are likeliest. `probable`: temperature → probabilities."""
+    """The temperature that minimises the negative log-likelihood of the gold labels. `probable`: temperature →
+    probabilities."""
     from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:

@@ -1,4 +1,4 @@
-"""What a case of each label counts in the loss, so that rare labels are learned too."""
+"""Weights of the labels in the loss, so that rare labels are learned too."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from kepipe.arrays import Floats
 
 ClassWeights = Literal["none", "balanced", "effective"]
-"""balanced: 1 / how often a label stands in the training data; effective: 1 / the effective number of its examples."""
+"""balanced: 1 / frequency of the label in the training data; effective: 1 / effective number of its examples."""
 BETA = 0.999
-"""Of the effective number: beyond some 1 / (1 − β) examples more of them say little new."""
+"""β of the effective number: beyond about 1 / (1 − β) examples, more of them add little."""
 
 
 def effective_number(counts_L: Floats, beta: float = BETA) -> Floats:
@@ -24,11 +24,12 @@ def effective_number(counts_L: Floats, beta: float = BETA) -> Floats:
 def label_weights(
     labels: Sequence[Sequence[float]], size: int, scheme: ClassWeights, *, several: bool
 ) -> Floats | None:
-    """A weight for each of `size` labels, float [L]; None: all alike. `labels`: of each row.
+    """A weight for each of `size` labels, float [L]; None: equal weights. `labels`: the label indices of each row.
 
-    Of one label a case: such that the mean over the training's cases is 1; `balanced` is then N / (L · n), as
-    scikit-learn has it. Of several: what a label that is there counts against one that is not, (N − n) / n or the same
-    of effective numbers: as if it stood in half of the cases. A label that training never sees counts 1.
+    With one label per case, weights are scaled to a mean of 1 over the training cases; `balanced` is then N / (L · n),
+    as in scikit-learn. With `several`, the weight of a present label relative to an absent one, (N − n) / n or the
+    same of effective numbers, as if the label occurred in half of the cases. A label without training cases has weight
+    1.
     """
     if scheme == "none":
         return None

@@ -1,8 +1,8 @@
-"""Classification of a text or of a pair of texts, and ranking: which of a question's pairs come first.
+"""Classification of a text or of a pair of texts, and ranking of the candidate answers of a question.
 
-Read are TSV files with a header: `label`, `text_a`, for pairs `text_b`, for ranking `qid`, in any order; and
-JSON lines `{"text", "label"}` with `second` and `group` in their place, and perhaps `mentions`, the entities that the
-text names: `[{"start", "end", "entity"}]`.
+Formats: TSV files with a header `label`, `text_a`, for pairs `text_b`, for ranking `qid`, in any order; and JSON lines
+`{"text", "label"}`, with `second` for pairs, `group` for ranking, and optionally `mentions`, the entities that the text
+names: `[{"start", "end", "entity"}]`.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from kepipe.finetuning.task import ParsedMarkup, Task
 from kg.problems import Problems
 
 RIGHT = "1"
-"""Ranking: the label of a pair that answers its question; any other is one that does not."""
+"""Ranking: the label of a pair whose second text answers the question; any other label means it does not."""
 
 
 def read_texts(file: Path, problems: Problems) -> Iterator[Example]:
-    """One text and its class."""
+    """Texts with their class."""
     return _read(file, problems, {"label": "label", "text_a": "text"})
 
 
 def read_pairs(file: Path, problems: Problems) -> Iterator[Example]:
-    """Two texts and the class of the pair."""
+    """Pairs of texts with the class of the pair."""
     return _read(file, problems, {"label": "label", "text_a": "text", "text_b": "second"})
 
 
 def read_questions(file: Path, problems: Problems) -> Iterator[Example]:
-    """Two texts, the question they belong to, and whether they answer it ("1")."""
-    told = {"qid": "group", "label": "label", "text_a": "text", "text_b": "second"}
-    return _read(file, problems, told)
+    """Pairs of texts with the question that they belong to, and whether the pair answers it ("1")."""
+    names = {"qid": "group", "label": "label", "text_a": "text", "text_b": "second"}
+    return _read(file, problems, names)
 
 
 def _read(file: Path, problems: Problems, names: dict[str, str]) -> Iterator[Example]:
-    """Examples of a TSV, column → key, or of JSON lines with these keys."""
+    """Examples of a TSV file, or of JSON lines. `names`: TSV column → JSON key."""
     if file.suffix in (".jsonl", ".json"):
         return read_records(file, problems, lambda record, id: _example(record, id, set(names.values())))
     return _table(file, problems, names)
@@ -67,30 +67,30 @@ def _table(file: Path, problems: Problems, names: dict[str, str]) -> Iterator[Ex
 
 
 def _example(record: Record, id: str, keys: set[str]) -> Example:
-    told = {key: text_of(record[key]).strip() for key in sorted(keys)}
-    empty = [key for key, value in told.items() if not value]
+    values = {key: text_of(record[key]).strip() for key in sorted(keys)}
+    empty = [key for key, value in values.items() if not value]
     if empty:
         raise ValueError(f"`{empty[0]}` is empty")
     return Example(
         str(record.get("id", id)),
-        told["text"],
-        labels=(told["label"],),
-        second=told.get("second", ""),
+        values["text"],
+        labels=(values["label"],),
+        second=values.get("second", ""),
         mentions=mentions_of(record),
-        group=told.get("group", ""),
+        group=values.get("group", ""),
     )
 
 
 def measure(gold_N: Ints, predicted_N: Ints) -> dict[str, Metric]:
-    """Accuracy, the mean over texts."""
+    """Accuracy over texts."""
     return {"accuracy": accuracy(gold_N, predicted_N)}
 
 
 def reciprocal_ranks(groups_N: Ints, right_N: Bools, scores_N: Floats) -> Floats:
-    """1 / rank of the first right pair of each question that has one, float [questions].
+    """1 / rank of the first correct pair of each question that has one, float [questions].
 
-    Rank 1 is the highest score. Pairs of equal score share the worst of their ranks: a model that cannot tell
-    pairs apart must not gain by their order in the file.
+    Rank 1 is the highest score. Pairs with equal scores share the worst of their ranks, so that a model with constant
+    scores gains nothing from the order of the file.
     """
     found = []
     order = np.argsort(groups_N, kind="stable")
@@ -103,15 +103,15 @@ def reciprocal_ranks(groups_N: Ints, right_N: Bools, scores_N: Floats) -> Floats
 
 
 def measure_ranking(groups_N: Ints, right_N: Bools, scores_N: Floats) -> dict[str, Metric]:
-    """Mean reciprocal rank over questions with a right answer; a question is a case."""
+    """Mean reciprocal rank over questions with a correct answer; a question is a case."""
     ranks = reciprocal_ranks(groups_N, right_N, scores_N)
     if not len(ranks):
-        raise ValueError(f'ranking: no question has a right pair; its label has to be "{RIGHT}"')
+        raise ValueError(f'ranking: no question has a correct pair, labelled "{RIGHT}"')
     return {"mrr": mean(ranks), "first_right": mean(ranks == 1.0)}
 
 
 BETWEEN = " ||| "
-"""What stands between the two texts of a pair to be answered."""
+"""The separator of the two texts of a pair in `kepipe predict`."""
 
 
 def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Labels) -> dict[str, Metric]:
@@ -131,13 +131,13 @@ def _measure_ranking(
 
 
 def pair_of_texts(id: str, parsed: ParsedMarkup) -> Example | None:
-    """Two texts with a sign between them."""
+    """A pair from two texts joined by `BETWEEN`; None if the separator is missing or a role is marked."""
     first, between, second = parsed.text.partition(BETWEEN)
     return Example(id, first, second=second) if between and not set(parsed.spans) - {""} else None
 
 
 def _answer_record(example: Example, probabilities_1L: Floats, labels: Labels) -> dict[str, Any]:
-    """The likelier label, and the probability that the pair answers its question."""
+    """The more probable label, and the probability that the pair answers its question."""
     return best_label(example, probabilities_1L, labels) | {
         "probability": rounded(probabilities_1L[0, labels.index(RIGHT)])
     }

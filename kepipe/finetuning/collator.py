@@ -1,4 +1,4 @@
-"""Rows → a batch: all is padded, knowledge enters, and the task's output adds what it learns and answers from."""
+"""Rows → a batch: padding, knowledge injection, and the labels and positions that the task's output adds."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskCollator:
-    """What every row of a task goes through, in training, measuring and prediction alike.
+    """Collates the rows of a task, in training, evaluation and prediction alike.
 
-    `causal`: for a decoder. `knowledge`: what is known of the entities that the rows name; None: nothing.
+    `causal`: for a decoder. `knowledge`: the knowledge method that is applied to the batch; None: none.
     """
 
     output: TaskOutput
@@ -32,11 +32,11 @@ class TaskCollator:
     knowledge: Knowledge | None = None
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
-        """The batch, with labels where the rows have them."""
+        """The batch, with labels if the rows have them."""
         return self.output.collate(self.read(rows), rows, self.answers)
 
     def read(self, rows: Sequence[Row]) -> Batch:
-        """The rows as the model reads them: padded, with what is known of their entities."""
+        """The padded batch of input tokens, after the knowledge method, without labels."""
         lengths_B = np.fromiter(map(len, rows), np.int64, len(rows))
         tokens_BT = pad(np.concatenate([row.tokens for row in rows]), lengths_B, self.answers.tokenizer.pad)
         segments_BT = pad(np.concatenate([row.segments for row in rows]), lengths_B, 0)
@@ -54,7 +54,7 @@ class TaskCollator:
 
 @dataclass(frozen=True)
 class TaskBatches:
-    """Number of a batch → that batch: rows of like length together, in an order that is drawn anew each epoch."""
+    """Step → batch: rows of similar length are batched together; the order is shuffled each epoch."""
 
     rows: Sequence[Row]
     sampler: BatchSampler
@@ -62,7 +62,7 @@ class TaskBatches:
 
     @classmethod
     def over(cls, rows: Sequence[Row], collator: TaskCollator, tokens: int, seed: int) -> TaskBatches:
-        """`tokens`: of a batch, rows × longest row."""
+        """`tokens`: the size of a batch, rows × longest row."""
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         return cls(rows, BatchSampler(lengths, tokens, seed), collator)
 

@@ -16,8 +16,8 @@ from kepipe.models.protocols import TrainableEncoder
 
 
 class CrfHead(LabelHead):
-    """The linear head, and a score for each label after each other one, first and last. What would spell no span has
-    `NEVER`, and learns nothing."""
+    """The linear head with transition scores: of first labels, last labels, and pairs of neighbouring labels.
+    Transitions that are invalid in the tagging scheme are fixed to `NEVER`."""
 
     def __init__(self, hidden: int, labels: Sequence[str], *, dropout: float = 0.0) -> None:
         super().__init__(hidden, 1, len(labels), dropout=dropout)
@@ -28,7 +28,7 @@ class CrfHead(LabelHead):
             self.register_buffer(f"may_{name}", torch.from_numpy(may), persistent=False)
 
     def scores(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the first label, the last one, and pairs of neighbours, float32."""
+        """Scores of the first label [L], the last one [L], and pairs of neighbours [L, L], float32."""
         first, last, pairs = (
             torch.where(may, weight.float(), NEVER)
             for may, weight in (
@@ -40,14 +40,15 @@ class CrfHead(LabelHead):
         return first, last, pairs
 
     def transitions(self) -> Transitions:
-        """The same as arrays."""
+        """The scores as NumPy arrays."""
         return Transitions(*(scores.detach().cpu().double().numpy() for scores in self.scores()))
 
 
 def log_likelihoods(
     scores_BWL: Tensor, labels_BW: Tensor, there_BW: Tensor, transitions: tuple[Tensor, Tensor, Tensor]
 ) -> Tensor:
-    """ln p of each row's labels, float [B]: their summed score less that of all sequences. Words stand at the left."""
+    """ln p of each row's labels, float [B]: the score of the sequence minus the log partition function. Rows are
+    left-aligned."""
     first_L, last_L, pairs_LL = transitions
     batch, (_, width, _) = torch.arange(len(scores_BWL), device=scores_BWL.device), scores_BWL.shape
     total_BL = first_L + scores_BWL[:, 0]
@@ -63,13 +64,13 @@ def log_likelihoods(
 
 @dataclass(frozen=True)
 class CrfCriterion:
-    """−ln p of the labels of each row's words; the mean over words."""
+    """−ln p of each row's label sequence, summed over rows, divided by the number of words."""
 
     terms: tuple[str, ...] = ("task",)
     metrics: tuple[str, ...] = ()
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Labelled words."""
+        """The number of labelled words."""
         assert batch.labels is not None
         return {"task": len(batch.labels)}
 

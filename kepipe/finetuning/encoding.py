@@ -1,4 +1,4 @@
-"""From examples to rows: tokenise, find the spans, put markers around them, cut to length, add [CLS] and [SEP]."""
+"""Examples → rows: tokenise, align the spans, insert markers, truncate, add [CLS] and [SEP]."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kepipe.arrays import Bools, Ints
 from kepipe.data.alignment import stream_offsets
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import Example
-from kepipe.finetuning.rows import Named, Reads, Row
+from kepipe.finetuning.rows import EntitySpan, Reads, Row
 from kepipe.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class RowFormat:
-    """How a model's rows look.
+    """The input format of a model.
 
-    `begin`: whether [CLS] stands first (not in GPT and T5, whose rows end with the token that is read). `markers`: ids
-    of the tokens around span number 0, 1, …; empty: the spans stay bare. `reads`: which tokens the head reads: those of
-    the spans (their opening markers), the one of the row ([CLS] or the last), or every word's. `causal`: a token sees
-    only what stands left of it, so that closing markers and last tokens are read. `segments`: how many the model knows.
-    `overlap`: a text that is longer than `length` becomes several rows, windows that share so many tokens; None: it is
-    cut.
+    `begin`: whether rows begin with [CLS] (not for GPT and T5, where the head reads the last token). `markers`: ids of
+    the marker tokens around span 0, 1, …; empty: no markers. `reads`: which tokens the head reads: those of the spans
+    (their opening markers), that of the row ([CLS] or the last), or that of every word. `causal`: a token attends only
+    to the left, so closing markers and last tokens are read. `segments`: the number of segment ids of the model.
+    `overlap`: a text longer than `length` becomes several rows, windows that share this many tokens; None: it is
+    truncated.
     """
 
     tokenizer: Tokenizer
@@ -40,9 +40,9 @@ class RowFormat:
 
 @dataclass
 class TruncationStats:
-    """What did not fit: rows that were cut, words that tagging lost by it, words of which the tokenizer leaves nothing
-    (control characters, say), mentions without a token of their own, and tokens that the head should read and that are
-    cut off where knowledge moves tokens. `windows`: rows that there are more of than examples."""
+    """Counts of what did not fit: truncated rows, words of tagging lost by truncation (`words_cut`), words without a
+    token (such as control characters), mentions, mentions with tokens of their own (`mentions_aligned`), and read
+    positions cut off after knowledge injection moved tokens. `windows`: the number of rows beyond one per example."""
 
     rows: int = 0
     cut: int = 0
@@ -55,8 +55,9 @@ class TruncationStats:
 
 
 class Text(NamedTuple):
-    """One text as tokens: int [T]; places of the spans asked about and of the mentions, [n, 2] first and stop. A word
-    without a token is 0 to 0. `characters`: those of each token, first and stop, int [T, 2]."""
+    """A tokenised text: token ids int [T]; token spans of `spans` and `mentions`, [n, 2], start and stop (a word
+    without a token: 0, 0); ids of the mentions' entities. `characters`: start and stop offsets of each token, int [T,
+    2]."""
 
     tokens: Ints
     spans: Ints
@@ -68,10 +69,9 @@ class Text(NamedTuple):
 def encode_rows(
     examples: Sequence[Example], row_format: RowFormat, stats: TruncationStats | None = None
 ) -> list[Row]:
-    """A row of each example, or its windows one after the other, without labels. `stats` is told what had to be left
-    out.
+    """A row for each example, or its windows in order, without labels. Truncation is counted in `stats`.
 
-    Raises ValueError for a length in which not even the markers have room.
+    Raises ValueError if `length` is too small for the special tokens and markers.
     """
     stats = TruncationStats() if stats is None else stats
     room = row_format.length - row_format.begin - 1 - 2 * len(row_format.markers)
@@ -80,17 +80,19 @@ def encode_rows(
             f"length: {row_format.length} tokens leave no room for a text between the special tokens"
         )
     words = row_format.reads == "words"
-    firsts = _texts([_apart(e) if words else e for e in examples], row_format.tokenizer, words=words)
+    firsts = _texts([_space_words(e) if words else e for e in examples], row_format.tokenizer, words=words)
     paired = any(example.second for example in examples)
     seconds = _texts([_second(example) for example in examples], row_format.tokenizer) if paired else []
     rows = []
     for place, first in enumerate(firsts):
         if paired:
-            made = _pairs(first, seconds[place], row_format, room - 1, stats)
+            example_rows = _pairs(first, seconds[place], row_format, room - 1, stats)
         else:
             stats.words_empty += int(words) * int((first.spans[:, 1] <= first.spans[:, 0]).sum())
-            made = [_single(window, row_format, room, stats) for window in _windows(first, row_format, room)]
-        rows += [replace(row, example=place) for row in made]
+            example_rows = [
+                _single(window, row_format, room, stats) for window in _windows(first, row_format, room)
+            ]
+        rows += [replace(row, example=place) for row in example_rows]
     stats.rows += len(rows)
     stats.windows += len(rows) - len(examples)
     stats.mentions += sum(len(e.mentions) + len(e.second_mentions) for e in examples)
@@ -98,8 +100,8 @@ def encode_rows(
     return rows
 
 
-def _apart(example: Example) -> Example:
-    """The words with blanks between them, so that no token holds two ("2 0 1 7"), and the mentions moved with them."""
+def _space_words(example: Example) -> Example:
+    """The words joined by spaces, so that no token covers two of them ("2 0 1 7"), with shifted mentions."""
     starts = np.array([span.start for span in example.spans])
     sizes = np.array([span.end - span.start for span in example.spans])
     moved = np.cumsum(sizes + 1) - (sizes + 1)
@@ -126,9 +128,9 @@ def _second(example: Example) -> Example:
 
 
 def _texts(examples: Sequence[Example], tokenizer: Tokenizer, *, words: bool = False) -> list[Text]:
-    """Tokens, spans and mentions of all texts: laid end to end, one search places every span.
+    """Tokenise all texts and align spans and mentions, with one vectorised search over the concatenated texts.
 
-    A span without a token gets the token behind it, unless spans are `words`, each with a label of its own.
+    A span without a token gets the following token, unless spans are `words`, which have one label each.
     """
     texts = [example.text for example in examples]
     encoded = tokenizer.encode(texts)
@@ -165,9 +167,9 @@ def _texts(examples: Sequence[Example], tokenizer: Tokenizer, *, words: bool = F
 
 
 def window_starts(length: int, room: int, overlap: int | None) -> list[int]:
-    """Where the windows of `room` tokens begin that hold a text of `length` tokens; one, where it fits or is cut.
+    """Start offsets of the windows of `room` tokens over a text of `length` tokens; [0] if it fits or is truncated.
 
-    Each shares `overlap` tokens with the one before, at most half of them; the last one ends where the text does.
+    Consecutive windows share `overlap` tokens, at most half of a window; the last window ends at the end of the text.
     """
     if overlap is None or length <= room:
         return [0]
@@ -183,7 +185,7 @@ def _windows(text: Text, row_format: RowFormat, room: int) -> list[Text]:
 
 
 def _window(text: Text, start: int, stop: int) -> Text:
-    """Tokens start … stop − 1. A word that begins before them is that of an earlier window."""
+    """Tokens start … stop − 1. A word that starts before `start` belongs to an earlier window."""
     places = np.arange(len(text.tokens))
     spans = np.where(text.spans[:, :1] < start, 0, text.spans)
     return cut(text._replace(spans=spans), (places >= start) & (places < stop))
@@ -225,8 +227,8 @@ def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats
 
 
 def _pairs(first: Text, second: Text, row_format: RowFormat, room: int, stats: TruncationStats) -> list[Row]:
-    """[CLS] first [SEP] second [SEP]: the longer text is cut first (Devlin et al. 2019's rule), or the second one
-    comes in windows, each with the first text before it."""
+    """[CLS] first [SEP] second [SEP]: the longer text is truncated first (as in Devlin et al. 2019); with `overlap`,
+    the second text is split into windows, each preceded by the first text."""
     sizes = len(first.tokens), len(second.tokens)
     if sum(sizes) <= room:
         return [_pair(first, second, row_format)]
@@ -255,7 +257,7 @@ def _pair(first: Text, second: Text, row_format: RowFormat) -> Row:
 
 
 def keep_nearest(length: int, spans: Ints | None, room: int) -> Bools:
-    """Which of `length` tokens are kept: the `room` that are nearest to a span; without spans the first ones."""
+    """Which of `length` tokens are kept: the `room` tokens nearest to a span; without spans the first ones."""
     places = np.arange(length)
     if spans is None or not len(spans):
         return places < room
@@ -266,7 +268,7 @@ def keep_nearest(length: int, spans: Ints | None, room: int) -> Bools:
 
 
 def cut(text: Text, kept_T: Bools) -> Text:
-    """The text without the other tokens. A mention of which a token goes is left out; a span may become empty."""
+    """The text with only the kept tokens. A mention that loses a token is dropped; a span may become empty."""
     before = np.concatenate([[0], np.cumsum(kept_T)])
     mentions = before[text.mentions]
     whole = mentions[:, 1] - mentions[:, 0] == text.mentions[:, 1] - text.mentions[:, 0]
@@ -280,14 +282,14 @@ def cut(text: Text, kept_T: Bools) -> Text:
 
 
 def insert_markers(text: Text, markers: Sequence[int]) -> tuple[Text, Ints, Ints]:
-    """The text with marker i before and after span i, and the places of the opening and of the closing markers."""
+    """The text with marker i before and after span i, and the token positions of opening and closing markers."""
     if not markers:
         none = np.zeros(0, np.int64)
         return text, none, none
     first, stop = text.spans.T
     at = np.concatenate([first, stop])
     opens = np.arange(len(at)) < len(first)
-    order = np.lexsort((opens, at))  # where two markers meet, the closing one stands first
+    order = np.lexsort((opens, at))  # at equal positions, the closing marker comes first
     ids = np.tile(np.asarray(markers, np.int64), 2)
     places = np.empty(len(at), np.int64)
     places[order] = at[order] + np.arange(len(at))
@@ -302,14 +304,14 @@ def insert_markers(text: Text, markers: Sequence[int]) -> tuple[Text, Ints, Ints
     return moved, places[: len(first)], places[len(first) :]
 
 
-def _named(text: Text, begin: int) -> tuple[Named, ...]:
-    """The mentions in order, without those that overlap an earlier one or have no token."""
-    found: list[Named] = []
+def _named(text: Text, begin: int) -> tuple[EntitySpan, ...]:
+    """The mentions in order, without those that overlap an earlier mention or have no token."""
+    found: list[EntitySpan] = []
     for (first, stop), entity in sorted(
         zip((text.mentions + begin).tolist(), text.entities, strict=True), key=lambda named: named[0]
     ):
         if stop > first and (not found or first >= found[-1].stop):
-            found.append(Named(first, stop, entity))
+            found.append(EntitySpan(first, stop, entity))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""What a fine-tuned model answers, and how good its answers are while it learns."""
+"""Inference of a task model on rows, and its evaluation on `dev` during training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DevEvaluator:
-    """Measures the rows by which the best epoch is chosen: that of the highest `task.choose_by`."""
+    """Evaluates the dev rows; the best epoch is that with the highest `task.choose_by`."""
 
     task: Task
     examples: Sequence[Example]
@@ -37,12 +37,12 @@ class DevEvaluator:
     selection_metric = "held_out_error"
 
     def evaluate(self, accelerator: Accelerator, loss_module: nn.Module) -> dict[str, float]:
-        """Each metric as `held_out_<metric>`, and 1 − the one that chooses as `held_out_error`."""
+        """Each metric as `held_out_<metric>`, and 1 − the selection metric as `held_out_error`."""
         unwrapped: Any = accelerator.unwrap_model(loss_module)
         loss_module.eval()
-        found = answers(unwrapped.model, self.collator, self.rows, self.tokens)
+        predictions = answers(unwrapped.model, self.collator, self.rows, self.tokens)
         loss_module.train()
-        metrics = self.task.measure(self.examples, found, self.collator.answers.labels)
+        metrics = self.task.measure(self.examples, predictions, self.collator.answers.labels)
         values = {f"held_out_{name}": metric.score for name, metric in metrics.items()}
         return {self.selection_metric: 1.0 - metrics[self.task.choose_by].score, **values}
 
@@ -54,8 +54,7 @@ def answers(
     tokens: int,
     tick: Callable[[int], None] = lambda _: None,
 ) -> list[Answer]:
-    """What the model answers to each example, in their order. `rows`: those of an example one after the other;
-    `tokens`: of a batch."""
+    """The answer to each example, in order. `rows`: grouped by example; `tokens`: the size of a batch."""
     parts = row_answers(model, collator, rows, tokens, tick)
     merge = collator.output.merge
     return [
@@ -66,7 +65,7 @@ def answers(
 def by_example(
     parts: Sequence[RowAnswer], rows: Sequence[Row]
 ) -> Iterator[tuple[list[RowAnswer], list[Row]]]:
-    """The answers to the rows of each example, and these rows."""
+    """Group answers and rows by example."""
     pairs = zip(parts, rows, strict=True)
     for _, group in groupby(pairs, lambda pair: pair[1].example):
         of_rows, its_rows = zip(*group, strict=True)
@@ -81,19 +80,18 @@ def row_answers(
     tokens: int,
     tick: Callable[[int], None] = lambda _: None,
 ) -> list[RowAnswer]:
-    """What the model answers to each row, in their order. Where answers are searched for, each hypothesis of the beam
-    takes its part of the `tokens`."""
+    """The answer to each row, in order. With beam search, the batch size is divided by the number of beams."""
     generation = collator.answers.generation
     beams = 1 if generation is None else generation.num_beams
     device = next(model.parameters()).device
     order = np.argsort([len(row) for row in rows], kind="stable")[::-1].tolist()
-    found: dict[int, RowAnswer] = {}
+    by_row: dict[int, RowAnswer] = {}
     while order:
         size = max(1, tokens // (len(rows[order[0]]) * beams))
-        now, order = order[:size], order[size:]
-        batch = collator([rows[n] for n in now]).to(device)
+        indices, order = order[:size], order[size:]
+        batch = collator([rows[n] for n in indices]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(str(device))):
-            made = collator.output.answers(model, batch, collator.answers)
-        found |= dict(zip(now, made, strict=True))
-        tick(len(now))
-    return [found[n] for n in range(len(rows))]
+            batch_answers = collator.output.answers(model, batch, collator.answers)
+        by_row |= dict(zip(indices, batch_answers, strict=True))
+        tick(len(indices))
+    return [by_row[n] for n in range(len(rows))]

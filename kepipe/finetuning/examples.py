@@ -1,4 +1,4 @@
-"""What a task asks about: a text or two, the spans that it asks about, and the answers, before any tokenizer."""
+"""Examples of a task before tokenisation: one or two texts, the spans in question, and the gold labels."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json, 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question of a task.
+    """One example of a task.
 
-    `spans`: the characters of `text` that are asked about: head and tail; the mention to be typed; in tagging every
-    word. `labels`: the true answer, several for typing, one for each span in tagging; () says that none of the labels
-    is right, None that the answer is not known. `second`: the other text of a pair. `mentions`, `second_mentions`:
-    entities that the two texts name. `group`: the question that a pair belongs to. `answers`: where in `second` each
-    answer of `labels` stands, for extractive answers.
+    `spans`: character spans of `text` that the task asks about: head and tail; the mention to be typed; in tagging
+    every word. `labels`: the gold labels: several for typing, one per span in tagging; () means that no label applies,
+    None that the gold labels are unknown. `second`: the second text of a pair. `mentions`, `second_mentions`: entities
+    that the texts mention. `group`: the question that a pair belongs to. `answers`: character spans of the `labels` in
+    `second`, for extractive answers.
     """
 
     id: str
@@ -38,20 +38,20 @@ class Example:
 
     @property
     def gold(self) -> tuple[str, ...]:
-        """The true answer. Raises ValueError where it is not known."""
+        """The gold labels. Raises ValueError if they are unknown."""
         if self.labels is None:
-            raise ValueError(f"{self.id}: the true answer is not known")
+            raise ValueError(f"{self.id}: the gold labels are unknown")
         return self.labels
 
 
 Record = Mapping[str, Any]
 Reader = Callable[[Path, Problems], Iterator[Example]]
-"""File → examples in order. What is wrong goes to `Problems` with its line; a file of no known kind is a ValueError."""
+"""File → examples in order. Bad lines are added to `Problems`; raises ValueError for an unknown format."""
 
 
 def records(file: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
-    """The objects of a JSON-lines file with their lines, or of a file that is one JSON array with their numbers. The
-    account of `problems` is told which keys are asked for."""
+    """The objects of a JSON-lines file with their line numbers, or of a JSON array with their indices from 1. The keys
+    that are accessed are recorded in `problems.account`."""
     with open_regular(file) as stream:
         array = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
     entries = _array(file) if array else json_lines(file, problems)
@@ -79,7 +79,8 @@ def _array(file: Path) -> Iterator[tuple[int, Any]]:
 def read_records(
     file: Path, problems: Problems, parse: Callable[[Record, str], Example]
 ) -> Iterator[Example]:
-    """The examples that `parse` makes of a file's objects and their ids; KeyError and ValueError tell of a bad one."""
+    """Examples parsed from the objects of a file. `parse(record, default_id)` raises KeyError or ValueError for a bad
+    one, which is added to `problems`."""
     for number, record in records(file, problems):
         try:
             yield parse(record, f"{file.stem}:{number}")
@@ -90,25 +91,25 @@ def read_records(
 
 
 def from_words(words: Iterable[Any]) -> tuple[str, list[Span]]:
-    """Words as one text with blanks between them, and the characters of each."""
+    """The words joined by spaces, and the character span of each."""
     spans: list[Span] = []
-    at = 0
-    given = [text_of(word) for word in words]
-    for word in given:
-        spans.append(Span(at, at + len(word)))
-        at += len(word) + 1
-    return " ".join(given), spans
+    start = 0
+    texts = [text_of(word) for word in words]
+    for word in texts:
+        spans.append(Span(start, start + len(word)))
+        start += len(word) + 1
+    return " ".join(texts), spans
 
 
-def over(spans: Sequence[Span], first: Any, stop: Any) -> Span:
-    """The characters of words first..stop (exclusive). Raises ValueError for words that there are not."""
+def words_span(spans: Sequence[Span], first: Any, stop: Any) -> Span:
+    """The character span of words first..stop (exclusive). Raises ValueError if they are out of range."""
     if not (isinstance(first, int) and isinstance(stop, int) and 0 <= first < stop <= len(spans)):
         raise ValueError(f"words {first} to {stop} (exclusive) are not among the {len(spans)} of the text")
     return Span(spans[first].start, spans[stop - 1].end)
 
 
-def within(text: str, start: Any, end: Any) -> Span:
-    """Characters start..end (exclusive) of a text. Raises ValueError where they are none of its."""
+def checked_span(text: str, start: Any, end: Any) -> Span:
+    """The span start..end (exclusive) of a text. Raises ValueError if it is out of range."""
     if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text)):
         raise ValueError(
             f"characters {start} to {end} (exclusive) are not in the text, which has {len(text)}"
@@ -117,16 +118,16 @@ def within(text: str, start: Any, end: Any) -> Span:
 
 
 def mentions_of(record: Record) -> tuple[Mention, ...]:
-    """The entities that a record's text names by `mentions`, in order. Raises ValueError where they are not in it."""
-    told = record.get("mentions", ())
-    found = [
-        Mention(*within(record["text"], one["start"], one["end"]), text_of(one["entity"])) for one in told
+    """The `mentions` of a record, in order. Raises ValueError if one is outside of the text."""
+    mentions = [
+        Mention(*checked_span(record["text"], item["start"], item["end"]), text_of(item["entity"]))
+        for item in record.get("mentions", ())
     ]
-    return tuple(sorted(found, key=lambda mention: mention.start))
+    return tuple(sorted(mentions, key=lambda mention: mention.start))
 
 
 def text_of(value: Any) -> str:
-    """The value, which has to be a string. Raises ValueError."""
+    """The value, if it is a string. Raises ValueError otherwise."""
     if not isinstance(value, str):
         raise ValueError(f"expected text, found {json.dumps(value, ensure_ascii=False)[:60]}")
     return value

@@ -1,8 +1,8 @@
-"""A fine-tuned model for users of Hugging Face: `AutoModelForSequenceClassification` and `…TokenClassification`.
+"""Export of a fine-tuned model to Hugging Face: `AutoModelForSequenceClassification` and `…TokenClassification`.
 
-Their heads of a row have a tanh layer before the linear one, which ours have not. It is made one that changes nothing:
-tanh(εh) / ε = h · (1 − (εh)²/3 + …), with an ε at which the second term is below what fp32 tells apart for |h| < 300.
-In fp16, ε h would be too small to hold: such a folder is for fp32 and bf16.
+Their sequence heads have a tanh layer before the linear layer, which kepipe's heads lack. It is set to approximate the
+identity: tanh(εh) / ε = h · (1 − (εh)²/3 + …), with ε so small that the second term is below fp32 precision for
+|h| < 300. In fp16, εh would underflow: use the exported folder in fp32 or bf16.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ EPSILON = 2.0**-20
 
 @dataclass(frozen=True)
 class HeadForm:
-    """How a family of theirs holds a head. `body`: what its other weights begin with; `dense`: the layer that changes
-    nothing, where there is one; `linear`: the one that gives the logits."""
+    """The head of a Hugging Face model class. `body`: prefix of the encoder's weights; `dense`: the layer that is set
+    to the identity, "" if there is none; `linear`: the layer that gives the logits."""
 
     architecture: str
     body: str
@@ -41,28 +41,25 @@ ROWS: Mapping[str, HeadForm] = {
         "RobertaForSequenceClassification", "roberta.", "classifier.out_proj", "classifier.dense"
     ),
 }
-"""Their model type → the head that reads a row's first token."""
+"""Model type → the head that reads the first token of a row."""
 WORDS: Mapping[str, HeadForm] = {
     "bert": HeadForm("BertForTokenClassification", "bert.", "classifier"),
     "roberta": HeadForm("RobertaForTokenClassification", "roberta.", "classifier"),
     "gpt2": HeadForm("GPT2ForTokenClassification", "transformer.", "classifier"),
 }
-"""Their model type → the head that reads each token."""
+"""Model type → the head that reads each token."""
 FORMS: Mapping[str, tuple[Mapping[str, HeadForm], str]] = {
     "row": (ROWS, "text-classification"),
     "words": (WORDS, "token-classification"),
 }
-"""What a task's head reads → the heads that read so, and their pipeline's name."""
+"""What a task's head reads → the corresponding heads, and the name of the Hugging Face pipeline."""
 
 
 def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: None) -> str:
-    """Write the fine-tuned model of `source` with its head; returns the name of their pipeline that runs it.
+    """Write the fine-tuned model of `source` with its head; returns the name of the Hugging Face pipeline that runs it.
 
-    Raises ValueError for one whose head they have no class for, or that reads what theirs cannot be given.
+    Raises ValueError if Hugging Face has no class for the head or for the model's inputs.
     """
-
-    from kepipe.knowledge.opening import read_settings
-    from kepipe.knowledge.table import name_of
     from kepipe.models.hf import export as exporting
     from kepipe.models.hf.huggingface import CONFIG, WEIGHTS, model_type
     from kepipe.models.pretrained import from_pretrained
@@ -70,7 +67,7 @@ def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: N
     spec, model = read_spec(source), from_pretrained(str(source))
     if model.config.fusion is not None:
         raise ValueError(
-            f"{source}: it was tuned on entity vectors fused with the text, which no class of Hugging Face's reads: "
+            f"{source}: the model fuses entity vectors with the text, which no Hugging Face class supports: "
             "`kepipe predict` and the model registry run it"
         )
     pipeline = _pipeline(source, spec)
@@ -94,17 +91,27 @@ def export(folder: Path, source: Path, note: Callable[[str], None] = lambda _: N
         },
     )
     if spec.decoding == "valid":
-        note(f"{source}: theirs takes the likeliest label of each word, so that sequences may not be valid")
-    for settings in read_settings(source):
         note(
-            f"{source}: what {name_of(settings)} brings does not go with it: the exported model reads the text alone, "
-            "and may answer otherwise than `kepipe predict`"
+            f"{source}: the exported model labels each word independently, so label sequences may be invalid"
         )
+    note_knowledge(source, note)
     return pipeline
 
 
+def note_knowledge(source: Path, note: Callable[[str], None]) -> None:
+    """Say which part of a model's knowledge stays behind."""
+    from kepipe.knowledge.opening import read_settings
+    from kepipe.knowledge.table import name_of
+
+    for settings in read_settings(source):
+        note(
+            f"{source}: the knowledge of {name_of(settings)} is not exported: the exported model reads the text alone, "
+            "and its predictions may differ from `kepipe predict`"
+        )
+
+
 def _pipeline(source: Path, spec: TaskSpec) -> str:
-    """Raises ValueError for a head that none of theirs is like."""
+    """The name of the Hugging Face pipeline. Raises ValueError if no class has such a head."""
     if spec.row.reads not in FORMS or not isinstance(spec.row.output, LabelOutput):
         raise ValueError(
             f"{source}: Hugging Face has no class for {spec.task} ({spec.row.about}): `kepipe predict` and the model "
@@ -112,35 +119,35 @@ def _pipeline(source: Path, spec: TaskSpec) -> str:
         )
     if spec.mean:
         raise ValueError(
-            f"{source}: its head reads the mean of a row, theirs one token: fine-tune with `pooling: markers` to "
-            "export it"
+            f"{source}: its head reads the mean of a row, Hugging Face's one token: fine-tune with `pooling: markers` "
+            "to export it"
         )
     if spec.mixture:
         raise ValueError(
-            f"{source}: its head reads a mixture of all layers, theirs the last one: fine-tune without `mixture` to "
-            "export it"
+            f"{source}: its head reads a mixture of all layers, Hugging Face's the last one: fine-tune without "
+            "`mixture` to export it"
         )
     if spec.decoding == "crf":
         raise ValueError(
-            f"{source}: its labels are decoded by a CRF, which theirs lack: fine-tune with `decoding: independent` or "
-            "`valid` to export it"
+            f"{source}: its labels are decoded by a CRF, which Hugging Face's classes lack: fine-tune with "
+            "`decoding: independent` or `valid` to export it"
         )
     return FORMS[spec.row.reads][1]
 
 
 def _form(source: Path, spec: TaskSpec, model_type: str) -> HeadForm:
-    """Raises ValueError for a family whose heads of theirs are others."""
+    """The head of a model type. Raises ValueError if Hugging Face's head for it computes something else."""
     forms, _ = FORMS[spec.row.reads]
     if model_type not in forms:
         raise ValueError(
-            f"{source}: Hugging Face's head for {model_type} computes something else than the one that was trained "
-            f"here; of {' and '.join(forms)} they are the same"
+            f"{source}: Hugging Face's head for {model_type} differs from the trained one; they agree for "
+            f"{' and '.join(forms)}"
         )
     return forms[model_type]
 
 
 def _with_head(body: Mapping[str, Tensor], head: Mapping[str, Tensor], form: HeadForm) -> Weights:
-    """The weights of the body alone, and the head's."""
+    """The weights of the encoder, without its pooler, and of the head."""
     import torch
 
     weights = {

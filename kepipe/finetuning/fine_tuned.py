@@ -1,7 +1,7 @@
-"""A fine-tuned model and its folder: a model folder with `task.json` and `head.safetensors` beside it.
+"""A fine-tuned model and its folder: a model folder that also has `task.json` and `head.safetensors`.
 
-Where the model uses knowledge, the folder also has what it takes to use it alone: `knowledge.json`, the vectors of the
-entities it fuses, `graph/` of the triples it injects, `linker/`.
+If the model uses knowledge, the folder is self-contained: it also has `knowledge.json`, the entity vectors that the
+model fuses, `graph/` with the triples that it injects, and `linker/`.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ if TYPE_CHECKING:
 SPEC, HEAD = "task.json", "head.safetensors"
 FORMAT = 2
 Unknown = Literal["ignore", "compose"]
-"""What becomes of entities without a vector."""
+"""How entities without a vector are treated."""
 
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """What a fine-tuned model is for, as in `task.json`: enough to lay out a new text as the training's were.
+    """The task of a fine-tuned model, as in `task.json`: everything needed to encode new texts like the training data.
 
-    `labels`: what answers are chosen from. `markers`: name → id. `mean`: whether the head reads the row's mean.
-    `mentions`: where entities came from. `overlap`: tokens that the windows of a long text share; None: it is cut.
-    `decoding`: how labels of words are chosen. `mixture`: whether the head reads a mixture of all layers' states.
+    `labels`: the label set. `markers`: name → token id. `mean`: whether the head reads the mean of the row.
+    `mentions`: the source of entity mentions. `overlap`: tokens shared by consecutive windows of a long text; None: it
+    is truncated. `decoding`: how labels of words are chosen. `mixture`: whether the head reads a mixture of the hidden
+    states of all layers.
     """
 
     task: TaskName
@@ -52,7 +53,7 @@ class TaskSpec:
     language: Language = "en"
     mentions: Source = "none"
     generation: GenerationSettings | None = None
-    """Of a task whose answers are written."""
+    """Of a task whose answers are generated text."""
     overlap: int | None = None
     decoding: Decoding = "independent"
     mixture: bool = False
@@ -65,7 +66,7 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class FineTunedModel:
-    """A model with its head, its tokenizer, what it is for, and the knowledge that goes with it."""
+    """A model with its head, tokenizer, task and knowledge."""
 
     spec: TaskSpec
     model: TaskModel[TrainableEncoder]
@@ -74,12 +75,12 @@ class FineTunedModel:
 
     @property
     def config(self) -> EncoderConfig:
-        """Of the encoder."""
+        """The encoder's config."""
         return self.model.encoder.config
 
     @property
     def row_format(self) -> RowFormat:
-        """How its rows look."""
+        """The input format of the model."""
         return RowFormat(
             self.tokenizer,
             self.spec.length,
@@ -93,7 +94,7 @@ class FineTunedModel:
 
     @property
     def collator(self) -> TaskCollator:
-        """How its rows become a batch."""
+        """The collator of its rows."""
         return TaskCollator(
             self.spec.row.output,
             answer_format(self.spec, self.tokenizer, self.config),
@@ -103,7 +104,7 @@ class FineTunedModel:
 
 
 def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig) -> AnswerFormat:
-    """How the answers of a model of this config look."""
+    """The answer format of a model with this config."""
     tokens_per_case = max(1, len(spec.row.markers))
     start = tokenizer.sep if config.start is None else config.start
     return AnswerFormat(
@@ -122,7 +123,7 @@ def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig) -
 def with_head(
     encoder: TrainableEncoder, spec: TaskSpec, tokenizer: Tokenizer, *, dropout: float = 0.0, seed: int = 0
 ) -> TaskModel[TrainableEncoder]:
-    """The model with a fresh head. Raises ValueError where it cannot answer as the task asks."""
+    """The model with a new head. Raises ValueError if the model cannot perform the task."""
     answers = answer_format(spec, tokenizer, encoder.config)
     head = spec.row.output.head(encoder, answers, dropout=dropout, seed=seed)
     if not spec.mixture:
@@ -131,7 +132,9 @@ def with_head(
     from kepipe.models.protocols import LayerStates
 
     if not isinstance(encoder, LayerStates):
-        raise ValueError("`mixture`: this model does not show the states of its layers: leave it out")
+        raise ValueError(
+            "`mixture`: this model does not return the hidden states of its layers: leave it out"
+        )
     return TaskModel(encoder, head, ScalarMix(encoder.num_states))
 
 
@@ -154,20 +157,20 @@ def save(folder: Path, fine_tuned: FineTunedModel, provenance: dict[str, Any]) -
 
 
 def placed_markers(folder: Path) -> dict[str, int]:
-    """Marker → id of a folder's model; none where it was not fine-tuned."""
+    """Marker → token id of a folder's model; {} if it was not fine-tuned."""
     return read_spec(folder).markers if (folder / SPEC).is_file() else {}
 
 
 def read_spec(folder: Path) -> TaskSpec:
-    """What a folder's model is for. Raises ValueError where it was not fine-tuned."""
+    """The task of a folder's model. Raises ValueError if it was not fine-tuned."""
     file = folder / SPEC
     if not file.is_file():
         raise ValueError(
-            f"{folder}: not fine-tuned for a task ({SPEC} is missing); a stage `finetune` makes such"
+            f"{folder}: not fine-tuned for a task ({SPEC} is missing); fine-tune it with a stage `finetune`"
         )
     values = read_json(file)
     if values.pop("format", None) != FORMAT:
-        raise ValueError(f"{file}: of another version of kepipe; fine-tune again")
+        raise ValueError(f"{file}: written by another version of kepipe; fine-tune again")
     if values["task"] not in TASKS:
         raise ValueError(f"{file}: unknown task {values['task']!r}; known: {', '.join(TASKS)}")
     settings = values.pop("generation", None)
@@ -187,11 +190,12 @@ def load(
     device: str = "cpu",
     note: Callable[[str], None] = lambda _: None,
 ) -> FineTunedModel:
-    """Open what `save` wrote. `methods`: knowledge in place of the folder's own of their names, or besides it.
+    """Open what `save` wrote. `methods`: knowledge methods that replace those of the folder with the same name, or are
+    added to them.
     `graph`, `vectors`: a stored graph and a folder of entity vectors that methods read instead of the folder's own.
 
-    `unknown`: what becomes of entities of the graph that have no vector: they are ignored, or get one that is composed
-    from their neighbours. Raises ValueError where that cannot be done.
+    `unknown`: whether entities of the graph without a vector are ignored or get one composed from their neighbours.
+    Raises ValueError if these do not fit the model.
     """
     from kepipe.inference.opening import load_encoder
     from kepipe.knowledge.base import Sources
@@ -228,15 +232,13 @@ def _load_own(model: TaskModel[TrainableEncoder], saved: Mapping[str, Tensor]) -
 
 
 def _neighbours(folder: Path, config: EncoderConfig, graph: Path | None) -> Path:
-    """The graph from which vectors are composed: that given, else the folder's own."""
+    """The graph from which vectors are composed: `graph` if given, else the folder's own."""
     from kepipe.knowledge.opening import carried
     from kepipe.knowledge.table import brought_by
 
     if "vectors" not in brought_by(config):
-        raise ValueError(f"{folder}: this model has no entity vectors: there are none to compose")
+        raise ValueError(f"{folder}: this model has no entity vectors to compose others from")
     neighbours = graph or carried(folder).get("graph")
     if neighbours is None:
-        raise ValueError(
-            f"{folder}: to compose vectors takes a graph that knows the entities: give it (--graph)"
-        )
+        raise ValueError(f"{folder}: composing vectors needs a graph that has the entities (--graph)")
     return neighbours

@@ -1,4 +1,4 @@
-"""How answers that a model writes are searched for."""
+"""Settings of text generation."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from kepipe.config import Section
 
 
 class GenerationSettings(Section):
-    """As in Hugging Face's `generate`, where these are the same but for one thing: `no_repeat_ngram_size` looks at the
-    answer alone, of a decoder too, which may use the words of its text."""
+    """The same as in Hugging Face's `generate`, except that `no_repeat_ngram_size` considers the answer alone, so that
+    a decoder may repeat the words of its input."""
 
     max_new_tokens: int = Field(64, ge=2)
-    """Tokens of the longest answer, its end included; a longer true one is cut."""
+    """The most tokens of an answer, including the end token; longer gold answers are truncated."""
     num_beams: int = Field(4, ge=1)
-    """Hypotheses of the beam search; 1: the likeliest token at each step."""
+    """The number of beams; 1: greedy decoding."""
     length_penalty: float = 1.0
     """The summed log-likelihood is divided by length to this power: larger numbers favour longer answers."""
     no_repeat_ngram_size: int = Field(0, ge=0)
-    """No answer has a run of so many tokens twice; 0: it may."""
+    """No n-gram of this size occurs twice in an answer; 0: no limit."""

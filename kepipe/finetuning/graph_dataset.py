@@ -1,8 +1,8 @@
-"""A task whose answers stand in the graph alone: by it one sees whether knowledge gets through.
+"""A data set whose answers are only in the graph, to test whether a model uses injected knowledge.
 
 "Which country of citizenship does Ada Lovelace have?" → United Kingdom; or, for entity typing, "Everybody spoke of Ada
-Lovelace." → human, mathematician, writer. Nobody is asked about in the training part and again later, so that no answer
-can be learned by heart: a model answers what its knowledge brings in, or guesses.
+Lovelace." → human, mathematician, writer. No entity is in two splits, so answers cannot be memorised in training: a
+model has to use the injected knowledge, or guess.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAME, RELATION = "{name}", "{relation}"
 
 @dataclass(frozen=True)
 class Question:
-    """A text, the entity that it names, and what is asked of it: the label of a triple's object, or all its types."""
+    """A text, the mention of the entity in question, and the answers: the label of a triple's object, or all types."""
 
     id: str
     text: str
@@ -33,10 +33,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is asked for, and how often.
+    """Which questions are made, and how many.
 
-    `relations`: ids to ask about. `fewest`: an answer that fewer share is not asked for. `most`: questions with the
-    same answer, so that guessing does not pay. `shares`: of the entities, for dev and test.
+    `relations`: ids of the relations to ask about. `fewest`: the least number of triples with an answer. `most`: the
+    most questions with the same answer, which limits the score of guessing. `shares`: the shares of entities for dev
+    and test.
     """
 
     relations: Sequence[str] = ()
@@ -47,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class GraphDataset:
-    """Questions by split; `asked`: label of each relation, or each type, that is asked for → number of questions."""
+    """Questions by split; `asked`: label of each relation, or type → number of questions."""
 
     splits: dict[str, list[Question]]
     asked: dict[str, int]
@@ -56,27 +57,27 @@ class GraphDataset:
 def make_classification(
     graph: Graph, templates: Sequence[str], rng: np.random.Generator, limits: Limits
 ) -> GraphDataset:
-    """Questions about the triples of the split "train" that are the only one of their subject and relation.
+    """Questions about the triples of the split "train" whose subject has exactly one object by the relation.
 
-    A label that fewer than `fewest` triples have is not asked for; of one that more than `most` have, that many are
-    drawn. Without `relations` all are asked about. An entity is in one split only, also where two relations ask about
-    it. Raises ValueError where the graph has nothing to ask.
+    Answers with fewer than `fewest` triples are skipped; of those with more than `most`, `most` are drawn. Without
+    `relations` all relations are used. An entity is in one split only, also if it has questions of several relations.
+    Raises ValueError if fewer than two answers are left.
     """
-    triples = _only_ones(graph)
+    triples = _unique_triples(graph)
     if limits.relations:
         triples = triples[np.isin(triples[:, 1], [graph.relation_row(id) for id in limits.relations])]
     drawn = rng.permutation(len(triples))
     labels = [graph.labels[tail] for tail in triples[:, 2].tolist()]
-    taken: Counter[str] = Counter()
-    often = {label for label, count in Counter(labels).items() if count >= limits.fewest}
+    counts: Counter[str] = Counter()
+    frequent = {label for label, count in Counter(labels).items() if count >= limits.fewest}
     kept: list[int] = []
     for place in drawn.tolist():
-        if labels[place] in often and taken[labels[place]] < limits.most:
-            taken[labels[place]] += 1
+        if labels[place] in frequent and counts[labels[place]] < limits.most:
+            counts[labels[place]] += 1
             kept.append(place)
-    if len(taken) < 2:
+    if len(counts) < 2:
         raise ValueError(
-            f"graph-dataset: the graph has {len(taken)} answers that {limits.fewest} entities or more share; "
+            f"graph-dataset: the graph has {len(counts)} answers that {limits.fewest} entities or more share; "
             "set `fewest` lower"
         )
     split_of = _split_entities(np.unique(triples[kept, 0]), rng, limits.shares)
@@ -85,8 +86,8 @@ def make_classification(
     for place in sorted(kept):
         head, relation, _ = triples[place].tolist()
         template = templates[int(rng.integers(len(templates)))]
-        wanted = graph.relation(relation)
-        label = wanted.label or wanted.id
+        row = graph.relation(relation)
+        label = row.label or row.id
         asked[label] += 1
         text, mention = _ask(graph, head, template.replace(RELATION, label))
         question = Question(f"{mention.entity} {label}", text, mention, (labels[place],))
@@ -97,11 +98,11 @@ def make_classification(
 def make_typing(
     graph: Graph, templates: Sequence[str], rng: np.random.Generator, limits: Limits
 ) -> GraphDataset:
-    """Texts that name an entity, to be answered by all its types: those that the graph gives it, and the labels of
-    what the `relations` (ids) lead to in the split "train", such as its occupations.
+    """Texts that mention an entity, whose answers are all its types: those in the graph, and the labels of its objects
+    by `limits.relations` in the split "train", such as its occupations.
 
-    A type that fewer than `fewest` entities have is not asked for, and an entity is left out all of whose types `most`
-    have already. Raises ValueError where the graph has nothing to ask.
+    Types of fewer than `fewest` entities are skipped. An entity is skipped if each of its types already has `most`
+    questions. Raises ValueError if fewer than two types are left.
     """
     types_of = _types(graph, limits.relations, limits.fewest)
     taken: Counter[str] = Counter()
@@ -124,7 +125,8 @@ def make_typing(
 
 
 def _types(graph: Graph, relations: Sequence[str], fewest: int) -> dict[int, tuple[str, ...]]:
-    """Entity that has a name → its types, in order, of those that enough entities have; only entities that have one."""
+    """Row of each labelled entity → its sorted types, restricted to frequent types; entities without any are left
+    out."""
     found = {row: set(graph.types(row)) for row, label in enumerate(graph.labels) if label}
     triples = graph.triples("train")
     tells = np.isin(triples[:, 1], [graph.relation_row(id) for id in relations])
@@ -140,8 +142,8 @@ def _by_count(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _only_ones(graph: Graph) -> Triples:
-    """Triples of "train" whose subject has no other object by their relation, in any split; in a fixed order."""
+def _unique_triples(graph: Graph) -> Triples:
+    """Triples of "train" whose (subject, relation) occurs once over all splits, in a fixed order."""
     later = [graph.triples(split) for split in graph.splits if split != "train"]
     everything = np.concatenate([graph.triples("train"), *later])
     _, which, counts = np.unique(everything[:, :2], axis=0, return_inverse=True, return_counts=True)
@@ -162,7 +164,7 @@ def _split_entities(
 
 
 def _ask(graph: Graph, row: int, template: str) -> tuple[str, Mention]:
-    """The template with the entity's name in it, and where that stands."""
+    """The template filled with the entity's name, and the mention of it."""
     name = graph.labels[row]
     before, _, after = template.partition(NAME)
     return f"{before}{name}{after}", Mention(len(before), len(before) + len(name), graph.ids[row])

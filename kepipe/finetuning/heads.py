@@ -1,4 +1,4 @@
-"""The head that gives labels to cases, and the loss of its logits."""
+"""The classification head and its loss."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kepipe.models.protocols import TrainableEncoder
 
 
 class LabelHead(nn.Module):
-    """W · dropout(h) + b, where h are the hidden states of a case's tokens side by side, or their row's mean."""
+    """W · dropout(h) + b, where h is the concatenation of the hidden states of a case's tokens, or the row's mean."""
 
     def __init__(
         self, hidden: int, tokens_per_case: int, labels: int, *, mean: bool = False, dropout: float = 0.0
@@ -28,7 +28,7 @@ class LabelHead(nn.Module):
         self.dense = nn.Linear(hidden if mean else hidden * tokens_per_case, labels)
 
     def forward(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
-        """Logits [N, L] of the N cases of a batch: its rows, or in tagging its words."""
+        """Logits [N, L] of the N cases of a batch: its rows, or in tagging its words. `hidden_BTD`: hidden states."""
         if self.mean:
             there_BT1 = (batch.documents > 0).unsqueeze(-1).to(hidden_BTD.dtype)
             read_ND = (hidden_BTD * there_BT1).sum(1) / there_BT1.sum(1)
@@ -41,15 +41,15 @@ class LabelHead(nn.Module):
 
     @torch.no_grad()
     def scale_logits(self, factor: float) -> None:
-        """Multiply all logits that it will give."""
+        """Scale the weights so that all logits are multiplied by `factor`."""
         for weight in self.parameters():
             weight.mul_(factor)
 
 
 @dataclass(frozen=True)
 class LabelCriterion:
-    """The mean loss of cases with labels. `several`: whether a case has more than one. `settings`: of one label, the
-    share that goes to all alike (Szegedy et al. 2016, §7), and what the labels weigh."""
+    """The mean loss over labelled cases. `several`: multi-label. `settings`: label smoothing (Szegedy et al. 2016, §7;
+    single-label only) and label weights."""
 
     several: bool
     settings: LossSettings = PLAIN_LOSS
@@ -57,7 +57,7 @@ class LabelCriterion:
     metrics: tuple[str, ...] = ()
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Labelled cases."""
+        """The number of labelled cases."""
         assert batch.labels is not None
         return {"task": len(batch.labels)}
 
@@ -77,7 +77,7 @@ HeadT = TypeVar("HeadT", bound=LinearHead)
 
 
 def initialise(head: HeadT, seed: int) -> HeadT:
-    """Draw the weights as BERT's are: deviation 0.02, biases 0."""
+    """Initialise as in BERT: weights from N(0, 0.02²), biases 0."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         head.dense.weight.normal_(0.0, 0.02, generator=generator)
@@ -86,8 +86,8 @@ def initialise(head: HeadT, seed: int) -> HeadT:
 
 
 def loss(logits_NL: Tensor, labels: Tensor, settings: LossSettings = PLAIN_LOSS, *, several: bool) -> Tensor:
-    """Mean over cases: cross-entropy of the one label [N], times its weight; for several the summed binary ones, of 0
-    and 1 [N, L], where weights are those of the labels that are there."""
+    """Mean over cases: weighted cross-entropy of `labels` [N]; if `several`, binary cross-entropy of `labels` (0 or 1)
+    [N, L], summed over labels, with weights on the present labels."""
     if not len(labels):
         return logits_NL.sum()
     weights_L = None if settings.weights is None else logits_NL.new_tensor(settings.weights)

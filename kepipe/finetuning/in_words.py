@@ -1,4 +1,4 @@
-"""How a task is put to a language model in words (Brown et al. 2020, §2.4): a row of the table of tasks says it."""
+"""The prompt of a task for a language model (Brown et al. 2020, §2.4), part of the task's row in the table."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from kepipe.finetuning.examples import Example
 from kepipe.finetuning.metrics import Metric
 
 Word = Callable[[str], str]
-"""A label, or a type of spans → the word that stands for it."""
+"""A label, or a type of spans → its word in the prompt."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """An answer that the model writes: how the true one is written, and how what was written is measured."""
+class GeneratedAnswer:
+    """An answer that the model generates: how the gold answer is written, and how generated answers are scored."""
 
     write: Callable[[Example, Word], str]
     measure: Callable[[Sequence[Example], Sequence[str], Word], dict[str, Metric]]
@@ -22,22 +22,23 @@ class Written:
 
 @dataclass(frozen=True)
 class InWords:
-    """`instruction`: what to do, with `{labels}` in the place of all labels' words. `template`: a question with its
-    answer, with places that `given` fills. `written`: None where one of the labels is chosen."""
+    """`instruction`: the instruction, where `{labels}` stands for the words of all labels. `template`: a question with
+    its answer; `given` returns the values of its placeholders. `written`: for generated answers; None: one of the
+    labels is chosen."""
 
     instruction: str
     template: str
     given: Callable[[Example], Mapping[str, str]]
-    written: Written | None = None
+    written: GeneratedAnswer | None = None
 
 
 def of_texts(example: Example) -> dict[str, str]:
-    """A text, or a pair of them."""
+    """Placeholder values of a text or a pair of texts."""
     return {"text": example.text, "second": example.second}
 
 
 def of_spans(*names: str) -> Callable[[Example], dict[str, str]]:
-    """A text, and its spans by these names."""
+    """Placeholder values of a text and of its spans, under these names."""
 
     def given(example: Example) -> dict[str, str]:
         spans = zip(names, example.spans, strict=True)

@@ -1,4 +1,4 @@
-"""A task's files, looked at before a model is trained on them."""
+"""Checks of a task's files before training."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.table import TASKS
 from kg.problems import Problems
 
-LOOKED_AT = 20_000
-"""Examples of a file that are looked at, from its beginning."""
+MAX_EXAMPLES = 20_000
+"""Only the first examples of a file are checked, at most this many."""
 OVERLAP = 0.01
-"""Share of the test's texts that training has too, from which it is told: a few short ones repeat anywhere."""
+"""An overlap with the training data is reported above this share of a split: a few short texts repeat anywhere."""
 
 
 def inspect(config: FinetuneConfig) -> Iterator[str]:
-    """What looks wrong with the files that the settings name, a sentence each."""
+    """Warnings about the files in the settings, one sentence each."""
     files = {} if config.data is None else config.data.files()
     found: dict[str, list[Example]] = {}
     for split, file in files.items():
         problems = Problems()
         try:
-            found[split] = list(islice(TASKS[config.task].read(file, problems), LOOKED_AT))
+            found[split] = list(islice(TASKS[config.task].read(file, problems), MAX_EXAMPLES))
         except (ValueError, OSError) as reason:
             yield f"`data.{split}`: {reason}"
             continue
@@ -52,23 +52,24 @@ def _against(
     *,
     chosen: bool,
 ) -> Iterator[str]:
-    """How a split that measures goes with what is learned from. `chosen`: whether answers are chosen among labels."""
+    """Warnings about a dev or test split, compared with the training data. `chosen`: whether the task has a label
+    set."""
     if not train or not examples:
         return
     seen = {(example.text, example.second, example.spans) for example in train}
     shared = sum((example.text, example.second, example.spans) in seen for example in examples)
     if shared == len(examples):
         yield (
-            f"`data.{split}`: all {shared:,} examples of {file} are in {train_file} too: it measures what was learned "
-            "by heart"
+            f"`data.{split}`: all {shared:,} examples of {file} are also in {train_file}: scores on them measure "
+            "memorisation"
         )
     elif shared > OVERLAP * len(examples):
         yield (
-            f"`data.{split}`: {shared:,} of {len(examples):,} examples of {file} are in {train_file} too: scores on "
-            "them say less"
+            f"`data.{split}`: {shared:,} of {len(examples):,} examples of {file} are also in {train_file}: scores are "
+            "too optimistic"
         )
     known = {label for example in train for label in example.labels or ()}
     unknown = sorted({label for example in examples for label in example.labels or ()} - known)
-    if unknown and len(train) < LOOKED_AT and chosen:
+    if unknown and len(train) < MAX_EXAMPLES and chosen:
         listed = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
-        yield f"`data.{split}`: labels that training never sees: {listed}"
+        yield f"`data.{split}`: labels that are not in the training data: {listed}"

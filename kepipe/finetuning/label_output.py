@@ -1,7 +1,7 @@
-"""Labels as a task's output: a head over some of a row's tokens gives each case one of them, or several.
+"""Label output: a head over some tokens of a row predicts one label for each case, or several.
 
-Of a text that comes in windows the answer is the mean of their probabilities; of a word, that of the window in which
-most stands around it.
+For a text in windows, the probabilities are the mean over its windows; for a word in several windows, those of the
+window with the most context around it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kepipe.finetuning.metrics import Metric
 from kepipe.finetuning.output import Answer, AnswerFormat, Labels, LossSettings
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.splits import Splits
-from kepipe.finetuning.windows import words_together
+from kepipe.finetuning.windows import merge_word_values
 
 if TYPE_CHECKING:
     from kepipe.data.batch import Batch
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
     from kepipe.training.criterion import Criterion
 
 LabelKind = Literal["one", "several"]
-"""One label of each case (softmax), or several (a sigmoid for each label)."""
+"""One label per case (softmax), or several (a sigmoid for each label)."""
 
 
 @dataclass(frozen=True)
 class LabelOutput:
-    """A `TaskOutput`. A row is a case, or where words are read each of its words; it is answered by logits, float
-    [cases, L], and an example by probabilities of its cases, NaN for words that no row reads."""
+    """A `TaskOutput`. A case is a row, or in tagging a word. The answer to a row is its logits, float [cases, L]; the
+    answer to an example its probabilities, float [cases, L], NaN for words that no row covers."""
 
     kind: LabelKind
 
     def labels(self, splits: Splits) -> tuple[str, ...]:
-        """All labels in order. One that only the test has is in it too: it is part of what the task asks."""
-        found = tuple(sorted({label for examples in splits.values() for e in examples for label in e.gold}))
-        if len(found) < (2 if self.kind == "one" else 1):
-            raise ValueError(f"the data has one label, {found}: there is nothing to learn")
-        return found
+        """All labels of all splits, sorted, including labels that only the test split has."""
+        labels = tuple(sorted({label for examples in splits.values() for e in examples for label in e.gold}))
+        if len(labels) < (2 if self.kind == "one" else 1):
+            raise ValueError(f"the data has one label, {labels}: there is nothing to learn")
+        return labels
 
     def encode(self, rows: Sequence[Row], examples: Sequence[Example], answers: AnswerFormat) -> list[Row]:
-        """Labels as numbers; where words are read, those of the words that are."""
+        """The rows with label indices; in tagging, those of the words that the row covers."""
         numbers = {label: number for number, label in enumerate(answers.labels)}
 
         def encoded(row: Row, labels: Sequence[str]) -> Row:
@@ -60,7 +60,7 @@ class LabelOutput:
         ]
 
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:
-        """See `read_positions`."""
+        """See `read_positions.add_read_positions`."""
         from kepipe.finetuning.read_positions import add_read_positions
 
         return add_read_positions(batch, rows, answers, several=self.kind == "several")
@@ -89,12 +89,12 @@ class LabelOutput:
     def answers(
         self, model: TaskModel[TrainableEncoder], batch: Batch, answers: AnswerFormat
     ) -> list[Floats]:
-        """The logits of each row's cases, float [cases, L]."""
+        """The logits of each row, float [cases, L]."""
         from kepipe.finetuning.read_positions import cases_of
 
         cases_B = cases_of(batch, answers)
-        found: list[Floats] = np.split(model(batch).cpu().double().numpy(), np.cumsum(cases_B)[:-1])
-        return found
+        logits: list[Floats] = np.split(model(batch).cpu().double().numpy(), np.cumsum(cases_B)[:-1])
+        return logits
 
     def merge(
         self,
@@ -103,16 +103,16 @@ class LabelOutput:
         rows: Sequence[Row],
         answers: AnswerFormat,
     ) -> Answer:
-        """The probabilities of an example's cases, float [cases, L]."""
-        return self.together(parts, rows, answers)
+        """The probabilities of an example, float [cases, L], from the logits of its rows."""
+        return self.merge_probabilities(parts, rows, answers)
 
-    def together(
+    def merge_probabilities(
         self, parts: Sequence[Floats], rows: Sequence[Row], answers: AnswerFormat, temperature: float = 1.0
     ) -> Floats:
-        """The same from logits divided by a temperature."""
+        """The probabilities of an example from the logits of its rows divided by `temperature`."""
         several = self.kind == "several"
         if answers.reads == "words":
-            return probabilities(words_together(parts, rows) / temperature, several=several)
+            return probabilities(merge_word_values(parts, rows) / temperature, several=several)
         of_parts = [probabilities(part / temperature, several=several) for part in parts]
         mean_NL: Floats = np.mean(of_parts, axis=0)
         return mean_NL
@@ -125,15 +125,15 @@ class LabelOutput:
         examples: Sequence[Example],
         answers: AnswerFormat,
     ) -> dict[str, float]:
-        """See `Calibrates`: the head's logits are divided by the temperature that makes the true labels of the examples
-        likeliest (Guo et al. 2017, §4.2). Which label is the likeliest of a row does not change."""
+        """See `Calibrates`: temperature scaling of the head (Guo et al. 2017, §4.2). The most probable label of a row
+        does not change."""
         from kepipe.finetuning.heads import LabelHead
 
         gold = [gold_labels(example, answers.labels, several=self.kind == "several") for example in examples]
 
         def probable(temperature: float) -> list[Floats]:
             return [
-                self.together(part, its_rows, answers, temperature)
+                self.merge_probabilities(part, its_rows, answers, temperature)
                 for part, its_rows in zip(parts, rows, strict=True)
             ]
 
@@ -144,7 +144,7 @@ class LabelOutput:
 
 
 def probabilities(logits_NL: Floats, *, several: bool) -> Floats:
-    """Softmax over labels, or of several each label's own sigmoid; NaN stays."""
+    """Softmax over labels, or a sigmoid for each label if `several`; NaN stays NaN."""
     from scipy.special import expit, softmax
 
     if several:
@@ -157,19 +157,19 @@ SEVERAL_LABELS = LabelOutput("several")
 
 
 def best_label(_example: Example, probabilities_NL: Floats, labels: Labels) -> dict[str, Any]:
-    """The likeliest label of the one case, and its probability."""
+    """The most probable label of an example with one case, and its probability."""
     best = int(probabilities_NL[0].argmax())
     return {"predicted": labels[best], "probability": rounded(probabilities_NL[0, best])}
 
 
 def likeliest(answers: Sequence[Floats]) -> Ints:
-    """The likeliest label of each example that has one case, as its number."""
+    """The index of the most probable label of each example with one case, int [N]."""
     rows: Ints = np.concatenate(answers).argmax(axis=1)
     return rows
 
 
 CALIBRATION = "calibration_error"
-"""The metric of how far probabilities are from the share of right answers."""
+"""Name of the metric `calibration_error`."""
 
 
 def calibration(
@@ -181,11 +181,11 @@ def calibration(
 
 
 def label_numbers(examples: Sequence[Example], labels: Labels) -> Ints:
-    """The label of each example as its number among the labels."""
+    """The index of the gold label of each example, int [N]."""
     numbers = {label: number for number, label in enumerate(labels)}
     return np.array([numbers[example.gold[0]] for example in examples], np.int64)
 
 
 def rounded(probability: Any) -> float:
-    """A probability as it is told."""
+    """A probability as it is written to records, with six decimals."""
     return round(float(probability), 6)

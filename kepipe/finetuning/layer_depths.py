@@ -1,4 +1,4 @@
-"""How deep in a model its weights stand, and learning rates that fall with it."""
+"""The depth of a model's weights, and layer-wise learning rate decay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def depths(encoder: TrainableEncoder) -> Iterator[tuple[nn.Parameter, int]]:
-    """Each weight with its depth: 0 of embeddings, n of layer number n from 1, and of what comes after that."""
+    """Each weight with its depth: 0 for embeddings, n for layer n (from 1) and for weights after it."""
     of_layer = {
         id(weight): number
         for number, layer in enumerate(encoder.layer_modules(), start=1)
@@ -27,8 +27,9 @@ def depths(encoder: TrainableEncoder) -> Iterator[tuple[nn.Parameter, int]]:
 
 
 def decayed_groups(encoder: TrainableEncoder, decay: float) -> list[ParameterGroup]:
-    """The encoder's groups, parted by layer: each learns `decay` times as fast as the one above it, the last one as the
-    head (Clark et al. 2020, appendix A; Howard & Ruder 2018, §3.2)."""
+    """The encoder's parameter groups, split by layer: the learning rate of each layer is `decay` times that of the
+    layer above, and that of the last layer `decay` times the head's (Clark et al. 2020, appendix A; Howard & Ruder
+    2018, §3.2)."""
     depth_of = {id(weight): depth for weight, depth in depths(encoder)}
     top = len(encoder.layer_modules()) + 1
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}

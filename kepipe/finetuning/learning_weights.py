@@ -1,4 +1,4 @@
-"""Which weights of a model a task changes, and how fast: all, the head alone, low-rank matrices, the upper layers."""
+"""Which weights of a model are trained, and how fast: all, the head alone, low-rank matrices, the upper layers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from kepipe.models.protocols import TrainableEncoder
 
 
-def set_learning(model: TaskModel[TrainableEncoder], config: FinetuneConfig, seed: int) -> None:
-    """As the settings say. Raises ValueError for what a model has not."""
+def set_trainable(model: TaskModel[TrainableEncoder], config: FinetuneConfig, seed: int) -> None:
+    """Freeze weights, add LoRA and set the layer decay as configured. Raises ValueError if the model lacks the
+    layers."""
     if config.train != "all":
         freeze(model.encoder)
     if config.train == "lora":
@@ -26,14 +27,14 @@ def set_learning(model: TaskModel[TrainableEncoder], config: FinetuneConfig, see
 
 
 def freeze(encoder: TrainableEncoder) -> None:
-    """Have nothing of an encoder learn but what is the task's own."""
+    """Freeze an encoder except for its task parameters."""
     encoder.requires_grad_(False)
     for weight in encoder.task_parameters():
         weight.requires_grad_(True)
 
 
 def freeze_layers(encoder: TrainableEncoder, number: int) -> None:
-    """Have the embeddings and so many layers above them stay as they are. Raises ValueError where there are fewer."""
+    """Freeze the embeddings and the lowest `number` layers. Raises ValueError if the model has fewer layers."""
     layers = len(encoder.layer_modules())
     if number > layers:
         raise ValueError(f"frozen_layers: the model has {layers} layers, fewer than {number}")

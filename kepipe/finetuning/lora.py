@@ -1,5 +1,5 @@
-"""Low-rank adaptation (Hu et al. 2022, §4.1): W stays as it is, and the product of two thin matrices is learned beside
-it. What is saved is W + s·BA, so that a folder shows nothing of it."""
+"""Low-rank adaptation (Hu et al. 2022, §4.1): W is frozen, and a low-rank update BA is learned. The merged weights
+W + s·BA are saved, so a model folder does not depend on LoRA."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LoraLinear(nn.Module):
-    """W x + b + s · B A x. B begins with zeros: nothing changes before anything is learned."""
+    """W x + b + s · B A x. B is initialised to zero, so that the output is unchanged before training."""
 
     def __init__(self, linear: nn.Linear, settings: LoraSettings, generator: torch.Generator) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class LoraLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """W + s·BA, for who asks for the weights themselves."""
+        """W + s·BA, for code that reads the weights directly."""
         return self.base.weight + self.scale * self.up @ self.down
 
     @property
@@ -38,12 +38,12 @@ class LoraLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[…, in] → […, out]."""
-        learned: Tensor = self.base(x) + self.scale * F.linear(F.linear(x, self.down), self.up)
-        return learned
+        output: Tensor = self.base(x) + self.scale * F.linear(F.linear(x, self.down), self.up)
+        return output
 
 
 def add_lora(encoder: TrainableEncoder, settings: LoraSettings, seed: int) -> None:
-    """Put the matrices beside the linear layers. Raises ValueError for a model without such."""
+    """Replace the linear layers by `LoraLinear`. Raises ValueError for a model without such layers."""
     generator = torch.Generator().manual_seed(seed)
     found = list(_linear_layers(encoder, settings))
     if not found:
@@ -55,7 +55,7 @@ def add_lora(encoder: TrainableEncoder, settings: LoraSettings, seed: int) -> No
 
 
 def merge_lora(encoder: TrainableEncoder) -> None:
-    """Put what was learned into the weights themselves."""
+    """Merge the low-rank updates into the base weights and restore the plain linear layers."""
     for parent in list(encoder.modules()):
         for name, module in list(parent.named_children()):
             if isinstance(module, LoraLinear):

@@ -1,4 +1,4 @@
-"""How low-rank adaptation is set (see `lora.py`)."""
+"""Settings of low-rank adaptation (see `lora.py`)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kepipe.config import Section
 
 
 class LoraSettings(Section):
-    """What is learned beside the weights that stay."""
+    """Low-rank matrices that are trained while the model's own weights are frozen."""
 
     rank: int = Field(8, ge=1)
-    """Width of the two matrices."""
+    """Rank of the update."""
     alpha: float = Field(16.0, gt=0)
-    """Their product counts alpha / rank."""
+    """The update is scaled by alpha / rank."""
     layers: Literal["attention", "all"] = "attention"
-    """Which linear layers get one: those of attention, or all within the model's layers."""
+    """Which linear layers are adapted: those of attention, or all within the model's layers."""

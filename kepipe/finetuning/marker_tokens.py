@@ -1,7 +1,7 @@
-"""The special tokens of a task ([HD], [TL], [ENT]): rows of the vocabulary that are one token each, whatever the text.
+"""The marker tokens of a task ([HD], [TL], [ENT]), each a single token of the vocabulary.
 
-A BERT vocabulary has `[unused…]` rows, kepipe's own have sentinels: the last of these are taken. Another vocabulary
-(GPT-2's, RoBERTa's) grows by rows of its own. A model that reads characters reads those of the tokens' names.
+A BERT vocabulary has `[unused…]` tokens, kepipe's own vocabularies have sentinels: the last of these are used. Other
+vocabularies (GPT-2's, RoBERTa's) are extended. A character-based model reads the characters of the markers' names.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def place_markers(
     seed: int,
     placed: Mapping[str, int] | None = None,
 ) -> tuple[TrainableEncoder, dict[str, int]]:
-    """The model with a row for each marker, and marker → id; the tokenizer learns the names of rows that are added.
+    """The model with an embedding for each marker, and marker → token id; added tokens are added to the tokenizer too.
 
-    A marker's vector is drawn from a normal distribution with the mean and the deviation, number by number, of the
-    vectors of ordinary tokens: it begins as a word that nobody knows. (What stands in an unused row was never trained.)
-    A model that reads characters has none to draw. `placed`: the markers of a task that the model was fine-tuned for
-    before; the same stay, with what they learned. Raises ValueError for another model without such vectors.
+    A marker's embedding is drawn from a normal distribution with the per-dimension mean and standard deviation of the
+    embeddings of ordinary tokens (unused rows were never trained). A character-based model needs none. `placed`: the
+    markers of a task that the model was fine-tuned for before, which keep their embeddings. Raises ValueError for a
+    model that has neither extensible token embeddings nor reads characters.
     """
     from tokenizers import AddedToken
 
@@ -42,7 +42,7 @@ def place_markers(
         return model, {name: placed[name] for name in names}
     if not isinstance(model, ExtensibleVocabulary | SpelledVocabulary):
         raise ValueError(
-            "this model has no vectors of tokens to put markers among: set `entity_markers: false`"
+            "this model has no token embeddings that could be extended by markers: set `entity_markers: false`"
         )
     spare = tokenizer.sentinels[-len(names) :].tolist()
     grows = len(spare) < len(names)

@@ -1,6 +1,6 @@
-"""A text as a user writes it for `kepipe predict` → an example: what is asked about is written into the text itself.
+"""Parse the markup of `kepipe predict`: a text with marked spans → an example.
 
-`[[Marie Curie|head]] was born in [[Warsaw|tail]].`, or with an entity of the graph, `[[Warsaw|tail|Q270]]`.
+`[[Marie Curie|head]] was born in [[Warsaw|tail]].`, or with the id of an entity, `[[Warsaw|tail|Q270]]`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _CHARACTER = re.compile(r"\S")
 
 
 def ask(task: TaskName, text: str, language: Language, id: str) -> Example:
-    """The example that a text asks. Raises ValueError telling how the task wants its texts."""
+    """The example of a text with markup. Raises ValueError with the expected form if the markup does not fit the
+    task."""
     bare, spans, mentions = parse_markup(text)
     if not bare.strip():
         raise ValueError(f"{id}: the text is empty")
@@ -31,7 +32,7 @@ def ask(task: TaskName, text: str, language: Language, id: str) -> Example:
 
 
 def parse_markup(text: str) -> tuple[str, dict[str, Span], tuple[Mention, ...]]:
-    """The text without its markup; role → the characters of that role; the entities that the markup names."""
+    """The text without its markup; role → its character span; the mentions with an entity."""
     bare, at, spans, mentions = "", 0, {}, []
     for found in _MARKUP.finditer(text):
         bare += text[at : found.start()]
@@ -45,6 +46,6 @@ def parse_markup(text: str) -> tuple[str, dict[str, Span], tuple[Mention, ...]]:
 
 
 def words(text: str, language: Language) -> tuple[Span, ...]:
-    """What gets a label each: Chinese characters, or words and signs."""
+    """The spans that get a label each: Chinese characters, or words and punctuation marks."""
     pattern = _CHARACTER if language == "zh" else _WORD
     return tuple(Span(*found.span()) for found in pattern.finditer(text))

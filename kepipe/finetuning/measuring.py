@@ -1,4 +1,4 @@
-"""A task's examples as rows, and what a model answers on those that it was not trained on."""
+"""Encoding of a task's splits, and evaluation of a model on `dev` and `test`."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from kepipe.flow.stage import StageContext
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
 
 ROWS = 256
-"""Rows that are looked through at a time."""
+"""Rows that are collated at a time to count cut-off tokens."""
 
 
 def _asked(example: Example) -> dict[str, Any]:
-    """What was asked: the text, the other one of a pair, the characters of what is asked about."""
+    """The input of an example: its text, the second text of a pair, and the spans in question."""
     second = {"second": example.second} if example.second else {}
     return {"text": example.text, **second, **({"asked": example.spans} if example.spans else {})}
 
 
 def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:
-    """Each split as rows with their true answers; what did not fit is logged and told."""
+    """The rows of each split with gold labels; truncation is logged and reported."""
     stats = TruncationStats()
     rows = {
         split: fresh.spec.row.output.encode(
-            made := encode_rows(examples, fresh.row_format, stats),
-            [examples[row.example] for row in made],
+            encoded := encode_rows(examples, fresh.row_format, stats),
+            [examples[row.example] for row in encoded],
             fresh.collator.answers,
         )
         for split, examples in splits.items()
@@ -50,12 +50,12 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     stats.read_cut_off = sum(cut_off(split, fresh.collator) for split in rows.values())
     context.log({name: float(count) for name, count in vars(stats).items()})
     if stats.cut:
-        lost = f", {stats.words_cut:,} words are cut off and count as missed" if stats.words_cut else ""
-        context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are cut{lost}")
+        lost = f"; {stats.words_cut:,} words are lost and count as missed" if stats.words_cut else ""
+        context.warn(f"{stats.cut:,} of {stats.rows:,} rows are longer than `length` and are truncated{lost}")
     if stats.windows:
         context.note(
-            f"long texts are read in {stats.windows:,} windows more than there are texts; each shares "
-            f"{fresh.row_format.overlap} tokens with the next"
+            f"long texts are split into windows: {stats.windows:,} more rows than texts; consecutive windows share "
+            f"{fresh.row_format.overlap} tokens"
         )
     settings = fresh.collator.answers.generation
     full = (
@@ -64,33 +64,31 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
         else sum(len(row.labels or ()) == settings.max_new_tokens for row in chain(*rows.values()))
     )
     if full:
-        context.warn(
-            f"{full:,} of {stats.rows:,} true answers fill `max_new_tokens`: what longer ones have beyond is cut off"
-        )
+        context.warn(f"{full:,} of {stats.rows:,} gold answers fill `max_new_tokens` and may be truncated")
     if stats.words_empty:
         context.warn(
-            f"{stats.words_empty:,} words have no token: nothing is learned of them, and they are answered as outside"
+            f"{stats.words_empty:,} words have no token: they are skipped in training and predicted as O"
         )
     if stats.read_cut_off:
         words = fresh.spec.row.reads == "words"
-        what, instead = (
-            ("words", "count as missed")
+        what, consequence = (
+            ("words", "they count as missed")
             if words
             else ("tokens that the head reads", "the row's last token is read instead")
         )
         context.warn(
-            f"{stats.read_cut_off:,} {what} are cut off by what `knowledge` writes into the rows: {instead}; set a "
-            "larger `length` in `knowledge`, or a smaller one in the stage"
+            f"{stats.read_cut_off:,} {what} are cut off because `knowledge` adds tokens to the rows: {consequence}; "
+            "set a larger `length` in `knowledge`, or a smaller one in the stage"
         )
     if stats.mentions:
         context.note(
-            f"{stats.mentions:,} entities named, {stats.mentions_aligned:,} of them with tokens of their own"
+            f"{stats.mentions:,} mentions of entities, {stats.mentions_aligned:,} of them aligned with tokens"
         )
     return rows
 
 
 def loss_settings(fresh: FineTunedModel, config: FinetuneConfig, rows: Sequence[Row]) -> LossSettings:
-    """What the loss is told, by the settings and the training's rows."""
+    """The settings of the loss, with label weights from the training rows."""
     output, labels = fresh.spec.row.output, [row.labels or () for row in rows]
     weights = None
     if isinstance(output, LabelOutput):
@@ -106,7 +104,7 @@ def calibrate(
     tokens: int,
     context: StageContext,
 ) -> None:
-    """Fit what the output fits on the examples of `dev`, and tell it. `tokens`: of a batch."""
+    """Calibrate the output on the examples of `dev`, and log the fitted values. `tokens`: the size of a batch."""
     output = tuned.spec.row.output
     assert isinstance(output, Calibrates)
     parts = row_answers(tuned.model, tuned.collator, rows, tokens)
@@ -117,9 +115,9 @@ def calibrate(
 
 
 def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:
-    """How many tokens that the head reads are cut off when knowledge moves the rows' tokens.
+    """The number of tokens read by the head that are cut off after knowledge injection moved the tokens.
 
-    Only rows that are long enough to lose any are laid out for it.
+    Only rows long enough to lose tokens are collated.
     """
     keeps = None if collator.knowledge is None else collator.knowledge.keeps
     if keeps is None:
@@ -129,22 +127,24 @@ def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:
     return sum(count_cut_off(collator.read(part), part) for part in parts)
 
 
-def _written(file: Path) -> TextIO:
+def _open_for_writing(file: Path) -> TextIO:
     return file.open("w", encoding="utf-8", newline="\n")
 
 
 def measure(
     tuned: FineTunedModel, splits: Splits, rows: Mapping[str, list[Row]], tokens: int, context: StageContext
 ) -> None:
-    """Write `scores.json` and `predictions.jsonl` for what was not trained on, and `predictions.conll` where the task
-    has such. `tokens`: of a batch."""
+    """Write `scores.json` and `predictions.jsonl` for dev and test, and `predictions.conll` if the task has that
+    format. `tokens`: the size of a batch."""
     spec = tuned.spec
     as_conll = spec.row.as_conll
     scores: dict[str, Metrics] = {}
     with ExitStack() as files:
-        stream = files.enter_context(_written(context.out / "predictions.jsonl"))
+        stream = files.enter_context(_open_for_writing(context.out / "predictions.jsonl"))
         columns = (
-            None if as_conll is None else files.enter_context(_written(context.out / "predictions.conll"))
+            None
+            if as_conll is None
+            else files.enter_context(_open_for_writing(context.out / "predictions.conll"))
         )
         for split in [name for name in ("dev", "test") if name in splits]:
             with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:

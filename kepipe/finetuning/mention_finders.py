@@ -1,4 +1,4 @@
-"""Where the entities of a task's texts come from: the data, a linker, or the names of a graph."""
+"""Sources of the entity mentions in a task's texts: the data, a linker, or the names of a graph."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from kepipe.finetuning.examples import Example
 Source = Literal["data", "linker", "names", "none"]
 Language = Literal["en", "zh"]
 LINKER = "linker"
-"""Folder of a model's folder that holds the linker by which its texts were read."""
+"""Subfolder of a model folder with the linker of its texts."""
 
 
 class Finder(Protocol):
-    """Finds what a text names."""
+    """Finds the entity mentions of texts."""
 
     def find(self, texts: Sequence[str]) -> Iterator[tuple[Mention, ...]]: ...
 
 
-class ByLinker:
-    """The mentions of a trained linker (`linker/` of a stage `link`), read by rules."""
+class LinkerFinder:
+    """Mentions by a linker (`linker/` of a stage `link`), with the rule-based annotator."""
 
     def __init__(self, folder: Path, language: Language) -> None:
         from kepipe.linking.linker import Linker
@@ -38,8 +38,8 @@ class ByLinker:
         return self._linker.link_all(zip(texts, untitled, self._annotator.annotate(texts), strict=True))
 
 
-class ByNames:
-    """The names of a graph's entities that have something to show, the longest first."""
+class NameFinder:
+    """Mentions by exact match of the names of a graph's entities, longest match first."""
 
     def __init__(self, graph: Path, language: Language) -> None:
         from kepipe.knowledge.name_matcher import Dictionary
@@ -52,13 +52,13 @@ class ByNames:
 
 
 def language_of(texts: Iterable[str]) -> Language:
-    """Chinese where a text has a Chinese character, else English."""
+    """ "zh" if any text has a Chinese character, else "en"."""
     return "zh" if any("\u4e00" <= char <= "\u9fff" for text in texts for char in text) else "en"
 
 
 def finder_for(folder: Path, linker: Path | None, graph: Path | None, language: Language) -> Finder | None:
-    """What finds entities for a model's folder: the `linker` given, the names of the `graph` given, else the folder's
-    own linker, or the names of its own graph."""
+    """The finder for a model folder: by `linker` or by the names of `graph` if given, else by the folder's own linker
+    or the names of its own graph."""
     from kepipe.knowledge.opening import carried
 
     if linker is None and graph is None and (folder / LINKER).exists():
@@ -67,14 +67,14 @@ def finder_for(folder: Path, linker: Path | None, graph: Path | None, language: 
 
 
 def make_finder(linker: Path | None, graph: Path | None, language: Language) -> Finder | None:
-    """A linker where there is one, else the names of a graph; None where there is neither."""
+    """A finder by the linker if given, else by the names of the graph; None if neither is given."""
     if linker is not None:
-        return ByLinker(linker, language)
-    return None if graph is None else ByNames(graph, language)
+        return LinkerFinder(linker, language)
+    return None if graph is None else NameFinder(graph, language)
 
 
 def with_mentions(examples: Sequence[Example], finder: Finder) -> list[Example]:
-    """The examples with what their texts name, in place of what the data says."""
+    """The examples with mentions found by `finder` in place of those of the data."""
     first = finder.find([example.text for example in examples])
     second = finder.find([example.second for example in examples])
     return [

@@ -1,7 +1,7 @@
 """Metrics as functions of sums over cases, so that one bootstrap gives an interval for each of them.
 
-A case is a row: a text, a sentence, a question. Its columns are what it adds to the sums: right answers, given
-ones, predicted ones. Micro-F1 is 2·Σright / (Σpredicted + Σgiven), the reciprocal rank a mean, and so on.
+A case (a text, a sentence, a question) is a row; its columns are its summands: the numbers of correct, gold and
+predicted labels. Micro-F1 is 2·Σcorrect / (Σpredicted + Σgold), the reciprocal rank a mean, and so on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Metric:
-    """`columns`: float [N, K], what each case adds; `value`: sums [..., K] → the metric [...]."""
+    """`columns`: float [N, K], the summands of each case; `value`: sums [..., K] → the metric [...]."""
 
     columns: Floats
     value: Callable[[Floats], Any]
@@ -51,9 +51,9 @@ def summarise(metrics: Mapping[str, Metric], seed: int) -> dict[str, Estimate]:
 
 
 def _resample(columns: Floats, seed: int) -> Floats:
-    """The sums of RESAMPLES draws of as many cases with replacement: float [RESAMPLES, K]."""
+    """Column sums of RESAMPLES bootstrap samples, each of N cases with replacement: float [RESAMPLES, K]."""
     rng, number = np.random.default_rng(seed), len(columns)
-    # As counts of draws, and in pieces: all at once, ten thousand cases would take 160 MB.
+    # In chunks of counts: all at once, ten thousand cases would take 160 MB.
     pieces = [
         rng.multinomial(number, np.full(number, 1 / number), size=RESAMPLES // 40) @ columns
         for _ in range(40)
@@ -62,7 +62,7 @@ def _resample(columns: Floats, seed: int) -> Floats:
 
 
 def mean(values_N: npt.NDArray[Any]) -> Metric:
-    """The mean of a value of each case."""
+    """The mean of a value per case."""
     ones = np.ones(len(values_N))
     return Metric(
         np.stack([values_N.astype(np.float64), ones], axis=1), lambda sums: sums[..., 0] / sums[..., 1]
@@ -70,29 +70,29 @@ def mean(values_N: npt.NDArray[Any]) -> Metric:
 
 
 def accuracy(gold_N: Ints, predicted_N: Ints) -> Metric:
-    """The share of right answers."""
+    """The share of correct predictions."""
     return mean(gold_N == predicted_N)
 
 
 def one_hot(labels_N: Ints, counted_L: Bools) -> Bools:
-    """Labels as bool [N, L], without the classes that do not count."""
+    """One-hot labels, bool [N, L]; columns of classes that are not counted are false."""
     hot_NL: Bools = (labels_N[:, None] == np.arange(len(counted_L))) & counted_L
     return hot_NL
 
 
 def micro_f1(gold_NL: Bools, predicted_NL: Bools) -> Metric:
-    """F1 of all decisions together, from which class has been given to which case."""
+    """Micro-averaged F1 from gold and predicted labels."""
     right_N = (gold_NL & predicted_NL).sum(axis=1)
     return f1_of_counts(right_N, predicted_NL.sum(axis=1), gold_NL.sum(axis=1))
 
 
 def f1_of_counts(right_N: Ints, predicted_N: Ints, given_N: Ints) -> Metric:
-    """F1 from what is right, predicted and given in each case; 0 where there is nothing at all."""
+    """F1 from the numbers of correct, predicted and gold labels of each case; 0 if there are none at all."""
     columns = np.stack([right_N, predicted_N, given_N], axis=1).astype(np.float64)
     return Metric(columns, lambda sums: 2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1))
 
 
 def share(parts_N: npt.NDArray[Any], whole_N: npt.NDArray[Any]) -> Metric:
-    """Σ parts / Σ whole: precision, recall; 0 where there is nothing."""
+    """Σ parts / Σ whole, such as precision or recall; 0 if Σ whole is 0."""
     columns = np.stack([parts_N, whole_N], axis=1).astype(np.float64)
     return Metric(columns, lambda sums: sums[..., 0] / np.maximum(sums[..., 1], 1))

@@ -1,4 +1,4 @@
-"""The model card of an exported model: what it is for, how good it is, what trained it."""
+"""The model card of an exported model: task, scores, training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kg.regular_files import read_json
 
 
 def write_card(folder: Path, source: Path, pipeline: str) -> None:
-    """Write `README.md` in the form of the Hugging Face hub. `pipeline`: the name of theirs that runs the model."""
+    """Write `README.md` in the format of the Hugging Face hub. `pipeline`: the name of the Hugging Face pipeline."""
     spec = read_spec(source)
     front = {"library_name": "transformers", "pipeline_tag": pipeline, "tags": ["kepipe", spec.task]}
     lines = ["---", *(f"{name}: {json.dumps(value)}" for name, value in front.items()), "---", ""]

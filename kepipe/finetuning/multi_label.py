@@ -1,7 +1,7 @@
-"""Classification of a text by several labels at once, or by none.
+"""Multi-label classification of a text: any number of labels, also none.
 
-Read are JSON lines `{"text", "labels": […]}`, where an empty list says that no label is right, and TSV files with the
-columns `labels` and `text_a`, the labels of a text with `|` between them.
+Formats: JSON lines `{"text", "labels": […]}`, where an empty list means no label, and TSV files with the columns
+`labels`, separated by `|`, and `text_a`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from kepipe.arrays import Bools, Floats
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
-from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
+from kepipe.finetuning.in_words import GeneratedAnswer, InWords, Word, of_texts
 from kepipe.finetuning.label_output import CALIBRATION, SEVERAL_LABELS, calibration, rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, mean, share
 from kepipe.finetuning.output import Labels
@@ -23,13 +23,13 @@ from kepipe.finetuning.task import Task
 from kg.problems import Problems
 
 BETWEEN = "|"
-"""What stands between the labels of a table's cell."""
+"""The separator of labels in a TSV cell."""
 NOTHING = "none"
-"""What is written, and printed, where no label is right."""
+"""The output for a text without labels."""
 
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
-    """Texts and their labels."""
+    """Texts with their labels."""
     if file.suffix in (".jsonl", ".json"):
         yield from read_records(file, problems, _example)
         return
@@ -53,8 +53,9 @@ def _example(record: Record, id: str) -> Example:
 
 
 def measure(gold_NL: Bools, predicted_NL: Bools) -> dict[str, Metric]:
-    """F1 over all decisions, with precision and recall; the mean F1 of labels, 0 of one that is neither true nor
-    answered; F1 of each text, 1 where it has no label and none is answered; the share of texts that are all right."""
+    """Micro-F1, with precision and recall; macro-F1 over labels, where a label that is neither gold nor predicted has
+    F1 0; mean F1 of texts, where a text without gold and predicted labels has F1 1; the share of texts with all labels
+    correct."""
     right_NL = gold_NL & predicted_NL
     right_N, predicted_N, gold_N = (kind.sum(axis=1) for kind in (right_NL, predicted_NL, gold_NL))
     both_N = predicted_N + gold_N
@@ -87,7 +88,8 @@ def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Lab
 
 
 def _record(_example: Example, probabilities_1L: Floats, labels: Labels) -> dict[str, Any]:
-    """Labels → probabilities, the likeliest first; `highest`: of all labels, also where none is answered."""
+    """Predicted labels → probabilities, most probable first; `highest`: the most probable label, even if not
+    predicted."""
     (probable_L,) = probabilities_1L
     chosen = sorted(np.flatnonzero(probable_L > 0.5).tolist(), key=lambda row: -probable_L[row])
     return {
@@ -134,6 +136,6 @@ TASK = Task(
         "List the labels of the text.",
         "Text: {text}\nLabels: {answer}",
         of_texts,
-        Written(_write, _measure_written),
+        GeneratedAnswer(_write, _measure_written),
     ),
 )

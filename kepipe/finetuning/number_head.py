@@ -1,4 +1,4 @@
-"""The head that gives a row a number, and the loss of it."""
+"""The regression head and its loss."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from kepipe.models.protocols import TrainableEncoder
 
 
 class NumberHead(LabelHead):
-    """A linear layer whose output 0 is the lowest and 1 the highest number of the training, so that one learning rate
-    serves every scale; these two are saved with its weights."""
+    """A linear layer whose target is scaled to 0..1 between the lowest and the highest number of the training data, so
+    that one learning rate suits every scale; these bounds are saved with the weights."""
 
     def __init__(self, hidden: int, bounds: tuple[float, float], *, mean: bool, dropout: float) -> None:
         super().__init__(hidden, 1, 1, mean=mean, dropout=dropout)
@@ -25,13 +25,13 @@ class NumberHead(LabelHead):
 
 @dataclass(frozen=True)
 class NumberCriterion:
-    """The mean squared error, of numbers between 0 and 1 (see `NumberHead`)."""
+    """The mean squared error of the scaled numbers (see `NumberHead`)."""
 
     terms: tuple[str, ...] = ("task",)
     metrics: tuple[str, ...] = ()
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Rows with a number."""
+        """The number of labelled rows."""
         assert batch.labels is not None
         return {"task": len(batch.labels)}
 

@@ -1,4 +1,4 @@
-"""A number as a task's output: a linear layer over the token that stands for the row, and the squared error."""
+"""Regression output: a linear layer over the row's token ([CLS] or the last), with squared error."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NumberOutput:
-    """A `TaskOutput`; an answer is a float, of windows their mean. Its labels are the lowest and the highest number of
-    the training."""
+    """A `TaskOutput`; an answer is a float, the mean over windows. Its labels are the lowest and the highest number of
+    the training data."""
 
     def labels(self, splits: Splits) -> tuple[str, ...]:
-        """Raises ValueError where all numbers are one."""
+        """The bounds of the training data. Raises ValueError if all numbers are equal."""
         numbers = [float(example.gold[0]) for example in splits["train"]]
         if min(numbers) == max(numbers):
-            raise ValueError(f"the data has one number, {numbers[0]:g}: there is nothing to learn")
+            raise ValueError(f"all numbers of the data are {numbers[0]:g}: there is nothing to learn")
         return repr(min(numbers)), repr(max(numbers))
 
     def encode(self, rows: Sequence[Row], examples: Sequence[Example], answers: AnswerFormat) -> list[Row]:  # noqa: ARG002
@@ -43,9 +43,9 @@ class NumberOutput:
 
         from kepipe.finetuning.read_positions import add_read_positions
 
-        given = [row.labels[0] for row in rows if row.labels is not None]
-        read = add_read_positions(batch, [replace(row, labels=None) for row in rows], answers, several=False)
-        return replace(read, labels=torch.tensor(given)) if len(given) == len(rows) else read
+        numbers = [row.labels[0] for row in rows if row.labels is not None]
+        batch = add_read_positions(batch, [replace(row, labels=None) for row in rows], answers, several=False)
+        return replace(batch, labels=torch.tensor(numbers)) if len(numbers) == len(rows) else batch
 
     def head(
         self, model: TrainableEncoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0

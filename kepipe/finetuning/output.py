@@ -1,4 +1,4 @@
-"""What a task's output is: what is learned and answered from its rows. `label_output.py` is that of labels."""
+"""The interface of a task's output: labels, head, loss and decoding. `label_output.py` implements it for labels."""
 
 from __future__ import annotations
 
@@ -22,24 +22,23 @@ if TYPE_CHECKING:
     from kepipe.training.criterion import Criterion
 
 Answer = Any
-"""What a model answers to an example, of the type that the task's output says."""
+"""The prediction for an example; its type depends on the task's output."""
 RowAnswer = Any
-"""What a model answers to a row, before the rows of one example are put together."""
+"""The prediction for a row, before the rows of an example are merged."""
 Labels = Sequence[str]
-"""What answers are chosen from; empty where they are free text."""
+"""The label set; empty if answers are free text."""
 Decoding = Literal["independent", "valid", "crf"]
-"""How the labels of a sentence's words are chosen: each by itself; the likeliest of the sequences that spell spans; by
-a layer that learns which label follows which (a conditional random field)."""
+"""How the labels of a sentence's words are decoded: independently; as the most probable valid label sequence; by a
+conditional random field with learned transitions."""
 
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """How a model's answers look, known before the first row.
+    """The format of a model's answers, known before any row is encoded.
 
-    `labels`: what answers are chosen from. `start`: the token that a decoder reads before it writes. `reads`,
-    `tokens_per_case`: which tokens a head reads, and how many for one answer. `mean`: whether it reads the mean of the
-    row instead. `causal`: a decoder, whose answer follows the text. `generation`: of answers that are written.
-    `decoding`: of labels of words.
+    `labels`: the label set. `start`: the decoder's start token. `reads`, `tokens_per_case`: which tokens the head
+    reads, and how many per case. `mean`: whether it reads the mean of the row instead. `causal`: a decoder, whose
+    answer follows the text. `generation`: settings of generated answers. `decoding`: of word labels.
     """
 
     tokenizer: Tokenizer
@@ -55,8 +54,8 @@ class AnswerFormat:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """What a task's loss is told. `label_smoothing`: the share of each true label that goes to all alike. `weights`:
-    what a case of each label counts, float [L], see `class_weights`; None: all alike."""
+    """Settings of a task's loss. `label_smoothing`: the share of each gold label that is spread over all labels.
+    `weights`: label weights, float [L], see `class_weights`; None: equal weights."""
 
     label_smoothing: float = 0.0
     weights: Floats | None = None
@@ -66,26 +65,26 @@ PLAIN_LOSS = LossSettings()
 
 
 class TaskOutput(Protocol):
-    """What a task's row asks of a model: labels, text. The same in training, measuring and prediction."""
+    """The output of a task (labels, spans, text, …), the same in training, evaluation and prediction."""
 
     def labels(self, splits: Splits) -> tuple[str, ...]:
-        """What answers are chosen from, by the data. Raises ValueError where there is nothing to learn."""
+        """The label set of the data. Raises ValueError if there is nothing to learn, such as a single label."""
         ...
 
     def encode(self, rows: Sequence[Row], examples: Sequence[Example], answers: AnswerFormat) -> list[Row]:
-        """The rows with the true answers as `Row.labels`. `examples`: that of each row."""
+        """The rows with gold labels as `Row.labels`. `examples`: the example of each row."""
         ...
 
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:
-        """The batch of these rows with what the criterion and the answers need, and with labels where the rows have
-        them. Knowledge has entered the batch: see `Batch.moved`."""
+        """The batch of these rows with the fields that `criterion` and `answers` need, and with labels if the rows have
+        them. Knowledge has already been applied: see `Batch.moved`."""
         ...
 
     def head(
         self, model: TrainableEncoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
     ) -> nn.Module:
-        """What is put on the model, before it learns: `head(hidden_BTD, batch)`. One without weights where the model
-        has all it takes. Raises ValueError for a model that cannot answer so."""
+        """A new head, called as `head(hidden_BTD, batch)`; without weights if the model itself has the output layer.
+        Raises ValueError for a model that cannot have this output."""
         ...
 
     def criterion(self, answers: AnswerFormat, loss: LossSettings) -> Criterion:
@@ -93,19 +92,19 @@ class TaskOutput(Protocol):
         ...
 
     def answers(self, model: TaskModel[Any], batch: Batch, answers: AnswerFormat) -> list[RowAnswer]:
-        """One of each row of a batch that `collate` made. The model is in evaluation mode."""
+        """The prediction for each row of a batch from `collate`. The model is in evaluation mode."""
         ...
 
     def merge(
         self, model: TaskModel[Any], parts: Sequence[RowAnswer], rows: Sequence[Row], answers: AnswerFormat
     ) -> Answer:
-        """The answer to an example from those to its rows: one, or the windows of a long text in order."""
+        """The prediction for an example from those for its rows: one, or the windows of a long text in order."""
         ...
 
 
 @runtime_checkable
 class Calibrates(Protocol):
-    """An output whose probabilities, or whose threshold, can be fitted on examples that were not trained on."""
+    """An output whose probabilities or threshold can be calibrated on held-out examples."""
 
     def calibrate(
         self,
@@ -115,5 +114,5 @@ class Calibrates(Protocol):
         examples: Sequence[Example],
         answers: AnswerFormat,
     ) -> dict[str, float]:
-        """Change the weights of the head so; what was fitted, by name. `parts`, `rows`: of each example."""
+        """Calibrate the weights of the head; returns the fitted values by name. `parts`, `rows`: of each example."""
         ...

@@ -1,4 +1,4 @@
-"""From raw texts to predictions: link, look up, fuse or inject, answer."""
+"""Prediction on raw texts: entity linking, knowledge injection, inference."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from kepipe.finetuning.records import records
 from kepipe.knowledge.base import KnowledgeSettings
 
 TOKENS = 8192
-"""Tokens of a batch."""
+"""The size of a batch in tokens."""
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A fine-tuned model that takes texts. `finder`: names entities; None where the model uses no knowledge.
+    """A fine-tuned model for raw texts. `finder`: finds entity mentions; None if the model uses no knowledge.
 
-    Entities that the model has no vector of, or the graph no triple, are ignored: their words are plain words. Vectors
-    may be composed for those that the graph knows.
+    Entities without a vector, or without a triple in the graph, are ignored: their words are read as plain text.
+    Vectors of entities that are in the graph may be composed.
     """
 
     fine_tuned: FineTunedModel
@@ -44,52 +44,51 @@ class Predictor:
         unknown: Unknown = "ignore",
         device: str = "cpu",
     ) -> Self:
-        """The model of a folder. `methods`: knowledge in place of the folder's own of their names, or besides it.
-        `graph`: another stored graph to inject from; `vectors`: other entity vectors; `linker`: another linker to link
-        with.
+        """The model of a folder. `methods`: knowledge methods that replace the folder's own of the same name, or are
+        added. `graph`: another stored graph to inject from; `vectors`: other entity vectors; `linker`: another linker
+        to link with.
 
-        Without a linker, of its own or given, entities are found by the names of the graph; a model that was tuned
-        without entities (`mentions: none`) looks for them only where a linker or a graph is given. `unknown`: whether
-        entities that came into the graph after the vectors were made are ignored or get a vector composed from their
-        neighbours.
+        Without a linker, given or in the folder, entities are found by the names of the graph. A model that was
+        fine-tuned without entities (`mentions: none`) looks for them only if a linker or a graph is given. `unknown`:
+        whether entities without a vector are ignored or get one composed from their neighbours in the graph.
         """
         opened = fine_tuned.load(
             folder, methods=methods, graph=graph, vectors=vectors, unknown=unknown, device=device
         )
-        untaught = opened.spec.mentions == "none" and graph is None and linker is None
-        if untaught or opened.knowledge is None:
+        without_entities = opened.spec.mentions == "none" and graph is None and linker is None
+        if without_entities or opened.knowledge is None:
             return cls(opened)
         return cls(opened, finder_for(folder, linker, graph, opened.spec.language))
 
     @property
     def takes_entities(self) -> bool:
-        """Whether the model was taught with entities in its texts."""
+        """Whether the model was fine-tuned with entity mentions."""
         return self.fine_tuned.knowledge is not None and self.fine_tuned.spec.mentions != "none"
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """A record of each text (see `predictions.records`), with the entities that were found in it.
+        """A record for each text (see `records.records`), with the entities found in it.
 
-        Raises ValueError for a text that does not mark what the task asks about.
+        Raises ValueError for a text without the markup that the task needs.
         """
         spec = self.fine_tuned.spec
         examples = [
             ask(spec.task, text, spec.language, f"text {place}") for place, text in enumerate(texts, 1)
         ]
         examples = self._link(examples)
-        found = answers(
+        predictions = answers(
             self.fine_tuned.model,
             self.fine_tuned.collator,
             encode_rows(examples, self.fine_tuned.row_format),
             TOKENS,
         )
-        told = list(records(spec, examples, found))
-        for record, example in zip(told, examples, strict=True):
+        results = list(records(spec, examples, predictions))
+        for record, example in zip(results, examples, strict=True):
             if self.finder is not None or example.mentions:
                 record["entities"] = self._entities(example)
-        return told
+        return results
 
     def _link(self, examples: Sequence[Example]) -> list[Example]:
-        """The examples with the entities that the finder sees, beside those that the user named."""
+        """The examples with mentions by the finder, unless the user marked entities in the text."""
         if self.finder is None:
             return list(examples)
         first = self.finder.find([example.text for example in examples])
@@ -100,7 +99,7 @@ class Predictor:
         ]
 
     def _entities(self, example: Example) -> list[dict[str, Any]]:
-        """What the text names, and whether the model knows it: has a vector of it, or the graph has it."""
+        """The mentions of a text; `known`: whether the model has a vector of the entity, or the graph has it."""
         knowledge = self.fine_tuned.knowledge
         return [
             {

@@ -1,8 +1,8 @@
-"""Question answering: the answer is a span of a text, or there is none (SQuAD 1.1 and 2.0).
+"""Extractive question answering: the answer is a span of a text, or there is none (SQuAD 1.1 and 2.0).
 
-Read are SQuAD's own JSON (`{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers"}]}]}]}`) and JSON
+Formats: SQuAD's JSON (`{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers"}]}]}]}`) and JSON
 lines `{"question", "context", "answers"}`; answers are `[{"text", "answer_start"}]`, or `{"text": […], "answer_start":
-[…]}` as Hugging Face's data sets have them. No answer in the list: the text has none.
+[…]}` as in Hugging Face's data sets. An empty list: the question has no answer in the text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kepipe.data.document import Span
 from kepipe.finetuning.calibration import calibration_error
 from kepipe.finetuning.classification import pair_of_texts
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
-from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
+from kepipe.finetuning.in_words import GeneratedAnswer, InWords, Word, of_texts
 from kepipe.finetuning.label_output import CALIBRATION, rounded
 from kepipe.finetuning.metrics import Metric, mean, share
 from kepipe.finetuning.output import Labels
@@ -28,7 +28,7 @@ from kg.problems import Problems
 from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json, read_small
 
 UNANSWERABLE = "unanswerable"
-"""What is written, and printed, where a text has no answer."""
+"""The output for a question without an answer."""
 
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
@@ -47,7 +47,7 @@ def read(file: Path, problems: Problems) -> Iterator[Example]:
 
 
 def _squad(file: Path) -> list[Any] | None:
-    """The articles of a file in SQuAD's form; None where it is in another. Raises ValueError for what is no JSON."""
+    """The articles of a file in SQuAD's format; None for another format. Raises ValueError for invalid JSON."""
     with open_regular(file) as stream:
         begins = "".join(stream.read(4096).decode("utf-8", "replace").split())
     if file.suffix == ".jsonl" or not begins.lstrip("\ufeff").startswith("{"):
@@ -84,21 +84,21 @@ def _example(record: Record, id: str) -> Example:
 
 
 def _spans(record: Record, context: str) -> Iterator[Span]:
-    """Where the answers stand. Raises ValueError where the text has other characters there."""
-    told = record["answers"]
-    if isinstance(told, Mapping):
-        pairs = list(zip(told["text"], told["answer_start"], strict=True))
+    """The character spans of the answers. Raises ValueError if the text differs at that offset."""
+    answers = record["answers"]
+    if isinstance(answers, Mapping):
+        pairs = list(zip(answers["text"], answers["answer_start"], strict=True))
     else:
-        pairs = [(one["text"], one["answer_start"]) for one in told]
+        pairs = [(answer["text"], answer["answer_start"]) for answer in answers]
     for text, start in [] if record.get("is_impossible") else pairs:
         if not isinstance(start, int) or start < 0 or context[start : start + len(text)] != text or not text:
-            raise ValueError(f"the answer {text!r} does not stand at character {start} of the context")
+            raise ValueError(f"the answer {text!r} is not at character {start} of the context")
         yield Span(start, start + len(text))
 
 
 def measure(answers: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[str, Metric]:
-    """Exact match and F1 of words as SQuAD's script has them; where some questions have no answer, F1 of those that
-    have one and of those that have none."""
+    """Exact match and token F1 as in SQuAD's script; if some questions have no answer, also the F1 of questions with
+    and without an answer."""
     exact_N = np.array([exact_match(answer, gold) for answer, gold in zip(answers, golds, strict=True)])
     f1_N = np.array([token_f1(answer, gold) for answer, gold in zip(answers, golds, strict=True)])
     found = {"token_f1": mean(f1_N), "exact_match": mean(exact_N)}
@@ -110,7 +110,7 @@ def measure(answers: Sequence[str], golds: Sequence[Sequence[str]]) -> dict[str,
 
 
 def answer_text(example: Example, answer: SpanAnswer) -> str:
-    """The characters that are the answer; "" for none."""
+    """The text of the answer; "" if there is none."""
     return example.second[answer.start : answer.end]
 
 
@@ -127,7 +127,7 @@ def _measure(
 
 
 def _record(example: Example, answer: SpanAnswer, _labels: Labels) -> dict[str, Any]:
-    """The answer and where it stands; `right`: whether it is one of the true ones, where these are known."""
+    """The answer and its offsets; `right`: whether it matches a gold answer, if these are known."""
     text = answer_text(example, answer)
     known = {} if example.labels is None else {"right": exact_match(text, example.labels) > 0}
     place = {"start": answer.start, "end": answer.end} if text else {}
@@ -159,6 +159,6 @@ TASK = Task(
         f"Answer the question with words of the text, or with “{UNANSWERABLE}”.",
         "Text: {second}\nQuestion: {text}\nAnswer: {answer}",
         of_texts,
-        Written(lambda example, _word: (*example.gold, UNANSWERABLE)[0], _measure_written),
+        GeneratedAnswer(lambda example, _word: (*example.gold, UNANSWERABLE)[0], _measure_written),
     ),
 )

@@ -1,4 +1,4 @@
-"""The positions of a batch that a head reads, and the labels that belong there."""
+"""The token positions that a head reads in a batch, and their labels."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from kepipe.objectives.losses import tensor
 
 
 def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat, *, several: bool) -> Batch:
-    """The batch with the flat `label_positions` that the head reads, and with labels where the rows have them: int [N],
-    or 0 and 1, int [N, L], where a case has `several`.
+    """The batch with flat `label_positions` for the head, and with labels if the rows have them: int [N], or multi-hot
+    int [N, L] if `several`.
 
-    A word that was cut off when tokens moved is no case any more; in place of another token that was cut off the row's
-    last is read (see `count_cut_off`).
+    A word that was cut off after tokens were moved is dropped; for another token that was cut off, the row's last
+    token is read instead (see `count_cut_off`).
     """
     width, lengths_B = batch.tokens.shape[1], (batch.documents.numpy() > 0).sum(1)
-    of, positions = places_read(batch, rows)
+    of, positions = current_read_positions(batch, rows)
     labels = None
     given = [row.labels for row in rows if row.labels is not None]
     if len(given) == len(rows):
         labels = (
-            _hot(given, len(answers.labels)) if several else np.fromiter(chain.from_iterable(given), np.int64)
+            _multi_hot(given, len(answers.labels))
+            if several
+            else np.fromiter(chain.from_iterable(given), np.int64)
         )
     if answers.reads == "words":
         left = positions >= 0
@@ -39,12 +41,12 @@ def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat,
 
 
 def count_cut_off(batch: Batch, rows: Sequence[Row]) -> int:
-    """How many tokens that a head reads were cut off when tokens moved."""
-    return int((places_read(batch, rows)[1] < 0).sum())
+    """The number of tokens read by the head that were cut off after tokens were moved."""
+    return int((current_read_positions(batch, rows)[1] < 0).sum())
 
 
-def places_read(batch: Batch, rows: Sequence[Row]) -> tuple[Ints, Ints]:
-    """The row in the batch of each token that a head reads, and where it stands now, −1: cut off; int [N]."""
+def current_read_positions(batch: Batch, rows: Sequence[Row]) -> tuple[Ints, Ints]:
+    """Batch row and current column of each token that the head reads, int [N] each; column −1: cut off."""
     counts = np.fromiter((len(row.read_positions) for row in rows), np.int64, len(rows))
     of = np.repeat(np.arange(len(rows)), counts)
     positions = np.fromiter(chain.from_iterable(row.read_positions for row in rows), np.int64)
@@ -52,7 +54,7 @@ def places_read(batch: Batch, rows: Sequence[Row]) -> tuple[Ints, Ints]:
 
 
 def cases_of(batch: Batch, answers: AnswerFormat) -> Ints:
-    """How many cases each row of a batch has, int [B]: one, or its words."""
+    """The number of cases of each row of a batch, int [B]: one, or its number of words."""
     rows, width = batch.tokens.shape
     if answers.reads != "words":
         return np.ones(rows, np.int64)
@@ -60,7 +62,7 @@ def cases_of(batch: Batch, answers: AnswerFormat) -> Ints:
     return np.bincount(batch.label_positions.cpu().numpy() // width, minlength=rows)
 
 
-def _hot(given: Sequence[Sequence[float]], labels: int) -> Ints:
+def _multi_hot(given: Sequence[Sequence[float]], labels: int) -> Ints:
     hot_BL = np.zeros((len(given), labels), np.int64)
     for row, numbers in enumerate(given):
         hot_BL[row, np.asarray(numbers, np.int64)] = 1

@@ -1,4 +1,4 @@
-"""A task's examples with the entities that their texts name."""
+"""Read a task's examples with their entity mentions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kg.problems import Problems
 def read_examples(
     data: Data, config: FinetuneConfig, *, linker: Path | None, graph: Path | None, context: StageContext
 ) -> tuple[Splits, Source]:
-    """The examples of each split with their mentions, and where these come from. `linker`, `graph`: folders.
+    """The examples of each split with mentions, and the source of the mentions. `linker`, `graph`: folders.
 
-    Raises ValueError where the settings ask for mentions that there are not.
+    Raises ValueError if the configured source of mentions is not available.
     """
     problems = Problems(strict=data.strict)
     splits = read_splits(data, TASKS[config.task].read, context.seed, problems)
@@ -41,15 +41,15 @@ def read_examples(
 
 
 def _source(splits: Splits, config: FinetuneConfig, linker: Path | None, graph: Path | None) -> Source:
-    """Where mentions come from: as the settings say, or the first source that there is."""
-    there: dict[Source, bool] = {
+    """The configured source of mentions; for `auto` the first available one."""
+    available: dict[Source, bool] = {
         "data": any(example.mentions for examples in splits.values() for example in examples),
         "linker": linker is not None,
         "names": graph is not None,
         "none": True,
     }
     if config.mentions == "auto":
-        return next(source for source, known in there.items() if known)
-    if not there[config.mentions]:
+        return next(source for source, is_available in available.items() if is_available)
+    if not available[config.mentions]:
         raise ValueError(f"finetune: `mentions: {config.mentions}` needs data that has entity ids")
     return config.mentions

@@ -1,4 +1,4 @@
-"""What a model answered, example by example, as plain records: for `predictions.jsonl` and `kepipe predict`."""
+"""Predictions as plain records, for `predictions.jsonl` and `kepipe predict`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Piece(NamedTuple):
-    """A part of an answer that is right or wrong by itself: a label; in tagging a span, words start … stop − 1."""
+    """The smallest part of an answer that is scored: a label; in tagging a span, words start … stop − 1."""
 
     label: str
     start: int = 0
@@ -21,15 +21,15 @@ class Piece(NamedTuple):
 
 
 def pieces(record: Mapping[str, Any]) -> tuple[frozenset[Piece], frozenset[Piece]]:
-    """The true answer of a record and the model's, in pieces: spans of a list of tags, keys of a mapping, a label."""
+    """Gold and predicted pieces of a record: spans of a list of tags, keys of a mapping, or a single label."""
     predicted, labels = record["predicted"], record["labels"]
     if isinstance(predicted, list):
         return _spans([labels] if isinstance(labels, str) else labels), _spans(predicted)
-    told = [labels] if isinstance(labels, str) else labels
+    gold = [labels] if isinstance(labels, str) else labels
     answered = list(predicted) if isinstance(predicted, Mapping) else [str(predicted)] * (predicted != "")
-    if record.get("right"):  # one of several answers that are true
-        told = answered
-    return frozenset(map(Piece, told)), frozenset(map(Piece, answered))
+    if record.get("right"):  # one of several gold answers
+        gold = answered
+    return frozenset(map(Piece, gold)), frozenset(map(Piece, answered))
 
 
 def _spans(tags: Sequence[str]) -> frozenset[Piece]:
@@ -41,8 +41,8 @@ def _spans(tags: Sequence[str]) -> frozenset[Piece]:
 def records(
     spec: TaskSpec, examples: Sequence[Example], answers: Sequence[Answer]
 ) -> Iterator[dict[str, Any]]:
-    """`{"id", "predicted", …, "labels"}` of each example, as its task tells an answer; `labels` are the true ones,
-    where known."""
+    """`{"id", "predicted", …, "labels"}` for each example, in the form of its task; `labels`: the gold labels, if
+    known."""
     for example, answer in zip(examples, answers, strict=True):
         record: dict[str, Any] = {"id": example.id, **spec.row.as_record(example, answer, spec.labels)}
         if example.group:

@@ -1,6 +1,6 @@
-"""Relation classification: how head and tail of a text are related.
+"""Relation classification: the relation between the head and the tail entity in a text.
 
-Read are: a file of ours, wiki80 and FewRel (token lists with Wikidata ids), TACRED, and SemEval-2010 task 8.
+Formats: kepipe's own, wiki80 and FewRel (token lists with Wikidata ids), TACRED, and SemEval-2010 task 8.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from kepipe.data.document import Mention, Span
 from kepipe.finetuning.examples import (
     Example,
     Record,
+    checked_span,
     from_words,
-    over,
     read_records,
     text_of,
-    within,
+    words_span,
 )
 from kepipe.finetuning.in_words import InWords, of_spans
 from kepipe.finetuning.label_output import CALIBRATION, calibration, label_numbers, likeliest
@@ -31,18 +31,18 @@ from kepipe.finetuning.task import Task, with_roles
 from kg.problems import Problems
 
 NONE = ("no_relation", "Other", "NA", "unknown")
-"""What data sets call the class of pairs that are not related (TACRED, SemEval, NYT, CoNLL)."""
+"""Labels of unrelated pairs in TACRED, SemEval, NYT and CoNLL."""
 _TAG = re.compile(r"<(/?)(e[12])>")
 _DIRECTION = re.compile(r"\((e1,e2|e2,e1)\)$")
 
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
-    """Examples whose two spans are head and tail."""
+    """Examples with two spans, head and tail."""
     return read_records(file, problems, parse)
 
 
 def parse(record: Record, id: str) -> Example:
-    """One object, of whichever kind its keys show it to be."""
+    """The example of an object; the format is detected by its keys."""
     label = text_of(record["relation"] if "relation" in record else record["label"])
     id = str(record.get("id", id))
     if "h" in record:
@@ -57,31 +57,33 @@ def parse(record: Record, id: str) -> Example:
 def _ours(record: Record, id: str, label: str) -> Example:
     """`{"text", "head": {"start", "end", "entity"}, "tail": {…}, "label"}`, characters, entities optional."""
     text = text_of(record["text"])
-    spans = [within(text, record[part]["start"], record[part]["end"]) for part in ("head", "tail")]
+    spans = [checked_span(text, record[part]["start"], record[part]["end"]) for part in ("head", "tail")]
     entities = [record[part].get("entity") for part in ("head", "tail")]
     return Example(id, text, tuple(spans), (label,), mentions=_mentions(spans, entities))
 
 
 def _with_ids(record: Record, id: str, label: str) -> Example:
-    """wiki80: `{"token", "h": {"id", "pos": [first, stop]}, "t": {…}, "relation"}`; FewRel lists places."""
+    """wiki80: `{"token", "h": {"id", "pos": [first, stop]}, "t": {…}, "relation"}`; FewRel: lists of token indices."""
     text, words = from_words(record["token"] if "token" in record else record["tokens"])
     spans, entities = [], []
     for part in ("h", "t"):
-        told = record[part]
-        if isinstance(told, Mapping):
-            first, stop = told["pos"][0], told["pos"][-1]
-            entities.append(told.get("id"))
+        entity = record[part]
+        if isinstance(entity, Mapping):
+            first, stop = entity["pos"][0], entity["pos"][-1]
+            entities.append(entity.get("id"))
         else:
-            first, stop = told[2][0][0], told[2][0][-1] + 1
-            entities.append(told[1])
-        spans.append(over(words, first, stop))
+            first, stop = entity[2][0][0], entity[2][0][-1] + 1
+            entities.append(entity[1])
+        spans.append(words_span(words, first, stop))
     return Example(id, text, tuple(spans), (label,), mentions=_mentions(spans, entities))
 
 
 def _tacred(record: Record, id: str, label: str) -> Example:
     """TACRED: `{"token", "subj_start", "subj_end", "obj_start", "obj_end", "relation"}`, ends inclusive."""
     text, words = from_words(record["token"])
-    spans = [over(words, record[f"{part}_start"], record[f"{part}_end"] + 1) for part in ("subj", "obj")]
+    spans = [
+        words_span(words, record[f"{part}_start"], record[f"{part}_end"] + 1) for part in ("subj", "obj")
+    ]
     return Example(id, text, tuple(spans), (label,))
 
 
@@ -96,7 +98,7 @@ def _semeval(record: Record, id: str, label: str) -> Example:
 
 
 def strip_tags(tagged: str) -> tuple[str, dict[str, Span]]:
-    """A text without its tags, and the characters that each tag stood around."""
+    """A text without its tags, and the character span that each tag enclosed."""
     text, at, opened, spans = "", 0, {}, {}
     for tag in _TAG.finditer(tagged):
         text += tagged[at : tag.start()]
@@ -109,12 +111,14 @@ def strip_tags(tagged: str) -> tuple[str, dict[str, Span]]:
 
 
 def _mentions(spans: Sequence[Span], entities: Sequence[Any]) -> tuple[Mention, ...]:
-    told = [Mention(s.start, s.end, str(entity)) for s, entity in zip(spans, entities, strict=True) if entity]
-    return tuple(sorted(told, key=lambda mention: mention.start))
+    mentions = [
+        Mention(s.start, s.end, str(entity)) for s, entity in zip(spans, entities, strict=True) if entity
+    ]
+    return tuple(sorted(mentions, key=lambda mention: mention.start))
 
 
 def measure(gold_N: Ints, predicted_N: Ints, labels: Sequence[str]) -> dict[str, Metric]:
-    """Accuracy; micro-F1 over the classes that are a relation; SemEval's macro-F1 where labels have a direction."""
+    """Accuracy; micro-F1 over the classes that are relations; SemEval's macro-F1 if labels have a direction."""
     related_L = np.array([label not in NONE for label in labels])
     found = {
         "micro_f1": micro_f1(one_hot(gold_N, related_L), one_hot(predicted_N, related_L)),
@@ -126,9 +130,9 @@ def measure(gold_N: Ints, predicted_N: Ints, labels: Sequence[str]) -> dict[str,
 
 
 def _semeval_macro(gold_N: Ints, predicted_N: Ints, labels: Sequence[str]) -> Metric:
-    """The official figure (Hendrickx et al. 2010): (9+1)-way, directionality taken into account.
+    """The official score (Hendrickx et al. 2010): (9+1)-way, taking directionality into account.
 
-    A relation's right answers have its direction as well; its predicted and given ones are of either direction.
+    A correct prediction must also have the right direction; predicted and gold counts are over both directions.
     """
     bare = [_DIRECTION.sub("", label) for label in labels]
     names = sorted({name for name in bare if name not in NONE})

@@ -1,4 +1,4 @@
-"""Rows of a task: an example as tokens, special tokens and markers in place, ready to be padded into a batch."""
+"""Rows of a task: examples as token ids with special tokens and markers, ready for padding."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple
 from kepipe.arrays import Ints
 
 Reads = Literal["spans", "row", "words", "second"]
-"""Which tokens the head reads: those of the spans asked about, the one of the row, every word's, or that of the row and
-every token of the second text."""
+"""Which tokens the head reads: those of the example's spans, that of the row, one per word, or that of the row and all
+tokens of the second text."""
 
 
-class Named(NamedTuple):
-    """Tokens first..stop (exclusive) of a row name an entity of the graph."""
+class EntitySpan(NamedTuple):
+    """Tokens first..stop (exclusive) of a row are a mention of an entity of the graph."""
 
     first: int
     stop: int
@@ -23,22 +23,20 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One example as tokens. T tokens, without padding.
+    """An example, or a window of it, as T tokens without padding.
 
-    `tokens`, `segments`: int [T]. `read_positions`: the tokens that the head reads, always as many for every row of a
-    task, and in the same order ([CLS]; [HD] and [TL]; [ENT]), or for tagging one for each word that was not cut
-    off and of which the tokenizer leaves something, in order. `words`: the numbers of these words, where others stand
-    between them; None: the first ones. `mentions`: what is named where, in order, without overlap. `labels`: the true
-    answer as the task's output makes it, in numbers: the one label of a row, the several of typing, one for each
-    word that is read in tagging, the tokens of a text; None where it is not known. `example`: the number of the example
-    among those that were made rows of together; one that is longer than a row has several, its windows. `characters`:
-    int [n, 2], the characters of the second text, first and stop, that each token of it has, where these are read.
+    `tokens`, `segments`: int [T]. `read_positions`: the token positions that the head reads, the same number and order
+    for every row of a task ([CLS]; [HD] and [TL]; [ENT]), or in tagging one for each word that has a token in the row.
+    `words`: the indices of these words; None: 0, 1, 2, …. `mentions`: entity mentions, sorted, without overlap.
+    `labels`: the encoded gold labels: one label index per row, several in typing, one per read word in tagging, token
+    ids of a text; None if unknown. `example`: the index of the example; a long example has several rows, its windows.
+    `characters`: int [n, 2], start and stop offsets in the second text of each of its tokens, if these are read.
     """
 
     tokens: Ints
     segments: Ints
     read_positions: tuple[int, ...]
-    mentions: tuple[Named, ...] = ()
+    mentions: tuple[EntitySpan, ...] = ()
     labels: tuple[float, ...] | None = None
     words: tuple[int, ...] | None = None
     example: int = 0
@@ -49,5 +47,5 @@ class Row:
 
     @property
     def read_words(self) -> Sequence[int]:
-        """The number of the word of each token that is read, in tagging."""
+        """In tagging, the word index of each read position."""
         return range(len(self.read_positions)) if self.words is None else self.words

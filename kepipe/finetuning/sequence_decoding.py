@@ -1,5 +1,4 @@
-"""Sequences of labels that spell spans: which label may follow which, the likeliest sequence, and how sure each label
-of it is."""
+"""Decoding of valid label sequences: allowed transitions, the most probable sequence (Viterbi), and label marginals."""
 
 from __future__ import annotations
 
@@ -12,15 +11,15 @@ from kepipe.arrays import Bools, Floats, Ints
 from kepipe.finetuning.conll import OUTSIDE
 
 NEVER = -1e4
-"""The score of a label where it may not stand."""
-_GOES_ON = frozenset("IME")
-"""Letters of labels within a span: they follow B, I or M of their type."""
+"""The score of a label or transition that is not allowed."""
+_CONTINUES = frozenset("IME")
+"""Letters that continue a span: they follow B, I or M of the same type."""
 _STAYS_OPEN = frozenset("BIM")
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """Scores of the first label, float [L], of the last one, [L], and of each pair of neighbours, [L, L]."""
+    """Scores of the first label, float [L], of the last label, [L], and of each pair of neighbouring labels, [L, L]."""
 
     first: Floats
     last: Floats
@@ -28,13 +27,13 @@ class Transitions:
 
 
 def allowed(labels: Sequence[str]) -> tuple[Bools, Bools, Bools]:
-    """Which labels may stand first, last, and after which, bool [L], [L], [L, L], so that all spans are spelt by BIO,
-    or where there is a letter for the end of a span, BIOES and BILOU."""
+    """Which labels may be first [L], last [L], and follow each other [L, L], all bool, so that all spans are valid
+    by BIO, or where there is a letter for the end of a span, BIOES and BILOU."""
     ends = any(label[0] in "ES" for label in labels)
 
     def follows(before: str, label: str) -> bool:
         same = label[1:] == before[1:]
-        if label[0] in _GOES_ON and label != OUTSIDE:
+        if label[0] in _CONTINUES and label != OUTSIDE:
             return before[0] in _STAYS_OPEN and same
         return not (ends and before[0] in _STAYS_OPEN)
 
@@ -45,13 +44,13 @@ def allowed(labels: Sequence[str]) -> tuple[Bools, Bools, Bools]:
 
 
 def rules(labels: Sequence[str]) -> Transitions:
-    """0 for what is allowed, else `NEVER`."""
+    """Transition scores: 0 if allowed, else `NEVER`."""
     return Transitions(*(np.where(may, 0.0, NEVER) for may in allowed(labels)))
 
 
-def spelt(labels: Sequence[str]) -> list[str]:
-    """A sentence's labels as BIO that is allowed: a span that begins with I begins with B, as CoNLL counts it. Labels
-    with letters for the end of a span stay."""
+def as_valid_bio(labels: Sequence[str]) -> list[str]:
+    """Valid BIO labels of a sentence: the I that starts a span becomes B, as in CoNLL's evaluation. Labels with letters
+    for the end of a span are unchanged."""
     if any(label[0] in "ESM" for label in labels):
         return list(labels)
     before = [OUTSIDE, *labels]
@@ -62,7 +61,7 @@ def spelt(labels: Sequence[str]) -> list[str]:
 
 
 def likeliest_sequence(scores_WL: Floats, transitions: Transitions) -> Ints:
-    """The labels of the highest summed score (Viterbi 1967), int [W]."""
+    """The label sequence with the highest score (Viterbi 1967), int [W]."""
     if not len(scores_WL):
         return np.zeros(0, np.int64)
     best_L = transitions.first + scores_WL[0]
@@ -78,8 +77,8 @@ def likeliest_sequence(scores_WL: Floats, transitions: Transitions) -> Ints:
 
 
 def marginals(scores_WL: Floats, transitions: Transitions) -> Floats:
-    """The probability of each label of each word over all sequences, float [W, L]: the sum over forward and backward
-    (Rabiner 1989, §III), in logarithms."""
+    """The marginal probability of each label of each word, float [W, L], by the forward-backward algorithm in log space
+    (Rabiner 1989, §III)."""
     if not len(scores_WL):
         return np.zeros_like(scores_WL)
     forward, backward = np.empty_like(scores_WL), np.empty_like(scores_WL)

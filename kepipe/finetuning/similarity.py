@@ -1,6 +1,6 @@
-"""Similarity: a number for a pair of texts, such as how near their meanings are (STS).
+"""Similarity: a number for a pair of texts, such as their semantic similarity (STS).
 
-Read are TSV files with the columns `score`, `text_a`, `text_b`, and JSON lines `{"text", "second", "score"}`.
+Formats: TSV files with the columns `score`, `text_a`, `text_b`, and JSON lines `{"text", "second", "score"}`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kepipe.arrays import Floats
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.classification import pair_of_texts
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
-from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
+from kepipe.finetuning.in_words import GeneratedAnswer, InWords, Word, of_texts
 from kepipe.finetuning.metrics import Metric, mean
 from kepipe.finetuning.number_output import NumberOutput
 from kepipe.finetuning.output import Labels
@@ -25,7 +25,7 @@ from kg.problems import Problems
 
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
-    """Two texts and a number."""
+    """Pairs of texts with a number."""
     if file.suffix in (".jsonl", ".json"):
         yield from read_records(file, problems, _example)
         return
@@ -61,22 +61,22 @@ def _is_number(value: Any) -> bool:
 
 
 def correlation(one_N: Floats, other_N: Floats) -> Metric:
-    """Pearson's r, from sums over cases; 0 where one of them is always the same."""
+    """Pearson's r, from sums over cases; 0 if one of the variables is constant."""
     x_N, y_N = (values - values.mean() for values in (one_N, other_N))
     columns_NK = np.stack([x_N, y_N, x_N * x_N, y_N * y_N, x_N * y_N, np.ones_like(x_N)], axis=1)
 
     def value(sums: Floats) -> Any:
         x, y, xx, yy, xy, n = np.moveaxis(sums / sums[..., 5:6], -1, 0)
         spread = np.sqrt(np.maximum((xx - x * x) * (yy - y * y), 0.0))
-        there = spread > 1e-12 * np.maximum(n, 1)
-        return np.where(there, (xy - x * y) / np.where(there, spread, 1.0), 0.0)
+        varies = spread > 1e-12 * np.maximum(n, 1)
+        return np.where(varies, (xy - x * y) / np.where(varies, spread, 1.0), 0.0)
 
     return Metric(columns_NK, value)
 
 
 def measure(gold_N: Floats, predicted_N: Floats) -> dict[str, Metric]:
-    """Spearman's ρ, of equal numbers the mean rank (the interval resamples the ranks that all cases have together);
-    Pearson's r; the mean absolute error."""
+    """Spearman's ρ (ties get their mean rank; the bootstrap resamples the ranks of the full sample), Pearson's r, and
+    the mean absolute error."""
     from scipy.stats import rankdata
 
     return {
@@ -103,7 +103,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def _measure_written(examples: Sequence[Example], answers: Sequence[str], _word: Word) -> dict[str, Metric]:
-    """What is no number counts as the mean of the true ones."""
+    """The metrics of generated answers; an answer that is not a number counts as the mean of the gold numbers."""
     gold_N = _gold(examples)
     written = [float(answer) if _is_number(answer) else float(gold_N.mean()) for answer in answers]
     return measure(gold_N, np.array(written))
@@ -125,6 +125,6 @@ TASK = Task(
         "Say by a number how similar the two texts are.",
         "First: {text}\nSecond: {second}\nSimilarity: {answer}",
         of_texts,
-        Written(lambda example, _word: f"{float(example.gold[0]):g}", _measure_written),
+        GeneratedAnswer(lambda example, _word: f"{float(example.gold[0]):g}", _measure_written),
     ),
 )

@@ -1,4 +1,4 @@
-"""The head that says of each token whether a span begins or ends with it, and the loss of it."""
+"""The head for span extraction, with logits of start and end tokens, and its loss."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.protocols import TrainableEncoder
 
 CUT_OFF = -100
-"""The label of a row whose answer was cut off by what knowledge writes into it: nothing is learned from it."""
+"""The label of a row whose answer was cut off because knowledge added tokens: it is ignored by the loss."""
 
 
 class SpanHead(nn.Module):
-    """Logits of each token to be the first and the last of the answer. `null_bias`, [1], is fitted afterwards: what is
-    added to the score of no answer."""
+    """Logits of each token for the start and the end of the answer. `null_bias`, [1], is added to the score of "no
+    answer"; it is fitted after training."""
 
     def __init__(self, hidden: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class SpanHead(nn.Module):
         self.null_bias = nn.Parameter(torch.zeros(1), requires_grad=False)
 
     def forward(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
-        """Those of the tokens that are read, [B, R, 2], the row's own first; −10⁴ for what is not there."""
+        """Logits of the read tokens, [B, R, 2], that of the row's token first; −10⁴ for padding and cut-off tokens."""
         logits_BT2 = self.dense(self.dropout(hidden_BTD)).float()
         places_BR = batch.extra["read"]
         logits_BR2 = logits_BT2.take_along_dim(places_BR.clamp(min=0)[:, :, None], 1)
@@ -38,13 +38,13 @@ class SpanHead(nn.Module):
 
 @dataclass(frozen=True)
 class SpanCriterion:
-    """−ln p of the first token and of the last one among those that are read, their mean; over rows."""
+    """−ln p of the start and of the end token among the read tokens, averaged over both and over rows."""
 
     terms: tuple[str, ...] = ("task",)
     metrics: tuple[str, ...] = ()
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Rows whose answer was not cut off."""
+        """The number of rows whose answer was not cut off."""
         assert batch.labels is not None
         return {"task": int((batch.labels[:, 0] != CUT_OFF).sum())}
 

@@ -1,7 +1,7 @@
-"""A span of the second text as a task's output: where it begins and where it ends (Devlin et al. 2019, §4.2–4.3).
+"""Span output: start and end of the answer in the second text (Devlin et al. 2019, §4.2–4.3).
 
-That there is no answer is the span of the token that stands for the row. A window that does not hold the answer learns
-this too. Scores of spans are compared over all windows of a text.
+"No answer" is the span of the row's token ([CLS] or the last), which is also the target of windows without the answer.
+Span scores are compared over all windows of a text.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from kepipe.models.protocols import TrainableEncoder
 
 LONGEST = 30
-"""Tokens of the longest answer, as in BERT's code."""
+"""The most tokens of an answer, as in BERT's code."""
 NO_ANSWER = "no answer"
 
 
 class SpanScores(NamedTuple):
-    """Of a row: the best span as numbers of the tokens that are read, 1 for the first of the text; its score; ln Σ
-    e^score over all spans; the score of no answer. Where the text has no token, first and last are 0."""
+    """Of a row: the best span as indices of read tokens (1 is the first token of the text); its score; ln Σ e^score
+    over all spans; the score of no answer. If the text has no token, first and last are 0."""
 
     first: int
     last: int
@@ -41,8 +41,8 @@ class SpanScores(NamedTuple):
 
 
 class SpanAnswer(NamedTuple):
-    """Characters start … end − 1 of the second text, 0 to 0 where there is no answer, how probable that is, and by how
-    much the best span's score is above that of no answer."""
+    """Characters start … end − 1 of the second text (0, 0: no answer), the probability of the answer, and the margin
+    of the best span's score over that of no answer."""
 
     start: int
     end: int
@@ -51,38 +51,39 @@ class SpanAnswer(NamedTuple):
 
 
 Quality = Callable[[str, Sequence[str]], float]
-"""An answer and the true ones → how good it is, from 0 to 1."""
+"""(answer, gold answers) → quality from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class SpanOutput:
-    """A `TaskOutput`; a row is answered by `SpanScores`, an example by a `SpanAnswer`. Its labels say whether a
-    question may have no answer. `quality`: by what the bias of no answer is fitted."""
+    """A `TaskOutput`; the answer to a row is `SpanScores`, to an example a `SpanAnswer`. The labels tell whether
+    questions may have no answer. `quality`: the metric that the bias of no answer is fitted to."""
 
     quality: Quality
 
     def labels(self, splits: Splits) -> tuple[str, ...]:
-        """By the training data. Raises ValueError where no question has an answer."""
+        """The labels of the training data. Raises ValueError if no question has an answer."""
         answered = [bool(example.gold) for example in splits["train"]]
         if not any(answered):
             raise ValueError("no question of the training data has an answer: there is nothing to learn")
         return ("answer",) if all(answered) else ("answer", NO_ANSWER)
 
     def encode(self, rows: Sequence[Row], examples: Sequence[Example], answers: AnswerFormat) -> list[Row]:  # noqa: ARG002
-        """First and last token of the first true answer, among those that are read; 0 and 0 where a row has none."""
+        """Start and end of the first gold answer as indices of read tokens; 0, 0 if the row has no answer."""
         return [
             row if example.labels is None else replace(row, labels=_span_of(row, example))
             for row, example in zip(rows, examples, strict=True)
         ]
 
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:  # noqa: ARG002
-        """Under `read` the place of each token that is read, int [B, R], −1: cut off, or none; and labels [B, 2]."""
+        """Adds `extra["read"]`, the column of each read token, int [B, R] (−1: cut off, or padding), and labels [B,
+        2]."""
         import torch
 
-        from kepipe.finetuning.read_positions import places_read
+        from kepipe.finetuning.read_positions import current_read_positions
         from kepipe.finetuning.span_head import CUT_OFF
 
-        of_N, places_N = places_read(batch, rows)
+        of_N, places_N = current_read_positions(batch, rows)
         counts_B = np.bincount(of_N, minlength=len(rows))
         read_BR = np.full((len(rows), counts_B.max()), -1)
         read_BR[np.arange(read_BR.shape[1]) < counts_B[:, None]] = places_N
@@ -109,7 +110,7 @@ class SpanOutput:
         return initialise(SpanHead(model.hidden_size, dropout=dropout), seed)
 
     def criterion(self, answers: AnswerFormat, loss: LossSettings) -> SpanCriterion:  # noqa: ARG002
-        """The loss of first and last tokens."""
+        """The loss of start and end tokens."""
         from kepipe.finetuning.span_head import SpanCriterion
 
         return SpanCriterion()
@@ -133,7 +134,7 @@ class SpanOutput:
         rows: Sequence[Row],
         answers: AnswerFormat,
     ) -> SpanAnswer:
-        """The best span of all windows. No answer has the score of the window in which it is least likely."""
+        """The best span of all windows. The score of no answer is the lowest over the windows."""
         from kepipe.finetuning.span_head import SpanHead
 
         assert isinstance(model.head, SpanHead)
@@ -154,8 +155,8 @@ class SpanOutput:
         examples: Sequence[Example],
         answers: AnswerFormat,  # noqa: ARG002
     ) -> dict[str, float]:
-        """See `Calibrates`: the bias of no answer at which the answers to the examples are best, as SQuAD's script
-        looks for a threshold."""
+        """See `Calibrates`: fits the bias of no answer that maximises the quality of the answers, like the threshold
+        search of SQuAD's script."""
         import torch
 
         from kepipe.finetuning.span_head import SpanHead
@@ -175,8 +176,8 @@ class SpanOutput:
 
 
 def best_span(logits_R2: Floats, there_R: Ints) -> SpanScores:
-    """The span of the highest sum of both logits, of at most `LONGEST` tokens, among those that are there; place 0
-    stands for no answer."""
+    """The span of at most `LONGEST` valid tokens with the highest sum of start and end logit; index 0 is no answer.
+    `there_R`: whether each read token is valid."""
     null = float(logits_R2[0].sum())
     first_R, last_R = np.where(there_R[1:, None], logits_R2[1:], -np.inf).T
     if not there_R[1:].any():
@@ -191,7 +192,7 @@ def best_span(logits_R2: Floats, there_R: Ints) -> SpanScores:
 
 
 def best_threshold(margins_N: Floats, gains_N: Floats) -> float:
-    """The margin from which on to answer, for the highest sum of gains."""
+    """The least margin at which to answer that maximises the sum of gains."""
     order = np.argsort(-margins_N, kind="stable")
     sums = np.concatenate([[0.0], np.cumsum(gains_N[order])])
     taken = int(sums.argmax())
@@ -202,14 +203,14 @@ def best_threshold(margins_N: Floats, gains_N: Floats) -> float:
 
 
 def _characters(best: SpanScores, row: Row) -> tuple[int, int]:
-    """Those of a row's span, first and stop; 0 and 0 where it has none."""
+    """Start and stop offsets of a row's best span; 0, 0 if it has none."""
     if best.first == 0 or row.characters is None:
         return 0, 0
     return int(row.characters[best.first - 1, 0]), int(row.characters[best.last - 1, 1])
 
 
 def _span_of(row: Row, example: Example) -> tuple[int, int]:
-    """First and last read token of the first answer that a row has as a whole; 0 and 0 where there is none."""
+    """Indices of the first and last read token of the first gold answer that lies entirely in the row; 0, 0 if none."""
     characters = row.characters
     if characters is None or not len(characters):
         return 0, 0

@@ -1,4 +1,4 @@
-"""A task's data: which files, which examples train, choose and test, and how few may train."""
+"""A task's data: its files, the train, dev and test splits, and subsampling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kepipe.finetuning.examples import Example, Reader
 from kg.problems import Problems
 
 Splits = Mapping[str, Sequence[Example]]
-"""Name of a part of a task's data ("train", "dev", "test") → its examples."""
+"""Name of a split ("train", "dev", "test") → its examples."""
 
 
 def _number(value: Any) -> Any:
@@ -23,29 +23,29 @@ def _number(value: Any) -> Any:
 
 
 Size = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_number)]
-"""A number of examples; None, or `all`: all there are."""
+"""A number of examples; None, or `all`: all of them."""
 
 
 class Data(Section):
-    """The files of a task. Their content decides, not where they lie."""
+    """The files of a task. The cache key depends on their content, not on their paths."""
 
     train: UserPath = Field(json_schema_extra={"in_key": False})
     """Examples to train on."""
     dev: UserPath | None = Field(None, json_schema_extra={"in_key": False})
-    """Examples by which the best epoch is chosen; none: a share of `train` that is not trained on."""
+    """Examples for choosing the best epoch; none: a share of `train` is held out."""
     test: UserPath | None = Field(None, json_schema_extra={"in_key": False})
-    """Examples that nothing is chosen by, measured once at the end."""
+    """Examples for the final evaluation, never used to choose anything."""
     dev_share: float = Field(0.1, gt=0, lt=1)
-    """Share of `train` that stands in for `dev`, chosen by a hash of the ids (of the questions): it never moves."""
+    """Share of `train` that is held out as `dev`, chosen by a hash of the ids (of the questions), so it is stable."""
     max_train: Size | tuple[Size, ...] = None
-    """Train on no more examples than this, drawn by the seed; fewer are among the more. A list, such as `[100, 300,
-    all]`, stands for a stage with each number, `finetune-100` and so on: a learning curve."""
+    """Train on at most this many examples, drawn by the seed; a smaller sample is a subset of a larger one. A list,
+    such as `[100, 300, all]`, makes one stage per number, `finetune-100` and so on: a learning curve."""
     max_dev: int | None = Field(None, ge=1)
-    """Choose the epoch by no more examples than this, drawn by no seed: all runs have the same."""
+    """Use at most this many dev examples, drawn independently of the seed: all runs have the same."""
     max_test: int | None = Field(None, ge=1)
-    """Measure on no more examples than this, drawn likewise."""
+    """Use at most this many test examples, drawn likewise."""
     strict: bool = False
-    """Refuse bad lines instead of leaving them out and counting them."""
+    """Raise an error for bad lines instead of skipping and counting them."""
 
     @field_validator("max_train")
     @classmethod
@@ -59,20 +59,22 @@ class Data(Section):
         return sizes
 
     def files(self) -> dict[str, Path]:
-        """Split → file, of those that are given."""
+        """Split → file, for the given splits."""
         given = {"train": self.train, "dev": self.dev, "test": self.test}
         return {split: file for split, file in given.items() if file is not None}
 
 
 def read_splits(data: Data, read: Reader, seed: int, problems: Problems) -> dict[str, list[Example]]:
-    """Examples of "train", "dev" and, where there is one, "test". Raises ValueError for a split without any."""
+    """Examples of "train", "dev" and, if given, "test". Raises ValueError for a split without examples."""
     splits = {split: list(read(file, problems)) for split, file in data.files().items()}
     if "dev" not in splits:
         train = splits["train"]
-        splits["dev"] = [example for example in train if _stands_in(example, data.dev_share)]
-        splits["train"] = [example for example in train if not _stands_in(example, data.dev_share)]
+        splits["dev"] = [example for example in train if _is_held_out(example, data.dev_share)]
+        splits["train"] = [example for example in train if not _is_held_out(example, data.dev_share)]
     if isinstance(data.max_train, tuple):
-        raise ValueError("`max_train`: a list of numbers stands for several stages, in a pipeline file alone")
+        raise ValueError(
+            "`max_train`: a list of numbers makes several stages and is only valid in a pipeline file"
+        )
     if data.max_train is not None:
         train = splits["train"]
         drawn = np.random.default_rng([seed, 17]).permutation(len(train))[: data.max_train]
@@ -88,7 +90,8 @@ def read_splits(data: Data, read: Reader, seed: int, problems: Problems) -> dict
 
 
 def draw(examples: Sequence[Example], most: int) -> list[Example]:
-    """So many examples in their order, the same with every seed; of the pairs of one question all or none."""
+    """At most `most` examples in their order, the same for every seed; pairs of one question are kept or dropped
+    together."""
     questions = [example.group or str(place) for place, example in enumerate(examples)]
     sizes = Counter(questions)
     names = list(sizes)
@@ -101,7 +104,7 @@ def draw(examples: Sequence[Example], most: int) -> list[Example]:
     return [example for example, question in zip(examples, questions, strict=True) if question in chosen]
 
 
-def _stands_in(example: Example, share: float) -> bool:
+def _is_held_out(example: Example, share: float) -> bool:
     from kepipe.data.document_files import held_out
 
     return held_out(example.group or f"{example.id} {example.text}", share)

@@ -1,6 +1,6 @@
-"""SQuAD's exact match and F1 of words (Rajpurkar et al. 2016, §4; 2018, §4), as its evaluation script compares answers.
+"""SQuAD's exact match and token F1 (Rajpurkar et al. 2016, §4; 2018, §4), as in its evaluation script.
 
-Chinese characters are words of their own, as in CMRC 2018.
+Each Chinese character is a word, as in CMRC 2018.
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ _CHINESE = re.compile(r"([\u3400-\u4dbf\u4e00-\u9fff])")
 
 
 def answer_words(text: str) -> list[str]:
-    """An answer in lower case without punctuation and English articles, in words."""
+    """The words of an answer, lower-cased, without punctuation and English articles."""
     kept = "".join(character for character in text.lower() if not _is_punctuation(character))
     return _CHINESE.sub(r" \1 ", _ARTICLE.sub(" ", kept)).split()
 
 
 def _is_punctuation(character: str) -> bool:
-    """Of ASCII as Python's `string.punctuation` has it, which counts `$` and `+`; beyond it, of Chinese text."""
+    """For ASCII as in Python's `string.punctuation`, which includes `$` and `+`; otherwise, punctuation of Chinese
+    text."""
     if character.isascii():
         return character.isprintable() and not character.isalnum() and not character.isspace()
     return character >= "\u2e80" and unicodedata.category(character).startswith("P")
 
 
 def exact_match(answer: str, golds: Sequence[str]) -> float:
-    """1 where the answer is one of the true ones, else 0. No true answer: "" is right."""
+    """1 if the answer equals a gold answer, else 0. Without gold answers, "" is correct."""
     words = answer_words(answer)
     return float(any(words == answer_words(gold) for gold in _golds(golds)))
 
 
 def token_f1(answer: str, golds: Sequence[str]) -> float:
-    """The F1 of the words of an answer and those of the true answer that is nearest. Where one has no words, 1 if the
-    other has none, else 0."""
+    """The largest F1 of the answer's words with those of a gold answer. If one has no words: 1 if the other has none,
+    else 0."""
     words = answer_words(answer)
     return max(_f1(words, answer_words(gold)) for gold in _golds(golds))
 
 
 def _golds(golds: Sequence[str]) -> Sequence[str]:
-    """Without the true answers that are nothing but punctuation and articles, where there are others."""
+    """The gold answers, without those of only punctuation and articles; [""] if none is left."""
     return [gold for gold in golds if answer_words(gold)] or [""]
 
 

@@ -1,4 +1,4 @@
-"""A fine-tuned model before it learns: the model to start from with markers and a fresh head, and its knowledge."""
+"""Set up a model for fine-tuning: the base model with markers, a new head, and knowledge."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def start(
     seed: int,
     note: Callable[[str], None],
 ) -> fine_tuned.FineTunedModel:
-    """The model of `base` for the task. `source`: where mentions come from; `folders`: see `Sources`.
+    """The model of `base`, set up for the task. `source`: the source of mentions; `folders`: see `Sources`.
 
-    Raises ValueError where model, data and knowledge do not fit, with what to do.
+    Raises ValueError with a remedy if model, data and knowledge do not fit.
     """
     from kepipe.inference.opening import load_encoder
     from kepipe.models.pretrained import locate
@@ -50,8 +50,8 @@ def start(
     else:
         model = load_encoder(folder, dropout=base.dropout, seed=seed, note=note)
         require_vocabulary(str(base.trained), model.config.vocabulary, tokenizer.vocab_size)
-    own_mixture = isinstance(model, LayerMixture)
-    if config.mixture is not None and (own_mixture or not config.mixture):
+    has_mixture = isinstance(model, LayerMixture)
+    if config.mixture is not None and (has_mixture or not config.mixture):
         model = mixed(model, learned=config.mixture)
     sources = Sources(tokenizer, model.config, **folders)
     check(config.knowledge, KnowledgeContext(model.config, config.length))
@@ -75,7 +75,7 @@ def start(
         config.generation if writes else None,
         config.shared_tokens,
         config.decoding,
-        bool(config.mixture) and not own_mixture,
+        bool(config.mixture) and not has_mixture,
     )
     dropout = config.dropout if config.train != "head" else 0.0
     task_model = fine_tuned.with_head(model, spec, tokenizer, dropout=dropout, seed=seed)
@@ -85,7 +85,7 @@ def start(
 
 
 def mixed(model: TrainableEncoder, *, learned: bool) -> TrainableEncoder:
-    """The model with a mixture of layers that a task learns, or without. Raises ValueError for one that mixes none."""
+    """The model with a task-specific layer mixture, or without one. Raises ValueError if it has no layer mixture."""
     from kepipe.models.protocols import LayerMixture
 
     if not isinstance(model, LayerMixture) or (learned and not model.task_parameters()):
@@ -94,7 +94,7 @@ def mixed(model: TrainableEncoder, *, learned: bool) -> TrainableEncoder:
 
 
 def too_long(config: FinetuneConfig, model: EncoderConfig) -> list[ConfigConflict]:
-    """Rows that are longer than the model can read."""
+    """A conflict if rows are longer than the model's number of positions."""
     if 0 < model.positions < config.length:
         room = f"the model has {model.positions} positions: set `length: {model.positions}`"
         return [ConfigConflict("length", f"{config.length} tokens, and {room}")]

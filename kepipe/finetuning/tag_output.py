@@ -1,4 +1,4 @@
-"""Labels of words as a task's output: each by itself, or as sequences that spell spans."""
+"""Word label output: labels are decoded independently, or as valid sequences."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from kepipe.finetuning.examples import Example
 from kepipe.finetuning.label_output import LabelOutput
 from kepipe.finetuning.output import AnswerFormat, LossSettings
 from kepipe.finetuning.rows import Row
-from kepipe.finetuning.sequence_decoding import Transitions, likeliest_sequence, marginals, rules, spelt
-from kepipe.finetuning.windows import words_together
+from kepipe.finetuning.sequence_decoding import (
+    Transitions,
+    as_valid_bio,
+    likeliest_sequence,
+    marginals,
+    rules,
+)
+from kepipe.finetuning.windows import merge_word_values
 
 if TYPE_CHECKING:
     from kepipe.finetuning.heads import LabelHead
@@ -24,9 +30,9 @@ if TYPE_CHECKING:
     from kepipe.training.criterion import Criterion
 
 
-class Tagged(NamedTuple):
-    """Probabilities of the words up to the last that was read, float [W, L], NaN for those that were not, and the
-    number of the label of each, int [W], −1 for these."""
+class TagAnswer(NamedTuple):
+    """Probabilities of the words up to the last one read, float [W, L], NaN for words that were not read, and the label
+    index of each, int [W], −1 for these."""
 
     probabilities: Floats
     labels: Ints
@@ -34,20 +40,20 @@ class Tagged(NamedTuple):
 
 @dataclass(frozen=True)
 class TagOutput(LabelOutput):
-    """A `TaskOutput` of words; an example is answered by `Tagged`."""
+    """A `TaskOutput` for words; the answer to an example is a `TagAnswer`."""
 
     def encode(self, rows: Sequence[Row], examples: Sequence[Example], answers: AnswerFormat) -> list[Row]:
-        """See `LabelOutput`. Where sequences are learned or chosen, labels are written as these spell spans."""
+        """See `LabelOutput`. For `valid` and `crf` decoding, labels are converted to valid sequences."""
         if answers.decoding != "independent":
             examples = [
-                e if e.labels is None else replace(e, labels=tuple(spelt(e.labels))) for e in examples
+                e if e.labels is None else replace(e, labels=tuple(as_valid_bio(e.labels))) for e in examples
             ]
         return super().encode(rows, examples, answers)
 
     def head(
         self, model: TrainableEncoder, answers: AnswerFormat, *, dropout: float = 0.0, seed: int = 0
     ) -> LabelHead:
-        """A linear layer, or one with a score for each pair of labels."""
+        """A linear layer, or a CRF."""
         if answers.decoding != "crf":
             return super().head(model, answers, dropout=dropout, seed=seed)
         from kepipe.finetuning.crf import CrfHead
@@ -69,16 +75,16 @@ class TagOutput(LabelOutput):
         parts: Sequence[Floats],
         rows: Sequence[Row],
         answers: AnswerFormat,
-    ) -> Tagged:
+    ) -> TagAnswer:
         """The labels of an example's words."""
         transitions = self._transitions(model, answers)
         if transitions is None:
-            return tagged(self.together(parts, rows, answers))
-        logits_WL = words_together(parts, rows)
+            return tagged(self.merge_probabilities(parts, rows, answers))
+        logits_WL = merge_word_values(parts, rows)
         read_W: Bools = np.asarray(~np.isnan(logits_WL).any(axis=1))
         scores_WL = np.where(read_W[:, None], logits_WL, _outside(answers.labels))
         probable_WL = np.where(read_W[:, None], marginals(scores_WL, transitions), np.nan)
-        return Tagged(probable_WL, np.where(read_W, likeliest_sequence(scores_WL, transitions), -1))
+        return TagAnswer(probable_WL, np.where(read_W, likeliest_sequence(scores_WL, transitions), -1))
 
     def _transitions(self, model: TaskModel[TrainableEncoder], answers: AnswerFormat) -> Transitions | None:
         if answers.decoding == "independent":
@@ -91,14 +97,14 @@ class TagOutput(LabelOutput):
         return model.head.transitions()
 
 
-def tagged(probable_WL: Floats) -> Tagged:
-    """The likeliest label of each word by itself."""
+def tagged(probable_WL: Floats) -> TagAnswer:
+    """The most probable label of each word, independently."""
     read_W = ~np.isnan(probable_WL).any(axis=1)
-    return Tagged(probable_WL, np.where(read_W, np.nan_to_num(probable_WL).argmax(axis=1), -1))
+    return TagAnswer(probable_WL, np.where(read_W, np.nan_to_num(probable_WL).argmax(axis=1), -1))
 
 
 def _outside(labels: Sequence[str]) -> Floats:
-    """Scores of a word that was not read: it is outside, so far as there is such a label."""
+    """Scores of a word that was not read: O, if there is such a label."""
     if OUTSIDE not in labels:
         return np.zeros(len(labels))
     return np.where(np.array(labels) == OUTSIDE, 0.0, -1e3)

@@ -1,8 +1,8 @@
-"""Tagging: a label for each word, of which F1 counts whole spans with their type.
+"""Tagging: a label for each word; F1 is over whole spans with their type.
 
-Read are TSV files with a header `text_a`, `label`, words and labels each separated by blanks (K-BERT's), and the
-columns of CoNLL (`kepipe.finetuning.conll`): a word and its label a line, a blank line after each sentence;
-and JSON lines with lists of words and labels, as Hugging Face's data sets are written.
+Formats: TSV files with a header `text_a`, `label`, where words and labels are separated by spaces (K-BERT's); CoNLL
+columns (`kepipe.finetuning.conll`), one word and label per line, a blank line after each sentence; and JSON lines with
+lists of words and labels, as in Hugging Face's data sets.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from kepipe.data.document import Span
 from kepipe.data.line_readers import columns, text_lines
 from kepipe.finetuning.conll import OUTSIDE, biluo_to_bio, find_layout, is_comment, label_problem
 from kepipe.finetuning.examples import Example, Record, from_words, read_records, text_of
-from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
+from kepipe.finetuning.in_words import GeneratedAnswer, InWords, Word, of_texts
 from kepipe.finetuning.label_output import CALIBRATION, calibration, rounded
 from kepipe.finetuning.metrics import Metric, f1_of_counts, share
 from kepipe.finetuning.output import Labels
-from kepipe.finetuning.tag_output import WORDS, Tagged
+from kepipe.finetuning.tag_output import WORDS, TagAnswer
 from kepipe.finetuning.task import ParsedMarkup, Task
 from kg.problems import Problems
 
 LABEL_KEYS = ("ner_tags", "labels", "tags")
-"""Keys under which a JSON object of a sentence has its labels."""
+"""Possible keys of the labels in the JSON object of a sentence."""
 
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
@@ -40,7 +40,8 @@ def read(file: Path, problems: Problems) -> Iterator[Example]:
 
 
 def _is_conll(first: str) -> bool:
-    """Whether a file is CoNLL and not JSON, by its first line: a label may end a line that begins with a bracket."""
+    """Whether a file is CoNLL rather than JSON, by its first line; a CoNLL line may begin with a bracket but ends with
+    a label."""
     ends_with_label = not label_problem((first.split() or [""])[-1])
     return ends_with_label or (not first.lstrip().startswith(("{", "[{")) and first.strip() != "[")
 
@@ -57,13 +58,13 @@ def _table(file: Path, problems: Problems) -> Iterator[Example]:
 
 
 def _record_of(record: Record, id: str) -> Example:
-    """`{"tokens": [words], "ner_tags": [labels]}`; the labels may be called `labels` or `tags`."""
+    """`{"tokens": [words], "ner_tags": [labels]}`; the key of the labels may also be `labels` or `tags`."""
     key = next((name for name in LABEL_KEYS if name in record), LABEL_KEYS[0])
     words, labels = record["tokens"], record[key]
     if not isinstance(words, list) or not isinstance(labels, list) or len(words) != len(labels) or not words:
-        raise ValueError(f"expected `tokens` and `{key}`, lists of one length")
+        raise ValueError(f"expected `tokens` and `{key}`, lists of equal length")
     if any(isinstance(label, int) for label in labels):
-        raise ValueError(f"`{key}` has numbers: write the labels that they stand for, such as B-PER")
+        raise ValueError(f"`{key}` has numbers: use label names, such as B-PER")
     labels = [text_of(label) for label in labels]
     if bad := _bad(labels):
         raise ValueError(bad)
@@ -71,7 +72,7 @@ def _record_of(record: Record, id: str) -> Example:
 
 
 def _conll(file: Path, problems: Problems) -> Iterator[Example]:
-    """Sentences of CoNLL's columns, a blank line after each; a sentence with a bad line is left out."""
+    """Sentences of a CoNLL file, separated by blank lines; a sentence with a bad line is skipped."""
     layout = find_layout(file)
     if layout.label is not None:
         problems.account.take("columns", f"words in the column {layout.word + 1} of {file.name}")
@@ -98,12 +99,12 @@ def _conll(file: Path, problems: Problems) -> Iterator[Example]:
 
 
 def _bad(labels: Sequence[str]) -> str:
-    """What is wrong with labels; empty where nothing is."""
+    """The first error message for a label; "" if all are valid."""
     return next(filter(None, map(label_problem, labels)), "")
 
 
 def _sentence(words: Sequence[str], labels: Sequence[str], id: str) -> Example:
-    """Characters stand close, as in Chinese text; longer words have blanks between them."""
+    """The example of a sentence: single characters are concatenated, as in Chinese, longer words joined by spaces."""
     if all(len(word) == 1 for word in words):
         spans = tuple(Span(place, place + 1) for place in range(len(words)))
         return Example(id, "".join(words), spans, tuple(labels))
@@ -112,7 +113,7 @@ def _sentence(words: Sequence[str], labels: Sequence[str], id: str) -> Example:
 
 
 def measure(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, Metric]:
-    """F1, precision and recall of typed spans as CoNLL counts them (by seqeval); a sentence is a case."""
+    """F1, precision and recall of typed spans as in CoNLL's evaluation (by seqeval); a sentence is a case."""
     from seqeval.metrics.sequence_labeling import get_entities
 
     given, found = ([set(get_entities(list(labels))) for labels in side] for side in (gold, predicted))
@@ -125,8 +126,8 @@ def measure(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -
     }
 
 
-def tags(examples: Sequence[Example], answers: Sequence[Tagged], labels: Labels) -> list[list[str]]:
-    """The label of each word; words that were cut off, or have no token to read, are outside."""
+def tags(examples: Sequence[Example], answers: Sequence[TagAnswer], labels: Labels) -> list[list[str]]:
+    """The label of each word; words that were cut off or have no token get O."""
     return [
         [OUTSIDE if number < 0 else labels[number] for number in answer.labels.tolist()]
         + [OUTSIDE] * (len(example.spans) - len(answer.labels))
@@ -135,7 +136,7 @@ def tags(examples: Sequence[Example], answers: Sequence[Tagged], labels: Labels)
 
 
 def spans(example: Example, tags: Sequence[str], sure_N: Floats) -> list[dict[str, Any]]:
-    """The typed spans that labels spell; the probability is that of the least sure word."""
+    """The typed spans of a label sequence; the probability of a span is the lowest of its words."""
     from seqeval.metrics.sequence_labeling import get_entities
 
     sure = np.append(sure_N, np.ones(len(tags) - len(sure_N)))
@@ -151,7 +152,7 @@ def spans(example: Example, tags: Sequence[str], sure_N: Floats) -> list[dict[st
     ]
 
 
-def _measure(examples: Sequence[Example], answers: Sequence[Tagged], labels: Labels) -> dict[str, Metric]:
+def _measure(examples: Sequence[Example], answers: Sequence[TagAnswer], labels: Labels) -> dict[str, Metric]:
     probable = [answer.probabilities for answer in answers]
     return {
         **measure([example.gold for example in examples], tags(examples, answers, labels)),
@@ -165,8 +166,8 @@ def _words(id: str, parsed: ParsedMarkup) -> Example | None:
     return Example(id, parsed.text, parsed.words(), mentions=parsed.mentions)
 
 
-def _record(example: Example, answer: Tagged, labels: Labels) -> dict[str, Any]:
-    """The words, their labels, and the typed spans that these spell."""
+def _record(example: Example, answer: TagAnswer, labels: Labels) -> dict[str, Any]:
+    """The words, their labels, and the typed spans."""
     (predicted,) = tags([example], [answer], labels)
     words = [example.text[span.start : span.end] for span in example.spans]
     sure_N = np.take_along_axis(answer.probabilities, answer.labels[:, None], axis=1)[:, 0]
@@ -179,7 +180,8 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def conll_block(record: Mapping[str, Any]) -> str:
-    """A sentence as CoNLL's columns: `# id = …`, the word, the true label where known, the answer; a blank line."""
+    """A sentence in CoNLL columns: `# id = …`, then word, gold label (if known) and prediction per line, a blank
+    line."""
     columns = [record["words"], *([record["labels"]] if "labels" in record else []), record["predicted"]]
     if len(record["words"]) == 1:  # of one word `labels` is a text
         columns = [[column] if isinstance(column, str) else column for column in columns]
@@ -188,11 +190,11 @@ def conll_block(record: Mapping[str, Any]) -> str:
 
 
 NOTHING = "none"
-"""What is written where a text has no span."""
+"""The output for a text without spans."""
 
 
 def write_spans(example: Example, word: Word) -> str:
-    """The typed spans of a sentence in words: "Io (moon); Mars (planet)"."""
+    """The gold spans of a sentence as text: "Io (moon); Mars (planet)"."""
     from seqeval.metrics.sequence_labeling import get_entities
 
     found = get_entities(list(example.gold))
@@ -204,10 +206,10 @@ def write_spans(example: Example, word: Word) -> str:
 
 
 def read_spans(answer: str, example: Example, kinds: Mapping[str, str]) -> list[str]:
-    """The labels of a sentence's words by what was written of it. `kinds`: the word for a type → the type.
+    """The labels of a sentence's words, parsed from a generated answer. `kinds`: word of a type → type.
 
-    A span that is named twice stands at the first two places of its words; what is no span of the sentence, or of no
-    type, is left out.
+    If a span is listed twice, its first two occurrences are labelled; text that is not in the sentence, or of unknown
+    type, is ignored.
     """
     words = [example.text[span.start : span.end] for span in example.spans]
     labels = [OUTSIDE] * len(words)
@@ -224,7 +226,7 @@ def read_spans(answer: str, example: Example, kinds: Mapping[str, str]) -> list[
 
 
 def _places(words: Sequence[str], wanted: str) -> Iterator[tuple[int, int]]:
-    """First and last word of each stretch of words that make up a text without its blanks."""
+    """First and last word index of each run of words whose concatenation is `wanted` (without spaces, case-folded)."""
     for first in range(len(words)):
         joined = ""
         for last in range(first, len(words)):
@@ -260,6 +262,6 @@ TASK = Task(
         "List the names in the text, each with its type.",
         "Text: {text}\nNames: {answer}",
         of_texts,
-        Written(write_spans, _measure_written),
+        GeneratedAnswer(write_spans, _measure_written),
     ),
 )

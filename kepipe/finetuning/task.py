@@ -1,4 +1,4 @@
-"""What a task is: a row of the table. It owns how data is read, rows are laid out, answers are measured and told."""
+"""The definition of a task, a row of the table: its data formats, input layout, output, metrics and output formats."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from kepipe.finetuning.rows import Reads
 Measure = Callable[[Sequence[Example], Sequence[Answer], Labels], dict[str, Metric]]
 """Examples, the answer to each, the labels → the metrics."""
 AsRecord = Callable[[Example, Answer, Labels], dict[str, Any]]
-"""An example, the answer to it, the labels → what is answered, as plain data."""
+"""An example, the answer to it, the labels → the answer as a plain record."""
 AsLine = Callable[[Mapping[str, Any]], str]
-"""What is answered, as plain data → the same in a few words."""
+"""A record → a short text."""
 
 
 AsBlock = Callable[[Mapping[str, Any]], str]
-"""What is answered, as plain data → the same as lines of a file in the field's own format, each ended."""
+"""A record → lines of a file format of the field (CoNLL), each terminated."""
 
 
 @dataclass(frozen=True)
 class ParsedMarkup:
-    """A text as a user writes it for a prediction, its markup taken out: the characters of each role, and the entities
-    that the markup names. `words`: what gets a label each in tagging."""
+    """A text for prediction after its markup is removed: role → character span, and the mentions in the markup.
+    `words`: returns the word spans for tagging."""
 
     text: str
     spans: dict[str, Span]
@@ -38,7 +38,7 @@ class ParsedMarkup:
 
 
 AsExample = Callable[[str, ParsedMarkup], Example | None]
-"""An id and a text with markup → the example that it asks; None where it is not written as the task wants it."""
+"""An id and a parsed text → an example; None if the markup does not fit the task."""
 
 
 def plain_text(id: str, parsed: ParsedMarkup) -> Example | None:
@@ -47,19 +47,19 @@ def plain_text(id: str, parsed: ParsedMarkup) -> Example | None:
 
 
 def answer_line(record: Mapping[str, Any]) -> str:
-    """What is answered, and its probability where it has one."""
+    """The prediction, and its probability if it has one."""
     probability = record.get("probability")
     return str(record["predicted"]) if probability is None else f"{record['predicted']} {probability:.2f}"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A row of the table. `output`: what is learned and answered. `markers`: names of the special tokens around span 0,
-    1, …. `choose_by`: the metric that picks the best epoch. `asks`: how a text to be answered is written, for `kepipe
+    """A row of the table. `output`: labels, head, loss and decoding. `markers`: names of the marker tokens around span
+    0, 1, …. `choose_by`: the metric for choosing the best epoch. `asks`: the form of input texts, for `kepipe
     predict`."""
 
     about: str
-    """What is asked, in one sentence without a full stop."""
+    """A description in one phrase without a full stop."""
     read: Reader
     reads: Reads
     measure: Measure
@@ -71,15 +71,16 @@ class Task:
     as_record: AsRecord = best_label
     as_line: AsLine = answer_line
     as_conll: AsBlock | None = None
-    """Of a task whose answers are written as CoNLL's columns: a text's, with a blank line after it."""
+    """For a task with CoNLL output: the block of a text, with a trailing blank line."""
     metrics: tuple[str, ...] = ()
-    """Names of what `measure` gives, for those who ask before it runs; (): not told."""
+    """Names of the metrics of `measure`, for code that needs them before it runs; (): not declared."""
     in_words: InWords | None = None
-    """How it is put to a language model in words; None: it is not."""
+    """The prompt of the task for a language model; None: there is none."""
 
 
 def with_roles(*roles: str) -> AsExample:
-    """An example whose spans are those of these roles, in their order; one role need not be named."""
+    """A parser of examples whose spans are those of `roles`, in order; a single role need not be named in the
+    markup."""
 
     def as_example(id: str, parsed: ParsedMarkup) -> Example | None:
         spans = parsed.spans

@@ -1,4 +1,4 @@
-"""An encoder with what a task puts on it."""
+"""An encoder with a task head."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ EncoderT_co = TypeVar("EncoderT_co", bound=TrainableEncoder, covariant=True)
 
 
 class TaskModel(TrainableModel, Generic[EncoderT_co]):
-    """An encoder with a task's head. `mixture`: of the states of all layers, which the head reads then; `layer_decay`:
-    what a layer's learning rate is of that of the layer above."""
+    """An encoder with a task's head. `mixture`: combines the hidden states of all layers for the head; None: the head
+    reads the last layer. `layer_decay`: ratio of a layer's learning rate to that of the layer above."""
 
     def __init__(self, encoder: EncoderT_co, head: nn.Module, mixture: nn.Module | None = None) -> None:
         super().__init__()
@@ -23,9 +23,9 @@ class TaskModel(TrainableModel, Generic[EncoderT_co]):
         self.layer_decay = 1.0
 
     def forward(self, batch: Batch) -> Tensor:
-        """What the head says of a batch, float32, such as logits [N, L] of its cases."""
-        read: Tensor = self.head(self._hidden(batch), batch)
-        return read.float()
+        """The output of the head, float32, such as logits [N, L] of a batch's cases."""
+        output: Tensor = self.head(self._hidden(batch), batch)
+        return output.float()
 
     def _hidden(self, batch: Batch) -> Tensor:
         if self.mixture is None:
@@ -35,7 +35,7 @@ class TaskModel(TrainableModel, Generic[EncoderT_co]):
         return mixed_BTD
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
-        """The weights that are not the encoder's, by the names under which they are saved."""
+        """The weights of head and mixture, by the names under which they are saved."""
         own = dict(self.head.named_parameters())
         if self.mixture is not None:
             own |= {f"mixture.{name}": weight for name, weight in self.mixture.named_parameters()}

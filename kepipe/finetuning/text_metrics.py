@@ -1,4 +1,4 @@
-"""How near texts that were written are to those wanted: ROUGE, BLEU, chrF, SQuAD's exact match and F1 of words."""
+"""Metrics of generated texts: ROUGE, BLEU, chrF, and SQuAD's exact match and token F1."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _WORD = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3400-\u4dbf\u4e00-\u9ff
 """A Chinese character, or a run of letters and digits."""
 _ROUGE = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
 NAMES = (*_ROUGE.values(), "bleu", "chrf", "exact_match", "token_f1")
-"""Of the metrics of `measure_texts`."""
+"""Names of the metrics of `measure_texts`."""
 
 
 def words(text: str) -> list[str]:
-    """What is compared: words and Chinese characters in lower case, without punctuation."""
+    """Lower-cased words and Chinese characters, without punctuation."""
     return _WORD.findall(text.lower())
 
 
 def measure_texts(answers: Sequence[str], targets: Sequence[str]) -> dict[str, Metric]:
-    """Of texts written and texts wanted: `rouge_l` and its kind as the mean F of texts (Lin 2004; package
-    rouge-score, without stemming), `bleu` and `chrf` of the corpus (package sacrebleu), `exact_match` and `token_f1` as
-    SQuAD has them. All between 0 and 1."""
+    """Metrics of answers against targets: `rouge_1`, `rouge_2`, `rouge_l` as the mean F over texts (Lin 2004; package
+    rouge-score, without stemming), corpus `bleu` and `chrf` (package sacrebleu), `exact_match` and `token_f1` as in
+    SQuAD. All between 0 and 1."""
     from rouge_score.rouge_scorer import RougeScorer
 
     pairs = list(zip(answers, targets, strict=True))
@@ -45,15 +45,15 @@ def measure_texts(answers: Sequence[str], targets: Sequence[str]) -> dict[str, M
 
 
 class _Words:
-    """How rouge-score cuts a text."""
+    """The tokenizer for rouge-score."""
 
     def tokenize(self, text: str) -> list[str]:
         return words(text)
 
 
 def bleu(pairs: Sequence[tuple[str, str]]) -> Metric:
-    """BLEU of the corpus, with sacrebleu's smoothing, from what each text adds to its sums; Chinese by characters.
-    Orders for which no text is long enough do not count."""
+    """Corpus BLEU with sacrebleu's smoothing, from the n-gram counts of each text; Chinese by characters. N-gram
+    orders for which no text is long enough are skipped."""
     from sacrebleu.metrics.bleu import BLEU
 
     chinese = language_of([target for _, target in pairs], fewest=1) == "zh"
@@ -76,15 +76,15 @@ def bleu(pairs: Sequence[tuple[str, str]]) -> Metric:
 
 
 ORDER = 6
-"""Characters of the longest n-gram of chrF."""
+"""The largest n-gram order of chrF, in characters."""
 BETA = 2.0
-"""How often recall counts in chrF for each precision."""
+"""The weight β of recall in chrF."""
 
 
 def chrf(pairs: Sequence[tuple[str, str]]) -> Metric:
-    """chrF of the corpus (Popović 2015; β 2, n-grams of up to 6 characters without blanks), as sacrebleu has it:
-    precision and recall are of the n-grams of all texts, each the mean over the orders that both sides have. N-grams
-    of a length that a target has not do not count."""
+    """Corpus chrF (Popović 2015; β = 2, character n-grams up to 6, without spaces), as in sacrebleu: precision and
+    recall over the n-grams of all texts, averaged over the orders that both sides have. N-grams of an order that a
+    target lacks are not counted."""
     columns_NK = np.array(
         [np.concatenate([_ngram_counts(*pair, n) for n in range(1, ORDER + 1)]) for pair in pairs]
     )
@@ -103,7 +103,7 @@ def chrf(pairs: Sequence[tuple[str, str]]) -> Metric:
 
 
 def _ngram_counts(answer: str, target: str, n: int) -> Floats:
-    """N-grams of the answer, 0 where the target is too short for any, of the target, and of both, float [3]."""
+    """Numbers of n-grams of the answer (0 if the target is too short), of the target, and of both, float [3]."""
     texts = ("".join(text.split()) for text in (answer, target))
     one, other = (Counter(text[at : at + n] for at in range(len(text) - n + 1)) for text in texts)
     return np.array([one.total() if other else 0, other.total(), (one & other).total()], np.float64)

@@ -1,6 +1,6 @@
-"""Text to text: a summary, a translation, a rewriting, an answer.
+"""Text-to-text: summarisation, translation, rewriting, free-text answers.
 
-Read are TSV files with the columns `text` and `target`, and JSON lines with these keys.
+Formats: TSV files with the columns `text` and `target`, and JSON lines with these keys.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from kepipe.data.line_readers import columns
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
-from kepipe.finetuning.in_words import InWords, Word, Written, of_texts
+from kepipe.finetuning.in_words import GeneratedAnswer, InWords, Word, of_texts
 from kepipe.finetuning.metrics import Metric
 from kepipe.finetuning.output import Labels
 from kepipe.finetuning.task import Task
@@ -21,7 +21,7 @@ from kg.problems import Problems
 
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
-    """A text and what is to be written."""
+    """Texts with their targets."""
     if file.suffix in (".jsonl", ".json"):
         yield from read_records(file, problems, _example)
         return
@@ -63,6 +63,9 @@ TASK = Task(
     as_record=_record,
     metrics=NAMES,
     in_words=InWords(
-        "", "{text}\n{answer}", of_texts, Written(lambda example, _word: example.gold[0], _measure_in_words)
+        "",
+        "{text}\n{answer}",
+        of_texts,
+        GeneratedAnswer(lambda example, _word: example.gold[0], _measure_in_words),
     ),
 )

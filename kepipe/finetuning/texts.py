@@ -1,4 +1,4 @@
-"""The texts of a task's examples, without their labels: what a model may be adapted to, and what it must not see."""
+"""The texts of a task's examples without labels, for task-adaptive pretraining and for decontamination."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kg.problems import Problems
 
 
 def read_documents(task: str, files: Iterable[Path], problems: Problems) -> Iterator[Document]:
-    """The distinct texts of a task's files, a document each; those of a pair are two documents."""
+    """One document per distinct text of a task's files; a pair gives two documents."""
     seen: set[str] = set()
     for number, file in enumerate(files):
         for example in TASKS[task].read(file, problems):
@@ -23,5 +23,5 @@ def read_documents(task: str, files: Iterable[Path], problems: Problems) -> Iter
 
 
 def known_texts(task: str, files: Iterable[Path], problems: Problems) -> KnownTexts:
-    """The texts of a task's files, to be looked for in others."""
+    """The texts of a task's files, to be searched for in other data."""
     return KnownTexts.of(document.text for document in read_documents(task, files, problems))

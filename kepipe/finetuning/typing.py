@@ -1,7 +1,7 @@
-"""Entity typing: which of many types a mention has in its text, several at once.
+"""Entity typing: the types of a mention in its text, out of many, usually several.
 
-Read are: a file of ours, OpenEntity and FIGER as ERNIE's release has them, the ultra-fine release of OpenEntity,
-and FIGER's own layout.
+Formats: kepipe's own, OpenEntity and FIGER as in ERNIE's release, the ultra-fine release of OpenEntity, and FIGER's
+own.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from kepipe.data.document import Mention
 from kepipe.finetuning.examples import (
     Example,
     Record,
+    checked_span,
     from_words,
-    over,
     records,
     text_of,
-    within,
+    words_span,
 )
 from kepipe.finetuning.in_words import InWords, of_spans
 from kepipe.finetuning.label_output import CALIBRATION, SEVERAL_LABELS, calibration, rounded
@@ -32,7 +32,7 @@ from kg.problems import Problems
 
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
-    """Examples whose one span is to be typed. A record of several mentions makes an example of each."""
+    """Examples with one span, the mention to be typed. A record with several mentions gives one example per mention."""
     for number, record in records(file, problems):
         try:
             yield from parse(record, f"{file.stem}:{number}")
@@ -43,7 +43,7 @@ def read(file: Path, problems: Problems) -> Iterator[Example]:
 
 
 def parse(record: Record, id: str) -> list[Example]:
-    """The examples of one object, of whichever kind its keys show it to be."""
+    """The examples of an object; the format is detected by its keys."""
     id = str(record.get("id", id))
     if "sent" in record:
         return [_ernie(record, id)]
@@ -57,7 +57,7 @@ def parse(record: Record, id: str) -> list[Example]:
 def _ours(record: Record, id: str) -> Example:
     """`{"text", "start", "end", "types": […], "entity"}`, offsets in characters, `entity` optional."""
     text = text_of(record["text"])
-    span = within(text, record["start"], record["end"])
+    span = checked_span(text, record["start"], record["end"])
     entity = record.get("entity")
     mentions = (Mention(*span, str(entity)),) if entity else ()
     return Example(id, text, (span,), _types(record["types"]), mentions=mentions)
@@ -66,9 +66,10 @@ def _ours(record: Record, id: str) -> Example:
 def _ernie(record: Record, id: str) -> Example:
     """`{"sent", "start", "end", "labels": […], "ents": [[Wikidata id, start, end, score], …]}`."""
     text = text_of(record["sent"])
-    span = within(text, record["start"], record["end"])
+    span = checked_span(text, record["start"], record["end"])
     named = [
-        (within(text, start, end), str(entity), score) for entity, start, end, score in record.get("ents", ())
+        (checked_span(text, start, end), str(entity), score)
+        for entity, start, end, score in record.get("ents", ())
     ]
     mentions = tuple(Mention(*place, entity, float(score)) for place, entity, score in sorted(named))
     return Example(id, text, (span,), _types(record["labels"]), mentions=mentions)
@@ -79,7 +80,7 @@ def _ultra_fine(record: Record, id: str) -> Example:
     left, right = (from_words(record[f"{side}_context_token"])[0] for side in ("left", "right"))
     mention = text_of(record["mention_span"])
     before = f"{left} " if left else ""
-    span = within(before + mention, len(before), len(before) + len(mention))
+    span = checked_span(before + mention, len(before), len(before) + len(mention))
     return Example(
         str(record.get("annot_id", id)),
         f"{before}{mention} {right}".rstrip(),
@@ -92,20 +93,22 @@ def _figer(record: Record, id: str) -> list[Example]:
     """`{"tokens": […], "mentions": [{"start", "end", "labels": […]}, …]}`, words, ends exclusive."""
     text, words = from_words(record["tokens"])
     return [
-        Example(f"{id}.{place}", text, (over(words, told["start"], told["end"]),), _types(told["labels"]))
+        Example(
+            f"{id}.{place}", text, (words_span(words, told["start"], told["end"]),), _types(told["labels"])
+        )
         for place, told in enumerate(record["mentions"])
     ]
 
 
-def _types(told: object) -> tuple[str, ...]:
-    """The types without doubles, in order. Raises ValueError where there are none: every mention is of some type."""
-    if not isinstance(told, list) or not told:
-        raise ValueError(f"expected a list of at least one type, found {told!r}")
-    return tuple(sorted({text_of(name) for name in told}))
+def _types(value: object) -> tuple[str, ...]:
+    """The distinct types, sorted. Raises ValueError if `value` is not a non-empty list."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"expected a list of at least one type, found {value!r}")
+    return tuple(sorted({text_of(name) for name in value}))
 
 
 def choose(probabilities_NL: Floats, threshold: float = 0.5) -> Bools:
-    """The types above the threshold, and the likeliest one in any case: bool [N, L]."""
+    """The types above the threshold, and always the most probable one: bool [N, L]."""
     chosen = probabilities_NL > threshold
     chosen[np.arange(len(chosen)), probabilities_NL.argmax(axis=1)] = True
     return chosen
@@ -126,7 +129,8 @@ def measure(gold_NL: Bools, predicted_NL: Bools) -> dict[str, Metric]:
 
 
 def _loose_macro(right_N: Bools, predicted_N: Bools, gold_N: Bools) -> Metric:
-    """Harmonic mean of the mean precision of mentions with a prediction and the mean recall of those with a type."""
+    """Harmonic mean of the mean precision over mentions with a prediction and the mean recall over mentions with a gold
+    type."""
     columns = np.stack(
         [
             right_N / np.maximum(predicted_N, 1), predicted_N > 0,
@@ -153,7 +157,7 @@ def _measure(examples: Sequence[Example], answers: Sequence[Floats], labels: Lab
 
 
 def _record(_example: Example, probabilities_1L: Floats, labels: Labels) -> dict[str, Any]:
-    """Types → probabilities, the likeliest first."""
+    """Types → probabilities, most probable first."""
     (chosen_L,) = choose(probabilities_1L)
     found = sorted(np.flatnonzero(chosen_L).tolist(), key=lambda row: -probabilities_1L[0, row])
     return {"predicted": {labels[row]: rounded(probabilities_1L[0, row]) for row in found}}

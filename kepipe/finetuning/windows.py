@@ -1,4 +1,4 @@
-"""The rows of a long text put together again: its windows overlap, and each says something of it."""
+"""Merge the predictions of overlapping windows of a long text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from kepipe.arrays import Floats, Ints
 from kepipe.finetuning.rows import Row
 
 
-def words_together(parts: Sequence[Floats], rows: Sequence[Row]) -> Floats:
-    """Values of the words that each row reads, float [n, L] → of all words up to the last of them, float [W, L], NaN
-    for those that no row reads. Of the windows that read a word the one in which most stands around it is taken, as
-    BERT does for SQuAD."""
+def merge_word_values(parts: Sequence[Floats], rows: Sequence[Row]) -> Floats:
+    """Merge the values of the words of each row, float [n, L], into float [W, L] for all words up to the last one; NaN
+    for words that no row covers. For a word in several windows, the window with the most context around it is used, as
+    in BERT's code for SQuAD."""
     words = [np.array(row.read_words[: len(part)], np.int64) for row, part in zip(rows, parts, strict=True)]
     last = max((int(of_row[-1]) + 1 for of_row in words if len(of_row)), default=0)
     values_WL = np.full((last, parts[0].shape[1]), np.nan)
@@ -27,6 +27,6 @@ def words_together(parts: Sequence[Floats], rows: Sequence[Row]) -> Floats:
 
 
 def _context(row: Row) -> Ints:
-    """How many tokens stand on the nearer side of each one that is read, int [n]."""
+    """The number of tokens on the shorter side of each read position, int [n]."""
     places_N = np.array(row.read_positions, np.int64)
     return np.minimum(places_N, len(row) - 1 - places_N)

@@ -1,7 +1,7 @@
-"""An artifact: a finished folder whose files are digested, so that damage is seen and equal work is recognised.
+"""An artifact: a finished folder with digests of its files, to detect damage and to recognise equal content.
 
 `artifact.json` lists size and digest of every file outside `record/`. `record/` holds what differs from
-run to run (times, throughput, the id of the run) and has no part in the digest.
+run to run (times, throughput, run id) and is not part of the digest.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from kg.regular_files import open_regular, parse_json
 
 MANIFEST = "artifact.json"
 RECORD = "record"
-SMALL = 1 << 20
-"""Bytes of a file that is digested whenever its artifact is used."""
+ALWAYS_DIGESTED = 1 << 20
+"""Size in bytes up to which a file is digested again whenever its artifact is used."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,18 @@ class Artifact:
 
     @classmethod
     def open(cls, folder: Path, name: str = "") -> Self:
-        """The artifact in `folder`. Raises CorruptArtifact where the manifest is missing or unreadable."""
+        """The artifact in `folder`. Raises CorruptArtifact if the manifest is missing or unreadable."""
         manifest = read_manifest(folder)
         return cls(folder, manifest["digest"], manifest["maker"], name)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """What the stage logged, in order: `{"step": …, name: value, …}`."""
+        """The metrics that the stage logged, in order: `{"step": …, name: value, …}`."""
         file = self.folder / RECORD / "metrics.jsonl"
         return list(read_metrics(file)) if file.exists() else []
 
 
 class FileEntry(TypedDict):
-    """What the manifest says of a file."""
+    """A file in the manifest."""
 
     size: int
     mtime_ns: int
@@ -57,7 +57,7 @@ class FileEntry(TypedDict):
 
 
 class Manifest(TypedDict):
-    """What `artifact.json` holds."""
+    """Content of `artifact.json`."""
 
     digest: str
     maker: str
@@ -69,7 +69,7 @@ _MANIFEST = TypeAdapter(Manifest)
 
 
 class CorruptArtifact(Exception):
-    """The folder is not what its manifest says."""
+    """The folder does not match its manifest."""
 
 
 def seal(folder: Path, cache_key_inputs: Mapping[str, Any], maker: str) -> str:
@@ -82,7 +82,7 @@ def seal(folder: Path, cache_key_inputs: Mapping[str, Any], maker: str) -> str:
 
 
 def read_metrics(file: Path) -> Iterator[dict[str, Any]]:
-    """The entries of a file of metrics; lines that a kill or the disk has damaged are passed over."""
+    """The entries of a metrics file; damaged lines are skipped."""
     for line in file.read_text(errors="replace").splitlines():
         try:
             entry = parse_json(line)
@@ -102,10 +102,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify(folder: Path, thorough: bool = False) -> None:
-    """Raise CorruptArtifact unless the files are those of the manifest.
+    """Raise CorruptArtifact unless the files match the manifest.
 
-    A file of more than `SMALL` bytes whose size and modification time are as recorded is taken as unchanged; any other
-    is digested again. `thorough` digests every file.
+    A file of more than `ALWAYS_DIGESTED` bytes with the recorded size and modification time counts as unchanged; any
+    other file is digested again. `thorough` digests every file.
     """
     try:
         _compare(folder, thorough)
@@ -126,7 +126,7 @@ def _compare(folder: Path, thorough: bool) -> None:
     for name, entry in expected.items():
         stat = (folder / name).stat()
         as_recorded = (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
-        if as_recorded and stat.st_size > SMALL and not thorough:
+        if as_recorded and stat.st_size > ALWAYS_DIGESTED and not thorough:
             continue
         if stat.st_size != entry["size"] or hash_file(folder / name) != entry["sha256"]:
             raise CorruptArtifact(f"{folder / name}: content does not match its digest")

@@ -1,4 +1,4 @@
-"""Cron expressions as triggers, by cron's own rules where APScheduler has others."""
+"""Cron expressions as APScheduler triggers, with cron's own rules where APScheduler's differ."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 def trigger(expression: str, zone: str = "") -> BaseTrigger:
-    """When an expression of five fields (minute hour day month weekday), of six (second first), or one such
-    as `@daily`, comes true in a time zone of the IANA's names, `Europe/Berlin`; "": in local time.
+    """The trigger of a cron expression: five fields (minute hour day month weekday), six (second first), or a shortcut
+    such as `@daily`. `zone`: an IANA time zone, `Europe/Berlin`; "": local time.
 
-    As in cron, weekday 0 and 7 are Sunday, and where day and weekday are both given, either will do.
-    Raises ConfigError that names the field, or the zone.
+    As in cron, weekdays 0 and 7 are Sunday, and if day and weekday are both given, either one is enough.
+    Raises ConfigError that names the invalid field or zone.
     """
     from apscheduler.triggers.combining import OrTrigger
 
@@ -35,7 +35,7 @@ def trigger(expression: str, zone: str = "") -> BaseTrigger:
     if len(parts) not in (5, 6):
         raise ConfigError(
             f"cron {expression!r}: expected five fields (minute hour day month weekday), or six with seconds "
-            f"before them, found {len(parts)}; every night at two is `0 2 * * *`"
+            f"before them, found {len(parts)}; for example `0 2 * * *`, every night at two"
         )
     fields = dict(zip(FIELDS, ["0", *parts][-6:], strict=True))
     either = not any(fields[day].startswith("*") for day in ("day", "day_of_week"))
@@ -92,4 +92,4 @@ def _weekday(text: str, expression: str) -> int:
         return DAYS.index(text)
     if text.isdigit() and int(text) <= 7:
         return int(text)
-    raise ConfigError(f"cron {expression!r}: field weekday: {text!r} is none of 0-7, {', '.join(DAYS)}")
+    raise ConfigError(f"cron {expression!r}: field weekday: {text!r} is not one of 0-7, {', '.join(DAYS)}")

@@ -1,4 +1,4 @@
-"""What two results of a stage differ in: settings, inputs, the user's files, the seed, the code, the figures."""
+"""How two results of a stage differ: settings, inputs, the user's files, seed, code, metrics."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from kepipe.flow.artifact import Artifact
-from kepipe.flow.lineage import Made, by_digest
+from kepipe.flow.lineage import StageResult, by_digest
 from kepipe.flow.plan import Workspace, leaves
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`kind`: "settings", "input", "files", "seed", "code" or "figures"; `where`: stage and key. A value that one of
-    the two lacks is None."""
+    """`kind`: "settings", "input", "files", "seed", "code" or "figures"; `where`: stage and key. A value that one
+    of the two lacks is None."""
 
     kind: str
     where: str
@@ -22,20 +22,20 @@ class Difference:
     second: Any
 
 
-def differences(first: Made, second: Made, workspace: Workspace) -> Iterator[Difference]:
-    """What differs between two results and between what they were made of, nearest first. Inputs of one digest are
-    equal and not looked into; those whose results the store has no more are told by their digests."""
+def differences(first: StageResult, second: StageResult, workspace: Workspace) -> Iterator[Difference]:
+    """Differences between two results and, recursively, between their inputs; the results' own come first. Inputs with
+    equal digests are skipped; inputs that are no longer in the store are reported by digest."""
     yield from _between(first, second, by_digest(workspace), set())
     yield from _of("code", first.stage, first.record.get("tags", {}), second.record.get("tags", {}), _OF_CODE)
     yield from _of("figures", first.stage, _figures(first), _figures(second))
 
 
 _OF_CODE = ("git.commit", "kepipe.version", ".version")
-"""How names of tags begin or end that tell of code."""
+"""Prefixes and suffixes of the tags that describe the code."""
 
 
 def _between(
-    first: Made, second: Made, store: Mapping[str, Made], seen: set[tuple[str, str]]
+    first: StageResult, second: StageResult, store: Mapping[str, StageResult], seen: set[tuple[str, str]]
 ) -> Iterator[Difference]:
     stage = first.stage
     if first.kind != second.kind:
@@ -76,8 +76,8 @@ def _of(
             yield Difference(kind, f"{stage}.{name}", first.get(name), second.get(name))
 
 
-def _figures(made: Made) -> dict[str, float]:
-    """The last value of each figure that the stage logged at its end."""
+def _figures(made: StageResult) -> dict[str, float]:
+    """The last value of each metric that the stage logged without a step."""
     artifact = Artifact(made.folder, made.digest)
     return {
         name: value

@@ -1,4 +1,4 @@
-"""What happens during a run, as plain values. The console, the JSON log and tracking each read them."""
+"""Events of a run, as plain values. The console, the JSON log and tracking consume them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A pipeline run begins. `tags` hold the git commit, the seed and versions; `config` the whole pipeline. `labels`:
-    of each stage of a study that is to be run, where it stands there, as `StageStarted.labels`."""
+    """A pipeline run begins. `tags`: git commit, seed and versions; `config`: the whole pipeline; `labels`: stage of a
+    study → its `StageStarted.labels`, for the stages that are to run."""
 
     pipeline: str
     config: Mapping[str, Any]
@@ -41,9 +41,9 @@ class RunEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
-    """A stage begins to work. `inputs` maps input name → digest, `upstream` input name → run that made it.
+    """A stage starts. `inputs` maps input name → digest, `upstream` input name → run that made it.
 
-    `labels` say where it stands in a study: its arm and its seed.
+    `labels`: its arm and seed in a study.
     """
 
     kind: str
@@ -68,7 +68,7 @@ class StageEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageCached(Event):
-    """A stage needed no work: `maker` is the run that made its artifact."""
+    """A stage was skipped because its artifact is cached; `maker` is the run that made it."""
 
     key: str
     folder: str
@@ -86,7 +86,7 @@ class Metrics(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset(Event):
-    """A stage read data: its name, digest and a profile (counts)."""
+    """A stage has read data: its name, digest and profile (counts)."""
 
     name: str
     digest: str
@@ -95,7 +95,7 @@ class Dataset(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOffered(Event):
-    """A model folder is offered to the model registry under `name`, with what the gate needs to judge it."""
+    """A model folder is offered to the model registry under `name`, with what the promotion gate needs."""
 
     name: str
     folder: str
@@ -104,12 +104,12 @@ class ModelOffered(Event):
     gate: Mapping[str, Any]
     tags: Mapping[str, str]
     again: bool = False
-    """The offer of an earlier run, in case the registry has lost the model since."""
+    """Whether an earlier run offered the model already: it is offered again in case the registry has lost it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed(Event):
-    """`done` of `total` (None: unknown) units of task `what`. For people only: never stored."""
+    """Progress of task `what`: `done` of `total` units (None: unknown). Only displayed, never stored."""
 
     what: str
     done: int
@@ -119,7 +119,7 @@ class Progressed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted(Event):
-    """A sentence for the user; `level` is "info" or "warning"."""
+    """A message for the user; `level` is "info" or "warning"."""
 
     level: str
     message: str
@@ -129,4 +129,4 @@ Sink = Callable[[Event], None]
 
 
 class RunStopped(BaseException):
-    """A sink raises it where the run is not to go on: what works then ends as one that was killed."""
+    """Raised by a sink to stop the run: the stage in progress ends with status "killed"."""

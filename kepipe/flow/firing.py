@@ -1,7 +1,7 @@
-"""From a look to a firing that has ended: attempts, pauses between them, the most runs at once, what is remembered.
+"""Runs schedules that are due: attempts, pauses between them, the limit on concurrent runs, the trigger's state.
 
-A firing is noted before its first run and after its last, so that one that a kill cut off is made up for by the next
-scheduler, with the attempts that are left.
+A run is recorded as pending before its first attempt and until its last, so that the next scheduler takes over a run
+that a kill cut off, with the remaining attempts.
 """
 
 from __future__ import annotations
@@ -21,88 +21,96 @@ from kepipe.files import replacing
 from kepipe.flow.history import Result, last_result, remember
 from kepipe.flow.schedule import Schedule
 from kepipe.flow.scheduled_run import interrupt_all, locked, run_pipeline
-from kepipe.flow.triggers.base import Kept, Look, Sight, Sources, pipeline_alone
+from kepipe.flow.triggers.base import CheckResult, Sources, TriggerContext, TriggerState, pipeline_file_only
 from kg.regular_files import read_json
 
-BEAT = 0.5
-"""Seconds between attempts to get hold of what another run holds."""
+POLL_SECONDS = 0.5
+"""Seconds between attempts to take a lock that another run holds."""
 
 
-def silent(_text: str) -> None:
-    """Say nothing."""
+def discard_message(_text: str) -> None:
+    """Print nothing."""
 
 
-def nobody(_name: str, _schedule: Schedule, _result: Result) -> None:
+def notify_nobody(_name: str, _schedule: Schedule, _result: Result) -> None:
     """Notify nobody."""
 
 
 @dataclass(frozen=True)
-class Means:
-    """How a scheduler looks, tells and notifies. `at_once`: the most runs at a time, of all pipelines together."""
+class SchedulerOptions:
+    """Callbacks and limits of a scheduler: how it digests sources, prints and notifies. `at_once`: the maximum number
+    of concurrent runs over all pipelines."""
 
-    sources: Sources = pipeline_alone
-    tell: Callable[[str], None] = silent
-    notify: Callable[[str, Schedule, Result], None] = nobody
+    sources: Sources = pipeline_file_only
+    tell: Callable[[str], None] = discard_message
+    notify: Callable[[str, Schedule, Result], None] = notify_nobody
     at_once: int = 2
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A firing that has begun: why, its next attempt's number, and what its trigger remembers once it has ended."""
+class PendingRun:
+    """A run that has started and not ended: its reason, the number of its next attempt, and `done`, the trigger's state
+    once it has ended. The fields are the keys of `begun.json`."""
 
     reason: str
     attempt: int = 1
-    done: Kept = field(default_factory=dict)
+    done: TriggerState = field(default_factory=dict)
 
 
-_BEGUN = TypeAdapter(Begun)
+_PENDING = TypeAdapter(PendingRun)
 
 
-class Firings:
-    """What schedules of a workspace fire, in this process."""
+class ScheduleRunner:
+    """Runs the schedules of a workspace in this process."""
 
-    def __init__(self, workspace: Path, means: Means) -> None:
+    def __init__(self, workspace: Path, means: SchedulerOptions) -> None:
         self.workspace, self._means, self._stop = workspace.resolve(), means, threading.Event()
-        self.soon: set[str] = set()
-        """Schedules whose next look may find a reason without that anything changes."""
+        self.recheck_soon: set[str] = set()
+        """Schedules whose next check may find a reason even if nothing changes."""
 
     def stop(self) -> None:
-        """Interrupt what runs and what waits; it is made up for by the next scheduler."""
+        """Interrupt runs and pending retries; the next scheduler takes them over."""
         self._stop.set()
         interrupt_all()
 
     def fire_if_due(self, name: str, schedule: Schedule) -> Result | None:
-        """Look, and fire where there is a reason; None where there is none. This is what a job calls."""
-        self.soon.discard(name)
-        begun = read_begun(self.workspace, name)
+        """Check the trigger and run the pipeline if it gives a reason; None if not. APScheduler's jobs call this."""
+        self.recheck_soon.discard(name)
+        begun = read_pending(self.workspace, name)
         if begun is not None:
-            return self._end(name, schedule, begun, self._attempts(name, schedule, begun, wait=True))
+            return self._finish(name, schedule, begun, self._attempts(name, schedule, begun, wait=True))
         try:
-            look = schedule.when.look(self._sight(name, schedule))
+            check = schedule.when.check(self._trigger_context(name, schedule))
         except (ValueError, OSError) as error:
-            return self._cannot_look(name, schedule, str(error))
-        if look.soon:
-            self.soon.add(name)
-        if not look.reason:
-            keep(self.workspace, name, look.keep)
+            return self._check_failed(name, schedule, str(error))
+        if check.recheck_soon:
+            self.recheck_soon.add(name)
+        if not check.reason:
+            write_state(self.workspace, name, check.state)
             return None
-        return self._fire(name, schedule, look)
+        return self._fire(name, schedule, check)
 
-    def fire_by_hand(self, name: str, schedule: Schedule) -> Result:
-        """Fire whatever the trigger says, with one attempt."""
-        done = schedule.when.fired_by_hand(self._sight(name, schedule))
-        begun, single = Begun("by hand", 1, done), schedule.model_copy(update={"retries": 0})
-        return self._end(name, schedule, begun, self._attempts(name, single, begun, wait=False, noted=False))
+    def run_manually(self, name: str, schedule: Schedule) -> Result:
+        """Run the pipeline once, whatever the trigger says, without retries."""
+        done = schedule.when.state_after_manual_run(self._trigger_context(name, schedule))
+        begun, single = PendingRun("by hand", 1, done), schedule.model_copy(update={"retries": 0})
+        return self._finish(
+            name, schedule, begun, self._attempts(name, single, begun, wait=False, noted=False)
+        )
 
-    def _fire(self, name: str, schedule: Schedule, look: Look) -> Result:
-        begun = Begun(look.reason, 1, look.done)
-        self._say(name, f"fires: {look.reason}")
-        return self._end(name, schedule, begun, self._attempts(name, schedule, begun, wait=False))
+    def _fire(self, name: str, schedule: Schedule, check: CheckResult) -> Result:
+        begun = PendingRun(check.reason, 1, check.state_after_run)
+        self._say(name, f"fires: {check.reason}")
+        return self._finish(name, schedule, begun, self._attempts(name, schedule, begun, wait=False))
 
     def _attempts(
-        self, name: str, schedule: Schedule, begun: Begun, *, wait: bool, noted: bool = True
+        self, name: str, schedule: Schedule, begun: PendingRun, *, wait: bool, noted: bool = True
     ) -> Result:
-        """Run until it goes well, or no retry is left. `wait`: for a run of the pipeline that is at work already."""
+        """Run until an attempt succeeds or no retry is left.
+
+        `wait`: wait for a run of the same pipeline that is in progress, rather than skip this one. `noted`: record the
+        run as pending.
+        """
         attempt = begun.attempt
         while True:
             if noted:
@@ -113,7 +121,8 @@ class Firings:
                 return result
             pause = schedule.backoff * 2 ** (attempt - 1)
             self._say(
-                name, f"{result.outcome}; attempt {attempt + 1} follows in {pause:.0f} s; see {result.log}"
+                name,
+                f"{result.outcome}; retry: attempt {attempt + 1} starts in {pause:.0f} s; see {result.log}",
             )
             attempt += 1
             if noted:
@@ -129,17 +138,17 @@ class Firings:
                 result = run_pipeline(self.workspace, name, schedule, handles)
                 if result.outcome != "skipped" or not wait:
                     return result
-                self._stop.wait(BEAT)
+                self._stop.wait(POLL_SECONDS)
 
-    def _end(self, name: str, schedule: Schedule, begun: Begun, result: Result) -> Result:
-        """Remember how a firing went. One that the end of this process stopped has not ended."""
+    def _finish(self, name: str, schedule: Schedule, begun: PendingRun, result: Result) -> Result:
+        """Record the result of a run. A run that was stopped because this process is stopping stays pending."""
         if result.outcome == "skipped":
             _forget(self.workspace, name)
             return result
         remember(self.workspace, name, result)
         if not self._stop.is_set():
             if begun.done:
-                keep(self.workspace, name, begun.done)
+                write_state(self.workspace, name, begun.done)
             _forget(self.workspace, name)
         log = f"; see {result.log}" if result.outcome not in ("finished", "stopped") else ""
         tries = f" at attempt {result.attempts}" if result.attempts > 1 else ""
@@ -148,23 +157,23 @@ class Firings:
             self._means.notify(name, schedule, result)
         return result
 
-    def _cannot_look(self, name: str, schedule: Schedule, why: str) -> Result | None:
-        """Say once why a trigger cannot look; it looks again."""
+    def _check_failed(self, name: str, schedule: Schedule, why: str) -> Result | None:
+        """Report once why a trigger's check failed; it is checked again."""
         last = last_result(self.workspace, name)
-        result = Result(datetime.now().timestamp(), 0.0, "failed", reason=f"it could not look: {why}")
+        result = Result(datetime.now().timestamp(), 0.0, "failed", reason=f"check failed: {why}")
         if last is not None and last.reason == result.reason:
             return None
-        return self._end(name, schedule, Begun(result.reason), result)
+        return self._finish(name, schedule, PendingRun(result.reason), result)
 
-    def _sight(self, name: str, schedule: Schedule) -> Sight:
-        return sight(self.workspace, name, schedule, self._means.sources)
+    def _trigger_context(self, name: str, schedule: Schedule) -> TriggerContext:
+        return trigger_context(self.workspace, name, schedule, self._means.sources)
 
     def _say(self, name: str, what: str) -> None:
         self._means.tell(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {name}  {what}")
 
     @contextmanager
     def _slot(self) -> Iterator[Sequence[int]]:
-        """One of the places for runs, as soon as there is one. A run keeps its place, were this process killed."""
+        """One of the `at_once` slots, as soon as one is free. A run keeps its slot even if this process is killed."""
         folder = self.workspace / "schedule" / "locks"
         with ExitStack() as stack:
             while True:
@@ -174,43 +183,45 @@ class Firings:
                         yield [handle]
                         return
                 stack.close()
-                if self._stop.wait(BEAT):
+                if self._stop.wait(POLL_SECONDS):
                     yield []
                     return
 
 
 @contextmanager
 def _no_slot() -> Iterator[Sequence[int]]:
-    """For a run that somebody asked for by hand."""
+    """No slot: a run that was started by hand does not count against the limit."""
     yield []
 
 
-def sight(workspace: Path, name: str, schedule: Schedule, sources: Sources) -> Sight:
-    """What a trigger is given to look."""
-    return Sight(workspace, Path(schedule.pipeline), schedule.overrides, sources, read_kept(workspace, name))
+def trigger_context(workspace: Path, name: str, schedule: Schedule, sources: Sources) -> TriggerContext:
+    """Input of a trigger's check."""
+    return TriggerContext(
+        workspace, Path(schedule.pipeline), schedule.overrides, sources, read_state(workspace, name)
+    )
 
 
-def read_kept(workspace: Path, name: str) -> Kept:
-    """What a trigger remembers; nothing where the file is damaged, which fires once too often and never too seldom."""
-    kept = _read(workspace, name, "trigger.json")
-    return kept if isinstance(kept, Mapping) else {}
+def read_state(workspace: Path, name: str) -> TriggerState:
+    """State of a trigger; empty if the file is damaged, which may cause one run too many and never one too few."""
+    state = _read(workspace, name, "trigger.json")
+    return state if isinstance(state, Mapping) else {}
 
 
-def keep(workspace: Path, name: str, kept: Kept) -> None:
-    """Have a trigger remember, where that is something new."""
-    if kept != read_kept(workspace, name):
-        _write(workspace, name, "trigger.json", kept)
+def write_state(workspace: Path, name: str, state: TriggerState) -> None:
+    """Store the state of a trigger, if it has changed."""
+    if state != read_state(workspace, name):
+        _write(workspace, name, "trigger.json", state)
 
 
-def read_begun(workspace: Path, name: str) -> Begun | None:
-    """The firing that has begun and not ended."""
+def read_pending(workspace: Path, name: str) -> PendingRun | None:
+    """The schedule's run that has started and not ended; None if there is none."""
     try:
-        return _BEGUN.validate_python(_read(workspace, name, "begun.json"))
+        return _PENDING.validate_python(_read(workspace, name, "begun.json"))
     except ValueError:
         return None
 
 
-def _note(workspace: Path, name: str, begun: Begun) -> None:
+def _note(workspace: Path, name: str, begun: PendingRun) -> None:
     _write(workspace, name, "begun.json", asdict(begun))
 
 

@@ -1,4 +1,4 @@
-"""What became of a schedule's firings: a line of JSON each, the newest last."""
+"""History of a schedule's runs: one JSON line each, the newest last."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kepipe.files import lock, replacing
 from kg.regular_files import read_small
 
 KEPT = 500
-"""Firings that are remembered of each schedule; up to twice as many lie in the file."""
+"""Runs kept for each schedule; the file holds up to twice as many before it is trimmed."""
 FILE = "history.jsonl"
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a firing went: `outcome` is "finished", "failed", "timed out", "stopped", or "skipped" because one was at
-    work. `seconds` and `code` are those of the last attempt, `log` is the file of its output."""
+    """Result of a scheduled run. `outcome`: "finished", "failed", "timed out", "stopped", or "skipped" because another
+    run was in progress. `seconds` and exit `code` are those of the last attempt, `log` is the file of its output."""
 
     started: float
     """Unix time."""
@@ -29,7 +29,7 @@ class Result:
     code: int | None = None
     log: str = ""
     reason: str = ""
-    """Why it fired."""
+    """Why the trigger fired."""
     attempts: int = 1
 
 
@@ -37,7 +37,7 @@ _RESULT = TypeAdapter(Result)
 
 
 def remember(workspace: Path, name: str, result: Result) -> None:
-    """Add a firing to the history of a schedule."""
+    """Append a run to the history of a schedule."""
     file = _file(workspace, name)
     with lock(file.with_suffix(".lock")):
         lines = file.read_bytes().splitlines() if file.is_file() else []
@@ -51,7 +51,7 @@ def remember(workspace: Path, name: str, result: Result) -> None:
 
 
 def results(workspace: Path, name: str) -> Iterator[Result]:
-    """The firings of a schedule, the newest first; damaged lines are passed over."""
+    """The runs of a schedule, the newest first; damaged lines are skipped."""
     try:
         lines = read_small(_file(workspace, name)).splitlines()
     except (OSError, ValueError):
@@ -64,7 +64,7 @@ def results(workspace: Path, name: str) -> Iterator[Result]:
 
 
 def last_result(workspace: Path, name: str, only: str = "") -> Result | None:
-    """How the last firing went, or the last of one outcome; None where there was none."""
+    """The last run, or the last with outcome `only`; None if there is none."""
     return next((each for each in results(workspace, name) if only in ("", each.outcome)), None)
 
 

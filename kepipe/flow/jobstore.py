@@ -1,4 +1,4 @@
-"""The file of scheduled jobs, made safe for several processes. Importing this imports APScheduler."""
+"""APScheduler job store in an SQLite file that several processes may use. Importing this imports APScheduler."""
 
 from __future__ import annotations
 
@@ -24,60 +24,62 @@ from kepipe.terminal import echo
 from kg.regular_files import read_json
 
 Fire = Callable[[str, Schedule], Result | None]
-"""(name, schedule) → how it went, or None where there was no reason to fire."""
+"""(name, schedule) → result of the run, or None if there was no reason to run."""
 _FIRE = "kepipe.flow.jobstore:refuse"
 _PICKLED = "apscheduler_jobs"
-"""The table of APScheduler's own store, which unpickles what it reads."""
+"""The table of APScheduler's own job store, which holds pickles."""
 
 
 def refuse(name: str, schedule: Schedule) -> Result | None:
-    """What a job calls where none may be fired."""
+    """Function of a job in a process that must not fire schedules."""
     raise RuntimeError(f"{name} ({schedule.pipeline}): this process fires no schedules")
 
 
 def _is_whole(file: Path) -> bool:
-    """Whether a file is a database that SQLite can read: not cut off, overwritten or emptied."""
+    """Whether a file is a database that SQLite can read: not truncated, overwritten or empty."""
     if not file.stat().st_size:
         return False
     try:
         with closing(sqlite3.connect(file, timeout=30)) as connection:
-            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError:
         return True  # busy, or on a disk that is full: no damage
     except sqlite3.DatabaseError:
         return False
-    return bool(found == "ok")
+    return bool(check == "ok")
 
 
 class JobStore(BaseJobStore):  # type: ignore[misc]
     """APScheduler's jobs in an SQLite file, where other processes add and remove jobs too.
 
-    A job is kept as JSON, a `Schedule`, and calls nothing but `fire`: a file from elsewhere
-    can name another pipeline, and runs nothing by being read. A job is of the workspace in which the file lies now:
-    it may have been moved since the job was added. A damaged file is set aside, and its jobs come back from a
-    mirror. Raises ConfigError for a file of another form.
+    A job is stored as JSON, a `Schedule`, and only ever calls `fire`: a file from an untrusted source can name another
+    pipeline but executes nothing when it is read. Jobs belong to the workspace that holds the file now, even if it was
+    moved since they were added. A damaged file is set aside and its jobs are restored from a mirror. Raises ConfigError
+    for a file with another schema.
     """
 
     def __init__(self, file: Path, fire: Fire | None = None) -> None:
         super().__init__()
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file, self.fire = file.resolve(), fire
-        """`fire`: None where no job may be fired. A scheduler takes what is due once more while it shuts down, even
-        a paused one, and notes it as fired."""
+        """None if this process must not fire jobs. APScheduler processes due jobs once more while it shuts down, even
+        when paused, and would mark them as fired."""
         with lock(self._lock):
             if not self.file.exists():
-                self._mirror.unlink(missing_ok=True)  # whoever removed the file wants no schedules back
+                self._mirror.unlink(
+                    missing_ok=True
+                )  # the user removed the file: do not restore its schedules
             elif not _is_whole(self.file):
                 self._restore()
             os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
             self._prepare()
 
     def _prepare(self) -> None:
-        """Make the table. Raises ConfigError for a file of another form."""
+        """Create the table. Raises ConfigError for a file with another schema."""
         with self._connection() as connection:
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_PICKLED,)).fetchone():
                 raise ConfigError(
-                    f"{self.file}: its schedules are pickled, and nothing is unpickled; "
+                    f"{self.file}: its schedules are pickled, which kepipe does not load; "
                     "remove the file and add the schedules again"
                 )
             connection.execute("CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, next REAL, job TEXT)")
@@ -88,11 +90,11 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
 
     @property
     def _mirror(self) -> Path:
-        """The jobs as JSON, of when one was last added, removed, paused or resumed."""
+        """Copy of the jobs as JSON, written whenever one is added, removed, paused or resumed."""
         return self.file.with_suffix(".json")
 
     def _restore(self) -> None:
-        """Set a damaged file aside and fill a new one from the mirror. What has been due since is fired once."""
+        """Set a damaged file aside and fill a new one from the mirror. Jobs that were due since then fire once."""
         aside = self.file.with_name(f"{self.file.name}.damaged-{time.time_ns()}")
         self.file.rename(aside)
         try:
@@ -108,7 +110,7 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
             err=True,
         )
 
-    def _keep_mirror(self) -> None:
+    def _write_mirror(self) -> None:
         with lock(self._lock), self._connection() as connection:
             rows = connection.execute("SELECT id, next, job FROM jobs ORDER BY id").fetchall()
             with replacing(self._mirror, concurrent=True) as unfinished:
@@ -137,10 +139,10 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
                 connection.execute("INSERT INTO jobs VALUES (?, ?, ?)", row)
         except sqlite3.IntegrityError:
             raise ConflictingIdError(job.id) from None
-        self._keep_mirror()
+        self._write_mirror()
 
     def update_job(self, job: Job) -> None:
-        """Note the next firing of a job that is due, unless another process has removed or replaced it."""
+        """Store the next run time of a job that is due, unless another process has removed or replaced it."""
         following = datetime_to_utc_timestamp(job.next_run_time)
         with self._connection() as connection:
             connection.execute(
@@ -149,23 +151,23 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
             )
 
     def set_next(self, job_id: str, following: datetime | None) -> None:
-        """Say when a job is due, whatever was said before; None: it is paused."""
+        """Set the next run time of a job; None pauses it."""
         with self._connection() as connection:
             connection.execute(
                 "UPDATE jobs SET next = ? WHERE id = ?", (datetime_to_utc_timestamp(following), job_id)
             )
-        self._keep_mirror()
+        self._write_mirror()
 
     def remove_job(self, job_id: str) -> None:
         with self._connection() as connection:
             if not connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,)).rowcount:
                 raise JobLookupError(job_id)
-        self._keep_mirror()
+        self._write_mirror()
 
     def remove_all_jobs(self) -> None:
         with self._connection() as connection:
             connection.execute("DELETE FROM jobs")
-        self._keep_mirror()
+        self._write_mirror()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -176,11 +178,11 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
             if isinstance(error, sqlite3.IntegrityError | sqlite3.OperationalError):
                 raise
             raise ConfigError(
-                f"{self.file}: not a file of schedules ({error}); remove the file and add the schedules again"
+                f"{self.file}: not a schedule database ({error}); remove the file and add the schedules again"
             ) from None
 
     def _jobs(self, condition: str, *values: Any) -> list[Job]:
-        """The jobs that meet a condition in SQL, the one that fires next first."""
+        """The jobs that match an SQL condition, ordered by next run time."""
         query = f"SELECT id, next, job FROM jobs WHERE {condition} ORDER BY next IS NULL, next"
         with self._connection() as connection:
             return [self._job(*row) for row in connection.execute(query, values).fetchall()]
@@ -192,7 +194,7 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
             schedule = Schedule.model_validate_json(text)
             state = {
                 "id": id,
-                "name": schedule.when.said,
+                "name": schedule.when.label,
                 "func": _FIRE,
                 "trigger": schedule.when.timetable(),
                 "executor": "default",

@@ -1,7 +1,7 @@
-"""The journal of a run: its events as JSON lines, on disk before anything else hears of them.
+"""The journal of a run: its events as JSON lines, written before any other sink gets them.
 
-One file a run. The process that writes it holds a lock beside it, so that whoever reads can tell a run
-that goes on from one that was killed. What is shown elsewhere is delivered from here.
+One file per run. The writing process holds a lock on it, so that readers can tell a run in progress
+from one that was killed. Tracking delivers events from the journal.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ _ADAPTERS: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(kind) for name, ki
 
 
 class Entry(NamedTuple):
-    """An event and the place in the file, in bytes, where its line ends."""
+    """An event and the byte offset at which its line ends."""
 
     event: Event
     end: int
 
 
 class Journal:
-    """A sink that appends every event to `file`; `Progressed` is for people and is not kept.
+    """A sink that appends every event to `file`, except `Progressed`, which is only displayed.
 
-    Several threads may use it. The ends of stages and of the run are forced to the disk.
-    Raises ValueError where another process writes the same file.
+    Thread-safe. The ends of stages and of the run are flushed to disk with fsync.
+    Raises ValueError if another process writes the same file.
     """
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file = file
         self._held = ExitStack()
-        # Before the file is there: nobody takes the run for a dead one.
+        # Before the file exists, so that no reader takes the run for a killed one.
         if not self._held.enter_context(_lock(file)):
             raise ValueError(f"{file}: another process writes this journal")
         self._stream = file.open("ab")
@@ -67,7 +67,7 @@ class Journal:
                 os.fsync(self._stream.fileno())
 
     def close(self) -> None:
-        """Give the file up; the run is over, whether it said so or not."""
+        """Close the file and release its lock."""
         with self._writing:
             self._stream.close()
         self._held.close()
@@ -80,29 +80,29 @@ class Journal:
 
 
 def encode(event: Event) -> bytes:
-    """One line of JSON. Values that JSON does not know (a path, a date) are kept as text."""
+    """One line of JSON. Values that JSON does not have (paths, dates) are stored as strings."""
     fields = {"event": type(event).__name__, **asdict(event)}
     return (json.dumps(fields, ensure_ascii=False, default=str) + "\n").encode()
 
 
 def decode(line: bytes) -> Event:
-    """The event of a line. Raises ValueError for anything else than a known event with its fields."""
+    """The event of a line. Raises ValueError for an unknown event or unexpected fields."""
     fields: Any = parse_json(line)
     if not isinstance(fields, dict) or fields.get("event") not in KINDS:
-        raise ValueError(f"no event: {line[:80]!r}")
+        raise ValueError(f"not an event: {line[:80]!r}")
     adapter, event = _ADAPTERS[fields.pop("event")], fields
     try:
         return adapter.validate_python(event)
     except ValidationError as error:
         wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
-        raise ValueError(f"event with other fields than expected: {wrong}") from None
+        raise ValueError(f"event with unexpected or invalid fields: {wrong}") from None
 
 
 def read(file: Path, start: int = 0, on_bad: Callable[[str], None] | None = None) -> Iterator[Entry]:
-    """The entries after byte `start`, as far as the lines are whole.
+    """The entries after byte `start`, up to the last complete line.
 
-    A last line without its end was torn by a kill, or is being written: it is left for later. A whole line
-    that is no event is told to `on_bad` with its place and passed over; without `on_bad` it is a ValueError.
+    An incomplete last line, cut off by a kill or still being written, is not read. For an invalid line `on_bad` is
+    called with a message and the line is skipped; without `on_bad`, ValueError is raised.
     """
     with file.open("rb") as stream:
         stream.seek(start)
@@ -123,7 +123,7 @@ def read(file: Path, start: int = 0, on_bad: Callable[[str], None] | None = None
 
 
 def is_written(file: Path) -> bool:
-    """Whether the process that writes the journal still lives."""
+    """Whether the process that writes the journal is still running."""
     with _lock(file) as held:
         return not held
 

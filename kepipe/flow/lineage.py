@@ -1,4 +1,4 @@
-"""Where a result comes from: the results that it was made of, by their digests, down to the user's files."""
+"""Lineage of a result: its inputs, by digest, and theirs, down to the user's files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from kg.regular_files import read_json
 
 
 @dataclass(frozen=True)
-class Made:
-    """A finished stage's folder and its manifest."""
+class StageResult:
+    """A finished stage's folder with its manifest."""
 
     folder: Path
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: Path) -> Made:
-        """Raises ValueError for a folder that no stage has made."""
+    def open(cls, folder: Path) -> StageResult:
+        """The result in a folder. Raises ValueError for a folder that is not an artifact."""
         try:
             return cls(folder.resolve(), read_manifest(folder))
         except CorruptArtifact as reason:
@@ -30,7 +30,7 @@ class Made:
 
     @property
     def digest(self) -> str:
-        """Of its content."""
+        """Digest of the content."""
         return self.manifest["digest"]
 
     @property
@@ -51,24 +51,24 @@ class Made:
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """The user's files and models that it was made of → their digests."""
+        """Name → digest of the user's files and models that the stage read."""
         sources: Mapping[str, str] = self.manifest["cache_key_inputs"]["sources"]
         return sources
 
     @property
     def version(self) -> int:
-        """Of the stage's code: a change of it that changes results has another."""
+        """Version of the stage's code, raised by changes that change results."""
         return int(self.manifest["cache_key_inputs"]["version"])
 
     @property
     def seed(self) -> int:
-        """Of what was drawn."""
+        """The stage's random seed."""
         return int(self.manifest["cache_key_inputs"]["seed"])
 
     @cached_property
     def record(self) -> Mapping[str, Any]:
-        """What was written of the run: `pipeline`, `stage`, `started` (Unix time), `seconds`, `tags` of versions and
-        of the commit; empty where it is not there."""
+        """Content of `record/run.json`: `pipeline`, `stage`, `started` (Unix time), `seconds`, `tags` with versions and
+        the commit; empty if it is missing."""
         try:
             record = read_json(self.folder / RECORD / "run.json")
         except (OSError, ValueError):
@@ -81,41 +81,41 @@ class Made:
         return str(self.record.get("stage", self.kind))
 
     def inputs(self) -> Iterator[tuple[str, str]]:
-        """Slot, or slot and arm, → digest of what was put in."""
-        for slot, given in self.manifest["cache_key_inputs"]["inputs"].items():
-            if isinstance(given, str):
-                yield slot, given
-            else:  # several, by their names
-                yield from ((f"{slot}/{name}", digest) for name, digest in given)
+        """(input, digest) pairs; (`input/name`, digest) for inputs that take several."""
+        for slot, digests in self.manifest["cache_key_inputs"]["inputs"].items():
+            if isinstance(digests, str):
+                yield slot, digests
+            else:  # several, with their names
+                yield from ((f"{slot}/{name}", digest) for name, digest in digests)
 
 
 @dataclass(frozen=True)
-class Origin:
-    """A result with what it was made of. `made` is None where the store has it no more."""
+class LineageNode:
+    """A result with its inputs. `made` is None if it is no longer in the store."""
 
     slot: str
     digest: str
-    made: Made | None
-    inputs: tuple[Origin, ...] = ()
+    made: StageResult | None
+    inputs: tuple[LineageNode, ...] = ()
 
 
-def origin_of(made: Made, workspace: Workspace) -> Origin:
-    """A result and, in the same way, each result that it was made of, from the workspace's store."""
+def lineage_of(made: StageResult, workspace: Workspace) -> LineageNode:
+    """The lineage of a result, from the workspace's store."""
     store = by_digest(workspace)
 
     @cache
-    def inputs(digest: str) -> tuple[Origin, ...]:
+    def inputs(digest: str) -> tuple[LineageNode, ...]:
         found = made if digest == made.digest else store.get(digest)
         given = () if found is None else found.inputs()
-        return tuple(Origin(slot, one, store.get(one), inputs(one)) for slot, one in given)
+        return tuple(LineageNode(slot, one, store.get(one), inputs(one)) for slot, one in given)
 
-    return Origin("", made.digest, made, inputs(made.digest))
+    return LineageNode("", made.digest, made, inputs(made.digest))
 
 
-def nearest(digest: str, kind: str, made: Mapping[str, Made]) -> Made | None:
-    """The result of a kind of stage of which the result of a digest was made, at the fewest removes; itself counts.
+def nearest_ancestor(digest: str, kind: str, made: Mapping[str, StageResult]) -> StageResult | None:
+    """The nearest ancestor of a result, or the result itself, that was made by a stage of a kind (breadth-first).
 
-    None where none of that kind is in the store any more. `made`: of `by_digest`.
+    None if none is in the store any more. `made`: the return value of `by_digest`.
     """
     waiting, seen = [digest], set[str]()
     while waiting:
@@ -129,16 +129,16 @@ def nearest(digest: str, kind: str, made: Mapping[str, Made]) -> Made | None:
     return None
 
 
-def by_digest(workspace: Workspace) -> dict[str, Made]:
-    """The results of a store by their digests; of equal ones the first by name, but none that is a copy of its input
-    where what it was copied from is there too."""
-    found: dict[str, Made] = {}
+def by_digest(workspace: Workspace) -> dict[str, StageResult]:
+    """The results of a store by digest. Of results with equal content the first by name, but originals before copies (a
+    copy has the digest of one of its inputs)."""
+    found: dict[str, StageResult] = {}
     copies: set[str] = set()
     for folder in sorted(workspace.store.finished()):
         try:
-            made = Made.open(folder)
+            made = StageResult.open(folder)
         except ValueError:
-            continue  # damaged: `kepipe cache verify` tells of it
+            continue  # damaged: `kepipe cache verify` reports it
         is_copy = made.digest in (given for _, given in made.inputs())
         if made.digest not in found or (not is_copy and made.digest in copies):
             found[made.digest] = made

@@ -1,4 +1,4 @@
-"""Which results the runs that go on read: nobody may remove them meanwhile."""
+"""Keys of the artifacts that running pipelines use, which must not be removed meanwhile."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from kepipe import files
 
 
 class LiveRuns:
-    """A folder with a list of keys for each run that goes on, and a lock that its process holds."""
+    """A folder with, for each running pipeline, a list of keys and a lock held by its process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
-    def begin(self, run: str) -> Iterator[Callable[[str], None]]:
-        """A run that goes on for the block; to call with each key before it is looked for."""
+    def track(self, run: str) -> Iterator[Callable[[str], None]]:
+        """Context of a run; yields a function to call with each key before it is looked up."""
         listed = self._folder / f"{run}.keys"
 
-        def note(key: str) -> None:
+        def mark_in_use(key: str) -> None:
             with self.guard(), listed.open("a") as stream:
                 stream.write(f"{key}\n")
 
         with files.lock(self._folder / f"{run}.lock"):
             try:
-                yield note
+                yield mark_in_use
             finally:
-                with self.guard():  # whoever looks through the lists has read this one, or does not find it
+                with self.guard():  # no reader is between listing this file and reading it
                     listed.unlink(missing_ok=True)
         (self._folder / f"{run}.lock").unlink(missing_ok=True)
 
     def guard(self) -> AbstractContextManager[bool]:
-        """Held while a key is noted, or while it is decided that nobody uses one and it goes."""
+        """The lock to hold while marking a key as in use, or while checking that none is used and removing it."""
         return files.lock(self._folder / "guard.lock")
 
-    def used(self, besides: str = "") -> set[str]:
-        """Keys that runs use, but for those of one run. Call under `guard`. Lists of runs that were killed go."""
+    def in_use(self, except_run: str = "") -> set[str]:
+        """Keys that runs other than `except_run` use. Call under `guard`. Deletes lists of runs that were killed."""
         keys: set[str] = set()
         for listed in self._folder.glob("*.keys"):
-            if listed.stem == besides:
+            if listed.stem == except_run:
                 continue
             with files.lock(listed.with_suffix(".lock"), timeout=0) as dead:
                 if dead:

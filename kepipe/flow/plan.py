@@ -1,4 +1,4 @@
-"""The plan: for each stage, whether its work is cached, resumable or to be done, and why."""
+"""The plan: for each stage, whether it is cached, resumable or to run, and why."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from typing import Any, Literal
 from kepipe.config import ConfigError, Section, cache_key_fields
 from kepipe.files import replacing
 from kepipe.flow.artifact import Artifact, CorruptArtifact, hash_json, read_manifest
+from kepipe.flow.shared_store import SharedStore
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
 
 
 @dataclass(frozen=True)
 class Node:
-    """A stage in a pipeline: its name there, its kind, its settings, and which nodes fill its inputs."""
+    """A stage of a pipeline: its name, kind and settings, and the nodes that fill its inputs."""
 
     name: str
     stage: Stage[Any, Any]
     config: Section
     inputs: Mapping[str, Sequence[str]]
-    """Input name → names of the nodes before; one name unless the input takes several."""
+    """Input name → names of the upstream nodes; one name unless the input takes several."""
     seed: int | None = None
-    """A seed of its own; None: the pipeline's."""
+    """The node's own seed; None: the pipeline's."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Where it stands in a study (`arm`, `seed`, `stage`): for people and for tracking, no part of the key."""
+    """Its `arm`, `seed` and `stage` in a study: for display and tracking, not part of the cache key."""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """A pipeline ready to run: nodes in an order in which each comes after its inputs."""
+    """A pipeline ready to run: its nodes in topological order."""
 
     name: str
     seed: int
@@ -41,7 +42,7 @@ class Flow:
     nodes: Sequence[Node]
 
     def seed_of(self, node: Node) -> int:
-        """The seed that a node draws from."""
+        """The seed of a node."""
         return self.seed if node.seed is None else node.seed
 
 
@@ -50,7 +51,7 @@ Status = Literal["cached", "resumable", "to run"]
 
 @dataclass(frozen=True)
 class Step:
-    """What will happen to a node, and why. `key` is None while an input is not made yet."""
+    """Whether a node will run, and why. `key` is None while an input does not exist yet."""
 
     node: Node
     status: Status
@@ -59,48 +60,48 @@ class Step:
 
 
 class Workspace:
-    """A folder with the store and, for each pipeline, links to the newest artifact of each stage."""
+    """A folder with the store and, for each pipeline, links to the latest artifact of each stage."""
 
     RESERVED = frozenset({"store", "tracking", "schedule", "mlartifacts", "tuning", "drift"})
-    """Names of its folders that are no pipeline's."""
+    """Names of folders that are reserved, so that no pipeline may have them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: str = "") -> None:
         self.root = root
-        self.store = Store(root / "store")
+        self.store = Store(root / "store", SharedStore(shared) if shared else None)
 
     def make(self) -> None:
-        """Make the folder where it is not there. Raises ConfigError where it cannot be written."""
+        """Create the folder if it is missing. Raises ConfigError if it is not writable."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             reason = "" if os.access(self.root, os.W_OK) else "it is not writable"
         except OSError as error:
             reason = str(error.strerror)
         if reason:
-            raise ConfigError(f"workspace {self.root}: {reason}; `--workspace DIR` puts it elsewhere")
+            raise ConfigError(f"workspace {self.root}: {reason}; choose another with `--workspace DIR`")
 
     def latest(self, pipeline: str, node: str) -> Path:
-        """Link to the newest artifact of a stage: where people look for results."""
+        """Link to the latest artifact of a stage."""
         return self.root / pipeline / node
 
     def in_use(self) -> set[Path]:
-        """Artifacts to which the newest run of some pipeline points."""
+        """Artifacts that are the latest ones of some pipeline."""
         return {link.resolve() for link in self.root.glob("*/*") if link.is_symlink()}
 
-    def point(self, pipeline: str, node: str, folder: Path) -> None:
-        """Let the link of a stage name `folder`, by one rename."""
+    def set_latest(self, pipeline: str, node: str, folder: Path) -> None:
+        """Point the link of a stage to `folder`, atomically."""
         link = self.latest(pipeline, node)
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.is_dir() and not link.is_symlink():
-            with suppress(OSError):  # not an empty one, which the next line tells of
+            with suppress(OSError):  # not empty: the rename below raises
                 link.rmdir()
         with replacing(link, durable=False, concurrent=True) as unfinished:
             unfinished.symlink_to(Path("..") / folder.relative_to(self.root))
 
 
 def cache_key_inputs(node: Node, seed: int, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, Any]:
-    """All that decides a stage's result. Its hash is the stage's key.
+    """Everything that determines a stage's result. Its hash is the stage's cache key.
 
-    The names and the order of inputs count only where a stage takes several and tells them apart.
+    Names and order of inputs are included only for slots that take several.
     """
     slots = node.stage.slots()
     digests = {
@@ -127,16 +128,16 @@ def key_of(key_inputs: Mapping[str, Any]) -> str:
 def make_plan(
     flow: Flow, workspace: Workspace, force: Sequence[str], warn: Callable[[str], None]
 ) -> list[Step]:
-    """What a run would do now. Changes nothing but setting damaged artifacts aside."""
+    """What a run would do now. Its only side effect is that damaged artifacts are set aside."""
     steps: list[Step] = []
     artifacts: dict[str, Artifact] = {}
     for node in flow.nodes:
         pending = [name for names in node.inputs.values() for name in names if name not in artifacts]
         if pending:
             names = list(dict.fromkeys(pending))
-            waits = ", ".join(f"`{name}`" for name in names)
-            what = f"its inputs {waits} are" if len(names) > 1 else f"its input {waits} is"
-            steps.append(Step(node, "to run", f"{what} to be made first"))
+            listed = ", ".join(f"`{name}`" for name in names)
+            reason = f"waits for its input{'s' if len(names) > 1 else ''} {listed}"
+            steps.append(Step(node, "to run", reason))
             continue
         inputs = {slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()}
         key_inputs = cache_key_inputs(node, flow.seed_of(node), inputs)
@@ -145,6 +146,28 @@ def make_plan(
         if folder is not None:
             artifacts[node.name] = node.stage.makes.open(folder, node.name)
     return steps
+
+
+def pull_results(flow: Flow, workspace: Workspace, warn: Callable[[str], None]) -> list[str]:
+    """Copy from the shared store the results of a flow that it has. Returns the names of the stages copied."""
+    store, copied = workspace.store, list[str]()
+    while True:
+        steps = make_plan(flow, workspace, (), warn)
+        missing = [step for step in steps if step.key is not None and not store.holds(step.key)]
+        found = [step for step in missing if _pull(step, store, warn)]
+        if not found:
+            break
+        copied += [step.node.name for step in found]
+    for step in make_plan(flow, workspace, (), warn):
+        if step.key is not None and store.holds(step.key):
+            workspace.set_latest(flow.name, step.node.name, store.folder(step.key))
+    return copied
+
+
+def _pull(step: Step, store: Store, warn: Callable[[str], None]) -> bool:
+    assert step.key is not None
+    with store.lock(step.key, lambda: None):
+        return store.find(step.key, warn, locked=True) is not None
 
 
 def _step(
@@ -158,24 +181,26 @@ def _step(
     key, store = key_of(key_inputs), workspace.store
     if forced:
         if store.resumable(key) and not store.holds(key):
-            return Step(node, "resumable", "forced; the attempt at it was interrupted", key), None
+            return Step(node, "resumable", "forced; continues an interrupted attempt", key), None
         return Step(node, "to run", "forced", key), None
     folder = store.find(key, warn)
     if folder is not None:
         return Step(node, "cached", f"made by run {read_manifest(folder)['maker']}", key), folder
+    if store.is_shared(key, warn):
+        return Step(node, "cached", "in the shared store", key), None
     if store.resumable(key):
         return Step(node, "resumable", "an attempt was interrupted", key), None
     return Step(node, "to run", explain(key_inputs, workspace.latest(flow.name, node.name)), key), None
 
 
 def explain(key_inputs: Mapping[str, Any], latest: Path) -> str:
-    """Why the newest artifact of a stage does not serve: what changed since."""
+    """Why the latest artifact of a stage cannot be reused: what changed since."""
     try:
         before = read_manifest(latest)["cache_key_inputs"]
     except CorruptArtifact:
-        return "its artifact is gone" if latest.is_symlink() else "never made before"
+        return "its artifact was removed" if latest.is_symlink() else "has not run before"
     changes = list(_changes(before, key_inputs))
-    return "; ".join(changes) if changes else "its artifact is gone"
+    return "; ".join(changes) if changes else "its artifact was removed"
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -195,7 +220,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
 
 
 def leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested settings with their keys, `base.hidden`."""
+    """Leaf values of nested settings with their dotted keys, `base.hidden`."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from leaves(inner, f"{at}.{name}" if at else str(name))

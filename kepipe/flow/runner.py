@@ -1,4 +1,4 @@
-"""Run a pipeline: each stage once, in order, under its lock, or not at all where its artifact is there."""
+"""Run a pipeline: each stage in order, under the lock of its key; stages with a cached artifact are skipped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from kepipe.flow.work_clock import WorkClock, peak_memory
 class StageSelection:
     """Which stages to run: all, or `until` one (included), or `only` one.
 
-    `force` throws away what some of them finished; an attempt at it that was interrupted continues.
+    `force`: stages whose finished artifact is discarded; an interrupted attempt is still resumed.
     """
 
     until: str | None = None
@@ -45,13 +45,13 @@ class StageSelection:
     force: Sequence[str] = ()
 
     def select(self, flow: Flow) -> Sequence[Node]:
-        """The nodes to look at, in order: for `only`, that one after those that it needs.
+        """The selected nodes in order; for `only`, that node and its upstream nodes.
 
-        Raises ConfigError for a name the pipeline does not have.
+        Raises ConfigError for an unknown stage.
         """
         names = [node.name for node in flow.nodes]
         if self.until is not None and self.only is not None:
-            raise ConfigError("--until and --only exclude each other: give one of them")
+            raise ConfigError("--until and --only are mutually exclusive")
         for name in (self.until, self.only, *self.force):
             if name is not None and name not in names:
                 raise ConfigError(f"pipeline {flow.name} has no stage `{name}`{suggest(name, names)}")
@@ -66,14 +66,14 @@ class StageSelection:
         return flow.nodes
 
 
-START_ANEW = (
-    "it went on from an interrupted attempt; should what that left be damaged, `kepipe cache clear --unfinished` lets "
-    "it start anew"
+RESUMED_NOTE = (
+    "it resumed an interrupted attempt; if that attempt's files are damaged, remove them with "
+    "`kepipe cache clear --unfinished` and run it again"
 )
 
 
 class StageFailed(Exception):
-    """A stage could not do its work. The cause is chained."""
+    """A stage failed. The cause is chained."""
 
     def __init__(self, stage: str, cause: BaseException) -> None:
         notes = "".join(f"\n{note}" for note in getattr(cause, "__notes__", ()))
@@ -82,12 +82,12 @@ class StageFailed(Exception):
 
 
 STOPPED = (KeyboardInterrupt, RunStopped)
-"""What ends a run without a fault of its own."""
+"""Exceptions that stop a run from outside; its status is then "killed", not "failed"."""
 
 
 @dataclass
 class Run:
-    """One run of a pipeline. `device` is asked for only when a stage has to work."""
+    """One run of a pipeline. `device` is called only when a stage has to run."""
 
     flow: Flow
     workspace: Workspace
@@ -99,11 +99,11 @@ class Run:
     id: str = field(default_factory=lambda: f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}")
 
     def __post_init__(self) -> None:
-        self._speaking = threading.RLock()
+        self._emit_lock = threading.RLock()
 
     def emit(self, event: Event) -> None:
-        """Pass an event to every sink, one at a time: stages may speak from several threads."""
-        with self._speaking:
+        """Pass an event to every sink, under a lock, since stages may emit from several threads."""
+        with self._emit_lock:
             for sink in self.sinks:
                 sink(event)
 
@@ -120,12 +120,12 @@ class Run:
         )
         artifacts: dict[str, Artifact] = {}
         try:
-            with self.workspace.store.live.begin(self.id) as note_use:
+            with self.workspace.store.live.track(self.id) as mark_in_use:
                 for node in nodes:
                     inputs = {
                         slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()
                     }
-                    artifacts[node.name] = self._provide(node, inputs, note_use)
+                    artifacts[node.name] = self._get_or_run(node, inputs, mark_in_use)
             status = "finished"
         except STOPPED:
             status = "killed"
@@ -135,27 +135,25 @@ class Run:
             emit(RunEnded(run=self.id, status=status, seconds=time.time() - started))
         return artifacts
 
-    def _provide(
-        self, node: Node, inputs: Mapping[str, Sequence[Artifact]], note_use: Callable[[str], None]
+    def _get_or_run(
+        self, node: Node, inputs: Mapping[str, Sequence[Artifact]], mark_in_use: Callable[[str], None]
     ) -> Artifact:
-        """The node's artifact: found, or made under the lock of its key."""
-        parts = cache_key_inputs(node, self.flow.seed_of(node), inputs)
-        key, store = key_of(parts), self.workspace.store
+        """The node's artifact: from the cache, or made under the lock of its key."""
+        key_inputs = cache_key_inputs(node, self.flow.seed_of(node), inputs)
+        key, store = key_of(key_inputs), self.workspace.store
         forced = node.name in self.selection.force
-        note_use(key)
+        mark_in_use(key)
         folder = None if forced else store.find(key, self._warner(node))
         if folder is None:
-            if self.selection.only not in (None, node.name):
-                self._refuse(node)
             with store.lock(key, self._waiter(node)):
                 if forced and not store.forget(key, self.id):
-                    raise ConfigError(
-                        f"--force {node.name}: another run reads its result; wait for it to end"
-                    )
-                # Another process may have made it while we waited.
+                    raise ConfigError(f"--force {node.name}: another run uses its result; wait for it to end")
+                # Another process may have made it while this one waited.
                 folder = store.find(key, self._warner(node), locked=True)
                 if folder is None:
-                    return self._work(node, inputs, parts, key)
+                    if self.selection.only not in (None, node.name):
+                        self._raise_missing(node)
+                    return self._run_stage(node, inputs, key_inputs, key)
         manifest = read_manifest(folder)
         self.emit(
             StageCached(
@@ -168,24 +166,24 @@ class Run:
             )
         )
         try:
-            self.workspace.point(self.flow.name, node.name, folder)
+            self.workspace.set_latest(self.flow.name, node.name, folder)
         except OSError as cause:
             raise StageFailed(node.name, cause) from cause
         stamp = {"run": self.id, "stage": node.name}
         context = StageContext(folder, folder, self.flow.seed_of(node), "cpu", self.emit, stamp)
-        node.stage.repeat(self._typed(node, inputs), node.config, context)
+        node.stage.on_cached(self._build_inputs(node, inputs), node.config, context)
         return node.stage.makes.open(folder, node.name)
 
-    def _work(
-        self, node: Node, inputs: Mapping[str, Sequence[Artifact]], parts: Mapping[str, Any], key: str
+    def _run_stage(
+        self, node: Node, inputs: Mapping[str, Sequence[Artifact]], key_inputs: Mapping[str, Any], key: str
     ) -> Artifact:
-        """Do a node's work and seal it. Call under the lock of its key. Raises StageFailed."""
+        """Run a stage and seal its artifact. Call under the lock of its key. Raises StageFailed."""
         store, device = self.workspace.store, self.device()
         resumed = store.resumable(key)
         workdir = store.start(key)
-        clock, sources = WorkClock(workdir), _Sources(node, parts["sources"])
+        clock, sources = WorkClock(workdir), _Sources(node, key_inputs["sources"])
         ended = partial(StageEnded, run=self.id, stage=node.name)
-        self._announce(node, inputs, parts, key, resumed)
+        self._emit_started(node, inputs, key_inputs, key, resumed)
         try:
             seed, stamp = self.flow.seed_of(node), {"run": self.id, "stage": node.name}
             context = StageContext(
@@ -198,19 +196,20 @@ class Run:
                 sources.check,
                 store.memo(node.stage.name),
             )
-            node.stage.run(self._typed(node, inputs), node.config, context)
+            node.stage.run(self._build_inputs(node, inputs), node.config, context)
             sources.check_once()
             clock.save()
             record = self._record(node, clock, device, resumed)
-            folder, digest = store.finish(key, workdir, parts, self.id, record)
-            self.workspace.point(self.flow.name, node.name, folder)
+            folder, digest = store.finish(key, workdir, key_inputs, self.id, record)
+            self.workspace.set_latest(self.flow.name, node.name, folder)
+            store.share(key, self._warner(node))
         except BaseException as cause:
             with suppress(OSError):
                 clock.save()
             if sources.changed():
-                store.discard(workdir)  # its checkpoints may be of other data than its key says
+                store.discard(workdir)  # its checkpoints may not match the sources in its key
             elif resumed and isinstance(cause, Exception):
-                cause.add_note(START_ANEW)
+                cause.add_note(RESUMED_NOTE)
             status: Status = "killed" if isinstance(cause, STOPPED) else "failed"
             self._emit_failure(ended(status=status, seconds=clock.seconds, error=str(cause)))
             if isinstance(cause, Exception):
@@ -219,11 +218,11 @@ class Run:
         self.emit(ended(status="finished", seconds=record["seconds"], folder=str(folder), digest=digest))
         return node.stage.makes.open(folder, node.name)
 
-    def _announce(
+    def _emit_started(
         self,
         node: Node,
         inputs: Mapping[str, Sequence[Artifact]],
-        parts: Mapping[str, Any],
+        key_inputs: Mapping[str, Any],
         key: str,
         resumed: bool,
     ) -> None:
@@ -233,7 +232,7 @@ class Run:
                 stage=node.name,
                 kind=node.stage.name,
                 key=key,
-                config=parts["config"],
+                config=key_inputs["config"],
                 inputs={slot: ",".join(a.digest for a in found) for slot, found in inputs.items()},
                 upstream={slot: ",".join(a.maker for a in found) for slot, found in inputs.items()},
                 resumed=resumed,
@@ -242,7 +241,7 @@ class Run:
         )
 
     def _record(self, node: Node, clock: WorkClock, device: str, resumed: bool) -> dict[str, Any]:
-        """What is kept beside a result of how it came about."""
+        """Content of `record/run.json`: how the artifact was made."""
         return {
             "run": self.id,
             "pipeline": self.flow.name,
@@ -257,11 +256,12 @@ class Run:
         }
 
     def _emit_failure(self, event: Event) -> None:
-        """Tell of an end while an error is on its way, which matters more: a full disk takes no words either."""
+        """Emit an end event while an exception is being raised, which takes precedence: a full disk would fail here
+        too."""
         with suppress(OSError):
             self.emit(event)
 
-    def _typed(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Any:
+    def _build_inputs(self, node: Node, inputs: Mapping[str, Sequence[Artifact]]) -> Any:
         slots = node.stage.slots()
         return node.stage.inputs(
             **{
@@ -271,12 +271,12 @@ class Run:
         )
 
     def _recorder(self, workdir: WorkDir, clock: WorkClock) -> Sink:
-        """Keeps metrics beside the work, so that they outlive this process, and passes every event on."""
+        """A sink that also appends metrics to the work folder, so that they survive this process."""
 
         def record(event: Event) -> None:
             if isinstance(event, Metrics):
                 entry = {"step": event.step, **event.values}
-                with self._speaking, workdir.metrics.open("a") as stream:
+                with self._emit_lock, workdir.metrics.open("a") as stream:
                     stream.write(json.dumps(entry) + "\n")
                     clock.save()
             self.emit(event)
@@ -292,42 +292,42 @@ class Run:
         message = f"another process is making `{node.name}`; waiting for it"
         return lambda: self.emit(Noted(run=self.id, stage=node.name, level="info", message=message))
 
-    def _refuse(self, node: Node) -> NoReturn:
+    def _raise_missing(self, node: Node) -> NoReturn:
         raise ConfigError(
-            f"--only {self.selection.only}: it needs `{node.name}`, which is not made yet; "
+            f"--only {self.selection.only}: its input `{node.name}` does not exist yet; "
             f"use --until {self.selection.only}"
         )
 
 
 @dataclass
 class _Sources:
-    """The user's files that a node reads: whether they are still those of its key."""
+    """The user's files that a node reads; checks that they still match its key."""
 
     node: Node
     digests: Mapping[str, str]
     checked: bool = False
 
     def changed(self) -> list[str]:
-        """Names of those that were changed, removed or added, until all were read."""
+        """Names of files that were changed, removed or added; empty once all were read and checked."""
         if self.checked:
             return []
         try:
             now = self.node.stage.fingerprint(self.node.config)
-        except (OSError, ValueError):  # gone
+        except (OSError, ValueError):  # removed
             return sorted(self.digests)
         names = self.digests.keys() | now.keys()
         return sorted(name for name in names if self.digests.get(name) != now.get(name))
 
     def check(self) -> None:
-        """Raise SourcesChangedError where some were changed while they were read."""
+        """Raise SourcesChangedError if any file has changed since the key was computed."""
         if names := self.changed():
             raise SourcesChangedError(
-                f"{', '.join(names[:3])} changed while `{self.node.name}` was reading: nothing of it is kept; "
+                f"{', '.join(names[:3])} changed while `{self.node.name}` was reading; its work was discarded, "
                 "run it again"
             )
         self.checked = True
 
     def check_once(self) -> None:
-        """The same, unless the stage has said already that all was read."""
+        """The same, unless the stage has already called it through `StageContext.sources_read`."""
         if not self.checked:
             self.check()

@@ -1,4 +1,4 @@
-"""A schedule: which pipeline, what fires it, and what happens where a run fails or takes long."""
+"""A schedule: its pipeline, its trigger, and its policy for failed and long runs."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from kepipe.config import ConfigError, Section
 from kepipe.flow.triggers.table import AnyTrigger
 
 NAME = re.compile(r"\w[\w.-]*")
-"""Names of schedules: folders are called so."""
+"""Valid names of schedules, which are also names of folders."""
 RESERVED = ("locks", "outbox")
-"""Folders beside those of the schedules."""
+"""Names of other folders beside those of the schedules."""
 
 
 class Schedule(Section):
-    """All that is kept of a schedule but its name. It names a pipeline and nothing that could be run besides."""
+    """A stored schedule, without its name. It can only name a pipeline; nothing else in it is executed."""
 
     pipeline: str
-    """Its file."""
+    """Path of the pipeline's file."""
     overrides: tuple[str, ...] = ()
     """`--set` assignments."""
     when: AnyTrigger
-    """What fires it."""
+    """Its trigger."""
     retries: int = Field(0, ge=0)
-    """How often a run that failed is tried again."""
+    """Number of retries of a failed run."""
     backoff: float = Field(60.0, gt=0)
-    """Seconds before the first retry; each further pause is twice as long."""
+    """Seconds before the first retry; doubled for each further one."""
     timeout: float | None = Field(None, gt=0)
-    """Seconds after which a run is told to stop; none: it takes as long as it takes."""
+    """Seconds after which a run is stopped; None: no limit."""
 
 
 def check_name(name: str) -> None:
-    """Raise ConfigError for a name that no folder should have."""
+    """Raise ConfigError for a name that is not valid as a folder's."""
     if not NAME.fullmatch(name) or name in RESERVED:
         raise ConfigError(
             f"schedule name {name!r}: expected letters, digits, dots, dashes and underscores, and neither "

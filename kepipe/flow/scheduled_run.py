@@ -1,4 +1,4 @@
-"""One run of a scheduled pipeline, in a process of its own, under the lock of its pipeline."""
+"""One run of a scheduled pipeline, in its own process, under the lock of the pipeline."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from kepipe.flow.schedule import Schedule
 
 COMMAND: Sequence[str] = (sys.executable, "-m", "kepipe", "run")
 KEPT = 50
-"""Logs of runs that are kept for each schedule."""
+"""Number of logs kept for each schedule."""
 INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
-"""Exit codes of a run that was told to stop."""
+"""Exit codes of a run that was interrupted."""
 GRACE = 60.0
-"""Seconds that a run that was told to stop has for it, before it is killed."""
+"""Seconds between the signal to stop and the kill."""
 
 
 def run_pipeline(workspace: Path, name: str, schedule: Schedule, inherit: Sequence[int] = ()) -> Result:
     """Run a pipeline with its output in `<workspace>/schedule/<name>/<time>.log`.
 
-    The run inherits the pipeline's lock, and the handles of `inherit`: were this process killed, its successor would
-    still find them held. Out of time, it is told to stop, and continues from there when it is run again.
+    The run inherits the pipeline's lock and the file descriptors `inherit`, so that they stay locked if this process is
+    killed. After the timeout the run is interrupted; the next run resumes it.
     """
     folder, started = workspace / "schedule" / name, time.time()
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,28 +39,28 @@ def run_pipeline(workspace: Path, name: str, schedule: Schedule, inherit: Sequen
         log = folder / f"{datetime.fromtimestamp(started):%Y%m%d-%H%M%S-%f}.log"
         flags = [flag for assignment in schedule.overrides for flag in ("--set", assignment)]
         command = [*COMMAND, schedule.pipeline, "--workspace", str(workspace), *flags]
-        code, late = _run(command, log, [handle, *inherit], schedule.timeout)
+        code, timed_out = _run(command, log, [handle, *inherit], schedule.timeout)
     for old in sorted(folder.glob("*.log"))[:-KEPT]:
         old.unlink(missing_ok=True)
     outcome = "finished" if code == 0 else "stopped" if code in INTERRUPTED else "failed"
-    outcome = "timed out" if late and code else outcome
+    outcome = "timed out" if timed_out and code else outcome
     return Result(started, time.time() - started, outcome, code, str(log))
 
 
 def interrupt_all() -> None:
-    """Tell the runs that this process started to stop. They continue from there when they are run again."""
-    for process in list(_WORKING):
+    """Interrupt the runs that this process started. The next run of each resumes it."""
+    for process in list(_RUNNING):
         process.send_signal(signal.SIGINT)
 
 
-_WORKING: set[subprocess.Popen[bytes]] = set()
+_RUNNING: set[subprocess.Popen[bytes]] = set()
 
 
 def _run(
     command: Sequence[str], log: Path, handles: Sequence[int], timeout: float | None
 ) -> tuple[int, bool]:
-    """Exit code of the command, and whether its time was up. It has a session of its own: Ctrl-C reaches it once,
-    from us."""
+    """Exit code of the command, and whether it timed out. The command runs in its own session, so that Ctrl-C reaches
+    it only through this process."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -70,7 +70,7 @@ def _run(
             pass_fds=handles,
             start_new_session=True,
         )
-    _WORKING.add(process)
+    _RUNNING.add(process)
     try:
         return process.wait(timeout), False
     except subprocess.TimeoutExpired:
@@ -78,12 +78,12 @@ def _run(
     except KeyboardInterrupt:
         return _stop(process), False
     finally:
-        _WORKING.discard(process)
+        _RUNNING.discard(process)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> int:
-    """Exit code of a run that is told to stop: by SIGTERM, which it takes as Ctrl-C, and which is heard also where this
-    process was started in a shell's background, with Ctrl-C ignored."""
+    """Stop a run and return its exit code. SIGTERM is handled like Ctrl-C, and also works if this process was started
+    in the background of a shell, where SIGINT is ignored."""
     process.terminate()
     try:
         return process.wait(GRACE)
@@ -94,7 +94,7 @@ def _stop(process: subprocess.Popen[bytes]) -> int:
 
 @contextmanager
 def pipeline_lock(workspace: Path, pipeline: Path) -> Iterator[int | None]:
-    """The open, locked lock file of a pipeline; None where a run of it is at work."""
+    """File descriptor of the pipeline's lock file, locked; None if a run of the pipeline is in progress."""
     with locked(
         workspace / "schedule" / "locks" / f"{pipeline.stem}-{hash_json(str(pipeline))[:8]}"
     ) as handle:
@@ -103,7 +103,8 @@ def pipeline_lock(workspace: Path, pipeline: Path) -> Iterator[int | None]:
 
 @contextmanager
 def locked(file: Path) -> Iterator[int | None]:
-    """A lock file, open and locked until all processes that inherited it have ended; None where others hold it."""
+    """A lock file, open and locked until all processes that inherited it have ended; None if another process holds
+    it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as stream:
         try:

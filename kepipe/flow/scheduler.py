@@ -1,4 +1,4 @@
-"""The one process of a workspace that fires what is due: until it is stopped, or once."""
+"""The scheduler: the one process of a workspace that fires due schedules, continuously or once."""
 
 from __future__ import annotations
 
@@ -15,97 +15,97 @@ from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigError
 from kepipe.files import lock
-from kepipe.flow.firing import Firings, Means, read_begun
+from kepipe.flow.firing import SchedulerOptions, ScheduleRunner, read_pending
 from kepipe.flow.history import Result
 from kepipe.flow.schedules import entries, jobs_of, open_store
 
 if TYPE_CHECKING:
     from kepipe.flow.jobstore import JobStore
 
-BEAT = 1.0
-"""Seconds between looks at the job store, where other processes write."""
-JUMP = 5.0
-"""Seconds by which a clock that was set back is told from one that is only corrected."""
-REST = 5.0
-"""Longest pause, in seconds, before a scheduler that looks once looks again at what has just changed."""
+POLL_SECONDS = 1.0
+"""Seconds between reads of the job store, where other processes write."""
+CLOCK_JUMP = 5.0
+"""Seconds from which on a clock that was set back counts as a jump and not as a correction."""
+RECHECK_SECONDS = 5.0
+"""Seconds before `run_due_once` checks again for sources that have just changed."""
 
 
 def is_served(workspace: Path) -> bool:
-    """Whether a scheduler runs for this workspace."""
-    with _only_one(workspace) as mine:
-        return not mine
+    """Whether a scheduler is running for this workspace."""
+    with _scheduler_lock(workspace) as acquired:
+        return not acquired
 
 
-def serve(workspace: Path, means: Means) -> None:
-    """Fire what is due until SIGTERM or Ctrl-C comes; pipelines at work are interrupted then.
+def serve(workspace: Path, options: SchedulerOptions) -> None:
+    """Fire due schedules until SIGTERM or Ctrl-C, which interrupts running pipelines.
 
-    What was missed while no scheduler ran is fired once, at the start, and so is what a kill cut off. Raises
-    ConfigError where another scheduler serves the workspace.
+    Schedules that were due while no scheduler ran fire once at the start; runs that a kill cut off are resumed. Raises
+    ConfigError if another scheduler is running for the workspace.
     """
     stop = threading.Event()
-    with _alone(workspace), _on_signal(stop):
-        means.tell(f"schedules of {workspace}: {len(entries(workspace))}; Ctrl-C stops")
+    with _exclusive(workspace), _on_signal(stop):
+        options.tell(f"schedules of {workspace}: {len(entries(workspace))}; Ctrl-C stops")
         with open_store(workspace) as store:
-            set_right(workspace, store)
-        firings, watch = Firings(workspace, means), ClockWatch()
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a look that is still at work is no warning
-        with jobs_of(workspace, firings.fire_if_due, firings.stop) as scheduler:
-            while not stop.wait(BEAT):
+            repair_due_times(workspace, store)
+        runner, watch = ScheduleRunner(workspace, options), ClockWatch()
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # no warnings about checks still running
+        with jobs_of(workspace, runner.fire_if_due, runner.stop) as scheduler:
+            while not stop.wait(POLL_SECONDS):
                 if watch.set_back():
-                    means.tell("the clock was set back: schedules go by the new time")
-                    set_right(workspace, scheduler._jobstores["default"])
-                scheduler.wakeup()  # it would sleep until the next firing that it knew of
+                    options.tell("the clock was set back: schedules follow the new time")
+                    repair_due_times(workspace, scheduler._jobstores["default"])
+                scheduler.wakeup()  # otherwise it sleeps until the next run time that it knows
 
 
-def serve_once(workspace: Path, means: Means) -> list[Result]:
-    """Fire what is due now, one after the other, and what follows from that; for cron and for CI.
+def run_due_once(workspace: Path, options: SchedulerOptions) -> list[Result]:
+    """Fire due schedules one after the other, and those that follow them; for cron and CI.
 
-    What has just changed is looked at again after a pause. Returns how each firing went. Raises ConfigError where a
-    scheduler serves the workspace.
+    Sources that have just changed are checked again after a pause. Returns the results of the runs. Raises ConfigError
+    if a scheduler is running for the workspace.
     """
-    with _alone(workspace):
-        firings = Firings(workspace, means)
+    with _exclusive(workspace):
+        runner = ScheduleRunner(workspace, options)
         results: list[Result] = []
         fired: set[str] = set()
-        rested = False
+        rechecked = False
         while True:
-            ended = dict(_fire_each(workspace, firings, fired))
+            ended = dict(_fire_each(workspace, runner, fired))
             fired |= ended.keys()
             results += ended.values()
-            if not ended and (rested or not firings.soon):
+            if not ended and (rechecked or not runner.recheck_soon):
                 return results
-            rested = not ended  # what a firing writes others may read, and look at twice
-            if firings.soon:
-                time.sleep(REST)
+            rechecked = not ended  # a run may change the sources of other schedules
+            if runner.recheck_soon:
+                time.sleep(RECHECK_SECONDS)
 
 
-def _fire_each(workspace: Path, firings: Firings, fired: set[str]) -> Iterator[tuple[str, Result]]:
-    """Fire what is due, each at most once."""
+def _fire_each(workspace: Path, runner: ScheduleRunner, fired: set[str]) -> Iterator[tuple[str, Result]]:
+    """Fire due schedules, each at most once."""
     for entry in entries(workspace):
         now = datetime.now().astimezone()
-        due = entry.next is not None and (entry.next <= now or entry.schedule.when.looks)
-        if entry.next is not None and read_begun(workspace, entry.name) is not None:
+        due = entry.next is not None and (entry.next <= now or entry.schedule.when.polls)
+        if entry.next is not None and read_pending(workspace, entry.name) is not None:
             due = True
         if not due or entry.name in fired:
             continue
         with open_store(workspace) as store:
             store.set_next(entry.name, entry.schedule.when.timetable().get_next_fire_time(None, now))
-        result = firings.fire_if_due(entry.name, entry.schedule)
+        result = runner.fire_if_due(entry.name, entry.schedule)
         if result is not None:
             yield entry.name, result
 
 
-def set_right(workspace: Path, store: JobStore) -> None:
-    """What a scheduler mends as it starts, and where the clock was set back.
+def repair_due_times(workspace: Path, store: JobStore) -> None:
+    """Correct the next run times, at the start of a scheduler and after the clock was set back.
 
-    A firing that was cut off is due at once, and so is each look. What is due later than it would be, were it added
-    now, is of a clock that has been set back.
+    Runs that were cut off and triggers that check something are due at once. A run time later than that of the same
+    schedule added now was computed before the clock was set back, and is computed anew.
     """
     now = datetime.now().astimezone()
     for job in store.get_all_jobs():
         if job.next_run_time is None:
             continue
-        if job.kwargs["schedule"].when.looks or read_begun(workspace, job.id) is not None:
+        if job.kwargs["schedule"].when.polls or read_pending(workspace, job.id) is not None:
             store.set_next(job.id, now)
         elif (following := job.trigger.get_next_fire_time(None, now)) and job.next_run_time > following:
             store.set_next(job.id, following)
@@ -113,34 +113,34 @@ def set_right(workspace: Path, store: JobStore) -> None:
 
 @dataclass
 class ClockWatch:
-    """Notices where the wall clock is set back, by a clock that nobody sets. Both in seconds."""
+    """Detects that the wall clock was set back, by comparison with the monotonic clock. Both in seconds."""
 
     wall: Callable[[], float] = time.time
-    steady: Callable[[], float] = time.monotonic
-    _apart: float = field(init=False)
+    monotonic: Callable[[], float] = time.monotonic
+    _offset: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._apart = self.wall() - self.steady()
+        self._offset = self.wall() - self.monotonic()
 
     def set_back(self) -> bool:
-        """Whether it was since the last call."""
-        before, self._apart = self._apart, self.wall() - self.steady()
-        return self._apart < before - JUMP
+        """Whether the wall clock was set back since the last call."""
+        before, self._offset = self._offset, self.wall() - self.monotonic()
+        return self._offset < before - CLOCK_JUMP
 
 
 @contextmanager
-def _alone(workspace: Path) -> Iterator[None]:
-    with _only_one(workspace) as mine:
-        if not mine:
+def _exclusive(workspace: Path) -> Iterator[None]:
+    with _scheduler_lock(workspace) as acquired:
+        if not acquired:
             raise ConfigError(
-                f"{workspace}: a scheduler runs already; `kepipe schedule list` shows what it does"
+                f"{workspace}: a scheduler is already running; `kepipe schedule list` shows its schedules"
             )
         yield
 
 
 @contextmanager
 def _on_signal(stop: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C set `stop`."""
+    """Set `stop` on SIGTERM and Ctrl-C."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in before:
         signal.signal(number, lambda *_: stop.set())
@@ -151,6 +151,6 @@ def _on_signal(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _only_one(workspace: Path) -> AbstractContextManager[bool]:
-    """Hold the right to be the scheduler of a workspace; False where another process has it."""
+def _scheduler_lock(workspace: Path) -> AbstractContextManager[bool]:
+    """Hold the scheduler lock of a workspace; False if another process holds it."""
     return lock(workspace / "schedule.lock", timeout=0)

@@ -1,6 +1,6 @@
-"""The schedules of a workspace, in a file: added, listed, paused, removed and fired by hand from any process.
+"""The schedules of a workspace, in a file: any process may add, list, pause, remove and run them.
 
-A scheduler that runs (`kepipe.flow.scheduler`) notices within a second.
+A running scheduler (`kepipe.flow.scheduler`) picks up changes within a second.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kepipe.config import ConfigError, suggest
-from kepipe.flow.firing import Firings, Means, keep, sight
+from kepipe.flow.firing import SchedulerOptions, ScheduleRunner, trigger_context, write_state
 from kepipe.flow.history import Result, last_result
 from kepipe.flow.schedule import Schedule, check_name
-from kepipe.flow.triggers.follows import After
+from kepipe.flow.triggers.after import After
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from kepipe.flow.jobstore import Fire, JobStore
 
 THREADS = 32
-"""Schedules that may look, run or wait for a retry at a time."""
+"""Maximum number of schedules that check, run or wait for a retry at the same time."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A schedule. `next` is when it fires or looks next, None where it is paused; `last` how the last firing went."""
+    """A schedule. `next`: when it next fires or is checked, None if paused; `last`: the result of its last run."""
 
     name: str
     schedule: Schedule
@@ -42,11 +42,11 @@ class Entry:
         return Path(self.schedule.pipeline)
 
 
-def add(workspace: Path, name: str, schedule: Schedule, means: Means | None = None) -> Entry:
-    """Keep a schedule; one of the same name is replaced.
+def add(workspace: Path, name: str, schedule: Schedule, options: SchedulerOptions | None = None) -> Entry:
+    """Add a schedule; one of the same name is replaced.
 
-    Raises ConfigError for a bad name, a trigger that means nothing, or a schedule to follow that is not there,
-    FileNotFoundError for a pipeline that is not there.
+    Raises ConfigError for an invalid name or trigger or for an unknown schedule to follow, FileNotFoundError for a
+    missing pipeline file.
     """
     pipeline = Path(schedule.pipeline).resolve()
     if not pipeline.is_file():
@@ -59,15 +59,16 @@ def add(workspace: Path, name: str, schedule: Schedule, means: Means | None = No
         _drop(scheduler, name)
         from kepipe.flow.jobstore import refuse
 
-        scheduler.add_job(refuse, timetable, id=name, name=schedule.when.said,
+        scheduler.add_job(refuse, timetable, id=name, name=schedule.when.label,
                           kwargs={"name": name, "schedule": schedule})  # fmt: skip
-    means = means or Means()
-    keep(workspace, name, schedule.when.begin(sight(workspace, name, schedule, means.sources)))
+    options = options or SchedulerOptions()
+    context = trigger_context(workspace, name, schedule, options.sources)
+    write_state(workspace, name, schedule.when.initial_state(context))
     return find(workspace, name)
 
 
 def _check_chain(name: str, schedule: Schedule, known: dict[str, Schedule]) -> None:
-    """Raise ConfigError where a schedule would follow one that is not there, or in the end itself."""
+    """Raise ConfigError if a schedule would follow an unknown one, or, through a chain, itself."""
     known = {**known, name: schedule}
     chain = [name]
     while isinstance(when := known[chain[-1]].when, After):
@@ -80,13 +81,13 @@ def _check_chain(name: str, schedule: Schedule, known: dict[str, Schedule]) -> N
 
 
 def entries(workspace: Path) -> list[Entry]:
-    """Every schedule, the one that fires next first."""
+    """All schedules, in the order in which they fire next."""
     with jobs_of(workspace) as scheduler:
         return [_entry(workspace, job) for job in scheduler.get_jobs()]
 
 
 def find(workspace: Path, name: str) -> Entry:
-    """A schedule by its name. Raises ConfigError for one that is not there."""
+    """A schedule by its name. Raises ConfigError for an unknown name."""
     known = {entry.name: entry for entry in entries(workspace)}
     if name not in known:
         raise ConfigError(f"no schedule `{name}`; there are: {', '.join(sorted(known)) or 'none'}")
@@ -94,7 +95,7 @@ def find(workspace: Path, name: str) -> Entry:
 
 
 def remove(workspace: Path, name: str) -> None:
-    """Forget a schedule. Raises ConfigError for a name that is not there, or that another schedule follows."""
+    """Remove a schedule. Raises ConfigError for an unknown name, or if another schedule fires after it."""
     find(workspace, name)
     following = [
         each.name
@@ -102,20 +103,20 @@ def remove(workspace: Path, name: str) -> None:
         if isinstance(each.schedule.when, After) and each.schedule.when.after == name
     ]
     if following:
-        raise ConfigError(f"{', '.join(following)} would never fire again after {name}: remove that first")
+        raise ConfigError(f"{', '.join(following)} fires after {name}: remove {', '.join(following)} first")
     with jobs_of(workspace) as scheduler:
         _drop(scheduler, name)
 
 
 def pause(workspace: Path, name: str) -> None:
-    """Have a schedule fire no more until it is resumed; what runs goes on. Raises ConfigError for an unknown name."""
+    """Pause a schedule until it is resumed; a run in progress continues. Raises ConfigError for an unknown name."""
     find(workspace, name)
     with open_store(workspace) as store:
         store.set_next(name, None)
 
 
 def resume(workspace: Path, name: str) -> Entry:
-    """Have a paused schedule fire again, from now on. Raises ConfigError for a name that is not there."""
+    """Resume a paused schedule. Raises ConfigError for an unknown name."""
     entry = find(workspace, name)
     if entry.next is None:
         now = datetime.now().astimezone()
@@ -124,8 +125,8 @@ def resume(workspace: Path, name: str) -> Entry:
     return find(workspace, name)
 
 
-def coming(entry: Entry, count: int) -> Iterator[datetime]:
-    """The next times at which a schedule fires or looks."""
+def next_times(entry: Entry, count: int) -> Iterator[datetime]:
+    """The next `count` times at which a schedule fires or is checked."""
     timetable, at = entry.schedule.when.timetable(), entry.next
     for _ in range(count):
         if at is None:
@@ -134,9 +135,11 @@ def coming(entry: Entry, count: int) -> Iterator[datetime]:
         at = timetable.get_next_fire_time(at, at)
 
 
-def run_now(workspace: Path, name: str, means: Means | None = None) -> Result:
-    """Fire a schedule once, now, and wait for it. Raises ConfigError for a name that is not there."""
-    return Firings(workspace, means or Means()).fire_by_hand(name, find(workspace, name).schedule)
+def run_now(workspace: Path, name: str, options: SchedulerOptions | None = None) -> Result:
+    """Run a schedule's pipeline once, now, and wait for it. Raises ConfigError for an unknown name."""
+    return ScheduleRunner(workspace, options or SchedulerOptions()).run_manually(
+        name, find(workspace, name).schedule
+    )
 
 
 def _entry(workspace: Path, job: Any) -> Entry:
@@ -152,7 +155,7 @@ def _drop(scheduler: BackgroundScheduler, name: str) -> None:
 
 @contextmanager
 def open_store(workspace: Path) -> Iterator[JobStore]:
-    """The job store of a workspace, to read and write."""
+    """The workspace's job store, for reading and writing."""
     with jobs_of(workspace) as scheduler:
         yield scheduler._jobstores["default"]
 
@@ -161,8 +164,8 @@ def open_store(workspace: Path) -> Iterator[JobStore]:
 def jobs_of(
     workspace: Path, fire: Fire | None = None, stop: Callable[[], None] = lambda: None
 ) -> Iterator[BackgroundScheduler]:
-    """A scheduler on the workspace's job store. Unless it is to `fire`, it only reads and writes there; `stop` is
-    called before it waits for what it fired."""
+    """APScheduler on the workspace's job store. Without `fire` it is paused and only reads and writes jobs; `stop` is
+    called before it waits for running jobs to end."""
     from apscheduler.executors.pool import ThreadPoolExecutor
     from apscheduler.schedulers.background import BackgroundScheduler
 

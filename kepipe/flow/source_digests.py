@@ -1,4 +1,4 @@
-"""Digests of the user's files, which lie outside the store and may be changed at any moment, even in mid-reading."""
+"""Digests of the user's files, which are outside the store and may change at any moment, even while they are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from kepipe.flow.artifact import hash_file
 
 SETTLED = 2_000_000_000
-"""Nanoseconds after its last change from which on another change of a file shows in its times: they have a grain."""
+"""Nanoseconds after a file's last change from which on a further change certainly alters its timestamps, which have a
+limited resolution."""
 
 _State = tuple[int, int, int, int, int]
 _digests: dict[Path, tuple[_State, str]] = {}
@@ -17,8 +18,8 @@ _digests: dict[Path, tuple[_State, str]] = {}
 def digest_source(file: Path) -> str:
     """SHA-256 of a file's bytes, in hex.
 
-    A file that is as it was when this process digested it (by inode, size, and the times of its content and of its
-    inode, the second of which no program sets) is not read again: that is asked before a stage reads and afterwards.
+    Cached in this process by inode, size, mtime and ctime (which programs cannot set), since it is called before a
+    stage reads a file and again afterwards.
     """
     place, state = file.absolute(), _state(file)
     known = _digests.get(place)

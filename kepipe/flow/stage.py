@@ -1,4 +1,4 @@
-"""The stage contract: a typed function `(inputs, config, context) → files`, with a name and a version."""
+"""Stages: a typed function `(inputs, config, context) → files` with a name and a version."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class SourcesChangedError(ValueError):
     """The user's files changed while a stage was reading them."""
 
 
-def nothing() -> None:
+def noop() -> None:
     """Do nothing."""
 
 
 @dataclass(frozen=True)
 class StageContext:
-    """Where a stage works and how it speaks.
+    """A stage's folders, seed and device, and its channel for events.
 
-    What it writes to `out` becomes the artifact. `scratch` survives a kill and is thrown away at the end:
-    checkpoints go there, and a stage that finds some continues from them.
+    Files written to `out` become the artifact. `scratch` survives a kill and is deleted when the stage finishes:
+    it holds checkpoints, from which a stage resumes.
     """
 
     out: Path
@@ -44,32 +44,32 @@ class StageContext:
     device: str
     sink: Sink
     stamp: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that every event of this stage carries: run and stage."""
-    sources_read: Callable[[], None] = nothing
-    """A stage that works on for long may say when it has read the user's files: what becomes of them later does not
-    concern it. Of one that does not, they must not change before its end. Raises SourcesChangedError."""
+    """Fields of every event of this stage: run and stage."""
+    sources_read: Callable[[], None] = noop
+    """To be called by a long-running stage once it has read the user's files, which may change from then on. Without
+    the call they must not change before the stage ends. Raises SourcesChangedError."""
     memo: Path | None = None
-    """A folder that stays from run to run, for parts of the work that need not be done twice. What is found there must
-    be what would be made: it decides how long a stage takes, never what it writes. None: nothing is kept."""
+    """A cache folder that persists between runs. It may only change how long a stage takes, never what it writes. None:
+    no cache."""
 
-    def emit(self, make: Callable[..., Event], **values: Any) -> None:
-        """Tell whoever listens: `context.emit(Noted, level="info", message="…")`."""
-        self.sink(make(**self.stamp, **values))
+    def emit(self, event_type: Callable[..., Event], **values: Any) -> None:
+        """Send an event to the sink: `context.emit(Noted, level="info", message="…")`."""
+        self.sink(event_type(**self.stamp, **values))
 
     def log(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Record measured values. After a resume, a step logged before is replaced, not doubled."""
+        """Log metrics. A step that is logged again after a resume replaces the earlier one."""
         self.emit(Metrics, values={name: float(value) for name, value in values.items()}, step=step)
 
     def note(self, message: str) -> None:
-        """Tell the user something."""
+        """Show the user a message."""
         self.emit(Noted, level="info", message=message)
 
     def warn(self, message: str) -> None:
-        """Tell the user about something that may be wrong."""
+        """Show the user a warning."""
         self.emit(Noted, level="warning", message=message)
 
     def dataset(self, name: str, digest: str, profile: Mapping[str, int | float | str]) -> None:
-        """Record which data was read."""
+        """Log a dataset that was read."""
         self.emit(Dataset, name=name, digest=digest, profile=profile)
 
     def offer_model(self, **values: Any) -> None:
@@ -93,75 +93,79 @@ class StageContext:
 
 
 class Slot(NamedTuple):
-    """An input of a stage: what it takes, whether several of them, whether none will do, and whether those are taken
-    that are there, and none is made for it."""
+    """An input of a stage: the artifact type it takes; `several`: any number of them; `optional`: it may stay empty;
+    `if_available`: it takes the artifacts that the pipeline makes anyway, and never adds a stage to make one."""
 
     takes: type[Artifact]
     several: bool = False
     optional: bool = False
-    if_there: bool = False
+    if_available: bool = False
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A stage of a pipeline file before anything runs: its settings, and the stages that will fill its inputs."""
+    """A stage of a pipeline file before the run: its settings, and the stages that will fill its inputs."""
 
     name: str
     config: Any
     inputs: Mapping[str, Sequence[Planned]]
     stage: Stage[Any, Any] | None = None
-    _answers: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _memo: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def figures(self) -> Collection[str] | None:
         """See `Stage.figures`."""
         return None if self.stage is None else self.stage.figures(self)
 
-    def given(self, slot: str) -> Planned | None:
-        """The stage that fills an input; None where none does."""
+    def input(self, slot: str) -> Planned | None:
+        """The stage that fills an input; None if it is empty."""
         return next(iter(self.inputs.get(slot, ())), None)
 
 
-def along(slot: str) -> Callable[[Callable[[Planned], T]], Callable[[Planned], T]]:
-    """For a function of a stage that asks itself of the stage which fills an input: however many stages follow upon
-    each other, it is answered from the first on, each once. So no depth is too great, and time grows with their number.
+def memoize_along(slot: str) -> Callable[[Callable[[Planned], T]], Callable[[Planned], T]]:
+    """Decorator for a function of a stage that calls itself on the stage that fills input `slot`.
+
+    It evaluates the chain iteratively from its first stage on, each stage once: chains of any length work without deep
+    recursion, in linear time.
     """
 
     def decorate(function: Callable[[Planned], T]) -> Callable[[Planned], T]:
         @wraps(function)
-        def answer(stage: Planned) -> T:
+        def memoized(stage: Planned) -> T:
             chain = [stage]
-            while function not in chain[-1]._answers and (before := chain[-1].given(slot)) is not None:
+            while function not in chain[-1]._memo and (before := chain[-1].input(slot)) is not None:
                 chain.append(before)
             for each in reversed(chain):
-                if function not in each._answers:
-                    each._answers[function] = function(each)
-            found: T = stage._answers[function]
-            return found
+                if function not in each._memo:
+                    each._memo[function] = function(each)
+            result: T = stage._memo[function]
+            return result
 
-        return answer
+        return memoized
 
     return decorate
 
 
 @dataclass(frozen=True)
 class Stage(Generic[I, C]):
-    """One kind of work.
+    """A kind of stage.
 
-    `inputs` is a frozen dataclass whose fields are Artifact subclasses, or tuples of them; the runner fills
-    each by its type from the stages before; `tuple[Vectors, ...] = ()` takes what is there, and has none made. A field
-    `Model | None = None` is filled only where the pipeline's
-    `inputs` names what with; what is named may be of a subclass. `fingerprint` digests data outside the store (the
-    user's files); it becomes part of the key. `conflicts` tells of settings that do not go together, as far as a
-    pipeline file alone says: it is asked before any stage runs. `needs`: optional inputs that the settings ask for,
-    or what the pipeline names for other inputs (input → what is made for it), which are then filled by their type as
-    the others are. `repeat`: what is done again, with the artifact in
-    `context.out`, where the stage is cached: for one whose work is felt outside the store. `figures`: names of the
-    values that it will have, in its scores and logged, with `*` for what the data decides; None: not known before.
-    `inspect`: looks at the beginning of the user's files before any stage runs, and says what may be wrong with them.
-    `adopt`: the settings, with those left open filled in that follow from which inputs are filled and from the settings
-    of the stages that take what this one makes. `variants`: of settings that stand for several stages, what is put to
-    the stage's name for each → its settings.
+    `inputs`: a frozen dataclass whose fields are Artifact subclasses or tuples of them. The runner fills each by type
+    from the upstream stages. `tuple[Vectors, ...] = ()` takes the artifacts that the pipeline makes anyway;
+    `Model | None = None` is filled only if the pipeline's `inputs` names a stage, whose artifact may be of a subclass.
+    `makes`: the type of the artifact. `fingerprint`: digests of data outside the store (the user's files), part of the
+    cache key.
+
+    These are called before any stage runs. `conflicts`: settings that are incompatible, as far as the pipeline file
+    shows. `needs`: names of optional inputs that the settings, or the stages named for other inputs (input → artifact
+    type), require; they are then filled by type like the others. `figures`: names of the metrics in its scores and
+    logs, with `*` for parts that depend on the data; None: unknown in advance. `inspect`: reads the beginning of the
+    user's files and returns warnings. `infer_defaults`: the settings with defaults filled in that depend on which
+    inputs are filled and on the settings of the downstream stages. `variants`: for settings that expand to several
+    stages, suffix of the stage's name → its settings.
+
+    `on_cached`: called instead of `run`, with the artifact in `context.out`, when the stage is cached; for a stage with
+    effects outside the store.
     """
 
     name: str
@@ -173,10 +177,12 @@ class Stage(Generic[I, C]):
     fingerprint: Callable[[C], Mapping[str, str]] = field(default=lambda _: {})
     conflicts: Callable[[Planned], Iterable[ConfigConflict]] = field(default=lambda _: ())
     needs: Callable[[C, Mapping[str, type[Artifact]]], Collection[str]] = field(default=lambda *_: ())
-    repeat: Callable[[I, C, StageContext], None] = field(default=lambda *_: None)
+    on_cached: Callable[[I, C, StageContext], None] = field(default=lambda *_: None)
     figures: Callable[[Planned], Collection[str] | None] = field(default=lambda _: None)
     inspect: Callable[[Planned], Iterable[str]] = field(default=lambda _: ())
-    adopt: Callable[[C, Collection[str], Sequence[Section]], C] = field(default=lambda config, *_: config)
+    infer_defaults: Callable[[C, Collection[str], Sequence[Section]], C] = field(
+        default=lambda config, *_: config
+    )
     variants: Callable[[C], Mapping[str, C]] = field(default=lambda _: {})
 
     def slots(self) -> Mapping[str, Slot]:
@@ -190,17 +196,17 @@ def _slots(stage: str, inputs: Any) -> Mapping[str, Slot]:
     slots = {}
     for slot in fields(inputs):
         hint, several, optional = hints[slot.name], False, False
-        if_there = slot.default == ()
+        if_available = slot.default == ()
         if typing.get_origin(hint) is tuple:
             hint, several = typing.get_args(hint)[0], True
         elif type(None) in typing.get_args(hint):
             hint, optional = typing.get_args(hint)[0], True
         if isinstance(hint, types.GenericAlias) or not issubclass(hint, Artifact):
             raise TypeError(f"stage {stage}: input {slot.name} must be an Artifact, not {hint}")
-        slots[slot.name] = Slot(hint, several, optional, if_there)
+        slots[slot.name] = Slot(hint, several, optional, if_available)
     return types.MappingProxyType(slots)
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """The inputs of a stage that has none."""
+    """The inputs of a stage without inputs."""

@@ -1,7 +1,7 @@
-"""The store: finished artifacts in `done/<key>`, unfinished work in `context/<key>`, one lock a key.
+"""The store: finished artifacts in `done/<key>`, unfinished work in `work/<key>`, one lock per key.
 
-An artifact appears in `done` by one rename, so that it is there whole or not at all. Locks are the
-operating system's and end with the process that holds them.
+An artifact is moved to `done` by one rename, so that it is complete or absent. Locks are held by the
+operating system and released when their process ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kepipe import files
 from kepipe.flow.artifact import (
@@ -27,14 +27,16 @@ from kepipe.flow.artifact import (
     verify,
 )
 from kepipe.flow.live_runs import LiveRuns
+from kepipe.flow.shared_store import SharedStore
 
+T = TypeVar("T")
 VERIFY_EVERY = 7 * 24 * 3600.0
-"""Seconds after which every file of a result that is used is digested again, whatever its size and times say."""
+"""Seconds after which every file of an artifact is digested again when it is used, even if its size and times match."""
 
 
 @dataclass(frozen=True)
 class WorkDir:
-    """Where one key is worked on: `out` becomes the artifact, `scratch` holds checkpoints, `record` the metrics."""
+    """Folders of an unfinished stage: `out` becomes the artifact, `scratch` holds checkpoints."""
 
     out: Path
     scratch: Path
@@ -45,56 +47,59 @@ class WorkDir:
 
     @property
     def spent(self) -> Path:
-        """Holds the seconds that earlier, interrupted attempts took, by the clock and of the processor."""
+        """File with the wall-clock and processor seconds of earlier, interrupted attempts."""
         return self.scratch.parent / "seconds"
 
 
 class Store:
     """A folder of artifacts by key."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, shared: SharedStore | None = None) -> None:
+        self.root, self.shared = root, shared
         self._done, self._work, self._locks = root / "done", root / "work", root / "locks"
         self.live = LiveRuns(root / "live")
 
     def find(self, key: str, on_damage: Callable[[str], None], *, locked: bool = False) -> Path | None:
-        """The sealed folder of a key, or None. A damaged one is set aside in `damaged/`, reported, and None.
+        """The sealed folder of a key; None if there is none, or if it is damaged, which is reported and moved to
+        `damaged/`.
 
-        `locked`: the caller holds the key's lock. A folder that was not digested as a whole for `VERIFY_EVERY` is.
+        `locked`: the caller holds the key's lock; then an artifact that is missing is copied from the shared store, if
+        that has it. Every `VERIFY_EVERY` seconds all files are digested.
         """
-        if not self.holds(key):
+        if not self.holds(key) and not (locked and self._pull(key, on_damage)):
             return None
         if (damage := self.damage(key)) is None:
             return self._done / key
         if locked:
-            on_damage(f"{damage}; kept as {self._set_aside(key)}, to be made again")
+            on_damage(f"{damage}; moved to {self._set_aside(key)}, and will be made again")
         else:
             self.set_aside(key, on_damage)
         return None
 
     def damage(self, key: str, *, thorough: bool = False) -> CorruptArtifact | None:
-        """What is wrong with a key's artifact. `thorough`: digest every file, as from time to time in any case."""
+        """What is wrong with a key's artifact; None if nothing. `thorough`: digest every file, even if it is not yet
+        due."""
         folder = self._done / key
         verified = folder / RECORD / "verified"
         try:
             since = max(file.stat().st_mtime for file in (folder / MANIFEST, verified) if file.exists())
             thorough |= time.time() - since > VERIFY_EVERY
             verify(folder, thorough)
-        except (ValueError, FileNotFoundError):  # none, or taken away between two looks
+        except (ValueError, FileNotFoundError):  # missing, or removed by another process meanwhile
             return CorruptArtifact(f"{folder}: no readable {MANIFEST}")
         except CorruptArtifact as damage:
             return damage
         if thorough:
-            with suppress(OSError):  # a store that only others may write to
+            with suppress(OSError):  # a store that this user may not write to
                 verified.touch()
         return None
 
     def set_aside(self, key: str, on_damage: Callable[[str], None], *, thorough: bool = False) -> None:
-        """Move a damaged artifact out of the way, unless another process is at its key already."""
+        """Move a damaged artifact out of the way, unless another process holds its lock."""
         with files.lock(self._lock(key), timeout=0) as held:
-            # meanwhile another process may have made it again
+            # another process may have made it again meanwhile
             if held and self.holds(key) and (damage := self.damage(key, thorough=thorough)):
-                on_damage(f"{damage}; kept as {self._set_aside(key)}, to be made again")
+                on_damage(f"{damage}; moved to {self._set_aside(key)}, and will be made again")
 
     def _set_aside(self, key: str) -> Path:
         aside = self.root / "damaged" / f"{key}-{time.time_ns()}"
@@ -102,18 +107,22 @@ class Store:
         (self._done / key).rename(aside)
         return aside
 
+    def folder(self, key: str) -> Path:
+        """Where a key's artifact is, if there is one."""
+        return self._done / key
+
     def holds(self, key: str) -> bool:
-        """Whether there is an artifact of a key, damaged or not."""
+        """Whether there is an artifact for a key, damaged or not."""
         return (self._done / key).exists()
 
     def resumable(self, key: str) -> bool:
-        """Whether an interrupted attempt left something to continue from."""
+        """Whether an interrupted attempt left files to resume from."""
         scratch = self._work / key / "scratch"
         return scratch.is_dir() and any(scratch.iterdir())
 
     @contextmanager
     def lock(self, key: str, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Hold the key alone; `on_wait` is called once if another process holds it."""
+        """Hold the lock of a key; `on_wait` is called once if another process holds it."""
         with files.lock(self._lock(key), timeout=0) as held:
             if held:
                 yield
@@ -150,14 +159,43 @@ class Store:
         shutil.rmtree(workdir.out.parent, ignore_errors=True)
         return target, digest
 
+    def is_shared(self, key: str, warn: Callable[[str], None]) -> bool:
+        """Whether the shared store has a key's artifact."""
+        return self._with_shared("looked up in", lambda shared: shared.holds(key), warn) or False
+
+    def share(self, key: str, warn: Callable[[str], None]) -> int:
+        """Copy a key's artifact to the shared store; returns the bytes that were sent."""
+        return self._with_shared("copied to", lambda shared: shared.push(self._done / key), warn) or 0
+
+    def _pull(self, key: str, warn: Callable[[str], None]) -> bool:
+        """Copy a key's artifact from the shared store; False if it is not there. Call under the lock."""
+        incoming = self.root / "incoming" / key
+        shutil.rmtree(incoming, ignore_errors=True)
+        found = self._with_shared("copied from", lambda shared: shared.pull(key, incoming), warn) or False
+        if found:
+            files.publish(incoming, self._done / key)
+        shutil.rmtree(incoming, ignore_errors=True)
+        return found
+
+    def _with_shared(
+        self, what: str, action: Callable[[SharedStore], T], warn: Callable[[str], None]
+    ) -> T | None:
+        """Do something with the shared store. None where there is none; and where it fails, which is a warning: a run
+        goes on without it."""
+        try:
+            return None if self.shared is None else action(self.shared)
+        except Exception as reason:  # the clients of buckets raise errors of many classes
+            warn(f"not {what} the shared store: {reason}")
+            return None
+
     def discard(self, workdir: WorkDir) -> None:
-        """Throw an attempt away, its checkpoints too. Call under the lock."""
+        """Delete an unfinished attempt with its checkpoints. Call under the lock."""
         shutil.rmtree(workdir.out.parent)
 
     def forget(self, key: str, run: str = "") -> bool:
-        """Remove a key's artifact; False where another run than `run` uses it. Call under the lock.
+        """Remove a key's artifact; False if another run than `run` uses it. Call under the lock.
 
-        Work without an artifact is an attempt to continue, and stays.
+        An unfinished attempt without an artifact is kept, to be resumed.
         """
         if not self.holds(key):
             return True
@@ -169,11 +207,12 @@ class Store:
         return True
 
     def memo(self, kind: str) -> Path:
-        """Where a kind of stage keeps parts of its work for later runs (`StageContext.memo`)."""
+        """The persistent cache folder of a kind of stage (`StageContext.memo`)."""
         return self.root / "memo" / kind
 
     def forget_memos(self, before: float, *, dry_run: bool = False) -> int:
-        """Remove what stages kept and no run has used since a time; the bytes that this frees."""
+        """Remove files of the stages' cache folders that no run has used since `before` (Unix time); the bytes
+        freed."""
         freed = 0
         for file in (self.root / "memo").rglob("*"):
             with suppress(OSError):  # another process removes it too
@@ -189,7 +228,7 @@ class Store:
         return sorted(self._done.glob("*"))
 
     def unfinished(self) -> list[Path]:
-        """What interrupted attempts left, and what some process is at now."""
+        """Folders of interrupted attempts and of stages in progress."""
         return sorted(self._work.glob("*"))
 
     def damaged(self) -> list[Path]:
@@ -197,8 +236,8 @@ class Store:
         return sorted((self.root / "damaged").glob("*"))
 
     def remove(self, folder: Path) -> int | None:
-        """Remove one of these folders; the bytes that this frees, or None where a process works on its key, or a run
-        that goes on reads it."""
+        """Remove one of these folders; the bytes freed, or None if a process holds the lock of its key or a running
+        pipeline uses it."""
         with files.lock(self._lock(folder.name.partition("-")[0]), timeout=0) as held:
             trash = self._to_trash(folder) if held else None
             if trash is None:
@@ -208,17 +247,17 @@ class Store:
             return freed
 
     def _to_trash(self, folder: Path, run: str = "") -> Path | None:
-        """Take a folder out of the store by one rename, unless a run besides `run` uses it."""
+        """Move a folder out of the store by one rename; None if a run other than `run` uses it."""
         trash = self.root / "trash" / f"{folder.name}-{time.time_ns()}"
         trash.parent.mkdir(parents=True, exist_ok=True)
         with self.live.guard():
-            if folder.parent == self._done and folder.name in self.live.used(besides=run):
+            if folder.parent == self._done and folder.name in self.live.in_use(except_run=run):
                 return None
             folder.rename(trash)
         return trash
 
     def entries(self) -> Iterator[tuple[Path, Manifest]]:
-        """Every finished folder with its manifest; damaged ones are passed over."""
+        """Every finished folder with its manifest; damaged ones are skipped."""
         for folder in self.finished():
             try:
                 yield folder, read_manifest(folder)
@@ -244,9 +283,9 @@ def size(folder: Path) -> int:
 
 
 def _latest_by_step(file: Path) -> str:
-    """Metrics in order of step, each step's values merged, the last value of each name standing.
+    """Metrics in order of step, merged per step; the last value of each name wins.
 
-    A stage that continues from a checkpoint logs the steps after it once more.
+    A stage that resumes from a checkpoint logs the steps after it again.
     """
     merged: dict[int | None, dict[str, Any]] = {}
     for entry in read_metrics(file):

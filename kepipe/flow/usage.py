@@ -1,4 +1,4 @@
-"""What finished stages take on the disk, whose they are, and which are old."""
+"""Disk usage of finished stages: size, pipeline and age."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from kg.regular_files import read_json
 
 
 @dataclass(frozen=True)
-class Result:
-    """A finished stage's folder: the pipeline and the stage that made it, when (Unix time, 0 where nobody knows), and
-    whether a pipeline's newest run uses it."""
+class CachedResult:
+    """A finished stage's folder: the pipeline and stage that made it, when (Unix time, 0 if unknown), and whether it is
+    a pipeline's latest artifact of that stage."""
 
     folder: Path
     pipeline: str
@@ -24,17 +24,17 @@ class Result:
     used: bool
 
 
-def results(workspace: Workspace) -> list[Result]:
-    """All of them, by pipeline and stage, the newest of each first."""
+def results(workspace: Workspace) -> list[CachedResult]:
+    """All results, by pipeline and stage, the newest of each first."""
     used = workspace.in_use()
     found = [_result(folder, folder.resolve() in used) for folder in workspace.store.finished()]
     return sorted(found, key=lambda result: (result.pipeline, result.stage, -result.made))
 
 
-def outdated(found: Sequence[Result], keep: int, before: float) -> Iterator[Result]:
-    """Those that no newest run uses, that were made before a time, and are not among the `keep` newest of their
-    stage."""
-    by_stage: dict[tuple[str, str], list[Result]] = defaultdict(list)
+def outdated(found: Sequence[CachedResult], keep: int, before: float) -> Iterator[CachedResult]:
+    """Results that can be removed: not the latest of a pipeline, made before `before` (Unix time), and not among the
+    `keep` newest of their stage."""
+    by_stage: dict[tuple[str, str], list[CachedResult]] = defaultdict(list)
     for result in found:
         by_stage[result.pipeline, result.stage].append(result)
     for of_stage in by_stage.values():
@@ -44,13 +44,13 @@ def outdated(found: Sequence[Result], keep: int, before: float) -> Iterator[Resu
 
 
 class DiskUsage:
-    """Bytes of folders, a file that stands in several of them (a hard link) counted once."""
+    """Sizes of folders in bytes, counting a file with several hard links once."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[int, int]] = set()
 
     def of(self, folder: Path) -> int:
-        """What a folder takes beyond those that were asked about before."""
+        """Size of a folder without the files that earlier calls counted."""
         total = 0
         for file in folder.rglob("*"):
             if file.is_symlink() or not file.is_file():
@@ -62,10 +62,10 @@ class DiskUsage:
         return total
 
 
-def _result(folder: Path, used: bool) -> Result:
+def _result(folder: Path, used: bool) -> CachedResult:
     try:
         record = read_json(folder / RECORD / "run.json")
         made = float(record["started"]) + float(record["seconds"])
-        return Result(folder, str(record["pipeline"]), str(record["stage"]), made, used)
+        return CachedResult(folder, str(record["pipeline"]), str(record["stage"]), made, used)
     except (OSError, ValueError, KeyError, TypeError):
-        return Result(folder, "?", "?", 0.0, used)
+        return CachedResult(folder, "?", "?", 0.0, used)

@@ -1,4 +1,4 @@
-"""What the work on a key costs: seconds, processor seconds, memory."""
+"""Cost of a stage: wall-clock seconds, processor seconds, memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kepipe.flow.store import WorkDir
 
 
 def peak_memory() -> float:
-    """Megabytes that this process, or the largest that it has seen end, has held at most until now."""
+    """Peak memory of this process, or of its largest finished child, in megabytes."""
     held = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return max(held) * (1024 if sys.platform != "darwin" else 1) / 1e6
 
@@ -23,13 +23,13 @@ def _processor() -> float:
 
 
 class WorkClock:
-    """Seconds of work on a key, those of interrupted attempts included."""
+    """Measures the time of a stage, including its interrupted attempts."""
 
     def __init__(self, workdir: WorkDir) -> None:
         self._file, self._begun, self._processor_begun = workdir.spent, time.monotonic(), _processor()
         try:
             self._before, self._processor_before = map(float, self._file.read_text().split())
-        except (FileNotFoundError, ValueError):  # the first attempt; or a power cut emptied the file
+        except (FileNotFoundError, ValueError):  # first attempt, or the file was emptied by a power failure
             self._before = self._processor_before = 0.0
         self.started = time.time()
 
@@ -39,9 +39,11 @@ class WorkClock:
 
     @property
     def processor_seconds(self) -> float:
-        """Of this process and those that it has seen end, whatever they did besides."""
+        """Processor time of this process and its finished children, including time not spent on the stage."""
         return self._processor_before + _processor() - self._processor_begun
 
     def save(self) -> None:
-        with replacing(self._file, durable=False) as unfinished:  # often; a power cut may take it
+        with replacing(
+            self._file, durable=False
+        ) as unfinished:  # called often; may be lost in a power failure
             unfinished.write_text(f"{self.seconds} {self.processor_seconds}")

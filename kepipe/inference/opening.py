@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from kepipe.inference import export_forms
 from kepipe.inference.added_knowledge import OWN, AddedKnowledge, refusals
 from kepipe.models import config, pretrained
 from kepipe.models.elmo.config import read_elmo_config
@@ -27,6 +28,7 @@ from kepipe.models.static.config import read_static_config
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge
     from kepipe.models.networks.network import Network
+    from kepipe.models.onnx.graph import GraphModule
     from kepipe.models.transformer import Transformer
 
 Note = Callable[[str], None]
@@ -64,7 +66,9 @@ class ModelKind:
     load_encoder: LoadEncoder | None = None
     """How a model is loaded that goes on learning, as in fine-tuning; None: models of this kind do not."""
     export: Export | None = None
-    """How `kepipe export` writes it; None: nobody else reads models of this kind."""
+    """How `kepipe export` writes it."""
+    graph: Callable[[TrainableEncoder], GraphModule] | None = None
+    """What a model that `load_encoder` loads becomes as an ONNX graph; None: it becomes none."""
 
 
 def open_transformer(folder: Path, device: str, note: Note) -> OpenedModel:  # noqa: ARG001
@@ -113,28 +117,10 @@ def _read_hugging_face(folder: Path) -> ModelConfig:
     return pretrained.read_config(str(folder)) or pretrained.from_pretrained(str(folder)).config
 
 
-def _export_transformer(source: Path, folder: Path) -> None:
-    from kepipe.models.hf.export import export_folder
-
-    export_folder(source, folder)
-
-
 def _open_ngram(folder: Path, _device: str, _note: Note) -> OpenedModel:
     from kepipe.models.ngram.model import load
 
     return OpenedModel(folder, language_model=load(folder))
-
-
-def _export_ngram(source: Path, folder: Path) -> None:
-    """An ARPA file, gzipped, and the tokenizer."""
-    from kepipe.models.files import copy_tokenizer
-    from kepipe.models.ngram import arpa
-    from kepipe.models.ngram.model import load
-
-    model = load(source)
-    folder.mkdir(parents=True, exist_ok=True)
-    arpa.write(folder / "model.arpa.gz", model.tables, [*model.vocabulary.words])
-    copy_tokenizer(source, folder)
 
 
 def _open_static(folder: Path, device: str, _note: Note) -> OpenedModel:
@@ -147,18 +133,6 @@ def _load_static(folder: Path, _dropout: float, _seed: int, _note: Note) -> Trai
     from kepipe.models.static.encoder import load
 
     return load(folder)
-
-
-def _export_static(source: Path, folder: Path) -> None:
-    """word2vec's text format, and the tokenizer."""
-    from kepipe.inference.word_vectors import vectors_of_folder
-    from kepipe.models.files import copy_tokenizer
-    from kepipe.models.static import formats
-
-    vectors = vectors_of_folder(source)
-    folder.mkdir(parents=True, exist_ok=True)
-    formats.write(folder / "vectors.txt", vectors)
-    copy_tokenizer(source, folder)
 
 
 def _open_elmo(folder: Path, device: str, _note: Note) -> OpenedModel:
@@ -175,16 +149,6 @@ def _load_elmo(folder: Path, dropout: float, _seed: int, _note: Note) -> Trainab
     from kepipe.models.elmo.model import load
 
     return load(folder, dropout=dropout)
-
-
-def _export_elmo(source: Path, folder: Path) -> None:
-    """The published files, and the tokenizer."""
-    from kepipe.models.elmo import published
-    from kepipe.models.elmo.model import load
-    from kepipe.models.files import copy_tokenizer
-
-    published.save(folder, load(source))
-    copy_tokenizer(source, folder)
 
 
 def _open_network(folder: Path, device: str, _note: Note) -> OpenedModel:
@@ -217,30 +181,20 @@ def _load_network(folder: Path, dropout: float, _seed: int, _note: Note) -> Trai
 
 
 def _export_network(source: Path, folder: Path) -> None:
-    """The form of its family. Raises ValueError for one that nobody else reads."""
+    """The form of its family, else an ONNX graph."""
     from kepipe.models.networks.families import NETWORKS, load
 
     write = NETWORKS[read_network_config(source).family].export
     if write is None:
-        raise _no_form(source)
-    write(source, folder, load(source))
-
-
-def _no_form(source: Path) -> ValueError:
-    return ValueError(f"{source}: there is no form in which others read a model of this kind")
+        export_onnx(source, folder)
+    else:
+        write(source, folder, load(source))
 
 
 def _load_xlnet(folder: Path, dropout: float, seed: int, note: Note) -> Network:
     from kepipe.models.hf.xlnet import load
 
     return load(folder, dropout, seed, note)
-
-
-def _export_xlnet(source: Path, folder: Path) -> None:
-    """The same with the rows and names of today's transformers."""
-    from kepipe.models.hf.xlnet import export
-
-    export(source, folder, _load_xlnet(source, 0.0, 0, lambda _: None))
 
 
 def _open_interpolation(folder: Path, device: str, note: Note) -> OpenedModel:
@@ -256,24 +210,50 @@ def _open_interpolation(folder: Path, device: str, note: Note) -> OpenedModel:
     return OpenedModel(folder, language_model=Interpolation(tuple(members), its_config.weights))
 
 
+def _export_interpolation(source: Path, folder: Path) -> None:
+    """Its members in forms of their own, and what each weighs."""
+    from kepipe.models.files import write_json
+
+    its_config = read_interpolation_config(source)
+    for name in its_config.members:
+        export_model(source / name, folder / name)
+    weights = dict(zip(its_config.members, its_config.weights, strict=True))
+    write_json(folder / "interpolation.json", {"weights": weights})
+
+
 KINDS: Mapping[str, ModelKind] = {
     "kepipe-transformer": ModelKind(
-        config.read_config, open_transformer, _load_transformer, _export_transformer
+        config.read_config,
+        open_transformer,
+        _load_transformer,
+        export_forms.export_transformer,
+        export_forms.transformer_graph,
     ),
     pretrained.HUGGING_FACE: ModelKind(
-        _read_hugging_face, open_hugging_face, _load_transformer, _export_transformer
+        _read_hugging_face,
+        open_hugging_face,
+        _load_transformer,
+        export_forms.export_transformer,
+        export_forms.transformer_graph,
     ),
     pretrained.OTHER_KINDS["xlnet"]: ModelKind(
         read_xlnet_config,
         lambda folder, device, note: _opened_network(folder, _load_xlnet(folder, 0.0, 0, note).to(device)),
         _load_xlnet,
-        _export_xlnet,
+        export_forms.export_xlnet,
+        export_forms.network_graph,
     ),
-    "kepipe-network": ModelKind(read_network_config, _open_network, _load_network, _export_network),
-    "kepipe-ngram": ModelKind(read_ngram_config, _open_ngram, export=_export_ngram),
-    "kepipe-elmo": ModelKind(read_elmo_config, _open_elmo, _load_elmo, _export_elmo),
-    "kepipe-interpolation": ModelKind(read_interpolation_config, _open_interpolation),
-    "kepipe-static": ModelKind(read_static_config, _open_static, _load_static, _export_static),
+    "kepipe-network": ModelKind(
+        read_network_config, _open_network, _load_network, _export_network, export_forms.network_graph
+    ),
+    "kepipe-ngram": ModelKind(read_ngram_config, _open_ngram, export=export_forms.export_ngram),
+    "kepipe-elmo": ModelKind(read_elmo_config, _open_elmo, _load_elmo, export_forms.export_elmo),
+    "kepipe-interpolation": ModelKind(
+        read_interpolation_config, _open_interpolation, export=_export_interpolation
+    ),
+    "kepipe-static": ModelKind(
+        read_static_config, _open_static, _load_static, export_forms.export_static, export_forms.encoder_graph
+    ),
 }
 """The table of kinds of models: the format of a `config.json`, without its version → what reads it. A new kind is a
 file and a row."""
@@ -338,8 +318,33 @@ def export_model(source: Path, folder: Path) -> None:
     """Write a folder's model in the form in which others read it. Raises ValueError where there is none."""
     write = _kind(source).export
     if write is None:
-        raise _no_form(source)
+        raise ValueError(f"{source}: there is no form in which others read a model of this kind")
     write(source, folder)
+
+
+def export_onnx(source: Path, folder: Path, note: Note = lambda _: None, *, int8: bool = False) -> None:
+    """Write a folder's model as an ONNX graph, with its tokenizer. Raises ValueError where there is none."""
+    from kepipe.models.onnx.folder import GraphCard, row_templates, write_folder
+
+    kind = require_graph(source)
+    assert kind.load_encoder is not None
+    assert kind.graph is not None
+    model = kind.load_encoder(source, 0.0, 0, note)
+    family = getattr(model.config, "family", "word vectors")
+    about = f"A model of the family {family}, trained by kepipe."
+    card = GraphCard(family, about, model.config.positions, int8=int8)
+    write_folder(folder, kind.graph(model.eval()), source, row_templates(model.config), card)
+
+
+def require_graph(source: Path) -> ModelKind:
+    """The kind of a folder's model. Raises ValueError where models of this kind become no ONNX graph."""
+    kind = _kind(source)
+    if kind.graph is None:
+        raise ValueError(
+            f"{source}: models of this kind become no ONNX graph; without `--to onnx`, `kepipe export` writes one in "
+            "a form of its own"
+        )
+    return kind
 
 
 def _kind(folder: Path) -> ModelKind:

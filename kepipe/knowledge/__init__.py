@@ -1,1 +1,1 @@
-"""What a graph gives a model: the table of knowledge methods, one folder or file a method."""
+"""Knowledge methods: ways to use a graph in a model. The table of methods, and one folder or file for each."""

@@ -1,4 +1,4 @@
-"""What a knowledge method is: a row of the table, and what it becomes when it is opened for a model and a graph."""
+"""The interfaces of a knowledge method: the row of the table, and the opened method for a model and a graph."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 EncoderT = TypeVar("EncoderT", bound="TrainableEncoder")
 KNOWLEDGE_FILE = "knowledge.json"
-"""What a model's folder says of the method that goes with the model: its name and settings."""
+"""File of a model folder with the names and settings of the model's knowledge methods."""
 
 
 class KnowledgeSettings(Section):
-    """The settings of a method. `method`, its name, is declared by each."""
+    """The settings of a method. Each subclass declares `method`, its name."""
 
 
 @runtime_checkable
 class TakesKnowledge(Protocol):
-    """The settings of a stage into which knowledge can come."""
+    """The settings of a stage that supports knowledge methods."""
 
     @property
     def knowledge(self) -> tuple[KnowledgeSettings, ...]:
-        """The methods, in the order in which they work."""
+        """The methods, in the order in which they are applied."""
         ...
 
 
 class Control(NamedTuple):
-    """An arm that shows what a method's knowledge is worth: the method left out, with wrong or no facts, or another.
+    """A control arm for a method: without the method, with wrong or no facts, or with another method.
 
-    `name`: of the arm; methods whose controls mean the same give them the same name. `replaced_by`: input of the stage
-    → the kind of stage that makes what fills it instead; empty: the method is left out, or `method` takes its place.
+    `name`: the arm's name; equivalent controls of different methods share a name. `replaced_by`: input of the stage →
+    the kind of stage that produces the replacement; empty: the method is left out, or replaced by `method`.
     """
 
     name: str
@@ -54,10 +54,10 @@ class Control(NamedTuple):
 
 @dataclass(frozen=True)
 class Sources:
-    """What a method is opened from.
+    """The sources from which a method is opened.
 
-    `graph`: a stored graph. `vectors`: a folder with the vectors of entities. `neighbours`: a stored graph from which
-    vectors are composed for entities that have none. `brought_vectors`: the vectors that the model's folder brings.
+    `graph`: a stored graph. `vectors`: a folder with entity vectors. `neighbours`: a stored graph from which vectors
+    are composed for entities without one. `brought_vectors`: the entity vectors in the model's own folder.
     """
 
     tokenizer: Tokenizer
@@ -70,21 +70,22 @@ class Sources:
 
     @property
     def facts_first(self) -> bool:
-        """Whether what is written into a row has to stand before what it belongs to, as only that is known later on."""
+        """Whether facts must be inserted before the mention they belong to, because later tokens attend only to the
+        left."""
         return self.for_prompts or self.config.causal
 
 
 @dataclass(frozen=True)
 class PromptSources(Sources):
-    """The same for prompts, with which a language model goes on, whatever it is made of."""
+    """Sources for the prompts of a language model, whatever its architecture."""
 
     for_prompts: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
 class KnowledgeContext:
-    """Where a method is to be used, as far as a pipeline file says: the model (None: not known), the longest row in
-    tokens, and the objective (None: outside of pretraining)."""
+    """Where a method is to be used, as known from the pipeline file: the model (None: unknown), the maximum row length
+    in tokens, and the objective (None: outside of pretraining)."""
 
     model: EncoderConfig | None
     length: int
@@ -93,7 +94,7 @@ class KnowledgeContext:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a method knows of the mentions of a text, in words and numbers. `nothing`: none of them."""
+    """How many mentions of a text a method has knowledge of: a message and metrics. `nothing`: of none."""
 
     message: str
     nothing: bool
@@ -101,7 +102,7 @@ class Coverage:
 
 
 class Knowledge(Protocol):
-    """A method that is opened. It works wherever rows become batches: in training, measuring and prediction."""
+    """An opened method. It is applied wherever rows become batches: in training, evaluation and prediction."""
 
     @property
     def in_weights(self) -> bool:
@@ -109,43 +110,43 @@ class Knowledge(Protocol):
         ...
 
     def rows(self, text: RowStream) -> RowStream:
-        """The rows that a pretraining reads: those of the text, and what the method puts among them."""
+        """The rows of pretraining: those of the text, and those that the method adds."""
         ...
 
     def objective(self, objective: Objective) -> Objective:
-        """The objective as it is learned with this knowledge."""
+        """The pretraining objective with this knowledge."""
         ...
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
-        """The batch with what is known of its mentions, as the model is to read it.
+        """The batch with the knowledge about its mentions added.
 
-        Where tokens move, as when triples are written between them, `label_positions` and `labels` move with them, and
-        `Batch.moved` says where each token stands.
+        If tokens move, because triples are inserted between them, `label_positions` and `labels` are updated, and
+        `Batch.moved` maps each original position to its new one.
         """
         ...
 
     @property
     def keeps(self) -> int | None:
-        """Rows of up to so many tokens lose none of them to what is written into rows; None: no row does."""
+        """Rows of at most this many tokens lose none of them to inserted facts; None: no row loses any."""
         ...
 
     def knows(self, entity: str) -> bool:
-        """Whether there is anything to say of an entity: a vector, a triple."""
+        """Whether the method has a vector or a triple of an entity."""
         ...
 
     def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage | None:
-        """What is known of mentions, given as numbers among `ids`; None: nothing to say."""
+        """The coverage of mentions, given as indices into `ids`; None: not applicable."""
         ...
 
     def save(self, folder: Path, model: TrainableEncoder) -> None:
-        """Write what the method needs at inference beside the model."""
+        """Write what the method needs at inference into the model's folder."""
         ...
 
 
 class LearnedKnowledge:
-    """What a method that only changes what is learned has in common: nothing enters a batch, nothing is saved.
+    """Base of methods that only affect training: they add nothing to a batch and save nothing.
 
-    `Knowledge.rows` or `Knowledge.objective` is what it has to say.
+    Subclasses override `Knowledge.rows` or `Knowledge.objective`.
     """
 
     in_weights: ClassVar[bool] = False
@@ -164,7 +165,7 @@ class LearnedKnowledge:
         return batch
 
     def knows(self, entity: str) -> bool:  # noqa: ARG002
-        """See `Knowledge`: it tells the model nothing."""
+        """See `Knowledge`: the model gets no knowledge at inference."""
         return False
 
     def coverage(self, mentions: Ints, ids: Sequence[str]) -> Coverage | None:  # noqa: ARG002
@@ -172,60 +173,61 @@ class LearnedKnowledge:
         return None
 
     def save(self, folder: Path, model: TrainableEncoder) -> None:
-        """See `Knowledge`: a trained model needs nothing of it."""
+        """See `Knowledge`: a trained model does not need it."""
 
 
 class KnowledgeMethod(ABC):
-    """A row of the table. One that is added is a file with such a class, and a line in `table.py`.
+    """A row of the table. To add a method, write a file with such a class, and add a line to `table.py`.
 
-    Nothing outside of its file or package names it. A method that asks more of a model than that it encodes, such as
-    layers or who sees whom, refuses other models in `extend_config`.
+    No code outside of its file or package refers to it. A method with special requirements of the model, such as extra
+    layers or an attention mask, rejects other models in `extend_config`.
     """
 
     section: ClassVar[type[KnowledgeSettings]]
     about: ClassVar[str]
-    """What it does, in one sentence without a full stop."""
+    """What the method does, in one phrase without a full stop."""
     in_weights: ClassVar[bool] = False
     """Whether the model has weights for it, so that it goes wherever the model goes."""
     moves_tokens: ClassVar[bool] = False
-    """Whether tokens of a row move, so that nothing else may name places in it."""
+    """Whether it moves tokens of a row, so that no other method may refer to fixed positions."""
     controls: ClassVar[tuple[Control, ...]]
 
     def inputs(self, settings: Any) -> tuple[str, ...]:  # noqa: ARG002
-        """Inputs of a stage that it needs: "vectors", "graph". They are found by type where one stage makes such."""
+        """Stage inputs that the method needs: "vectors", "graph". They are wired by type if a single stage produces
+        one."""
         return ()
 
     def conflicts(self, settings: Any, context: KnowledgeContext) -> Iterator[ConfigConflict]:  # noqa: ARG002
-        """What it cannot be used with, as far as a pipeline file says. Keys are those of the stage."""
+        """Conflicts with its use, as known from the pipeline file. Keys are those of the stage."""
         yield from ()
 
     def names_places(self, settings: Any) -> str | None:  # noqa: ARG002
-        """Where what it adds to a batch names places in rows, which another method must not move: what the
-        user has to write so that it does not; None: it names none."""
+        """If the method's additions to a batch refer to fixed positions in rows, which another method must not move:
+        the setting that avoids this; None: they do not."""
         return None
 
     def implied(self, sources: Sources) -> KnowledgeSettings | None:  # noqa: ARG002
-        """The settings with which a model brings this method although its folder has no `knowledge.json`, as one from
-        elsewhere; None: it does not."""
+        """The settings of this method implied by a model whose folder has no `knowledge.json`, such as a converted
+        model; None: it does not use the method."""
         return None
 
     def carried(self, folder: Path) -> Mapping[str, Path]:  # noqa: ARG002
-        """What a model's folder carries for the method: the name of a source (see `Sources`) → its folder."""
+        """The sources for the method in a model's folder: name of a source (see `Sources`) → its folder."""
         return {}
 
     def not_with_prompts(self, settings: Any, config: EncoderConfig) -> str | None:  # noqa: ARG002
-        """Why a language model cannot be given it with a prompt; None: it can."""
+        """Why the method cannot be used in a prompt of a language model; None: it can."""
         return "it writes nothing into a text, and a prompt is nothing but text"
 
     def brought(self, config: EncoderConfig) -> tuple[str, ...]:  # noqa: ARG002
-        """Inputs that a stage need not have where it starts from a trained model of this config: its folder carries
-        them, as the model has weights for them."""
+        """Inputs that a stage does not need if it starts from a trained model of this config, because the model's
+        folder has them."""
         return ()
 
     def extend_config(self, config: EncoderConfig, settings: Any) -> EncoderConfig:  # noqa: ARG002
-        """The config of a model that it adds weights to, as far as it is known before there are vectors.
+        """The config of the model with the method's weights, as far as known without the vectors.
 
-        Raises ValueError for a model that it cannot be added to.
+        Raises ValueError for an unsupported model.
         """
         return config
 
@@ -236,21 +238,21 @@ class KnowledgeMethod(ABC):
         seed: int,  # noqa: ARG002
         note: Callable[[str], None],  # noqa: ARG002
     ) -> EncoderT:
-        """The model with the weights that the opened method adds, drawn from `seed`; `note` is told of them."""
+        """The model with the method's weights, initialised with `seed`; reported through `note`."""
         return model
 
     @abstractmethod
     def open(self, settings: Any, sources: Sources, note: Callable[[str], None]) -> Knowledge:
-        """The method over these sources. Raises ValueError where one is missing or does not fit."""
+        """Open the method with these sources. Raises ValueError if one is missing or does not fit."""
 
     def open_to_learn(self, settings: Any, sources: Sources, note: Callable[[str], None]) -> Knowledge:
-        """The same as a pretraining uses it, where that is not how a model reads with it."""
+        """Open the method for pretraining, if it works differently there."""
         return self.open(settings, sources, note)
 
 
 def apply_after_corruption(knowledge: Knowledge, objective: Objective) -> Objective:
-    """The objective over batches to which the knowledge is applied after their rows were corrupted: with a graph, with
-    another or with none, the same tokens are hidden."""
+    """The objective with the knowledge applied to corrupted batches, so that the same tokens are masked with a graph,
+    with another graph, or without one."""
     from dataclasses import replace
 
     def collate(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
@@ -260,13 +262,13 @@ def apply_after_corruption(knowledge: Knowledge, objective: Objective) -> Object
 
 
 class EntityLookup:
-    """Rows of entities in a table of the method's own, from their numbers among a list of ids.
+    """Maps entities, given as indices into a list of ids, to rows of the method's own table.
 
-    The rows of a list are found once; another list takes its place. Several threads may look up.
+    The rows of the last list of ids are cached. Thread-safe.
     """
 
     def __init__(self, find: Callable[[Sequence[str]], Ints]) -> None:
-        """`find`: ids → the row of each, −1 for one that the table does not have."""
+        """`find`: ids → the row of each, −1 if it is not in the table."""
         self._find = find
         self._known: tuple[Sequence[str], Ints] | None = None
 
@@ -276,7 +278,7 @@ class EntityLookup:
         return rows[mentions.entities]  # an entity −1 takes the −1 at the end
 
     def rows_of(self, ids: Sequence[str]) -> Ints:
-        """The row of each id, and a −1 at the end: int [ids + 1]."""
+        """The row of each id, followed by −1: int [ids + 1]."""
         known = self._known
         if known is None or known[0] is not ids:
             known = self._known = (ids, np.append(self._find(ids), -1).astype(np.int64))
@@ -285,7 +287,7 @@ class EntityLookup:
 
 @dataclass(frozen=True)
 class CombinedKnowledge:
-    """Several methods, one after the other: what a model's folder brings, then what a stage's settings add."""
+    """Several methods, applied one after the other."""
 
     parts: tuple[Knowledge, ...]
 
@@ -296,7 +298,7 @@ class CombinedKnowledge:
 
     @property
     def keeps(self) -> int | None:
-        """See `Knowledge`: where several write, one may cut what another has made longer."""
+        """See `Knowledge`: if several methods insert tokens, one may truncate rows that another has lengthened."""
         limits = [part.keeps for part in self.parts if part.keeps is not None]
         return 0 if len(limits) > 1 else next(iter(limits), None)
 

@@ -1,7 +1,7 @@
 """`ernie-baidu`: knowledge masking in stages, basic → phrase → entity (Sun et al. 2019, "ERNIE: Enhanced Representation
 through Knowledge Integration", §3.2).
 
-The graph says which words are one name: linked mentions are masked as a whole. No fact enters the model.
+The graph only determines which words form a name: linked mentions are masked as a whole. The model gets no facts.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ Level = Literal["basic", "phrase", "entity"]
 
 
 class Stages(Section):
-    """Shares of the training that go to each level, in this order. They are weights: only their ratios count."""
+    """Shares of the training steps for each level, in this order. Only the ratios matter."""
 
     basic: float = Field(1, ge=0)
     """Single tokens: sub-words, Chinese characters."""
     phrase: float = Field(1, ge=0)
     """Whole phrases, and words elsewhere."""
     entity: float = Field(1, ge=0)
-    """Whole names of entities, and words elsewhere."""
+    """Whole entity names, and words elsewhere."""
 
     @model_validator(mode="after")
     def _not_all_zero(self) -> Stages:
@@ -49,7 +49,7 @@ class Stages(Section):
         return self
 
     def level(self, progress: float) -> Level:
-        """The level at a share `progress` of the training, in 0..1; the last one that has a share at its end."""
+        """The level at `progress` (0..1) of the training; at the end, the last level with a share above 0."""
         total = self.basic + self.phrase + self.entity
         if progress < self.basic / total:
             return "basic"
@@ -59,24 +59,25 @@ class Stages(Section):
 
 
 class ErnieBaidu(KnowledgeSettings):
-    """Mask first tokens, then whole phrases, then whole names of entities."""
+    """Mask tokens first, then whole phrases, then whole entity names."""
 
     method: Literal["ernie-baidu"] = "ernie-baidu"
     stages: Stages = Stages()
     """How long each level is trained."""
     upstream: bool = False
-    """Choose each token and unit by a coin of its own, as the released code does, not up to an exact share of a row."""
+    """Mask each token and unit independently with a fixed probability, as the released code does, instead of an exact
+    share of each row."""
 
 
 @dataclass(frozen=True)
 class MaskedUnits(LearnedKnowledge):
-    """The units that are masked as a whole, by the settings."""
+    """Masking of whole units by level."""
 
     settings: ErnieBaidu
 
     def objective(self, objective: Objective) -> Objective:
-        """See `Knowledge`: one that tells labels hides nothing, and stays as it is. Raises ValueError for an objective
-        that masks otherwise."""
+        """See `Knowledge`. An objective that predicts labels masks nothing and is unchanged. Raises ValueError for
+        another objective that does not mask units."""
         from kepipe.noise.tokens import select_tokens, select_tokens_by_coin
         from kepipe.noise.units import select_units, select_units_by_coin
         from kepipe.objectives.ernie2.label_loss import LabelLoss

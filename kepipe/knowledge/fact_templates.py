@@ -1,4 +1,4 @@
-"""Templates of facts as a setting: a file, or written in the YAML."""
+"""Fact templates as a setting: a file, or inline in the YAML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from kg.templates import Template, read_templates
 
 
 def _read(value: Any, info: ValidationInfo) -> Any:
-    """A file's templates, so that what they say is part of a stage's key and goes wherever the settings go."""
+    """The templates read from a file, so that their content is part of the stage's cache key and of the saved
+    settings."""
     if isinstance(value, str):
         file = TypeAdapter(UserPath).validate_python(value, context=info.context)
         return {

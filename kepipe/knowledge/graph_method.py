@@ -1,4 +1,5 @@
-"""What methods have in common that write facts of a graph into a text: its choice, its controls, what is carried."""
+"""Shared by methods that write facts of a graph into a text: choice of facts, controls, and the graph in a model
+folder."""
 
 from __future__ import annotations
 
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from kg.store import Graph
 
 GRAPH_FOLDER = "graph"
-"""Folder of a model's folder that holds the graph which a method reads."""
+"""Subfolder of a model folder with the graph of a method."""
 
 
 class FactsInText(ABC):
-    """Facts of the entities that a text names, written into it: a `Knowledge`, but for how they are written.
+    """Base of a `Knowledge` that writes facts about the mentioned entities into the text; subclasses implement `write`.
 
-    `chooser`: which facts. `folder`: the stored graph.
+    `chooser`: selects the facts. `folder`: the stored graph.
     """
 
     in_weights: ClassVar[bool] = False
@@ -50,7 +51,7 @@ class FactsInText(ABC):
     @property
     @abstractmethod
     def keeps(self) -> int:
-        """See `Knowledge`: the longest row that is left whole."""
+        """See `Knowledge`: the longest row that is not truncated."""
 
     @abstractmethod
     def write(self, batch: Batch, lengths_B: Ints, mentions: Mentions, entities_M: Ints) -> Batch:
@@ -62,7 +63,7 @@ class FactsInText(ABC):
         return text
 
     def objective(self, objective: Objective) -> Objective:
-        """See `Knowledge`. No ranking sees what is hidden."""
+        """See `Knowledge`. Rankings do not see the masked tokens."""
         return apply_after_corruption(self, objective)
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
@@ -83,7 +84,7 @@ class FactsInText(ABC):
         return Coverage(message, not known)
 
     def save(self, folder: Path, model: TrainableEncoder) -> None:  # noqa: ARG002
-        """See `Knowledge`: the graph, linked where the file system can, else copied."""
+        """See `Knowledge`: the graph, hard-linked if the file system supports it, else copied."""
         from kepipe.knowledge.opening import write_settings
         from kepipe.models.files import link_folder
 
@@ -92,7 +93,7 @@ class FactsInText(ABC):
 
 
 class GraphMethod(KnowledgeMethod):
-    """A row of the table whose settings say which facts of a graph go first (`choice`)."""
+    """A row of the table whose settings select facts of a graph (`choice`)."""
 
     controls = (
         Control("graph-off", {}),
@@ -114,7 +115,7 @@ class GraphMethod(KnowledgeMethod):
 
 
 def stored_graph(sources: Sources, method: str) -> Graph:
-    """The graph. Raises ValueError, which names the `method`, where there is none."""
+    """The graph. Raises ValueError, which names the `method`, if there is none."""
     from kg.store import open_graph
 
     if sources.graph is None:
@@ -126,14 +127,14 @@ def stored_graph(sources: Sources, method: str) -> Graph:
 
 
 def ranking_vectors(sources: Sources) -> Path | None:
-    """The folder with vectors by which facts can be ranked; None where there are none."""
+    """The folder with vectors for ranking facts; None if there are none."""
     from kg.vectors import has_vectors
 
     return sources.vectors if sources.vectors is not None and has_vectors(sources.vectors) else None
 
 
 def too_short(length: int, rows: int, what: str) -> ConfigConflict:
-    """The conflict of a `length` of rows with facts that would cut the text, whose rows have `rows` tokens."""
+    """The conflict that a row `length`, facts included, is below the `rows` tokens of the text alone."""
     return ConfigConflict(
         "knowledge.length",
         f"{length} would cut the text, whose rows have {rows} tokens: set `knowledge: {{length: {2 * rows}}}` to have "

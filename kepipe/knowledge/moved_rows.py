@@ -1,4 +1,4 @@
-"""Rows into which tokens were written, and a batch whose tokens move with them."""
+"""Rows with inserted tokens, and moving a batch's fields with its tokens."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MovedRows:
-    """Rows with tokens written between theirs, padded at the right to the longest.
+    """Rows with inserted tokens, right-padded to the longest.
 
-    Int [B, T]: `tokens`; `owner`, the place in the plain row of the token itself, or of the one that a written token
-    belongs to (−1: padding), by which segments and documents follow. `places`: int [B, T_in], where each token of the
-    plain row stands now (−1: padding, or cut off).
+    Int [B, T]: `tokens`; `owner`, the column in the original row of the token, or of the token that an inserted token
+    belongs to (−1: padding), which determines its segment and document. `places`: int [B, T_in], the new column of each
+    token of the original row (−1: padding, or cut off).
     """
 
     tokens: Ints
@@ -31,23 +31,23 @@ class MovedRows:
 
     @property
     def sentence(self) -> Bools:
-        """The tokens of the plain row: bool [B, T]."""
+        """Which tokens are of the original row: bool [B, T]."""
         sentence = np.zeros(self.tokens.shape, np.bool_)
         rows, columns = np.nonzero(self.places >= 0)
         sentence[rows, self.places[rows, columns]] = True
         return sentence
 
     def spread(self, values_BT: npt.NDArray[Any], padding: int = 0) -> npt.NDArray[Any]:
-        """Values of the plain row's tokens [B, T_in] → [B, T]; a written token takes those of its owner."""
+        """Values of the original tokens [B, T_in] → [B, T]; an inserted token gets the value of its owner."""
         taken = np.take_along_axis(values_BT, np.maximum(self.owner, 0), axis=1)
         return np.where(self.owner >= 0, taken, padding)
 
 
 def move(batch: Batch, rows: MovedRows, method: str) -> Batch:
-    """A batch of plain rows as `rows`: what belongs to a token goes where the token goes.
+    """The batch with its tokens moved as in `rows`, and all per-token fields moved with them.
 
-    A written token has the document, segment and prefix of its owner, and no entity. Labels of tokens that were cut off
-    are left out. Raises ValueError, which names the `method`, where another asks for places.
+    An inserted token gets the document, segment and prefix of its owner, and no entity. Labels of tokens that were cut
+    off are dropped. Raises ValueError, naming `method`, if another method refers to fixed positions.
     """
     import torch
 

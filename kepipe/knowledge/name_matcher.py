@@ -1,7 +1,7 @@
-"""Words of a text that a graph knows: its names, the longest first from the left.
+"""Exact matching of a graph's names in a text, leftmost-longest.
 
-For texts that no linker has read, as K-BERT finds mentions (Liu et al. 2020): a name means the likeliest of the
-entities that bear it and have a triple to show.
+For texts without a linker, as in K-BERT (Liu et al. 2020): a name means its most probable entity among those that are
+the head of a triple.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from kg.store import Graph
 
 
 class Dictionary:
-    """The names of entities that are the head of a triple. `shortest`: in characters.
+    """The names of entities that are the head of a triple. `shortest`: minimum length in characters.
 
-    `words`: only what a segmentation by jieba takes for one or several whole words (Chinese); otherwise any match
-    counts, in scripts with spaces between boundaries of words.
+    `words`: only matches that are whole words of jieba's segmentation (Chinese); otherwise all matches, in scripts with
+    spaces at word boundaries.
     """
 
     def __init__(self, graph: Graph, *, shortest: int = 2, words: bool = False) -> None:
         self._gazetteer = Gazetteer(Lexicon.build(graph), min_length=shortest)
         self._ids = graph.ids
-        self._speaks = np.zeros(len(graph), np.bool_)
+        self._has_triples = np.zeros(len(graph), np.bool_)
         for split in graph.splits:
-            self._speaks[graph.triples(split)[:, 0]] = True
+            self._has_triples[graph.triples(split)[:, 0]] = True
         self._words = words
 
     def find(self, text: str) -> tuple[Mention, ...]:
-        """Mentions in order, without overlap: of names that overlap the leftmost, of these the longest."""
+        """Mentions in order, without overlap: among overlapping names the leftmost, then the longest."""
         matches = self._gazetteer.find(text)
-        places, meant = self._meanings(matches)
-        telling = ~np.fromiter(
-            (_is_small(matches.surfaces[place]) for place in places.tolist()), np.bool_, len(places)
+        places, meant = self._likeliest_candidates(matches)
+        content_words = ~np.fromiter(
+            (_is_function_word(matches.surfaces[place]) for place in places.tolist()), np.bool_, len(places)
         )
-        places, meant = places[telling], meant[telling]
+        places, meant = places[content_words], meant[content_words]
         if self._words:
             whole = np.isin(matches.starts[places], cuts := _cut(text)) & np.isin(matches.ends[places], cuts)
             places, meant = places[whole], meant[whole]
@@ -53,23 +53,23 @@ class Dictionary:
                 found.append(Mention(int(starts[number]), end, id, score))
         return tuple(found)
 
-    def _meanings(self, matches: Matches) -> tuple[Ints, Ints]:
-        """The matches that mean somebody with triples, and for each the number of its likeliest candidate."""
-        candidates = np.flatnonzero(self._speaks[matches.rows])
+    def _likeliest_candidates(self, matches: Matches) -> tuple[Ints, Ints]:
+        """The matches with a candidate that has triples, and for each the index of its most probable such candidate."""
+        candidates = np.flatnonzero(self._has_triples[matches.rows])
         places, first = np.unique(matches.owners[candidates], return_index=True)
         return places, candidates[first]
 
 
-SMALL = 4
+MAX_FUNCTION_WORD = 4
 
 
-def _is_small(surface: str) -> bool:
-    """Whether a match is rather a function word: "in" is a name of India in Wikidata."""
-    return len(surface) < SMALL and surface.isascii() and surface.islower()
+def _is_function_word(surface: str) -> bool:
+    """Whether a match is probably a function word: "in" is an alias of India in Wikidata."""
+    return len(surface) < MAX_FUNCTION_WORD and surface.isascii() and surface.islower()
 
 
 def _cut(text: str) -> Ints:
-    """Where jieba's words begin and end."""
+    """The boundaries of jieba's words."""
     import logging
 
     import jieba
@@ -83,8 +83,8 @@ def to_tokens(
 ) -> list[tuple[int, int, str]]:
     """Mentions as (first token, one past the last, entity), shifted by `offset` tokens.
 
-    `starts`, `ends`: int [T], the characters of `text` that each token covers. A token that reaches over the edge
-    of a mention, or that another mention has taken, keeps the mention out.
+    `starts`, `ends`: int [T], the character offsets of each token in `text`. A mention is dropped if its boundaries do
+    not align with tokens, or if it overlaps an earlier mention.
     """
     blank = np.fromiter((char.isspace() for char in text), np.bool_, len(text))
     starts = (

@@ -1,4 +1,4 @@
-"""The knowledge that goes with a model: from a stage's settings and inputs, or from the model's own folder."""
+"""Open and save the knowledge of a model: from a stage's settings and inputs, or from the model's own folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def write_settings(folder: Path, settings: KnowledgeSettings) -> None:
-    """Note beside a model which method goes with it. Several notes add up."""
+    """Add a method to the model folder's list of methods, replacing one of the same name."""
     from kepipe.models.files import write_json
 
     kept = [entry for entry in read_settings(folder) if type(entry) is not type(settings)]
@@ -32,7 +32,7 @@ def write_settings(folder: Path, settings: KnowledgeSettings) -> None:
 
 
 def read_settings(folder: Path) -> list[KnowledgeSettings]:
-    """The methods that go with a folder's model; none where it says nothing. Raises ValueError for a bad file."""
+    """The knowledge methods of a folder's model; [] if it has none. Raises ValueError for an invalid file."""
     file = folder / KNOWLEDGE_FILE
     if not file.is_file():
         return []
@@ -52,17 +52,17 @@ def prepare(
     *,
     to_learn: bool = False,
 ) -> tuple[EncoderT, Knowledge | None]:
-    """The model with the weights that its knowledge adds, and that knowledge: what the folder that the model is from
-    brings, and `methods`, which take the place of the folder's own of their names.
+    """The model with the weights of its knowledge methods, and the opened methods: those of `folder`, from which the
+    model comes, and `methods`, which replace those of the folder with the same name.
 
-    `to_learn`: for a pretraining (see `KnowledgeMethod.open_to_learn`). Raises ValueError where a source is missing or
-    does not fit.
+    `to_learn`: for pretraining (see `KnowledgeMethod.open_to_learn`). Raises ValueError if a source is missing or does
+    not fit.
     """
     full = _with_folder(sources, folder)
     parts = []
     for settings in _with_own(methods, folder, full):
         method, given = table.method_of(settings), settings in methods
-        method.extend_config(full.config, settings)  # refuses a model that it cannot be added to
+        method.extend_config(full.config, settings)  # raises for an unsupported model
         opened = (method.open_to_learn if to_learn and given else method.open)(settings, full, note)
         if given:
             model = method.extend_model(model, opened, seed, note)
@@ -76,11 +76,11 @@ def open_own(
     note: Callable[[str], None] = lambda _: None,
     methods: Sequence[KnowledgeSettings] = (),
 ) -> Knowledge | None:
-    """What a model's folder brings for use: its vectors, its graph; None where it brings nothing.
+    """Open the knowledge of a model's folder for inference; None if it has none.
 
-    What `sources` names takes the place of what the folder has, and `methods` that of its own of their names. Raises
-    ValueError for a method that the model has no weights for, and for one that does not go with prompts where
-    `sources` are for prompts.
+    `sources` take precedence over the folder's, and `methods` over the folder's methods of the same name. Raises
+    ValueError for a method that the model has no weights for, and, if `sources` are for prompts, for a method that
+    cannot be used in prompts.
     """
     for conflict in table.unlearned(methods, sources.config, str(folder)):
         raise conflict
@@ -93,7 +93,7 @@ def open_own(
 
 
 def save(knowledge: Knowledge | None, folder: Path, model: TrainableEncoder, *, all_of_it: bool) -> None:
-    """Write the knowledge beside a model: all of it, or what the model has weights for."""
+    """Write the knowledge into a model's folder: all of it, or only methods that the model has weights for."""
     parts = knowledge.parts if isinstance(knowledge, CombinedKnowledge) else [knowledge] if knowledge else []
     for part in parts:
         if all_of_it or part.in_weights:
@@ -101,18 +101,18 @@ def save(knowledge: Knowledge | None, folder: Path, model: TrainableEncoder, *, 
 
 
 def together(parts: Sequence[Knowledge]) -> Knowledge | None:
-    """Several methods as one; None for none."""
+    """Combine methods; None if there are none."""
     return CombinedKnowledge(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
 def carried(folder: Path) -> dict[str, Path]:
-    """The sources that a model's folder carries: the name of a source (see `Sources`) → its folder."""
+    """The sources in a model's folder: name of a source (see `Sources`) → its folder."""
     return {name: path for method in table.METHODS.values() for name, path in method.carried(folder).items()}
 
 
 def check_sources(folder: Path, methods: Sequence[KnowledgeSettings], **given: Path | None) -> None:
-    """Raises ValueError where a method needs a source that is neither `given`, as an option of a command, nor carried
-    by the model's folder."""
+    """Raise ValueError if a method needs a source that is neither `given`, as a command-line option, nor in the model's
+    folder."""
     own = carried(folder)
     for settings in methods:
         for name in table.method_of(settings).inputs(settings):
@@ -125,21 +125,21 @@ def check_sources(folder: Path, methods: Sequence[KnowledgeSettings], **given: P
 def _with_own(
     methods: Sequence[KnowledgeSettings], folder: Path | None, sources: Sources
 ) -> tuple[KnowledgeSettings, ...]:
-    """`methods`, and those of the folder that none of them takes the place of."""
+    """`methods`, and those of the folder that they do not replace."""
     given = {type(settings) for settings in methods}
     own = [] if folder is None else _own_settings(folder, sources)
     return table.in_order([*methods, *(kept for kept in own if type(kept) not in given)])
 
 
 def _own_settings(folder: Path, sources: Sources) -> list[KnowledgeSettings]:
-    """What the folder says, or what is plain from the model itself."""
+    """The methods listed in the folder, else those implied by the model."""
     kept = read_settings(folder)
     implied = (method.implied(sources) for method in table.METHODS.values())
     return kept or [settings for settings in implied if settings is not None]
 
 
 def _with_folder(sources: Sources, folder: Path | None) -> Sources:
-    """The sources, and from the folder those that are not given."""
+    """The sources, completed by those of the folder."""
     if folder is None:
         return sources
     own = carried(folder)

@@ -1,4 +1,4 @@
-"""The table of knowledge methods: name in the YAML → its settings, and what it does. A new one is a file and a row."""
+"""The table of knowledge methods: name in the YAML → method. A new one is a file and a row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METHODS: Mapping[str, KnowledgeMethod] = {
 
 
 AS_TEXT = Control("triples-as-text", {}, "triples-as-text")
-"""What every method that brings facts has to beat: the same facts, written as sentences."""
+"""The baseline for every method with facts: the same facts, written as sentences."""
 
 
 def controls_of(method: KnowledgeMethod) -> tuple[Control, ...]:
@@ -42,12 +42,12 @@ CONTROLS: tuple[str, ...] = tuple(
 
 
 def method_of(settings: KnowledgeSettings) -> KnowledgeMethod:
-    """The row of given settings."""
+    """The method of these settings."""
     return next(method for method in METHODS.values() if isinstance(settings, method.section))
 
 
 def name_of(settings: KnowledgeSettings) -> str:
-    """The name by which the YAML calls the method."""
+    """The method's name in the YAML."""
     return next(name for name, method in METHODS.items() if isinstance(settings, method.section))
 
 
@@ -58,12 +58,12 @@ def inputs_of(methods: Sequence[KnowledgeSettings]) -> tuple[str, ...]:
 
 
 def brought_by(config: EncoderConfig) -> tuple[str, ...]:
-    """Inputs that a trained model of this config brings (see `KnowledgeMethod.brought`)."""
+    """Inputs that come with a trained model of this config (see `KnowledgeMethod.brought`)."""
     return tuple(dict.fromkeys(name for method in METHODS.values() for name in method.brought(config)))
 
 
 def advice(source: str) -> str:
-    """What to write in a stage so that a source is used: the methods whose inputs it is among, if nothing is set."""
+    """Advice for messages: the methods that use a source with default settings."""
     taking = [name for name, method in METHODS.items() if source in method.inputs(method.section())]
     return ", or ".join(
         f"set `knowledge: {{method: {name}}}` in the stage, which {METHODS[name].about}" for name in taking
@@ -71,7 +71,7 @@ def advice(source: str) -> str:
 
 
 def check(methods: Sequence[KnowledgeSettings], context: KnowledgeContext) -> None:
-    """Raise the first of the methods' conflicts with their use or with each other, if there are any."""
+    """Raise the first conflict of the methods with their use or with each other, if there is one."""
     for settings in methods:
         for conflict in conflicts(settings, methods, context):
             raise conflict
@@ -80,7 +80,8 @@ def check(methods: Sequence[KnowledgeSettings], context: KnowledgeContext) -> No
 def conflicts(
     settings: KnowledgeSettings, methods: Sequence[KnowledgeSettings], context: KnowledgeContext
 ) -> Iterator[ConfigConflict]:
-    """What one of a stage's methods cannot be used with: its use, or another method that names what it moves."""
+    """Conflicts of one of a stage's methods: with its use, or with another method that needs positions that it
+    moves."""
     method = method_of(settings)
     yield from method.conflicts(settings, context)
     if not method.moves_tokens or context.objective is None:
@@ -98,7 +99,7 @@ def conflicts(
 def unlearned(
     methods: Sequence[KnowledgeSettings], model: EncoderConfig, name: str
 ) -> Iterator[ConfigConflict]:
-    """Methods that a trained model, called `name`, has no weights for."""
+    """A conflict for each method that a trained model, called `name`, has no weights for."""
     for settings in methods:
         try:
             extended = method_of(settings).extend_config(model, settings)
@@ -114,7 +115,7 @@ def unlearned(
 def not_with_prompts(
     methods: Sequence[KnowledgeSettings], model: EncoderConfig, name: str
 ) -> Iterator[ConfigConflict]:
-    """Methods that a language model, called `name`, cannot be given with a prompt."""
+    """A conflict for each method that cannot be used in prompts of a language model, called `name`."""
     for settings in methods:
         reason = method_of(settings).not_with_prompts(settings, model)
         if reason is not None:
@@ -135,9 +136,9 @@ def _as_list(value: Any) -> Any:
 
 
 def in_order(methods: Sequence[KnowledgeSettings]) -> tuple[KnowledgeSettings, ...]:
-    """In the table's order, in which they work: what is masked, then what goes with tokens, then what moves them.
+    """The methods in the order of the table, in which they are applied: masking, then vectors, then inserted tokens.
 
-    Raises ValueError where one comes twice.
+    Raises ValueError if one occurs twice.
     """
     names = [name_of(settings) for settings in methods]
     twice = {name for name in names if names.count(name) > 1}
@@ -159,11 +160,11 @@ else:
     KnowledgeMethods = Annotated[
         tuple[AnyKnowledge, ...], BeforeValidator(_as_list), AfterValidator(in_order)
     ]
-    """No, one or several methods, as the type of a config's field."""
+    """Any number of methods, as the type of a config's field."""
 
 
 class KnowledgeSection(Section):
-    """The section `knowledge:` by itself, as a command takes it."""
+    """The section `knowledge:` alone, as for a command-line option."""
 
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 

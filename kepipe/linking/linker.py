@@ -1,4 +1,4 @@
-"""The linker: a text and its annotations → mentions, with everything it needs in one folder.
+"""The linker: a text and its annotations → mentions; stored as one folder:
 
 linker.json              weights by feature name, threshold, table of types
 lexicon/ matcher/ knowledge/ casing/   columns (`.npy`, strings); nothing is pickled
@@ -16,7 +16,7 @@ import numpy as np
 
 from kepipe.arrays import Floats, Ints
 from kepipe.data.document import Mention
-from kepipe.linking.candidates.fuzzy import NearNames
+from kepipe.linking.candidates.fuzzy import FuzzyLookup
 from kepipe.linking.candidates.gazetteer import Gazetteer
 from kepipe.linking.candidates.matcher import Matcher
 from kepipe.linking.candidates.matches import Matches
@@ -24,7 +24,7 @@ from kepipe.linking.candidates.shortforms import add_short_forms
 from kepipe.linking.decision.decide import decide
 from kepipe.linking.decision.joining import join
 from kepipe.linking.decision.marks import NAMES, Marks, with_articles
-from kepipe.linking.decision.modifiers import widen
+from kepipe.linking.decision.modifiers import include_modifiers
 from kepipe.linking.decision.policy import AS_LEARNED, Policy
 from kepipe.linking.decision.pronouns import Reference, resolve_pronouns
 from kepipe.linking.features.affinity import Affinity
@@ -62,24 +62,24 @@ class Linker:
     def build(
         cls, graph: Graph, casing: Casing | None = None, min_length: int = 2, limit: int = 20
     ) -> Linker:
-        """An untrained linker over all names of a graph; `min_length`, `limit` as in `Gazetteer`.
+        """An untrained linker for all names of a graph; `min_length`, `limit` as in `Gazetteer`.
 
-        `casing` tells which words are common, and is counted on the graph's descriptions where it is not given.
+        `casing` holds the common words; None: counted on the graph's descriptions.
         """
         knowledge = Knowledge.build(graph)
         kinds = [KINDS[kind] for kind in knowledge.kinds.tolist()]
         places = {label for label, kind in zip(knowledge.labels, kinds, strict=True) if kind == "place"}
         team = teams(graph).tolist()
 
-        def further(row: int, names: Sequence[str]) -> Iterable[str]:
+        def name_variants(row: int, names: Sequence[str]) -> Iterable[str]:
             yield from variants(names, kinds[row], places, team[row])
             if knowledge.is_terminology and knowledge.concepts[row]:
                 yield from term_variants(names)
 
-        lexicon = Lexicon.build(graph, variants=further)
+        lexicon = Lexicon.build(graph, variants=name_variants)
         if casing is None:
             casing = Casing.count_with(graph.descriptions)
-        return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.of(GENERAL))
+        return cls(Gazetteer(lexicon, min_length, limit), knowledge, casing, Ranker.from_weights(GENERAL))
 
     def link(
         self, text: str, annotation: Annotations, title: str = "", policy: Policy = AS_LEARNED
@@ -90,20 +90,20 @@ class Linker:
     def link_all(
         self, texts: Iterable[tuple[str, str, Annotations]], policy: Policy = AS_LEARNED
     ) -> Iterator[tuple[Mention, ...]]:
-        """The mentions of each of many texts, with title ("" none) and annotations: as one by one, only faster."""
+        """The mentions of many texts, each with title ("" none) and annotations; same results as `link`, but faster."""
         ranker = self.ranker
         threshold = ranker.threshold if policy.threshold is None else policy.threshold
         marks = policy.marks_of(self.marks)
-        near = None if policy.fuzzy is None else NearNames(self.gazetteer.lexicon, policy.fuzzy)
+        fuzzy = None if policy.fuzzy is None else FuzzyLookup(self.gazetteer.lexicon, policy.fuzzy)
         for batch in text_batches(texts):
             spans_by_text: list[list[LinkedSpan]] = [[] for _ in batch.texts]
             for number, span in self._link_batch(batch, threshold, marks, policy.gate):
                 spans_by_text[number].append(span)
             for text, annotation, spans in zip(batch.texts, batch.annotations, spans_by_text, strict=True):
-                if near is not None:
-                    spans += self._find_near(near, text, annotation, spans, threshold)
+                if fuzzy is not None:
+                    spans += self._find_fuzzy(fuzzy, text, annotation, spans, threshold)
                 if self.knowledge.is_terminology and marks.modifiers is not False:
-                    spans = widen(text, sorted(spans), self.knowledge)
+                    spans = include_modifiers(text, sorted(spans), self.knowledge)
                 if marks.joined:
                     spans = join(text, spans, self.knowledge)
                 if marks.articles:
@@ -117,23 +117,23 @@ class Linker:
                     for start, end, row, score in sorted(spans)
                 )
 
-    def _find_near(
+    def _find_fuzzy(
         self,
-        near: NearNames,
+        fuzzy: FuzzyLookup,
         text: str,
         annotation: Annotations,
         linked: Sequence[LinkedSpan],
         threshold: float,
     ) -> list[LinkedSpan]:
-        """What is written almost like a name and not linked."""
+        """Links of unlinked name-like spans that are similar to a name."""
         taken = [(span.start, span.end) for span in linked]
-        similar = near.find(text, name_spans(text, annotation, self.casing), taken)
+        similar = fuzzy.find(text, name_spans(text, annotation, self.casing), taken)
         return [span for span in map(LinkedSpan._make, similar) if span.score >= threshold]
 
     def resolve_pronouns(
         self, text: str, annotation: Annotations, linked: Iterable[LinkedSpan]
     ) -> list[Reference]:
-        """The pronouns of a text whose names are `linked`, in any order."""
+        """The resolved pronouns of a text, given its links in any order."""
         return resolve_pronouns(
             text, annotation, sorted(linked), self.knowledge.kinds, self.knowledge.genders
         )
@@ -141,46 +141,46 @@ class Linker:
     def _link_batch(
         self, batch: TextBatch, threshold: float, marks: Marks, gate: bool
     ) -> Iterator[tuple[int, LinkedSpan]]:
-        """The number of the text, and the mention in it."""
+        """Text index and link of each mention in a batch."""
         matches = self._find(batch)
         if not len(matches):
             return
-        described = describe(batch, matches, self.knowledge, self.casing, self.ranker.affinity)
-        scores = self.ranker.score_parts(described.of_match, described.of_candidate, matches.owners)
+        features = describe(batch, matches, self.knowledge, self.casing, self.ranker.affinity)
+        scores = self.ranker.score_parts(features.of_match, features.of_candidate, matches.owners)
         scores[~marks.allows(batch, matches, self.knowledge)] = -1.0
         texts = batch.number(matches.starts)
         if gate:
             named = np.fromiter((annotation.names is not None for annotation in batch.annotations), bool)
-            same = described.of_match[MATCH_FEATURES.index("name_same")] > 0
+            same = features.of_match[MATCH_FEATURES.index("name_same")] > 0
             scores[(named[texts] & ~same)[matches.owners]] = -1.0
         starts, ends = matches.starts - batch.begins[texts], matches.ends - batch.begins[texts]
         for match, row, score in decide(matches, scores, threshold):
             yield int(texts[match]), LinkedSpan(int(starts[match]), int(ends[match]), row, score)
 
     def find(self, text: str, annotation: Annotations) -> Matches:
-        """All candidates of a text."""
+        """All matches of a text with their candidates."""
         return self._find(TextBatch((text,), ("",), (annotation,)))
 
     def _find(self, batch: TextBatch) -> Matches:
         return add_short_forms(batch, self.gazetteer.find_all(batch.texts), self.knowledge)
 
     def featurize(self, text: str, annotation: Annotations, title: str = "") -> tuple[Matches, Floats, Ints]:
-        """All candidates of a text, their features [P, F], and the NER group of each [P]."""
+        """The matches of a text, the features of their candidates [P, F], and the NER group of each candidate [P]."""
         batch = TextBatch((text,), (title,), (annotation,))
         matches = self._find(batch)
         if not len(matches):
             return matches, np.zeros((0, len(FEATURES))), np.zeros(0, np.int64)
-        described = describe(batch, matches, self.knowledge, self.casing, self.ranker.affinity)
-        return matches, described.table(matches.owners), described.groups
+        features = describe(batch, matches, self.knowledge, self.casing, self.ranker.affinity)
+        return matches, features.table(matches.owners), features.groups
 
     def save(self, folder: Path) -> None:
-        """Write everything into `folder`, which is made."""
+        """Write the linker into `folder`, which is created."""
         self.gazetteer.lexicon.save(folder / "lexicon")
         self.gazetteer.matcher.save(folder / "matcher")
         self.knowledge.save(folder / "knowledge")
         self.casing.save(folder / "casing")
         ranker = self.ranker
-        about = {
+        settings = {
             "format": FORMAT,
             "min_length": self.gazetteer.min_length,
             "limit": self.gazetteer.limit,
@@ -191,34 +191,34 @@ class Linker:
             "weights": dict(zip(FEATURES, ranker.weights.tolist(), strict=True)),
             "affinity": dict(zip(GROUPS, ranker.affinity.table.tolist(), strict=True)),
         }
-        (folder / "linker.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        (folder / "linker.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
     @classmethod
     def open(cls, folder: Path) -> Linker:
         """The linker that `save` wrote. Raises ValueError where `folder` holds none."""
         file = folder / "linker.json"
         try:
-            about = read_json(file)
+            settings = read_json(file)
         except FileNotFoundError:
-            raise ValueError(f"{folder}: holds no linker (linker.json is missing)") from None
+            raise ValueError(f"{folder}: not a linker (linker.json is missing)") from None
         if (
-            not isinstance(about, dict)
-            or about.get("format") != FORMAT
-            or {*about.get("weights", ())} != {*FEATURES}
+            not isinstance(settings, dict)
+            or settings.get("format") != FORMAT
+            or {*settings.get("weights", ())} != {*FEATURES}
         ):
-            raise ValueError(f"{file}: made by another version of kepipe; link again to make it anew")
+            raise ValueError(f"{file}: written by another version of kepipe; build the linker again")
         try:
             ranker = Ranker(
-                np.asarray([about["weights"][name] for name in FEATURES]),
-                about["bias"],
-                about["threshold"],
-                Affinity(np.asarray([about["affinity"][group] for group in GROUPS])),
-                about["trained"],
+                np.asarray([settings["weights"][name] for name in FEATURES]),
+                settings["bias"],
+                settings["threshold"],
+                Affinity(np.asarray([settings["affinity"][group] for group in GROUPS])),
+                settings["trained"],
             )
-            marks = Marks(**about["marks"])
-            bounds = about["min_length"], about["limit"]
+            marks = Marks(**settings["marks"])
+            bounds = settings["min_length"], settings["limit"]
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{file}: damaged: no usable {error}; link again to make it anew") from None
+            raise ValueError(f"{file}: damaged: no usable {error}; build the linker again") from None
         lexicon, matcher = Lexicon.open(folder / "lexicon"), Matcher.open(folder / "matcher")
         gazetteer = Gazetteer(lexicon, *bounds, matcher)
         return cls(
@@ -227,7 +227,7 @@ class Linker:
 
     @cached_property
     def degrees(self) -> Ints:
-        """With how many others each entity stands in a triple: [E]."""
+        """The number of neighbours of each entity: [E]."""
         return np.diff(self.knowledge.neighbours.indptr)
 
     def row(self, id: str) -> int:

@@ -1,4 +1,4 @@
-"""`base:` with any family: a transformer's (`Base`), a network's (`NetworkBase`), or a counted one (`CountedBase`)."""
+"""`base:` with any family: a transformer's (`Base`), a network's (`NetworkBase`), or a fitted one (`FittedBase`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
 from kepipe.config import suggest
 from kepipe.models.base import Base, configure
-from kepipe.models.counted_families import COUNTED, CountedFamily
 from kepipe.models.elmo.family import ELMO
 from kepipe.models.families import FAMILIES
+from kepipe.models.fitted_families import FITTED, FittedFamily
 from kepipe.models.fresh_base import FreshBase
 from kepipe.models.networks.config import NetworkBase, TokenTableBase
 from kepipe.models.networks.families import NETWORKS
@@ -49,7 +49,7 @@ class TrainedFamily(Protocol):
 
 TRAINED: Mapping[str, TrainedFamily] = {**NETWORKS, "elmo": ELMO}
 """Families outside the configurable `Transformer` that the training loop trains."""
-OTHERS: Mapping[str, TrainedFamily | CountedFamily] = {**TRAINED, **COUNTED}
+OTHERS: Mapping[str, TrainedFamily | FittedFamily] = {**TRAINED, **FITTED}
 """All families outside the configurable `Transformer`."""
 
 
@@ -106,7 +106,7 @@ def _read_trained(value: Any, handler: ValidatorFunctionWrapHandler, info: Valid
     read = _read(value, handler, info)
     if not isinstance(read, Base | NetworkBase):
         raise ValueError(
-            f"{read.family} is made in a pass of its own, by a stage `pretrain`: make it there, and start from that"
+            f"{read.family} is fitted by a stage `pretrain`: fit it there, and start from its model"
         )
     return read
 

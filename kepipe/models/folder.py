@@ -72,6 +72,7 @@ def load_weights(folder: Path, model: EncoderT, device: str = "cpu") -> EncoderT
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:
-    """What made the model, as its maker stated it."""
-    provenance: dict[str, Any] = read_json(folder / PROVENANCE)
+    """What made the model, as its maker stated it. Empty for a folder that is not kepipe's."""
+    file = folder / PROVENANCE
+    provenance: dict[str, Any] = read_json(file) if file.is_file() else {}
     return provenance

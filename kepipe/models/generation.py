@@ -87,8 +87,10 @@ class DecodingState:
         self.memory: Tensor | None = None
         self.source_documents = prompt.source_documents
         if prompt.source is not None:
-            sight = Visibility() if prompt.source_documents is None else documents(prompt.source_documents)
-            self.memory = model.encode_tokens(prompt.source, sight)
+            visibility = (
+                Visibility() if prompt.source_documents is None else documents(prompt.source_documents)
+            )
+            self.memory = model.encode_tokens(prompt.source, visibility)
         self.logits = self._begin(prompt)
         """Of the next token, [B, V]."""
 
@@ -106,8 +108,8 @@ class DecodingState:
         positions_BT, first_B = prompt.positions, prompt.first
         if first_B is not None:
             positions_BT = first_B[:, None] + torch.arange(prompt.tokens.shape[1], device=first_B.device)
-        sight = full() if prompt.both_ways else causal()
-        hidden_BTD = self._decode(prompt.tokens, positions_BT, sight)
+        visibility = full() if prompt.both_ways else causal()
+        hidden_BTD = self._decode(prompt.tokens, positions_BT, visibility)
         return self._read(_last(hidden_BTD, self.documents))
 
     def append(self, tokens_B: Tensor) -> None:
@@ -139,8 +141,9 @@ class DecodingState:
             )
         )  # fmt: skip
 
-    def _decode(self, tokens_BT: Tensor, positions_BT: Tensor | None, sight: Visibility) -> Tensor:
-        visibility = sight if self.documents is None else sight & documents(self.documents)
+    def _decode(self, tokens_BT: Tensor, positions_BT: Tensor | None, visibility: Visibility) -> Tensor:
+        if self.documents is not None:
+            visibility &= documents(self.documents)
         if self.branch is not None and self.mention is not None:
             visibility &= tree(self.branch, self.mention)
         memory_visibility = None

@@ -12,9 +12,9 @@ Pooling = Literal["mean", "first"]
 def trained_pooling(folder: Path) -> Pooling | None:
     """How the vectors of a model folder were pooled in its training; None of one that was not trained for vectors of
     texts."""
-    from kepipe.models.folder import PROVENANCE, read_provenance  # with torch, which settings do without
+    from kepipe.models.folder import read_provenance  # with torch, which settings do without
 
-    trained = read_provenance(folder) if (folder / PROVENANCE).is_file() else {}
+    trained = read_provenance(folder)
     objective = trained.get("config", {}).get("objective", {})
     parts = [part["objective"] for part in objective.get("of", ())] if isinstance(objective, dict) else []
     found = [part["pooling"] for part in (objective, *parts) if isinstance(part, dict) and "pooling" in part]

@@ -283,7 +283,7 @@ class Transformer(TrainableEncoder):
             return LayerContext(mask)
         positions = torch.arange(length, device=x_BTD.device) if positions_BT is None else positions_BT
         reach, local_mask = rotary.window // 2, mask
-        if length > reach + 1:
+        if torch.compiler.is_exporting() or length > reach + 1:
             local_mask = self._mask(stack, visibility & nearby(reach), x_BTD, keys=length)
         heads, width = self.config.heads, self.config.head_width
         everywhere = rotation(positions, heads, width, rotary.theta)

@@ -87,8 +87,9 @@ def build_mask(
         bias = torch.zeros((), dtype=dtype, device=device)
     hidden = ~allowed[:, None]
     bias = torch.where(hidden, torch.finfo(dtype).min, bias)
-    # To leave it out where it says nothing, a GPU would have to be waited for.
-    says_nothing = device.type == "cpu" and bool(query_mask.all())
+    # To leave it out where it says nothing, a GPU would have to be waited for; an exported graph is for other rows too.
+    looks = device.type == "cpu" and not torch.compiler.is_exporting()
+    says_nothing = looks and bool(query_mask.all())
     return Mask(bias, None if says_nothing else query_mask.to(dtype))
 
 
@@ -97,12 +98,15 @@ def attend(
 ) -> Tensor:
     """softmax(scale · q kᵀ + bias) v → [B, T, H·K] (Vaswani et al. 2017, eq. 1).
 
-    On a CPU the products are written out up to `EXPLICIT_LIMIT`, at the price of keeping the [T, S] probabilities.
+    On a CPU the products are written out up to `EXPLICIT_LIMIT`, at the price of keeping the [T, S] probabilities; in a
+    graph that is exported, at any length.
     """
     q, k, v = q_BTHK.transpose(1, 2), k_BSHK.transpose(1, 2), v_BSHK.transpose(1, 2)
     if mask.blocks is not None:
         out_BHTK = _flex(compiled=q.is_cuda)(q, k, v, block_mask=mask.blocks, scale=scale)
-    elif q.device.type == "cpu" and q.shape[-2] * k.shape[-2] <= EXPLICIT_LIMIT:
+    elif q.device.type == "cpu" and (
+        torch.compiler.is_exporting() or q.shape[-2] * k.shape[-2] <= EXPLICIT_LIMIT
+    ):
         scores_BHTS = (q * scale) @ k.transpose(-1, -2)
         if mask.bias is not None:
             scores_BHTS += mask.bias

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Sight(NamedTuple):
+class RelativeMask(NamedTuple):
     """What the queries of a stream look at.
 
     `visible`: bool [B or 1, Q, K]. `positions`: encodings of the P distances between queries and keys, the largest
@@ -70,7 +70,7 @@ class RelativeAttention(nn.Module):
         """What two streams look at together: [B, H, K, W] each."""
         return self._split(self.key(x_BKD)), self._split(self.value(x_BKD))
 
-    def forward(self, x_BQD: Tensor, keys_BHKW: Tensor, values_BHKW: Tensor, sight: Sight) -> Tensor:
+    def forward(self, x_BQD: Tensor, keys_BHKW: Tensor, values_BHKW: Tensor, mask: RelativeMask) -> Tensor:
         """[B, Q, D]; 0, before the projection, for a query that sees nothing."""
         query_BQI = self.query(x_BQD)
         content_BHQW, position_BHQW, segment_BHQW = (
@@ -78,20 +78,20 @@ class RelativeAttention(nn.Module):
             for bias_I in (self.content_query, self.position_query, self.segment_query)
         )
         scores_BHQK = content_BHQW @ keys_BHKW.transpose(-1, -2)
-        r_BHWP = self._split(self.position(sight.positions)).transpose(-1, -2)
-        if sight.from_right is not None:
-            r_BHWP = r_BHWP[sight.from_right]
+        r_BHWP = self._split(self.position(mask.positions)).transpose(-1, -2)
+        if mask.from_right is not None:
+            r_BHWP = r_BHWP[mask.from_right]
         by_distance_BHQP = position_BHQW @ r_BHWP
-        if sight.columns is None:
+        if mask.columns is None:
             scores_BHQK = scores_BHQK + relative_shift(by_distance_BHQP, scores_BHQK.shape[-1])
         else:
-            columns_BHQK = sight.columns[:, None].expand(-1, self.heads, -1, -1)
+            columns_BHQK = mask.columns[:, None].expand(-1, self.heads, -1, -1)
             scores_BHQK = scores_BHQK + by_distance_BHQP.gather(3, columns_BHQK)
-        if sight.segments is not None:
+        if mask.segments is not None:
             by_kind_2BHQ = torch.einsum("bhqw,shw->sbhq", segment_BHQW, self.segments)
             same_BHQ1, other_BHQ1 = by_kind_2BHQ[..., None]
-            scores_BHQK = scores_BHQK + torch.where(sight.segments[:, None], other_BHQ1, same_BHQ1)
-        visible_BHQK = sight.visible[:, None]
+            scores_BHQK = scores_BHQK + torch.where(mask.segments[:, None], other_BHQ1, same_BHQ1)
+        visible_BHQK = mask.visible[:, None]
         scores_BHQK = (scores_BHQK * self.width**-0.5).float()
         scores_BHQK = scores_BHQK.masked_fill(~visible_BHQK, torch.finfo(torch.float32).min)
         # what sees nothing has equal shares of everything until they are taken away again

@@ -125,7 +125,12 @@ Layout = Literal["whole", "padded", "packed"]
 
 
 def layout_of(query_BT: Tensor, key_BS: Tensor | None = None) -> Layout:
-    """What the descriptors `documents` say, by looking at them: on a GPU that would wait for it."""
+    """What the descriptors `documents` say, by looking at them: on a GPU that would wait for it.
+
+    A graph that is exported is for all rows of one document each, whatever those at hand are: "padded".
+    """
+    if torch.compiler.is_exporting():
+        return "padded"
     key_BS = query_BT if key_BS is None else key_BS
     single = bool((query_BT.amax() <= 1) & (key_BS.amax() <= 1))
     if single:

@@ -1,1 +1,1 @@
-"""Corruptions. Each is a draw, which takes randomness, and a rendering, which takes what was drawn."""
+"""Corruptions. Each consists of a function that draws random decisions, and a deterministic one that applies them."""

@@ -1,8 +1,8 @@
-"""Where randomness comes from, and how often it is renewed: masking schedules (Liu et al. 2019, section 4.1).
+"""Sources of randomness for corruptions, and masking schedules (Liu et al. 2019, section 4.1).
 
-Every corruption draws uniform numbers, a row of them for each row of the batch. A numpy Generator gives new
-ones for every batch: the dynamic schedule. `RowDraws` gives each row numbers that depend on its seed alone, so
-that an example can be corrupted alike at every visit, whichever rows stand beside it.
+Every corruption draws a row of uniform numbers for each row of the batch. A NumPy Generator gives new numbers for every
+batch: the dynamic schedule. `RowDraws` gives numbers that depend only on the row's seed, so that an example can be
+corrupted in the same way in every epoch, whichever batch it is in.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Draws(Protocol):
 
 
 class RowDraws:
-    """SplitMix64 streams (Steele et al. 2014), one a row: number j of call c depends on
-    (seed of the row, c, j) alone."""
+    """SplitMix64 streams (Steele et al. 2014), one per row: number j of call c depends only on (seed of the row, c,
+    j)."""
 
     def __init__(self, seeds_B: Hashes) -> None:
         self._seeds = seeds_B
@@ -44,7 +44,7 @@ class RowDraws:
 
 
 def mix(state: Hashes) -> Hashes:
-    """SplitMix64's output function: every bit of the input moves every bit of the output."""
+    """SplitMix64's output function: every bit of the input affects every bit of the output."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return state ^ (state >> np.uint64(31))
@@ -53,7 +53,7 @@ def mix(state: Hashes) -> Hashes:
 def visit_seeds(schedule: Schedule, examples_B: Ints, visit: int, *, seed: int, copies: int = 10) -> Hashes:
     """The seed of each example's corruption at its `visit` (the epoch): uint64 [B].
 
-    static: one corruption for ever; duplicated: `copies` of them in turn (BERT's duplicated data, k=10);
+    static: the same corruption at each visit; duplicated: `copies` of them in turn (BERT's duplicated data, k=10);
     dynamic: a new one at each visit.
     """
     if copies < 1:

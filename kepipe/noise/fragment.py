@@ -1,4 +1,4 @@
-"""MASS's fragment (Song et al. 2019, section 3): one contiguous half of the row, to be written by the decoder."""
+"""MASS's fragment (Song et al. 2019, section 3): a contiguous half of the row, which the decoder predicts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from kepipe.arrays import Bools, Ints
 from kepipe.noise.draws import Draws
 
 SHARE, AT_START, AT_END = 0.5, 0.2, 0.2
-"""Length of the fragment, and how often it stands at the very start and the very end, as released."""
+"""Length of the fragment as a share of the row, and the probabilities that it is at the start and at the end of the
+row, as in the released code."""
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """What the decoder gets and has to write, int [B, K]; `present` bool [B, K] is False on padding.
+    """Inputs and labels of the decoder, int [B, K]; `present`, bool [B, K], is False on padding.
 
     `tokens` are the *original* tokens before each place, `positions` those of the original row.
     """
@@ -52,7 +53,7 @@ def mark(start_B: Ints, length_B: Ints, width: int) -> Bools:
 
 
 def cut_fragment(tokens_BT: Ints, start_B: Ints, length_B: Ints, *, pad_id: int, begin_id: int) -> Fragment:
-    """The decoder's side of the fragments; `begin_id` stands before a fragment at column 0."""
+    """The decoder's inputs and labels; `begin_id` precedes a fragment at column 0."""
     step_K = np.arange(int(length_B.max(initial=0)))
     present = step_K < length_B[:, None]
     column = np.where(present, start_B[:, None] + step_K, 0)

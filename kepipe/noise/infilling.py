@@ -1,4 +1,4 @@
-"""BART's text infilling: spans of words, of Poisson length, each replaced by one mask; an empty one inserts it."""
+"""BART's text infilling: spans of words of Poisson length, each replaced by one mask; an empty span inserts a mask."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from kepipe.noise.draws import Draws
 def draw_infilling(words_B: Ints, share: float, mean: float, draws: Draws) -> tuple[Ints, Ints]:
     """Spans that cover exactly ceil(share · words) words of each row: first word and length, int [B, M] each.
 
-    Lengths are Poisson, the last one cut to what is left. Spans stand in order, without touching; one of length
-    0 stands before the word `start`, which may be the row's end. Absent spans have start −1.
+    Lengths are Poisson; the last one is truncated to the remaining words. Spans are sorted and not adjacent; a span of
+    length 0 is before the word `start`, which may be the end of the row. Absent spans have start −1.
     """
     rows = len(words_B)
     cover_B = np.ceil(share * words_B).astype(np.int64)
     most = int(cover_B.max(initial=0))
     if most == 0:
         return np.full((rows, 0), -1), np.zeros((rows, 0), dtype=np.int64)
-    # twice the spans that are expected to be needed, and more for few: that they do not suffice never happens
+    # twice the expected number of spans and 32 more, so that they practically always suffice
     length_BM = np.searchsorted(
         poisson(mean), draws.random((rows, math.ceil(2 * most / mean) + 32)), side="right"
     )
@@ -29,7 +29,7 @@ def draw_infilling(words_B: Ints, share: float, mean: float, draws: Draws) -> tu
     count_B = (before_BM < cover_B[:, None]).sum(axis=1)
     length_BM = np.clip(length_BM, 0, np.maximum(cover_B[:, None] - before_BM, 0))
 
-    # Words that stay leave gaps: before each, and after the last. Each span goes into a gap of its own.
+    # There is a gap before each kept word, and one after the last. Each span goes into a gap of its own.
     gaps_B = words_B - cover_B + 1
     count_B = np.minimum(count_B, np.where(cover_B > 0, gaps_B, 0))
     keys = draws.random((rows, int(gaps_B.max())))
@@ -37,7 +37,7 @@ def draw_infilling(words_B: Ints, share: float, mean: float, draws: Draws) -> tu
     M = int(count_B.max(initial=0))
     present_BM = np.arange(M) < count_B[:, None]
     length_BM = np.where(present_BM, length_BM[:, :M], 0)
-    # where gaps are too few for all spans, or the draw fell short, the last span takes the rest
+    # if there are too few gaps or drawn spans, the last span takes the remaining words
     length_BM[np.arange(rows), np.maximum(count_B - 1, 0)] += np.where(
         count_B > 0, cover_B - length_BM.sum(axis=1), 0
     )
@@ -52,7 +52,7 @@ def draw_infilling(words_B: Ints, share: float, mean: float, draws: Draws) -> tu
 
 
 def poisson(mean: float) -> Floats:
-    """P(X ≤ 0), P(X ≤ 1), …, up to where all but 1e-16 of a Poisson variable lies."""
+    """P(X ≤ 0), P(X ≤ 1), … of a Poisson variable, up to a tail probability of 1e-16."""
     last = math.ceil(mean + 12 * math.sqrt(mean) + 20)
     terms = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(last)]
     below: Floats = np.minimum(np.cumsum(terms), 1.0)
@@ -76,7 +76,7 @@ def infill(tokens_BT: Ints, words_BT: Ints, start_BM: Ints, length_BM: Ints, mas
     np.add.at(covers, (row, start_BM[present] + length_BM[present]), -1)
     covered = np.cumsum(covers, axis=1) > 0
 
-    # One slot a token and one for the row's end: it writes the masks that open there, then the token if it stays.
+    # One slot per token and one for the end of the row: the masks that start there, then the token if it is kept.
     slots = np.zeros((rows, width + 1), dtype=np.int64)
     slots[:, :width] = np.maximum(words_BT, 0)
     heads = np.zeros(slots.shape, dtype=np.bool_)

@@ -1,6 +1,6 @@
 """BART's corruptions (Lewis et al. 2020, section 2.2), in any combination: permute → mask, delete, infill → rotate.
 
-They work on rows of text alone; special tokens are taken off before and put around the result after.
+They work on rows of text without special tokens, which are removed before and added again after.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Denoising:
-    """How strong each corruption is. Defaults are those of the published model: permutation and infilling.
+    """The strength of each corruption. Defaults are those of the published model: permutation and infilling.
 
     `mask`, `delete`, `infill`: share of the words. `permute`, `rotate`: share of the rows.
     """
@@ -110,7 +110,7 @@ def frame(tokens_BS: Ints, lengths_B: Ints, *, begin: int | None, end: int, pad_
 
 
 def draw_keys(text: Text, share: float, draws: Draws) -> Floats:
-    """A sort key for each sentence, drawn; in rows that are not permuted, its number: float [B, sentences]."""
+    """A random sort key for each sentence; in rows that are not permuted, its index: float [B, sentences]."""
     count = int(text.sentences.max(initial=-1)) + 1
     keys = draws.random((len(text.tokens), count))
     permuted_B = draws.random((len(text.tokens), 1)) < share
@@ -142,7 +142,7 @@ def draw_offsets(lengths_B: Ints, share: float, draws: Draws) -> Ints:
 
 
 def rotate(tokens_BT: Ints, lengths_B: Ints, offset_B: Ints) -> Ints:
-    """Each row's text from its offset on, then what stood before it."""
+    """Each row's text rotated to start at its offset."""
     column = np.arange(tokens_BT.shape[1])
     turned = (column + offset_B[:, None]) % np.maximum(lengths_B, 1)[:, None]
     return np.take_along_axis(tokens_BT, np.where(column < lengths_B[:, None], turned, column), axis=1)

@@ -37,7 +37,7 @@ def span_counts(text_B: Ints, share: float = SHARE, mean: float = MEAN) -> tuple
 def raw_length(source: int, share: float = SHARE, mean: float = MEAN) -> tuple[int, int]:
     """The most text tokens whose corrupted source, with its end token, fits into `source`; and the target's length.
 
-    512 → (568, 114): the figures of the release, whose targets lack the last sentinel of the paper's figure 2.
+    512 → (568, 114), as in the released code, whose targets lack the last sentinel of the paper's figure 2.
     """
 
     def lengths(text: int) -> tuple[int, int]:
@@ -53,7 +53,7 @@ def raw_length(source: int, share: float = SHARE, mean: float = MEAN) -> tuple[i
 
 
 def draw_spans(special_BT: Bools, draws: Draws, share: float = SHARE, mean: float = MEAN) -> Bools:
-    """Noise: spans of text that alternate with text that stays, which comes first: bool [B, T]."""
+    """The noise mask, bool [B, T]: noise spans alternate with kept spans, starting with a kept one."""
     text_B = (~special_BT).sum(axis=1)
     noise_B, spans_B = span_counts(text_B, share, mean)
     stays_BS = draw_parts(text_B - noise_B, spans_B, draws)
@@ -62,7 +62,7 @@ def draw_spans(special_BT: Bools, draws: Draws, share: float = SHARE, mean: floa
 
 
 def draw_parts(items_B: Ints, parts_B: Ints, draws: Draws) -> Ints:
-    """Cut `items` into `parts` non-empty parts, every way equally likely: part lengths, int [B, most parts]."""
+    """Partition `items` into `parts` non-empty parts, uniformly at random: part lengths, int [B, most parts]."""
     rows, widest = len(items_B), int(items_B.max(initial=0))
     if not widest or not parts_B.max(initial=0):
         return np.zeros((rows, 0), dtype=np.int64)
@@ -81,7 +81,7 @@ def draw_parts(items_B: Ints, parts_B: Ints, draws: Draws) -> Ints:
 
 
 def alternate(stays_BS: Ints, noise_BS: Ints, special_BT: Bools) -> Bools:
-    """Lay out text that stays and noise in turn over each row's text tokens; True on noise: bool [B, T]."""
+    """Alternate kept and noise spans over each row's text tokens; True on noise: bool [B, T]."""
     lengths = np.stack([stays_BS, noise_BS], axis=2).reshape(len(stays_BS), -1)
     corrupted_B = lengths.sum(axis=1) > 0
     places_BT = ~special_BT & corrupted_B[:, None]
@@ -96,8 +96,8 @@ def collapse_spans(
 ) -> Collapsed:
     """Each run of noise becomes a sentinel; the target is sentinel, run, …, a last sentinel and the end token.
 
-    What is neither noise nor padding stays in the source as it is, and the source ends with the end token too, also
-    where the row was cut from a longer text. Raises ValueError where a row has more runs than there are sentinels.
+    Tokens that are neither noise nor padding are kept in the source, which also ends with the end token, even if the
+    row was cut from a longer text. Raises ValueError if a row has more noise spans than there are sentinels.
     """
     head_BT: Bools = noise_BT.copy()
     head_BT[:, 1:] &= ~noise_BT[:, :-1]

@@ -8,7 +8,7 @@ from kepipe.arrays import Bools, Ints
 from kepipe.noise.draws import Draws
 
 SHARE, MASKED, RANDOM = 0.15, 0.8, 0.1
-"""BERT's shares: of tokens that are predicted, and of these the masked and the replaced; the rest stay."""
+"""BERT's shares of predicted tokens, and among these of masked and of randomly replaced tokens; the rest is kept."""
 
 
 def budget(special_BT: Bools, share: float) -> Ints:
@@ -27,7 +27,7 @@ def select_tokens(special_BT: Bools, draws: Draws, share: float = SHARE) -> Bool
 
 
 def select_tokens_by_coin(special_BT: Bools, draws: Draws, share: float = SHARE) -> Bools:
-    """ERNIE's released rule (`upstream`): each text token by itself, with probability `share`: bool [B, T]."""
+    """As in ERNIE's released code (`upstream`): each text token independently with probability `share`: bool [B, T]."""
     return (draws.random(special_BT.shape) <= share) & ~special_BT
 
 
@@ -39,11 +39,12 @@ def draw_replacements(
     masked: float = MASKED,
     random: float = RANDOM,
 ) -> Ints:
-    """What a selected token becomes: the mask, a uniform one of the `ordinary` ids, or −1 to stay: int [B, T]."""
+    """The replacement of each token if selected: the mask, a uniform one of the `ordinary` ids, or −1 (kept): int [B,
+    T]."""
     u_BT = draws.random(shape)
     replacement_BT = np.full(shape, -1, dtype=np.int64)
     replacement_BT[u_BT < masked] = mask
-    # Given that u lies in the stretch of the random ones, its place there is uniform too.
+    # Given masked <= u < masked + random, (u - masked) / random is uniform too.
     chosen_BT = (u_BT >= masked) & (u_BT < masked + random)
     if random > 0:
         place = ((u_BT[chosen_BT] - masked) / random * len(ordinary)).astype(np.int64)

@@ -22,7 +22,7 @@ def select_units(units_BT: Ints, draws: Draws, share: float = SHARE) -> Bools:
 
 
 def select_units_by_coin(units_BT: Ints, draws: Draws, share: float = SHARE) -> Bools:
-    """ERNIE's released rule (`upstream`): each unit by itself, with probability `share` whatever its size."""
+    """As in ERNIE's released code (`upstream`): each unit independently with probability `share`, whatever its size."""
     sizes_BU = count_units(units_BT)
     return spread(draws.random(sizes_BU.shape) <= share, units_BT)
 

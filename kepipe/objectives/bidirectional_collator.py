@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kepipe.arrays import Bools, Ints
 from kepipe.data.batch import Batch, TokenRows
-from kepipe.data.stream_batches import turned, turned_places
+from kepipe.data.stream_batches import reversed_positions, turned
 from kepipe.objectives.losses import HiddenCriterion, TokenModel, tensor
 from kepipe.training.criterion import Losses
 
@@ -43,7 +43,7 @@ class BidirectionalCollator:
         rows = rows if rows.from_right is not None else in_both_directions(rows)
         tokens, documents, from_right_B = rows.tokens, rows.documents, rows.from_right
         assert from_right_B is not None
-        place_BT = turned_places(documents, from_right_B)
+        place_BT = reversed_positions(documents, from_right_B)
         in_text_BT = np.take_along_axis(tokens, place_BT, 1)
         continues_BT = np.take_along_axis(self.spelling.continues(in_text_BT), place_BT, 1)
         from_right_B1 = from_right_B[:, None]

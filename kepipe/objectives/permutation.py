@@ -43,7 +43,7 @@ def build(section: PermutationLM, _tokenizer: Tokenizer) -> Objective:
     import numpy as np
 
     from kepipe.data.batch import Batch
-    from kepipe.models.networks.xlnet_sight import ORDER
+    from kepipe.models.networks.xlnet_masks import ORDER
     from kepipe.objectives.base import Objective
     from kepipe.objectives.losses import TokenLoss, tensor
 

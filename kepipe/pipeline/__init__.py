@@ -1,4 +1,4 @@
-"""A pipeline's YAML → a flow of wired stages."""
+"""Load a pipeline file: YAML → a flow of wired stages."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from kepipe.flow.plan import Flow, Node, Workspace
 from kepipe.pipeline import conflicts
 from kepipe.pipeline.study import NAME as STUDY
 from kepipe.pipeline.study import Study, expand
-from kepipe.pipeline.variants import spread
+from kepipe.pipeline.variants import expand_variants
 from kepipe.pipeline.wiring import KINDS, Entries, resolve, wire
 
-__all__ = ["KINDS", "Pipeline", "load", "schema", "spelt_out"]
+__all__ = ["KINDS", "Pipeline", "load", "schema", "with_all_settings"]
 
 
 class Pipeline(Section):
-    """A pipeline file. `graph` and `corpus` say where the data is; `stages` say what is done with it, in order."""
+    """A pipeline file. `graph` and `corpus` give the data; `stages` lists the processing steps in order."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    """Name of the pipeline: small letters, digits and dashes. Its results stand under this name in the workspace."""
+    """Name of the pipeline: lower-case letters, digits and dashes; also the name of its folder in the workspace."""
     seed: int = Field(0, ge=0)
-    """Seed of every random draw."""
+    """Random seed."""
     device: str = "auto"
-    """Where models run: auto, cpu, cuda, cuda:1, mps."""
+    """Device of the models: auto, cpu, cuda, cuda:1, mps."""
     graph: dict[str, Any] = Field(default_factory=dict)
     """Settings of the stage `graph`."""
     corpus: dict[str, Any] = Field(default_factory=dict)
     """Settings of the stage `corpus`."""
     stages: dict[str, dict[str, Any] | None]
-    """Stage name → its settings. `use` gives the kind where the name is another; `like` copies another stage's
-    settings, to change some; `inputs` chooses among several stages that make the same."""
+    """Stage name → its settings. `use`: the kind of stage, if it differs from the name; `like`: another stage whose
+    settings are copied; `inputs`: the stages that fill the inputs, if several could."""
     study: Study | None = None
-    """A controlled comparison: stages repeated for each arm and each seed, and what is measured of them."""
+    """A controlled comparison: stages that are repeated for each arm and seed, and the metrics to compare."""
 
 
 def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, Any]]:
@@ -48,34 +48,34 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     """
     wired = _wire(file, assignments)
     pipeline, settings, places = wired.pipeline, wired.settings, dict(wired.places)
-    whole = spread(wired.nodes, settings, places)
-    nodes = whole.nodes
+    expanded = expand_variants(wired.nodes, settings, places)
+    nodes = expanded.nodes
     if pipeline.study is not None:
         nodes = expand(pipeline.study, pipeline.seed, wired.nodes, wired.entries, settings, places)
         places |= {STUDY: (STUDY,)}
-    places |= {name: places[stage] for stage, names in whole.names.items() for name in names}
-    conflicts.refuse(nodes, settings, places)
+    places |= {name: places[stage] for stage, names in expanded.names.items() for name in names}
+    conflicts.raise_conflicts(nodes, settings, places)
     return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
 
 
-def spelt_out(file: Path, assignments: Sequence[str] = ()) -> dict[str, Any]:
-    """A pipeline file that says the same with every setting written, those of stages that nobody named included, as
-    plain data. Raises ConfigError as `load` does.
+def with_all_settings(file: Path, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """An equivalent pipeline file, as plain data, with all defaults and with the stages that were added automatically.
+    Raises ConfigError as `load` does.
 
-    In a study, what is `like` another stage stays so, for it follows the arms; inputs that nobody named are found anew
-    for each arm.
+    In a study, `like` is kept, because the copied settings depend on the arm, and automatic inputs are left out,
+    because they are resolved for each arm.
     """
     load(file, assignments)
     wired = _wire(file, assignments)
     study = wired.pipeline.study
     stages = {node.name: _entry(node, wired, arms=study is not None) for node in wired.nodes}
     pipeline = wired.pipeline
-    whole = {"name": pipeline.name, "seed": pipeline.seed, "device": pipeline.device, "stages": stages}
-    return whole if study is None else {**whole, STUDY: study.as_yaml()}
+    complete = {"name": pipeline.name, "seed": pipeline.seed, "device": pipeline.device, "stages": stages}
+    return complete if study is None else {**complete, STUDY: study.as_yaml()}
 
 
-def _entry(node: Node, wired: _Wired, *, arms: bool) -> dict[str, Any]:
-    """What a file says of a stage."""
+def _entry(node: Node, wired: _WiredPipeline, *, arms: bool) -> dict[str, Any]:
+    """The entry of a stage in the file."""
     entry: Mapping[str, Any] = wired.entries.get(node.name, {})
     if arms and "like" in entry:
         return dict(entry)
@@ -92,8 +92,8 @@ def _entry(node: Node, wired: _Wired, *, arms: bool) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Wired:
-    """A pipeline file before a study makes copies of its stages. `entries`: what it says of each; `places`: where."""
+class _WiredPipeline:
+    """A pipeline file before its study is expanded. `entries`: stage → entry; `places`: stage → key in the file."""
 
     pipeline: Pipeline
     settings: Settings
@@ -102,7 +102,7 @@ class _Wired:
     nodes: list[Node]
 
 
-def _wire(file: Path, assignments: Sequence[str]) -> _Wired:
+def _wire(file: Path, assignments: Sequence[str]) -> _WiredPipeline:
     settings = override(read(file), assignments)
     pipeline = validate(Pipeline, settings.data, settings)
     _check_names(pipeline, settings)
@@ -112,14 +112,15 @@ def _wire(file: Path, assignments: Sequence[str]) -> _Wired:
     places: dict[str, Key] = {
         name: ("stages", name) if name in pipeline.stages else (name,) for name in entries
     }
-    return _Wired(pipeline, settings, entries, places, wire(entries, settings, places))
+    return _WiredPipeline(pipeline, settings, entries, places, wire(entries, settings, places))
 
 
 def _check_names(pipeline: Pipeline, settings: Settings) -> None:
-    """Names become folders of the workspace, and parts of `stage.arm.seed`."""
+    """Check names, which become folders of the workspace and parts of `stage.arm.seed`."""
     if pipeline.name in Workspace.RESERVED:
         raise ConfigError(
-            f"{settings.where(('name',))}: `name`: `{pipeline.name}` is a folder of the workspace's own; choose another"
+            f"{settings.where(('name',))}: `name`: `{pipeline.name}` is a reserved folder of the workspace; "
+            "choose another"
         )
     for name in pipeline.stages:
         if not re.fullmatch(r"\w[\w-]*", name):
@@ -132,8 +133,11 @@ def _check_names(pipeline: Pipeline, settings: Settings) -> None:
 def schema() -> dict[str, Any]:
     """JSON Schema of a pipeline file, for editors."""
     wiring = {
-        "use": {"enum": list(KINDS), "description": "Kind of stage, where its name is another."},
-        "like": {"type": "string", "description": "Copy another stage's settings, to change some here."},
+        "use": {"enum": list(KINDS), "description": "Kind of stage, if it differs from the stage's name."},
+        "like": {
+            "type": "string",
+            "description": "Copy another stage's settings; settings here override them.",
+        },
         "inputs": {"type": "object", "description": "Input → name of the stage that makes it."},
     }
     top = Pipeline.model_json_schema()
@@ -141,7 +145,7 @@ def schema() -> dict[str, Any]:
     for kind, stage in KINDS.items():
         section = stage.config.model_json_schema(ref_template="#/$defs/{model}")
         definitions |= section.pop("$defs", {})
-        section.pop("required", None)  # `like` may bring it
+        section.pop("required", None)  # `like` may provide it
         section["properties"] = {**section.get("properties", {}), **wiring}
         definitions[f"stage-{kind}"] = section
     references = {kind: {"$ref": f"#/$defs/stage-{kind}"} for kind in KINDS}

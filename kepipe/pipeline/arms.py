@@ -1,4 +1,4 @@
-"""The arms of a study: each is the pipeline file with some settings changed; controls are made from its wiring."""
+"""Arms of a study: each is the pipeline file with some settings changed. Control arms are generated."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from kepipe.config import ConfigError, Key, Settings, merge, suggest
 from kepipe.flow.plan import Node
 from kepipe.knowledge.base import Control, KnowledgeSettings, TakesKnowledge
 from kepipe.knowledge.table import METHODS, controls_of, inputs_of, method_of, name_of
-from kepipe.pipeline.wiring import KINDS, Entries, lay_over
+from kepipe.pipeline.wiring import KINDS, Entries, apply_changes
 
 ON = "graph-on"
 Changes = Mapping[str, Mapping[str, Any]]
-"""Stage → settings laid over those of the file."""
+"""Stage → settings that override those of the file."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A pipeline file with changes. `before`: stages added, each before the one that is named."""
+    """A pipeline file with changes."""
 
     name: str
     changes: Changes = field(default_factory=dict)
     before: Mapping[str, Entries] = field(default_factory=dict)
-    """Stage that needs them → names and entries of the stages that are added."""
+    """Stage → names and entries of the stages that are inserted before it."""
 
     def entries(
         self, entries: Entries, places: Mapping[str, Key], settings: Settings
     ) -> tuple[dict[str, Mapping[str, Any]], dict[str, Key]]:
-        """The file's entries as this arm has them, and where the file speaks of each."""
+        """The entries of this arm, and the key of each in the file."""
         root: Key = ("study", "arms", self.name)
         for stage in self.changes:
             if stage not in entries:
@@ -38,21 +38,21 @@ class Arm:
                 raise ConfigError(f"{settings.where((*root, stage))}: the file has no stage `{stage}`{hint}")
         for added in (added for its in self.before.values() for added in its if added in entries):
             raise ConfigError(
-                f"{settings.where(places[added])}: `{added}` is what `{self.name}` calls a stage of its own; "
-                "give this one another name"
+                f"{settings.where(places[added])}: `{added}` is the name of a stage that arm `{self.name}` adds; "
+                "rename this one"
             )
-        laid: dict[str, Mapping[str, Any]] = {}
+        entries_of_arm: dict[str, Mapping[str, Any]] = {}
         at: dict[str, Key] = {}
         for name, entry in entries.items():
             for added, its_entry in self.before.get(name, {}).items():
-                laid[added], at[added] = its_entry, ("study", "controls")
+                entries_of_arm[added], at[added] = its_entry, ("study", "controls")
             named = entry if "like" in entry else {"use": name, **entry}
-            laid[name] = lay_over(named, self.changes.get(name, {}))
+            entries_of_arm[name] = apply_changes(named, self.changes.get(name, {}))
             at[name] = (*root, name) if name in self.changes else places[name]
-        return laid, at
+        return entries_of_arm, at
 
-    def told(self) -> dict[str, str]:
-        """Setting → its value in this arm, in words: `pretrain.inputs.vectors` → `none`."""
+    def describe_changes(self) -> dict[str, str]:
+        """Setting → its value in this arm, as text: `pretrain.inputs.vectors` → `none`."""
         return dict(_leaves(self.changes))
 
 
@@ -64,27 +64,29 @@ def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
         yield at, "none" if value is None else str(value)
 
 
-def make_arms(given: Mapping[str, Changes], controls: Sequence[str], made: Mapping[str, Arm]) -> list[Arm]:
-    """The arms, those put to the test first. `made`: see `make_controls`. Raises ValueError for a bad name."""
+def make_arms(
+    given: Mapping[str, Changes], controls: Sequence[str], generated: Mapping[str, Arm]
+) -> list[Arm]:
+    """The arms, controls last. `generated`: the return value of `make_controls`. Raises ValueError for an invalid
+    name."""
     for name in given:
         if not re.fullmatch(r"[A-Za-z][\w-]*", name):
             raise ValueError(f"arm `{name}`: expected a name of letters, digits and dashes, a letter first")
     tested = {name: changes for name, changes in given.items() if name not in controls}
-    if not tested and set(controls) & made.keys():
+    if not tested and set(controls) & generated.keys():
         tested = {ON: {}}
     arms = [Arm(name, changes) for name, changes in tested.items()]
     for name in controls:
-        arm = made.get(name, Arm(name))
+        arm = generated.get(name, Arm(name))
         arms.append(replace(arm, changes=merge(arm.changes, given.get(name, {}))))
     return arms
 
 
 def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
-    """The control arms of wired stages, as the knowledge methods of these name them (`controls_of`).
+    """The control arms that the knowledge methods of the stages declare (`controls_of`); empty without knowledge.
 
-    None where no stage has knowledge. Without its graph, a stage has no knowledge at all. Where a control takes the
-    place of an input, a stage that makes what is wrong comes before the first that needs it; where another method takes
-    the place of one, it has those of its settings that both have.
+    A control either removes a stage's knowledge, or replaces one of its inputs by that of an inserted stage (such as a
+    shuffled graph), or replaces its method by another, with the settings that both methods have.
     """
     of_nodes = {node.name: node.config.knowledge for node in nodes if isinstance(node.config, TakesKnowledge)}
     methods = [settings for own in of_nodes.values() for settings in own]
@@ -109,9 +111,9 @@ def _replace_methods(
     arm: dict[str, dict[str, Any]],
     nodes: Sequence[Node],
 ) -> None:
-    """Have a stage do without those of its `own` methods that have the control, or with what takes their place.
+    """Remove or replace those of a stage's `own` methods that have the control.
 
-    `unused`: inputs that it is given for its own methods, or for those that its model brings, and has no use for.
+    `unused`: inputs that only these methods, or those of the stage's model, use.
     """
     replaced = [settings for settings in own if control in controls_of(method_of(settings))]
     change: dict[str, Any] = {}
@@ -119,17 +121,17 @@ def _replace_methods(
     if control.method is None:
         change = {"knowledge": None} if own or inputs else {}
     elif replaced:
-        instead = _instead_of(control.method, replaced)
+        instead = _settings_of_replacement(control.method, replaced)
         kept = [settings for settings in own if settings not in replaced]
-        change = {"knowledge": [_written(settings) for settings in (*kept, instead)]}
+        change = {"knowledge": [_settings_as_yaml(settings) for settings in (*kept, instead)]}
         for name in inputs_of([instead]):
             inputs[name] = node.inputs.get(name) or _input_of_vectors(name, node, nodes)
     if change or inputs:
         arm[node.name] = {**change, **({"inputs": inputs} if inputs else {})}
 
 
-def _instead_of(name: str, replaced: Sequence[KnowledgeSettings]) -> KnowledgeSettings:
-    """The settings of the method `name`, with those that it shares with methods that it takes the place of."""
+def _settings_of_replacement(name: str, replaced: Sequence[KnowledgeSettings]) -> KnowledgeSettings:
+    """The settings of method `name`, with the values of fields that it shares with the replaced methods."""
     fields = METHODS[name].section.model_fields
     shared = {
         key: value for settings in replaced for key, value in settings if key in fields and key != "method"
@@ -137,13 +139,13 @@ def _instead_of(name: str, replaced: Sequence[KnowledgeSettings]) -> KnowledgeSe
     return METHODS[name].section.model_validate(shared)
 
 
-def _written(settings: KnowledgeSettings) -> dict[str, Any]:
-    """Settings as a pipeline file has them: what differs from the defaults."""
+def _settings_as_yaml(settings: KnowledgeSettings) -> dict[str, Any]:
+    """Settings as in a pipeline file: only those that differ from the defaults."""
     return {"method": name_of(settings), **settings.model_dump(mode="json", exclude_defaults=True)}
 
 
 def _input_of_vectors(name: str, node: Node, nodes: Sequence[Node]) -> Sequence[str] | None:
-    """What fills an input of the stage that made a stage's vectors: the graph that they are of."""
+    """The stages that fill an input of the stage that makes a stage's vectors, such as their graph."""
     makers = [maker for maker in nodes if maker.name in node.inputs.get("vectors", ())]
     return next((maker.inputs[name] for maker in makers if name in maker.inputs), None)
 
@@ -154,7 +156,7 @@ def _replace_inputs(
     arm: dict[str, dict[str, Any]],
     before: dict[str, dict[str, Mapping[str, Any]]],
 ) -> None:
-    """Have a stage take what is wrong in place of what is right, from a stage put before the first that needs it."""
+    """Replace inputs of a stage by those of a stage inserted before the first one that needs it."""
     for slot, kind in control.replaced_by.items():
         for source in node.inputs.get(slot, ()):
             made = f"{source}-{control.name.removeprefix('graph-')}"

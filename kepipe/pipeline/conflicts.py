@@ -1,4 +1,4 @@
-"""Settings of wired stages that do not go together, told before any stage runs."""
+"""Incompatible settings of wired stages, reported before any stage runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from kepipe.flow.plan import Node
 from kepipe.flow.stage import Planned
 
 
-def refuse(nodes: Sequence[Node], settings: Settings, places: Mapping[str, Key]) -> None:
-    """Raise ConfigError listing every clash once, with file and line. `places`: where the file speaks of a stage."""
+def raise_conflicts(nodes: Sequence[Node], settings: Settings, places: Mapping[str, Key]) -> None:
+    """Raise ConfigError that lists every conflict once, with file and line. `places`: stage → key in the file."""
     problems: dict[str, None] = {}
     for node, stage in planned(nodes):
         for conflict in node.stage.conflicts(stage):
@@ -21,7 +21,7 @@ def refuse(nodes: Sequence[Node], settings: Settings, places: Mapping[str, Key])
 
 
 def planned(nodes: Sequence[Node]) -> Iterator[tuple[Node, Planned]]:
-    """Each node as it is before anything runs, with those that will fill its inputs."""
+    """Each node as a `Planned` stage, with the stages that will fill its inputs."""
     found: dict[str, Planned] = {}
     for node in nodes:
         inputs = {slot: [found[name] for name in names] for slot, names in node.inputs.items()}
@@ -30,7 +30,7 @@ def planned(nodes: Sequence[Node]) -> Iterator[tuple[Node, Planned]]:
 
 
 def _place(node: Node, dotted: str, settings: Settings, places: Mapping[str, Key]) -> Key:
-    """The key of a stage's setting: the arm's own where a copy in a study has it from there, else the stage's."""
+    """The key of a stage's setting: in the arm if the arm sets it, otherwise in the stage."""
     stage = node.labels.get("stage", node.name)
     key = tuple(dotted.split("."))
     in_arm: Key = ("study", "arms", node.labels.get("arm", ""), stage, *key)

@@ -1,4 +1,4 @@
-"""The data of a pipeline, looked at before any work: what may be wrong, a sentence each."""
+"""Checks of a pipeline's data before it runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from kepipe.pipeline.conflicts import planned
 
 
 def inspect(flow: Flow) -> Iterator[str]:
-    """Warnings with the names of the stages that they are of, each once however many copies a study makes."""
-    told: set[str] = set()
+    """Warnings, prefixed with the stage's name; each once, even for several copies in a study."""
+    seen: set[str] = set()
     for node, stage in planned(flow.nodes):
         for warning in node.stage.inspect(stage):
             line = f"{node.labels.get('stage', node.name)}: {warning}"
-            if line not in told:
-                told.add(line)
+            if line not in seen:
+                seen.add(line)
                 yield line

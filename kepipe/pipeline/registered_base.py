@@ -1,5 +1,5 @@
-"""`base: {from: "models:/NAME@champion"}`: a registered model to start from. It is a stage `champion` in other words,
-so that the digest of the version that is meant goes into the key of what starts from it."""
+"""`base: {from: "models:/NAME@champion"}`: a registered model to start from. It is translated to a stage `champion`, so
+that the digest of the resolved version is part of the cache key."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from kepipe.stages.from_champion import CHAMPION_STAGE
 from kepipe.tracking.model_uri import REGISTERED, parse
 
 OF_TRAINING = ("dropout",)
-"""Settings of a base that are those of the training, whatever it starts from."""
+"""Settings of a base that belong to the training and not to the start model."""
 
 
 @dataclass(frozen=True)
 class RegisteredBase:
-    """`champion`: the entry of the stage that takes the model from the registry; `entry`: that of the stage that starts
-    from it, without what the other says."""
+    """`champion`: entry of the stage that loads the model from the registry; `entry`: that of the stage that starts
+    from it, without the settings that moved to `champion`."""
 
     champion: Mapping[str, Any]
     entry: Mapping[str, Any]
 
     def with_start(self, name: str) -> dict[str, Any]:
-        """The entry of the stage that starts from the model, which a stage of this name takes from the registry."""
+        """The entry of the starting stage, with the stage `name` as its input `start`."""
         return {**self.entry, "inputs": {**(self.entry.get("inputs") or {}), "start": name}}
 
 
-def of(
+def parse_registered_base(
     entry: Mapping[str, Any], slots: Mapping[str, Any], settings: Settings, at: Key
 ) -> RegisteredBase | None:
-    """What an entry says of a registered base; None where it names none. Raises ConfigError for an address that is
-    none, and beside another model to start from."""
+    """The registered base of an entry; None if it has none. Raises ConfigError for an invalid model URI, or if the
+    entry has another start model too."""
     base = entry.get("base")
-    address = base.get("from") if isinstance(base, Mapping) else None
-    if not isinstance(address, str) or not address.startswith(REGISTERED) or "start" not in slots:
+    uri = base.get("from") if isinstance(base, Mapping) else None
+    if not isinstance(uri, str) or not uri.startswith(REGISTERED) or "start" not in slots:
         return None
     where = settings.where((*at, "base", "from"))
     assert isinstance(base, Mapping)
     try:
-        name, version = parse(address)
+        name, version = parse(uri)
     except ValueError as reason:
         raise ConfigError(f"{where}: {reason}") from None
     if (entry.get("inputs") or {}).get("start") is not None:
-        raise ConfigError(f"{where}: {address} and `inputs.start` both say what to start from: leave one out")
+        raise ConfigError(f"{where}: {uri} and `inputs.start` both give a start model: remove one")
     fresh = {key: value for key, value in base.items() if key not in ("from", *OF_TRAINING)}
     champion = {"use": CHAMPION_STAGE.name, "name": name, "at": version, "base": fresh or None}
     tokenizer = _tokenizer(settings)
@@ -56,7 +56,7 @@ def of(
 
 
 def _tokenizer(settings: Settings) -> str | None:
-    """The tokenizer that the file gives its shards, which a fresh model has to have too."""
+    """The tokenizer of the file's stage `shards`, which a newly initialised model must use too."""
     shards = settings.data.get("stages", {}).get("shards") or {}
     tokenizer = shards.get("tokenizer") if isinstance(shards, Mapping) else None
     named = tokenizer.get("from") if isinstance(tokenizer, Mapping) else None

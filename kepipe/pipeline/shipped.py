@@ -1,4 +1,4 @@
-"""The pipelines that come with kepipe, by name: `kepipe run quickstart`, wherever one is."""
+"""The pipelines included with kepipe, by name: `kepipe run quickstart` works in any folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from kepipe.config import ConfigError, suggest
 
 EXAMPLE = "example"
-"""The one with a graph and texts of its own."""
+"""The pipeline that includes its own graph and texts."""
 
 
 def shipped() -> Mapping[str, Path]:
-    """Name → pipeline file, the example first. They lie in the package, or beside it in a checkout."""
+    """Name → pipeline file, the example first. The files are in the package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
     inside, checkout = package / "shipped", package.parent
     pipelines, example = (
@@ -26,9 +26,9 @@ def shipped() -> Mapping[str, Path]:
 
 
 def find(pipeline: Path) -> Path:
-    """The file that a user means: a file of theirs, else the shipped pipeline of that name.
+    """The pipeline file that a user names: a file, otherwise the included pipeline of that name.
 
-    Raises ConfigError where there is neither, and where the name is also that of a folder with a pipeline in it.
+    Raises ConfigError if there is neither, or if a folder with a pipeline has the same name.
     """
     if pipeline.exists() and not pipeline.is_dir():
         return pipeline
@@ -36,29 +36,29 @@ def find(pipeline: Path) -> Path:
     inside = sorted(pipeline.glob("*.yaml"))
     if name in known and inside:
         raise ConfigError(
-            f"{name}: a pipeline of kepipe's and a folder here; name the file: `{inside[0]}`, "
+            f"{name}: both an included pipeline and a folder; give the file: `{inside[0]}`, "
             f"or `{known[name]}`"
         )
     if name in known:
         return known[name]
     if pipeline.is_dir():
         hint = f"; did you mean `{inside[0]}`?" if inside else ""
-        raise ConfigError(f"{pipeline}: a folder, and no pipeline file{hint}")
+        raise ConfigError(f"{pipeline}: is a folder, not a pipeline file{hint}")
     hint = ""
     if pipeline.stem in known:
-        hint = f"; `{pipeline.stem}` alone names the one that comes with kepipe"
+        hint = f"; use `{pipeline.stem}` for the included pipeline"
     elif name == pipeline.stem:
-        hint = f", and no pipeline that comes with kepipe{suggest(name, list(known))}"
+        hint = f", and no included pipeline of this name{suggest(name, list(known))}"
     raise ConfigError(f"{pipeline}: no such file{hint}")
 
 
 def summary(file: Path) -> str:
-    """What the head of a pipeline file says that it does, on one line."""
+    """The summary in a pipeline file's header comment, on one line."""
     return head(file, "What")
 
 
 def head(file: Path, word: str) -> str:
-    """What the head of a pipeline file says behind a word, such as `Command:`, on one line; empty where it has none."""
+    """The text after a keyword such as `Command:` in a pipeline file's header comment, on one line; "" if missing."""
     found: list[str] = []
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#") or (found and line[2:3].strip()):
@@ -69,19 +69,19 @@ def head(file: Path, word: str) -> str:
 
 
 def copy(name: str, folder: Path) -> Path:
-    """Lay a shipped pipeline into `folder`, with the data that stands beside it; returns the pipeline file.
+    """Copy an included pipeline, with its data, to `folder`; returns the pipeline file.
 
-    Raises ConfigError for an unknown name, and where a file would be overwritten.
+    Raises ConfigError for an unknown name, or if a file would be overwritten.
     """
     known = shipped()
     if name not in known:
-        raise ConfigError(f"kepipe brings no pipeline `{name}`{suggest(name, list(known))}")
+        raise ConfigError(f"there is no included pipeline `{name}`{suggest(name, list(known))}")
     source = known[name]
     files = [file for file in source.parent.rglob("*") if file.is_file()] if name == EXAMPLE else [source]
     targets = {file: folder / file.relative_to(source.parent) for file in files}
-    taken = [target for target in targets.values() if target.exists()]
-    if taken:
-        raise ConfigError(f"{taken[0]} is there already; name another folder")
+    existing = [target for target in targets.values() if target.exists()]
+    if existing:
+        raise ConfigError(f"{existing[0]} already exists; choose another folder")
     for file, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)

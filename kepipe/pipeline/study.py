@@ -1,4 +1,4 @@
-"""The section `study:` → nodes: stages copied for each arm and seed, where they differ, and one that compares."""
+"""The section `study:` → nodes: copies of stages for each arm and seed, and a stage that compares them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kepipe.config import ConfigError, Key, Section, Settings, suggest
 from kepipe.flow.plan import Node
 from kepipe.knowledge.table import CONTROLS
 from kepipe.pipeline.arms import Arm, make_arms, make_controls
-from kepipe.pipeline.copies import Copies, marks_of
-from kepipe.pipeline.variants import spread
+from kepipe.pipeline.copies import Copies, fingerprints_of
+from kepipe.pipeline.variants import expand_variants
 from kepipe.pipeline.wiring import Entries, is_variation, wire
 from kepipe.stages.artifacts import Model
 from kepipe.stages.study import STUDY
@@ -22,12 +22,12 @@ NAME = "study"
 
 
 class Figure(Section):
-    """A figure of a stage's result."""
+    """A metric of a stage."""
 
     metric: str
-    """`split/metric` or `probe/metric` in the stage's `scores.json`, or the name of a value that it logs."""
+    """`split/metric` or `probe/metric` in the stage's `scores.json`, or the name of a logged metric."""
     better: Literal["higher", "lower"] | None = None
-    """Which values are better; none: told by the name (a loss: lower)."""
+    """Which values are better. None: inferred from the name (lower for a loss)."""
 
 
 def _as_list(value: Any) -> Any:
@@ -40,32 +40,32 @@ def _as_group(value: Any) -> Any:
 
 
 Figures = Annotated[list[Figure], BeforeValidator(_as_list)]
-"""One, or several; a name alone will do."""
+"""One or several metrics; each may be given by its name alone."""
 Changed = Annotated[dict[str, Any], BeforeValidator(_as_group)]
-"""Settings of a stage; a name with nothing after it changes none."""
+"""Settings of a stage; empty: no changes."""
 Changes = Annotated[dict[str, Changed], BeforeValidator(_as_group)]
 
 
 class Study(Section):
-    """A controlled comparison. Each arm is the pipeline with some settings changed; all get the same seeds."""
+    """A controlled comparison. Each arm is the pipeline with some settings changed; all arms use the same seeds."""
 
     measure: dict[str, Figures] = Field(min_length=1)
-    """Stage → what is measured of it. The first figure decides; the others are shown beside it. Several stages of one
-    kind with the first are several tasks: the first figure of each decides on it."""
+    """Stage → its metrics. The first metric decides; the others are reported too. Further stages of the same kind as
+    the first are further tasks, each decided by its first metric."""
     arms: dict[str, Changes] = Field(default_factory=dict)
-    """Arm → stage → settings laid over the stage's own; `{}`: the pipeline as it is."""
+    """Arm → stage → settings that override the stage's; `{}`: the unchanged pipeline."""
     controls: bool | list[str] = False
-    """Arms whose knowledge is missing or wrong. `graph-off`, `graph-shuffled` and `names-only` (entities are found and
-    marked, no facts) are made as the knowledge methods of the pipeline have them (true: all), and so is `graph-on`
-    where no arm is given; other names are those of arms."""
+    """Control arms, whose knowledge is removed or wrong. `graph-off`, `graph-shuffled` and `names-only` (entities are
+    linked, but have no facts) are generated for the pipeline's knowledge methods (true: all of them), and `graph-on`
+    is generated if `arms` is empty; other names refer to `arms`."""
     reference: str | None = None
-    """The arm that the others are compared with; none: the first control, else the first arm."""
+    """The arm that the others are compared with. None: the first control, or the first arm without controls."""
     seeds: int | list[int] = 3
-    """How many seeds, counted from the pipeline's; or a list of them."""
+    """Number of seeds, starting with the pipeline's, or a list of seeds."""
     repeat: list[str] | None = None
-    """Stages that draw from each seed; the others keep the pipeline's. None: those that train a model."""
+    """Stages that are repeated with each seed; the others use the pipeline's seed. None: those that train a model."""
     may_differ: list[str] = Field(default_factory=list)
-    """Conditions in which arms are meant to differ, such as `steps` or `shards`; in all others they must be alike."""
+    """Conditions that may differ between arms, such as `steps` or `shards`; all others must be equal."""
 
 
 def expand(
@@ -76,34 +76,36 @@ def expand(
     settings: Settings,
     places: Mapping[str, Key],
 ) -> list[Node]:
-    """The nodes of a pipeline with a study; `base` are those of the pipeline itself, `seed` its seed.
+    """The nodes of a pipeline with a study. `base`: the nodes of the pipeline itself; `seed`: its seed.
 
-    A stage that is repeated runs as the arms say, and on its own only where a stage outside of the study needs it.
-    Raises ConfigError for a mistake in the section, and for arms that would not be trained alike.
+    Stages of the arms run on their own only if a stage outside of the study needs them. Raises ConfigError for an
+    invalid section, and for arms that would be trained on different data.
     """
     if NAME in entries:
-        raise _mistake(settings, (), f"a stage named `{NAME}` stands in its way: rename that")
+        raise _error(settings, (), f"conflicts with a stage named `{NAME}`: rename the stage")
     for stage in study.measure:
-        _known(stage, [node.name for node in base], "stage", settings, ("measure", stage))
-    made = make_controls(_up_to(base, study.measure)) if study.controls else {}
-    controls = _controls(study, made, settings)
-    arms = _arms(study, controls, made, settings)
-    whole = spread(base, settings, places)
-    base, study = whole.nodes, study.model_copy(update={"measure": whole.each(study.measure)})
+        _require_known(stage, [node.name for node in base], "stage", settings, ("measure", stage))
+    generated = make_controls(_up_to(base, study.measure)) if study.controls else {}
+    controls = _controls(study, generated, settings)
+    arms = _arms(study, controls, generated, settings)
+    expanded = expand_variants(base, settings, places)
+    base, study = expanded.nodes, study.model_copy(update={"measure": expanded.each(study.measure)})
     plans = {}
     for arm in arms:
-        laid, at = arm.entries(entries, places, settings)
-        plans[arm.name] = _up_to(spread(wire(laid, settings, at), settings, at).nodes, study.measure)
-    _check_alike(study, plans, settings)
+        entries_of_arm, at = arm.entries(entries, places, settings)
+        plans[arm.name] = _up_to(
+            expand_variants(wire(entries_of_arm, settings, at), settings, at).nodes, study.measure
+        )
+    _check_same_data(study, plans, settings)
     copies, repeated = Copies(list(plans), seed), _repeated(study, plans, settings)
-    marks = {
+    fingerprints = {
         (arm, number): copies.add(arm, number, plan, repeated)
         for number in _seeds(study, seed, settings)
         for arm, plan in plans.items()
     }
     studied = {node.name for plan in plans.values() for node in plan}
     kept = _up_to(base, [node.name for node in base if node.name not in studied])
-    own = marks_of(base, seed)
+    own = fingerprints_of(base, seed)
     names = copies.names(own, {node.name for node in kept})
     nodes = copies.nodes(names) + [node for node in kept if own[node.name] not in copies.variants]
     design = Design(
@@ -112,66 +114,72 @@ def expand(
         measures=_measures(study),
         tasks=_tasks(study, base),
         copies=tuple(
-            Copy(arm=arm, seed=number, nodes={stage: names[mark] for stage, mark in stages.items()})
-            for (arm, number), stages in marks.items()
+            Copy(
+                arm=arm,
+                seed=number,
+                nodes={stage: names[fingerprint] for stage, fingerprint in stages.items()},
+            )
+            for (arm, number), stages in fingerprints.items()
         ),
         may_differ=tuple(study.may_differ),
-        changes={arm.name: arm.told() for arm in arms},
+        changes={arm.name: arm.describe_changes() for arm in arms},
     )
     return [*nodes, Node(NAME, STUDY, design, {"results": _results(nodes, design)})]
 
 
-def _arms(study: Study, controls: Sequence[str], made: Mapping[str, Arm], settings: Settings) -> list[Arm]:
+def _arms(
+    study: Study, controls: Sequence[str], generated: Mapping[str, Arm], settings: Settings
+) -> list[Arm]:
     if not study.arms and not controls:
-        raise _mistake(settings, (), "there is no arm: give `arms`, or `controls: true`")
+        raise _error(settings, (), "there are no arms: add `arms` or `controls: true`")
     try:
-        return make_arms(study.arms, controls, made)
+        return make_arms(study.arms, controls, generated)
     except ValueError as reason:
-        raise _mistake(settings, ("controls",) if study.controls else ("arms",), str(reason)) from None
+        raise _error(settings, ("controls",) if study.controls else ("arms",), str(reason)) from None
 
 
-def _controls(study: Study, made: Mapping[str, Arm], settings: Settings) -> list[str]:
-    """Names of the control arms. Raises ConfigError for one that is neither made nor given."""
-    wanted = list(made) if study.controls is True else study.controls or []
-    if (study.controls is True and not wanted) or (
-        not made and set(wanted) & set(CONTROLS) - study.arms.keys()
+def _controls(study: Study, generated: Mapping[str, Arm], settings: Settings) -> list[str]:
+    """Names of the control arms. Raises ConfigError for an unknown one."""
+    names = list(generated) if study.controls is True else study.controls or []
+    if (study.controls is True and not names) or (
+        not generated and set(names) & set(CONTROLS) - study.arms.keys()
     ):
-        raise _mistake(
+        raise _error(
             settings,
             ("controls",),
-            "no stage that is measured has `knowledge`: there is nothing to leave out or to put wrong",
+            "none of the measured stages has `knowledge` that a control could remove or change",
         )
-    for name in wanted:
-        _known(name, [*study.arms, *made], "arm", settings, ("controls",))
-    return wanted
+    for name in names:
+        _require_known(name, [*study.arms, *generated], "arm", settings, ("controls",))
+    return names
 
 
 def _reference(study: Study, arms: Sequence[str], controls: Sequence[str], settings: Settings) -> str:
     if study.reference is None:
         return controls[0] if controls else arms[0]
-    _known(study.reference, arms, "arm", settings, ("reference",))
+    _require_known(study.reference, arms, "arm", settings, ("reference",))
     return study.reference
 
 
 def _seeds(study: Study, first: int, settings: Settings) -> list[int]:
     seeds = study.seeds if isinstance(study.seeds, list) else list(range(first, first + study.seeds))
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise _mistake(settings, ("seeds",), "expected at least one seed, each from 0 up and given once")
+        raise _error(settings, ("seeds",), "expected one or more distinct seeds ≥ 0")
     return seeds
 
 
 def _repeated(study: Study, plans: Mapping[str, Sequence[Node]], settings: Settings) -> list[str]:
-    """Names of the stages that draw from the study's seeds: those named, or that train, and all that shuffle."""
+    """Names of the stages that use the study's seeds: those in `repeat`, or those that train, and all that shuffle."""
     stages = {node.name: node.stage for plan in plans.values() for node in plan}
     for name in study.repeat or ():
-        _known(name, list(stages), "stage that is measured or needed for it", settings, ("repeat",))
+        _require_known(name, list(stages), "stage that is measured or needed for it", settings, ("repeat",))
     shuffling = [name for name, stage in stages.items() if is_variation(stage)]
     training = [name for name, stage in stages.items() if issubclass(stage.makes, Model)]
     return [*(training if study.repeat is None else study.repeat), *shuffling]
 
 
-def _check_alike(study: Study, plans: Mapping[str, Sequence[Node]], settings: Settings) -> None:
-    """Refuse arms whose settings give a model another amount or order of data, before hours are spent on them."""
+def _check_same_data(study: Study, plans: Mapping[str, Sequence[Node]], settings: Settings) -> None:
+    """Raise ConfigError if arms train a model on a different amount or order of data, before hours are spent on it."""
     seen: dict[tuple[str, str], tuple[str, Any]] = {}
     for arm, plan in plans.items():
         for node in (node for node in plan if issubclass(node.stage.makes, Model)):
@@ -181,11 +189,12 @@ def _check_alike(study: Study, plans: Mapping[str, Sequence[Node]], settings: Se
                 value = getattr(node.config, name)
                 other, before = seen.setdefault((node.name, name), (arm, value))
                 if before != value:
-                    raise _mistake(
+                    raise _error(
                         settings,
                         ("arms", arm),
-                        f"`{node.name}.{name}` is {before} in arm `{other}` and {value} in arm `{arm}`: they differ in "
-                        f"more than what they know; if that is meant, say `may_differ: [{name}]`",
+                        f"`{node.name}.{name}` is {before} in arm `{other}` and {value} in arm `{arm}`: "
+                        "the arms differ in more than their knowledge; if this is intended, set "
+                        f"`may_differ: [{name}]`",
                     )
 
 
@@ -198,14 +207,14 @@ def _measures(study: Study) -> tuple[Measure, ...]:
 
 
 def _tasks(study: Study, base: Sequence[Node]) -> tuple[str, ...]:
-    """The measured stages that are of one kind with the first."""
+    """The measured stages of the same kind as the first."""
     kinds = {node.name: node.stage.name for node in base}
     first = next(iter(study.measure))
     return tuple(stage for stage in study.measure if kinds[stage] == kinds[first])
 
 
 def _results(nodes: Sequence[Node], design: Design) -> list[str]:
-    """What the comparison reads: the measured stages, and every model, for the conditions that it states."""
+    """Inputs of the comparison: the measured stages, and all models, whose training conditions it reports."""
     measured = {measure.stage for measure in design.measures}
     stages = {name: stage for copy in design.copies for stage, name in copy.nodes.items()}
     return [
@@ -216,7 +225,7 @@ def _results(nodes: Sequence[Node], design: Design) -> list[str]:
 
 
 def _up_to(nodes: Sequence[Node], names: Sequence[str] | Mapping[str, Any]) -> list[Node]:
-    """The wanted nodes and all that they need, in order."""
+    """The named nodes and all upstream nodes, in order."""
     needed = set(names)
     for node in reversed(nodes):
         if node.name in needed:
@@ -224,11 +233,11 @@ def _up_to(nodes: Sequence[Node], names: Sequence[str] | Mapping[str, Any]) -> l
     return [node for node in nodes if node.name in needed]
 
 
-def _known(name: str, names: Sequence[str], what: str, settings: Settings, at: Key) -> None:
+def _require_known(name: str, names: Sequence[str], what: str, settings: Settings, at: Key) -> None:
     if name not in names:
-        raise _mistake(settings, at, f"there is no {what} `{name}`{suggest(name, names)}")
+        raise _error(settings, at, f"there is no {what} `{name}`{suggest(name, names)}")
 
 
-def _mistake(settings: Settings, at: Key, message: str) -> ConfigError:
+def _error(settings: Settings, at: Key, message: str) -> ConfigError:
     key = ".".join(str(part) for part in (NAME, *at[:1]))
     return ConfigError(f"{settings.where((NAME, *at))}: `{key}`: {message}")

@@ -1,4 +1,4 @@
-"""Entries of a pipeline file → nodes: settings validated, inputs found by type, what nobody named added."""
+"""Entries of a pipeline file → nodes: validates settings, resolves inputs by type, adds missing stages."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from kepipe.stages.table import RENAMED, STAGES
 
 AnyStage = Stage[Any, Any]
 Entries = Mapping[str, Mapping[str, Any]]
-"""Stage name → what the file says of it, in the file's order."""
+"""Stage name → its entry in the file, in the file's order."""
 WIRING = ("use", "like", "inputs")
 KINDS: Mapping[str, AnyStage] = {stage.name: stage for stage in STAGES}
 
 
-class Wired:
-    """Nodes in order, with an index for what is asked of them: time grows with the number of stages, not its square."""
+class NodeIndex:
+    """Nodes in order, indexed by name and type, so that wiring takes linear time."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -34,7 +34,7 @@ class Wired:
         self._by_type: dict[type[Artifact], list[str]] = defaultdict(list)
 
     def append(self, node: Node) -> None:
-        """Add a node, which comes after its inputs."""
+        """Add a node; its inputs must have been added before."""
         self.nodes.append(node)
         self._makes[node.name] = node.stage.makes
         if not is_variation(node.stage):
@@ -44,45 +44,47 @@ class Wired:
         return name in self._makes
 
     def makes(self, name: str, takes: type[Artifact]) -> bool:
-        """Whether there is a node of this name that makes an artifact of this type, or one more special."""
+        """Whether there is a node of this name whose artifact is of this type or a subclass."""
         return name in self and issubclass(self._makes[name], takes)
 
-    def made_by(self, name: str) -> type[Artifact]:
-        """What the node of this name makes."""
+    def output_type(self, name: str) -> type[Artifact]:
+        """Artifact type of the node of this name."""
         return self._makes[name]
 
     def makers(self, takes: type[Artifact]) -> list[str]:
-        """Names of all nodes that make an artifact of this type, or one more special."""
+        """Names of all nodes whose artifact is of this type or a subclass."""
         return [name for name in self._makes if self.makes(name, takes)]
 
     def found_by_type(self, takes: type[Artifact]) -> list[str]:
-        """Names of the nodes that fill an input where the pipeline names none."""
+        """Names of the nodes that fill an input of this type by default."""
         return list(self._by_type[takes])
 
 
 def wire(entries: Entries, settings: Settings, places: Mapping[str, Key]) -> list[Node]:
-    """The nodes in an order in which each comes after its inputs. `places`: where the file speaks of a stage.
+    """The nodes in topological order. `places`: stage → key in the file.
 
     Raises ConfigError with file and line.
     """
-    wired, resolved = Wired(), dict[str, dict[str, Any]]()
+    wired, resolved = NodeIndex(), dict[str, dict[str, Any]]()
     for name in entries:
         at = places[name]
         _add(wired, name, resolve(name, entries, settings, places, resolved), settings, at)
-    return _adopted(wired.nodes)
+    return _with_inferred_defaults(wired.nodes)
 
 
-def _adopted(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes with the settings that follow from what they take, and from those that take what they make."""
-    takers: dict[str, list[Section]] = defaultdict(list)
+def _with_inferred_defaults(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes with the defaults that depend on their inputs and on downstream stages."""
+    downstream: dict[str, list[Section]] = defaultdict(list)
     for node in nodes:
         for name in dict.fromkeys(name for names in node.inputs.values() for name in names):
-            takers[name].append(node.config)
-    adopted = []
+            downstream[name].append(node.config)
+    result = []
     for node in nodes:
         given = [slot for slot, names in node.inputs.items() if names]
-        adopted.append(replace(node, config=node.stage.adopt(node.config, given, takers[node.name])))
-    return adopted
+        result.append(
+            replace(node, config=node.stage.infer_defaults(node.config, given, downstream[node.name]))
+        )
+    return result
 
 
 def resolve(
@@ -92,7 +94,7 @@ def resolve(
     places: Mapping[str, Key],
     resolved: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """A stage's entry with `like` followed, however far it leads, and `use` filled in. `resolved`: those known."""
+    """A stage's entry with `like` resolved through any number of stages and `use` filled in. `resolved`: a cache."""
     chain = [name]
     while (last := chain[-1]) not in resolved:
         entry, at = entries[last], places[last]
@@ -101,34 +103,32 @@ def resolve(
         if model is None:
             resolved[last] = {"use": last, **entry}
         elif model in chain:
-            circle = " → ".join([*chain[chain.index(model) :], model])
-            raise ConfigError(
-                f"{settings.where((*at, 'like'))}: `like: {model}` leads back to itself: {circle}"
-            )
+            cycle = " → ".join([*chain[chain.index(model) :], model])
+            raise ConfigError(f"{settings.where((*at, 'like'))}: `like: {model}` is circular: {cycle}")
         elif model not in entries:
             hint = suggest(str(model), [other for other in entries if other != last])
-            raise ConfigError(f"{settings.where((*at, 'like'))}: `like: {model}` names no other stage{hint}")
+            raise ConfigError(f"{settings.where((*at, 'like'))}: `like: {model}`: no such other stage{hint}")
         else:
             chain.append(model)
     for model, copy in zip(chain[:0:-1], chain[-2::-1], strict=True):
         changes = {key: value for key, value in entries[copy].items() if key != "like"}
-        resolved[copy] = lay_over(resolved[model], changes)
+        resolved[copy] = apply_changes(resolved[model], changes)
     return resolved[name]
 
 
-def lay_over(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A stage's entry with changes: where some settings change of what a name alone stands for, it is spelt out."""
+def apply_changes(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's entry with changes. A setting given by its shorthand is expanded if only some of its fields change."""
     kind = KINDS.get(str(entry.get("use")))
-    spelt = dict(entry)
+    expanded = dict(entry)
     for key, name in ({} if kind is None else kind.config.shorthand).items():
         change = changes.get(key)
         if isinstance(entry.get(key), str) and isinstance(change, Mapping) and name not in change:
-            spelt[key] = {name: entry[key]}
-    return merge(spelt, changes)
+            expanded[key] = {name: entry[key]}
+    return merge(expanded, changes)
 
 
 def _check_wiring(entry: Mapping[str, Any], settings: Settings, at: Key) -> None:
-    """Raise ConfigError unless `use` and `like` are names, and `inputs` has names of stages under names of inputs."""
+    """Raise ConfigError unless `use` and `like` are names and `inputs` maps inputs to names of stages."""
     for key in ("use", "like"):
         if not isinstance(entry.get(key), str | None):
             raise ConfigError(
@@ -149,22 +149,22 @@ def _check_wiring(entry: Mapping[str, Any], settings: Settings, at: Key) -> None
             )
 
 
-def _add(wired: Wired, name: str, entry: Mapping[str, Any], settings: Settings, at: Key) -> None:
-    """Append a node; stages that make what it needs and that the file does not name come before it."""
+def _add(wired: NodeIndex, name: str, entry: Mapping[str, Any], settings: Settings, at: Key) -> None:
+    """Append a node, after stages for its inputs that are missing in the file."""
     kind = entry["use"]
     if kind not in KINDS:
         new = RENAMED.get(str(kind))
-        hint = f": it is called `{new}` now" if new else suggest(str(kind), list(KINDS))
-        raise ConfigError(f"{settings.where(at)}: there is no kind of stage `{kind}`{hint}")
+        hint = f": it was renamed to `{new}`" if new else suggest(str(kind), list(KINDS))
+        raise ConfigError(f"{settings.where(at)}: unknown kind of stage `{kind}`{hint}")
     stage = KINDS[kind]
-    if (base := registered_base.of(entry, stage.slots(), settings, at)) is not None:
-        entry = base.with_start(_champion(wired, base.champion, stage, settings, at))
+    if (base := registered_base.parse_registered_base(entry, stage.slots(), settings, at)) is not None:
+        entry = base.with_start(_champion_stage(wired, base.champion, stage, settings, at))
     config = validate(stage.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at)
     given = entry.get("inputs") or {}
     chosen = {slot: names for slot, names in given.items() if names is not None}
     named = {slot: [names] if isinstance(names, str) else names for slot, names in chosen.items()}
     filled = {
-        slot: wired.made_by(names[0])
+        slot: wired.output_type(names[0])
         for slot, names in named.items()
         if len(names) == 1 and names[0] in wired
     }
@@ -182,8 +182,10 @@ def _add(wired: Wired, name: str, entry: Mapping[str, Any], settings: Settings, 
     wired.append(Node(name, stage, config, inputs))
 
 
-def _champion(wired: Wired, entry: Mapping[str, Any], taker: AnyStage, settings: Settings, at: Key) -> str:
-    """The name of a stage that takes a model from the registry: one that is there with these settings, or a new one."""
+def _champion_stage(
+    wired: NodeIndex, entry: Mapping[str, Any], taker: AnyStage, settings: Settings, at: Key
+) -> str:
+    """The name of a stage that loads a model from the registry: an existing one with these settings, or a new one."""
     config = validate(
         CHAMPION_STAGE.config, {k: v for k, v in entry.items() if k not in WIRING}, settings, at
     )
@@ -193,8 +195,8 @@ def _champion(wired: Wired, entry: Mapping[str, Any], taker: AnyStage, settings:
     has_text = wired.found_by_type(Corpus) or any(slot.takes is Shards for slot in taker.slots().values())
     if not config.at.isdecimal() and not has_text:
         raise ConfigError(
-            f"{settings.where((*at, 'base', 'from'))}: an alias is looked up where the text changes, and there is no "
-            f"`corpus` here: name a version, such as `models:/{config.name}/1`"
+            f"{settings.where((*at, 'base', 'from'))}: an alias is only resolved anew when the `corpus` changes, and "
+            f"this pipeline has none: give a version, such as `models:/{config.name}/1`"
         )
     kind, taken = str(entry["use"]), settings.data.get("stages", {})
     names = (kind if number == 1 else f"{kind}-{number}" for number in count(1))
@@ -204,7 +206,7 @@ def _champion(wired: Wired, entry: Mapping[str, Any], taker: AnyStage, settings:
 
 
 def _producers(
-    wired: Wired,
+    wired: NodeIndex,
     name: str,
     slot: str,
     wanted: Slot,
@@ -214,8 +216,8 @@ def _producers(
 ) -> Sequence[str]:
     """Names of the nodes that fill an input.
 
-    Named ones may make something more special than what is wanted (a fine-tuned model is a model); what nobody names is
-    filled by exactly what is wanted, so that an evaluation of models does not take up those for a task.
+    Named nodes may make a subclass of the input's type (a fine-tuned model is a model). Without names, only nodes of
+    the exact type are taken, so that an evaluation of models does not include fine-tuned ones.
     """
     where, takes, several = settings.where((*at, "inputs", slot)), wanted.takes, wanted.several
     if chosen is not None:
@@ -229,18 +231,16 @@ def _producers(
                 _add(wired, other, {"use": other}, settings, at)
             else:
                 later = other in settings.data.get("stages", {}) and other not in wired
-                hint = (
-                    "; only a stage that stands before it can"
-                    if later
-                    else suggest(other, wired.makers(takes))
+                hint = f"; move `{other}` before `{name}`" if later else suggest(other, wired.makers(takes))
+                raise ConfigError(
+                    f"{where}: `{other}` is not a stage before `{name}` that makes `{takes.__name__}`{hint}"
                 )
-                raise ConfigError(f"{where}: `{other}` makes no {takes.__name__} before `{name}`{hint}")
         return names
     producers = wired.found_by_type(takes)
-    if not producers and not wanted.if_there:
+    if not producers and not wanted.if_available:
         kind = next(stage.name for stage in STAGES if stage.makes is takes and not is_variation(stage))
         if kind in settings.data.get("stages", {}):
-            raise ConfigError(f"{where}: `{name}` needs what `{kind}` makes; put `{kind}` before it")
+            raise ConfigError(f"{where}: `{name}` needs the output of `{kind}`; move `{kind}` before it")
         _add(wired, kind, {"use": kind}, settings, at)
         return [kind]
     if len(producers) > 1 and not several:
@@ -252,14 +252,15 @@ def _producers(
 
 
 def _may_be_added(name: str, takes: type[Artifact], settings: Settings) -> bool:
-    """Whether the file does not speak of a stage that is called by its kind and makes what is wanted."""
+    """Whether a stage that is named after its kind and makes the wanted type is missing in the file and may be
+    added."""
     kind = KINDS.get(name)
     return kind is not None and issubclass(kind.makes, takes) and name not in settings.data.get("stages", {})
 
 
 @cache
 def is_variation(stage: AnyStage) -> bool:
-    """Whether a stage needs what it makes, as one that shuffles a graph: it serves only where it is asked for. One that
-    takes what there is, as a mixture of models does, is none."""
+    """Whether a stage takes and makes the same type, like one that shuffles a graph. Such a stage is only used where it
+    is named. A stage that takes any available inputs, like a mixture of models, is not one."""
     slots = stage.slots().values()
-    return any(slot.takes is stage.makes and not (slot.optional or slot.if_there) for slot in slots)
+    return any(slot.takes is stage.makes and not (slot.optional or slot.if_available) for slot in slots)

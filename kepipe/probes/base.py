@@ -1,6 +1,6 @@
-"""What a probe is: something measured on a held-out text without training anything, case by case.
+"""The interface of probes: evaluations on held-out text without training, case by case.
 
-A probe is made once and put to every arm, so that arms answer the same cases and their difference can be paired.
+A probe is built once and given to every arm, so that arms answer the same cases and their differences can be paired.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from kepipe.studies.intervals import Estimate
 
 Answers = Mapping[str, Floats]
-"""What one model answered: plain arrays over the cases, so that they can be kept."""
+"""The answers of one model: plain arrays over the cases, which can be stored."""
 Tick = Callable[[int], None]
 """Call with the number of steps just done."""
 
 
 class NothingToAsk(ValueError):
-    """A probe finds nothing to ask of this data; the message says why. The others go on without it."""
+    """A probe has no cases for this data, for the reason in the message. Other probes still run."""
 
 
 class Probe(Protocol):
@@ -31,22 +31,22 @@ class Probe(Protocol):
 
     @property
     def steps(self) -> int:
-        """What `tick`'s counts add up to in one `answer`."""
+        """The total of `tick`'s increments in one `answer`."""
         ...
 
     def answer(self, model: OpenedModel, tick: Tick) -> Answers:
-        """Put the cases to a model. Raises ValueError for one that lacks what the probe's row asks for."""
+        """The answers of a model. Raises ValueError if it lacks a capability that the probe's row requires."""
         ...
 
     def entities_given(self, model: OpenedModel) -> Sequence[str]:
-        """The entity of each mention that this model, which has knowledge, is given with the text; empty: of none.
+        """The entity of each mention that is given to this model with the text, if it has knowledge; () if none is.
 
-        A mention counts with every case that it is given with.
+        A mention is repeated for every case in which it is given.
         """
         ...
 
     def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:
-        """Metric → its value; the interval resamples documents, or what else cases share."""
+        """Metric → its value; the interval resamples documents, or other clusters of cases."""
         ...
 
     def difference(self, first: Answers, second: Answers, seed: int) -> dict[str, Estimate]:
@@ -54,21 +54,21 @@ class Probe(Protocol):
         ...
 
     def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:
-        """Name → its scores, of what needs no model."""
+        """Name → scores, of baselines that need no model."""
         ...
 
     def details(self) -> dict[str, Any]:
-        """What the probe asks, in numbers."""
+        """Numbers that describe the probe's cases."""
         ...
 
 
 class CaseProbe(ABC):
-    """A probe whose scores are means over its cases. What `answer` gives is each metric's value on each case."""
+    """A probe whose scores are means over its cases. `answer` returns each metric's value on each case."""
 
     @property
     @abstractmethod
     def clusters(self) -> Ints:
-        """What the intervals resample, int [N]: the document of each case, or what else its cases share."""
+        """The cluster of each case for resampling, int [N]: its document, or another unit that cases share."""
 
     @property
     def steps(self) -> int:

@@ -1,7 +1,7 @@
 """Blanks in held-out text that are the same for every model, and its loss at them.
 
-Three tests on the same rows: single tokens blanked as BERT does, whole phrases, whole mentions of entities. A blanked
-mention's entity would say what was blanked in it, so models with knowledge are given the mentions that stay whole.
+Three tests on the same rows: single tokens masked as in BERT, whole phrases, whole entity mentions. The entity of a
+masked mention would reveal its text, so models with knowledge get only the mentions that are not masked.
 """
 
 from __future__ import annotations

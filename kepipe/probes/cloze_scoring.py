@@ -1,4 +1,4 @@
-"""A masked language model answers the entity cloze: every candidate is scored in every blank of its type.
+"""Scores of a masked language model for the entity cloze: every candidate is scored in every blank of its type.
 
 A candidate of L tokens is scored with L masks in the blank, by the mean log-probability of its tokens, each
 read at its own mask (independent predictions, normalised by length, as in Jiang et al. 2020, X-FACTR). One

@@ -1,10 +1,9 @@
-"""The entity cloze: one mention in a held-out document is blanked, and its entity is to be found among its likes.
+"""The entity cloze: a mention in a held-out document is blanked, and its entity is ranked among entities of its type.
 
-This module makes the test, the same for every model: which mentions, in what window of text, among which
-candidates. `score_candidates` lets a model answer. An entity goes by its label in the graph, also where the text uses
-another of its names; entities of one type with the same label are one candidate, as no language model could
-tell them apart by name. A case also says which entities the rest of its window names, for models that fuse them: never
-the one that is asked for, and none whose mention reaches into the blank.
+This module builds the test, which is the same for every model: the mentions, their windows of text, and the candidates.
+`score_candidates` computes a model's answers. A candidate is the label of an entity in the graph, even if the text uses
+another name; entities of one type with the same label are one candidate. A case also lists the other entities mentioned
+in its window, for models that fuse them: never the true entity, and none whose mention overlaps the blank.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ Name = tuple[int, ...]
 """An entity's label as tokens."""
 
 FEWEST = 2
-"""A type with fewer candidates than this asks nothing."""
+"""Types with fewer candidates are skipped."""
 
 
 class Link(NamedTuple):

@@ -1,4 +1,4 @@
-"""Knowledge goes with the text of a probe's cases."""
+"""Apply a model's knowledge to the batches of a probe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def with_knowledge(batch: Batch, mentions: Mentions, knowledge: Knowledge) -> Batch:
     """The batch as a model with this knowledge reads it.
 
-    Raises ValueError where what is asked does not fit into the row any more.
+    Raises ValueError if a position to predict no longer fits into the row.
     """
     given = knowledge.apply(batch, mentions)
     assert batch.label_positions is not None

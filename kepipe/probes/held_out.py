@@ -1,4 +1,4 @@
-"""The held-out documents that probes ask about: with their links, as tokens, and among the training documents."""
+"""The held-out documents for probes: their links, their tokens, and counts over the training documents."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Probe `perplexity`: how well a model goes on with held-out text, with one rule for GPT and for encoder-decoders.
+"""Probe `perplexity`: how well a model continues held-out text, defined alike for GPT and encoder-decoders.
 
-Each window is scored token by token after the one before it. Tokens of different vocabularies do not compare, so losses
-are told per word and per byte of the original text as well. Knowledge that a model has stands before the prompt: facts
-of the entities that the prompt names. They are read and not scored.
+The tokens of each window are scored given the previous window. Since token losses of different vocabularies are not
+comparable, losses are also given per word and per byte of the original text. A model with knowledge gets facts about
+the entities in the prompt before the prompt; these facts are not scored.
 """
 
 from __future__ import annotations

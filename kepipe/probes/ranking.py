@@ -1,4 +1,4 @@
-"""Ranking metrics: where the true answer stands among its candidates."""
+"""Ranking metrics: the rank of the true answer among its candidates."""
 
 from __future__ import annotations
 

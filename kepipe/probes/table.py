@@ -1,7 +1,7 @@
-"""The table of probes: a name in the YAML → what it asks, of which models, and how its scores are compared and shown.
+"""The table of probes: name in the YAML → the probe, the models it applies to, and how scores are compared and shown.
 
-A new probe is a file and a row here. Rows stand in order of what they decide: the first that two arms answered says
-which is better.
+A new probe is a file and a row here. Rows are in order of priority: the first probe that two arms both answered decides
+which arm is better.
 """
 
 from __future__ import annotations
@@ -111,12 +111,12 @@ def rows() -> Iterator[tuple[str, ProbeRow]]:
     return ((score_name(probe), row) for probe, row in PROBES.items())
 
 
-def described() -> str:
+def list_probes() -> str:
     """The probes with what they measure, for the schema."""
     return "; ".join(f"`{name}`: {row.description}" for name, row in PROBES.items())
 
 
-def on_request() -> str:
+def probes_on_request() -> str:
     """The probes that are put to a model only where `probes` names them, for the schema."""
     return " and ".join(f"`{name}`" for name, row in PROBES.items() if not row.by_default)
 

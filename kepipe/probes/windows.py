@@ -1,7 +1,7 @@
-"""Held-out text in windows: pieces that are to be gone on with, each after the piece before it.
+"""Held-out text in windows: each piece of a document is to be continued from the previous piece.
 
-A document is cut into stretches of S tokens; the stretch before each is its prompt. For GPT that is the sliding window
-with half of it overlapping.
+A document is cut into pieces of S tokens; the piece before each target is its prompt. For GPT this is a sliding window
+with half overlap.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Pages for people: one self-contained HTML file, readable in light and dark, on a phone and on paper."""
+"""Report pages: self-contained HTML files for light and dark mode, phones and print."""

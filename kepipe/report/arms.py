@@ -1,4 +1,4 @@
-"""How arms and their figures are written on a study's page: names, colours, intervals."""
+"""Names, colours and intervals of arms on a study's page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kepipe.studies.intervals import Estimate
 
 
 def titled(design: Design, arm: str) -> str:
-    """An arm's name; of a control it says so."""
+    """An arm's name, marked if it is a control."""
     return f"{arm} (control)" if arm in design.controls else arm
 
 
@@ -34,8 +34,8 @@ def pair(difference: Difference) -> str:
     return f"{difference.first} − {difference.second}"
 
 
-def sure(mean: Estimate, sign: bool = False) -> str:
-    """The interval, or why there is none."""
+def interval_text(mean: Estimate, sign: bool = False) -> str:
+    """The interval, or the reason why there is none."""
     if mean.low is None or mean.high is None:
         return "one seed" if mean.cases == 1 else "no spread"
     low, high = (signed(end) if sign else plain(end) for end in (mean.low, mean.high))
@@ -43,5 +43,5 @@ def sure(mean: Estimate, sign: bool = False) -> str:
 
 
 def bracketed(mean: Estimate) -> str:
-    """The interval of a difference in brackets, behind its value; nothing where there is none."""
-    return "" if mean.low is None else f" (95%: {sure(mean, sign=True)})"
+    """The interval of a difference in brackets; "" if there is none."""
+    return "" if mean.low is None else f" (95%: {interval_text(mean, sign=True)})"

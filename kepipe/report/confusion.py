@@ -1,4 +1,4 @@
-"""Which label is answered in the place of which: a confusion matrix, drawn."""
+"""Confusion matrices as SVG."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from kepipe.finetuning.conll import OUTSIDE
 from kepipe.report.markup import Markup, fill, join
 
-MOST = 16
-"""Labels that a matrix shows, the most frequent ones; the others are one."""
+MAX_LABELS = 16
+"""Maximum number of labels in a matrix; the least frequent ones are merged."""
 OTHERS = "others"
 _CELL, _MARGIN, _LONGEST = 34, 150, 22
 
 
 def confusions(records: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
-    """How often a true label (first) was answered by which: of cases with one label, and of words by their types.
-    Nothing of others."""
+    """(true label, predicted label) → count, for cases with one label and for words by their types; empty for other
+    outputs."""
     return Counter(pair for record in records for pair in _pairs(record))
 
 
@@ -34,7 +34,9 @@ def _type(tag: str) -> str:
     return tag if tag == OUTSIDE else tag.partition("-")[2] or tag
 
 
-def gathered(counts: Mapping[tuple[str, str], int], most: int = MOST) -> tuple[list[str], list[list[int]]]:
+def gathered(
+    counts: Mapping[tuple[str, str], int], most: int = MAX_LABELS
+) -> tuple[list[str], list[list[int]]]:
     """The labels, the most frequent true ones first, and the matrix: row the true label, column the answer."""
     frequent: Counter[str] = Counter()
     for (gold, predicted), count in counts.items():

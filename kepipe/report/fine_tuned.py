@@ -1,5 +1,5 @@
-"""The page of models that were fine-tuned for a task: scores, scores by label, curves, mistakes in their sentences, and
-where two models answer differently."""
+"""The page of fine-tuned models of a task: scores, scores by label, curves, errors in context, and predictions in which
+two models differ."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class TunedModel:
 
     @property
     def name(self) -> str:
-        """Of its stage."""
+        """Name of its stage."""
         return self.artifact.name
 
     @cached_property
     def spec(self) -> TaskSpec:
-        """What it is for."""
+        """The task of the model."""
         return read_spec(self.artifact.folder)
 
     @cached_property
@@ -56,12 +56,12 @@ class TunedModel:
 
     @property
     def split(self) -> str:
-        """What the page is about: the test, where there is one."""
+        """The split that the page shows: `test` if available, otherwise `dev`."""
         return "test" if "test" in self.scores else "dev"
 
     @cached_property
     def records(self) -> list[Record]:
-        """What it answered on that."""
+        """The predictions on that split."""
         lines = (self.artifact.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
         return [line for line in map(json.loads, lines) if line["split"] == self.split and "labels" in line]
 
@@ -156,7 +156,7 @@ def _learning_curve(models: Sequence[TunedModel]) -> Iterator[Section]:
 
 
 def _confused(models: Sequence[TunedModel]) -> Iterator[Section]:
-    """Which label is answered in the place of which, where a case has one."""
+    """Confusion matrices, for tasks with one label per case."""
     blocks: list[Block] = []
     for number, model in enumerate(models):
         if isinstance(model.spec.row.output, LabelOutput) and (counts := confusions(model.records)):
@@ -168,7 +168,7 @@ def _confused(models: Sequence[TunedModel]) -> Iterator[Section]:
 
 
 def _by_label(models: Sequence[TunedModel]) -> Section:
-    """How often each label, or type, is given, answered and right; of a task with labels."""
+    """Counts, precision, recall and F1 by label or type, for tasks with labels."""
     blocks: list[Block] = []
     for number, model in enumerate(models):
         if not isinstance(model.spec.row.output, LabelOutput):
@@ -214,7 +214,7 @@ def _curves(models: Sequence[TunedModel]) -> Section:
 
 
 def _mistakes(model: TunedModel) -> Section:
-    """Wrong answers in their sentences, the surest first."""
+    """Wrong predictions in context, the most confident first."""
     if isinstance(model.spec.row.output, NumberOutput):
         wrong = sorted(model.records, key=lambda line: -abs(float(line["labels"]) - line["predicted"]))
         about = "The answers that are farthest from the true numbers."
@@ -234,7 +234,7 @@ def _mistakes(model: TunedModel) -> Section:
 
 
 def _changed(models: Sequence[TunedModel]) -> Iterator[Section]:
-    """Where the first two models answer differently: what one of them knows and the other does not."""
+    """Examples that only one of the first two models predicts correctly."""
     if len(models) < 2:
         return
     first, second = models[:2]

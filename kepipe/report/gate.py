@@ -1,4 +1,4 @@
-"""The page of a gate's decision: what was asked of a new model, what was found, and what became of it."""
+"""The page of a gate's decision: conditions, results and outcome."""
 
 from __future__ import annotations
 

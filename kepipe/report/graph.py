@@ -1,4 +1,4 @@
-"""Pages about a graph: what it is like, and what stands around one entity."""
+"""Pages about a graph: its statistics, and the neighbourhood of an entity."""
 
 from __future__ import annotations
 

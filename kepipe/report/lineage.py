@@ -1,11 +1,11 @@
-"""A page that draws where a result comes from, and lists each result with its run, its digest and its files."""
+"""The lineage page: a drawing, and a list of all results with run, digest and files."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 
-from kepipe.flow.lineage import Origin
+from kepipe.flow.lineage import LineageNode
 from kepipe.report.markup import Markup, fill, join
 from kepipe.report.page import Fact, Figure, Page, Section, Table
 
@@ -13,7 +13,7 @@ BOX, HEIGHT, ACROSS, DOWN = 150, 44, 210, 64
 """Width and height of a result's box; from one to the next in a row and in a column, in the drawing's own units."""
 
 
-def lineage_page(origin: Origin) -> Page:
+def lineage_page(origin: LineageNode) -> Page:
     """The page of a result that the store has."""
     assert origin.made is not None
     levels = _levels(origin)
@@ -39,12 +39,12 @@ def lineage_page(origin: Origin) -> Page:
     )  # fmt: skip
 
 
-def _levels(origin: Origin) -> list[list[Origin]]:
+def _levels(origin: LineageNode) -> list[list[LineageNode]]:
     """Each result once, in columns: one stands left of all that were made of it."""
     depth: dict[str, int] = {}
-    nodes: dict[str, Origin] = {}
+    nodes: dict[str, LineageNode] = {}
 
-    def visit(node: Origin, level: int) -> None:
+    def visit(node: LineageNode, level: int) -> None:
         nodes[node.digest] = node
         if depth.get(node.digest, -1) < level:
             depth[node.digest] = level
@@ -52,13 +52,13 @@ def _levels(origin: Origin) -> list[list[Origin]]:
                 visit(part, level + 1)
 
     visit(origin, 0)
-    columns: list[list[Origin]] = [[] for _ in range(max(depth.values()) + 1)]
+    columns: list[list[LineageNode]] = [[] for _ in range(max(depth.values()) + 1)]
     for digest, level in depth.items():
         columns[len(columns) - 1 - level].append(nodes[digest])
     return columns
 
 
-def _draw(levels: list[list[Origin]]) -> Markup:
+def _draw(levels: list[list[LineageNode]]) -> Markup:
     place = {
         node.digest: (column * ACROSS, row * DOWN)
         for column, nodes in enumerate(levels)
@@ -89,7 +89,7 @@ def _curve(first: tuple[int, int], second: tuple[int, int]) -> Iterator[int]:
     yield from (x, y, middle, y, middle, at, end, at)
 
 
-def _box(node: Origin, x: int, y: int) -> Markup:
+def _box(node: LineageNode, x: int, y: int) -> Markup:
     name = node.slot if node.made is None else node.made.stage
     style = 'stroke-dasharray="4 3"' if node.made is None else ""
     return fill(
@@ -100,11 +100,11 @@ def _box(node: Origin, x: int, y: int) -> Markup:
     )  # fmt: skip
 
 
-def _results(nodes: list[Origin]) -> Table:
+def _results(nodes: list[LineageNode]) -> Table:
     rows = []
     for node in nodes:
         if node.made is None:
-            rows.append((node.slot, "not in the store any more", "", "", node.digest[:12]))
+            rows.append((node.slot, "no longer in the store", "", "", node.digest[:12]))
             continue
         begun = node.made.record.get("started")
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(begun)) if begun else ""
@@ -112,7 +112,7 @@ def _results(nodes: list[Origin]) -> Table:
     return Table(("stage", "kind", "made", "run", "digest"), tuple(rows))
 
 
-def _sources(nodes: list[Origin]) -> Table:
+def _sources(nodes: list[LineageNode]) -> Table:
     rows = tuple(
         (node.made.stage, name, digest[:12])
         for node in nodes

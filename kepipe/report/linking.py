@@ -1,4 +1,4 @@
-"""Pages about linking: how good a linker is and every mistake it made; what it misses in texts."""
+"""Pages about linking: scores and errors of a linker; its diagnosis on texts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The one place where what others wrote becomes a part of a page or of a drawing: escaped, always.
+"""Escaping: the only place where untrusted text becomes part of a page or a drawing.
 
-A label, a text, a file's name is a `str`, and whatever a page is made of escapes it. HTML and SVG of our own are
-`Markup`, made by `fill`, which escapes what is filled in. ruff sees to it that `markupsafe` is imported
-nowhere else.
+Labels, texts and file names are `str`, and are escaped in every part of a page. kepipe's own HTML and SVG is `Markup`,
+made by `fill`, which escapes the values. ruff forbids imports of `markupsafe` elsewhere.
 """
 
 from __future__ import annotations
@@ -48,4 +47,4 @@ def drawing(svg: str) -> Markup:
 
 
 _ALIVE = {"script", "foreignObject", "iframe", "image", "a", "animate", "set", "handler"}
-"""Elements by which an SVG does more than be looked at."""
+"""Active SVG elements, which are forbidden."""

@@ -1,4 +1,4 @@
-"""Who sees whom, drawn: the visible matrix of a sentence tree."""
+"""The visible matrix of a sentence tree, as SVG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures to be shown outside of a page: PNGs with colours of their own. One of a whole run, a panel a measure."""
+"""PNG pictures for use outside of a page: one for a run, with a panel per measure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of `kepipe quiz`: how much of a graph models know, which relations best and worst, and examples."""
+"""The page of `kepipe quiz`: accuracy of models on a graph's facts, best and worst relations, examples."""
 
 from __future__ import annotations
 

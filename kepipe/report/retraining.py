@@ -1,4 +1,4 @@
-"""The page of a retraining: what was new, how much of the text the graph covers, and what the new model forgot."""
+"""The page of a retraining: new data, coverage of the text by the graph, and forgetting."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NAMED = 50
 
 @dataclass(frozen=True)
 class Coverage:
-    """What of a text is linked: `documents`, `words`, `mentions`, `entities` that are named, and `silent` documents,
-    which name none."""
+    """Linking coverage of a text: numbers of documents, words, mentions and distinct entities; `silent`: documents
+    without mentions."""
 
     documents: int
     words: int
@@ -32,9 +32,9 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Retraining:
-    """`counts`: what is new, changed and gone, and of how many. `entities`: labels of new ones; `documents`: ids of new
-    ones. `coverage`: of which text → what of it is linked. `before`: `probe/metric` → the value of the model that was
-    gone on from, on the questions of its own time; `old`: new − before, paired; `why`: why there is none of some."""
+    """`counts`: new, changed and removed items, and totals. `entities`: labels of new entities; `documents`: ids of new
+    documents. `coverage`: name of a text → its coverage. `before`: `probe/metric` → value of the earlier model on the
+    questions of its own evaluation; `old`: paired differences new − before; `why`: why some are missing."""
 
     counts: Mapping[str, int]
     entities: Sequence[str]

@@ -1,4 +1,4 @@
-"""The part of a report that shows how long each stage worked, and how to do it again."""
+"""The section of a report with the duration of each stage, and how to reproduce the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kg.regular_files import read_json
 
 
 def record(artifact: Artifact) -> dict[str, Any]:
-    """What is recorded of the work that made an artifact: seconds, device, run; {} where nothing is."""
+    """Content of an artifact's `record/run.json` (seconds, device, run, …); {} if it is missing."""
     try:
         recorded = read_json(artifact.folder / RECORD / "run.json")
     except (OSError, ValueError):  # none, or a damaged one: no result depends on it

@@ -1,4 +1,4 @@
-"""The page of a study: what it shows, each arm with every seed, paired differences, what the arms share."""
+"""The page of a study: conclusion, arms with all seeds, paired differences, common conditions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from kepipe.flow.artifact import Artifact
 from kepipe.report import charts, tasks
-from kepipe.report.arms import bracketed, pair, series, sure, swatch, titled
+from kepipe.report.arms import bracketed, interval_text, pair, series, swatch, titled
 from kepipe.report.markup import fill
 from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
 from kepipe.report.running import record
@@ -62,7 +62,7 @@ def _lead(design: Design, deciding: Finding) -> str:
 
 def _facts(design: Design, deciding: Finding) -> tuple[Fact, ...]:
     return tuple(
-        Fact(titled(design, v.arm), plain(v.mean.value), sure(v.mean), series(design, v.arm))
+        Fact(titled(design, v.arm), plain(v.mean.value), interval_text(v.mean), series(design, v.arm))
         for v in deciding.values
     )
 
@@ -106,7 +106,7 @@ def _values(design: Design, finding: Finding) -> Table:
         (
             swatch(design, v.arm),
             plain(v.mean.value),
-            sure(v.mean),
+            interval_text(v.mean),
             *(plain(value) for value in v.by_seed),
         )
         for v in finding.values
@@ -118,7 +118,13 @@ def _values(design: Design, finding: Finding) -> Table:
 def _differences(finding: Finding) -> Table:
     adjusted = finding.holm()
     rows = tuple(
-        (pair(d), signed(d.mean.value), sure(d.mean, sign=True), *_p_values(d, adjusted), _outcome(d))
+        (
+            pair(d),
+            signed(d.mean.value),
+            interval_text(d.mean, sign=True),
+            *_p_values(d, adjusted),
+            _outcome(d),
+        )
         for d in finding.differences
     )
     head = ("Difference", "mean", "95% interval", "p, t", "Holm", "permuted", "Wilcoxon", "what it shows")

@@ -1,11 +1,11 @@
-"""Several tasks of a study at one glance: what each shows, every arm on every task, the differences side by side."""
+"""Overview of a study with several tasks: conclusions, arms by task, differences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from kepipe.report import charts
-from kepipe.report.arms import pair, series, sure, swatch
+from kepipe.report.arms import interval_text, pair, series, swatch
 from kepipe.report.learning_curve import curve
 from kepipe.report.markup import Markup, fill
 from kepipe.report.page import Block, Fact, Figure, Section, Table
@@ -31,7 +31,9 @@ def facts(design: Design, deciding: Sequence[Finding]) -> tuple[Fact, ...]:
         return ()
     apart = [(finding.measure.stage, finding.between(arm, design.reference)) for finding in deciding]
     return tuple(
-        Fact(f"{task}: {pair(d)}", signed(d.mean.value), sure(d.mean, sign=True), series(design, arm))
+        Fact(
+            f"{task}: {pair(d)}", signed(d.mean.value), interval_text(d.mean, sign=True), series(design, arm)
+        )
         for task, d in apart
     )
 
@@ -58,7 +60,9 @@ def section(design: Design, deciding: Sequence[Finding]) -> Section:
     )
     if rising is not None:
         blocks.append(rising)
-    differences = tuple((name, signed(d.mean.value), sure(d.mean, sign=True)) for name, d in apart.items())
+    differences = tuple(
+        (name, signed(d.mean.value), interval_text(d.mean, sign=True)) for name, d in apart.items()
+    )
     if differences:
         head = ("Difference", "mean", "95% interval")
         blocks.append(Table(head, differences, numbers=(1, 2), beside=len(blocks) > 1))
@@ -76,4 +80,4 @@ def _counting(design: Design, finding: Finding) -> list[Difference]:
 
 
 def _reached(values: Values) -> Markup:
-    return fill('{} <span class="interval">{}</span>', plain(values.mean.value), sure(values.mean))
+    return fill('{} <span class="interval">{}</span>', plain(values.mean.value), interval_text(values.mean))

@@ -1,4 +1,4 @@
-"""A page on one injected text: the sentence tree, the row the model reads, who sees whom, and why these facts."""
+"""The page of `kepipe inject`: sentence tree, input row, visible matrix, and the ranking of facts."""
 
 from __future__ import annotations
 

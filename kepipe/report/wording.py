@@ -1,4 +1,4 @@
-"""Numbers and comparisons in words."""
+"""Numbers and comparisons as text."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pair(scores: Scores) -> Difference | None:
 
 
 def verdict(scores: Scores) -> str:
-    """Whether the first arm does better than its control, by the first probe that decides."""
+    """Whether the first arm is better than its control, by the first deciding probe."""
     difference = pair(scores)
     if difference is None:
         return _alone(scores)
@@ -87,7 +87,7 @@ def _deciding(difference: Difference) -> tuple[Presentation, Verdict, Metrics] |
 
 
 def _alone(scores: Scores) -> str:
-    """What is told first of a single model."""
+    """The headline for a single model."""
     (arm, *others) = scores.arms
     if others:
         return f"{' and '.join([arm, *others])} were measured, each by what fits it: they do not compare."
@@ -99,7 +99,7 @@ def _alone(scores: Scores) -> str:
 
 
 def explanation(scores: Scores) -> str:
-    """The figures behind the verdict, and what one reaches without reading the sentence."""
+    """The values behind the verdict, and the score of the baseline that ignores the sentence."""
     difference = pair(scores)
     deciding = None if difference is None else _deciding(difference)
     if difference is None or deciding is None or not deciding[1].explanation:

@@ -33,15 +33,15 @@ from kepipe.tracking.predictors import Param
 from kepipe.version import __version__
 
 VERSION_HEADER = "X-Model-Version"
-"""Response header with the model version that gave the answer."""
+"""Response header with the version of the model that made the predictions."""
 SHUTDOWN_SECONDS = 30
-"""Seconds that requests in progress have to finish after the server was told to stop."""
+"""Seconds for requests in progress to finish at shutdown."""
 log = logging.getLogger("kepipe.serving")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Maximum texts, bytes and seconds per request, and maximum number of texts that wait in all requests."""
+    """Maximum texts, bytes and seconds per request, and maximum number of queued texts."""
 
     max_texts: int = 256
     max_bytes: int = 1_000_000
@@ -69,7 +69,7 @@ class Invocation(BaseModel):
 
 
 class _RequestError(Exception):
-    """A request that is answered with an HTTP error `status`."""
+    """A request that gets an HTTP error response with `status`."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -99,23 +99,23 @@ def make_app(
 
     @app.post("/invocations", openapi_extra=_body())
     async def invocations(request: Request) -> Response:
-        """The model's answer to texts."""
-        begun = time.perf_counter()
+        """Predictions for texts."""
+        start = time.perf_counter()
         try:
             _require_known_host(request, hosts)
             async with asyncio.timeout(limits.timeout):
-                answer = await _answer(request, current, batcher, limits)
+                response = await _respond(request, current, batcher, limits)
         except _RequestError as error:
             retry = {"Retry-After": "1"} if error.status == 503 else {}
-            answer = JSONResponse({"error": str(error)}, error.status, retry)
+            response = JSONResponse({"error": str(error)}, error.status, retry)
         except TimeoutError:
-            answer = JSONResponse({"error": f"no answer within {limits.timeout:g} seconds"}, 504)
+            response = JSONResponse({"error": f"no response within {limits.timeout:g} seconds"}, 504)
         except Exception:
             log.exception("a request failed")
-            answer = JSONResponse({"error": "the model failed; see the server's output"}, 500)
-        metrics.requests.labels(answer.status_code).inc()
-        metrics.seconds.observe(time.perf_counter() - begun)
-        return answer
+            response = JSONResponse({"error": "the model failed; see the server's output"}, 500)
+        metrics.requests.labels(response.status_code).inc()
+        metrics.seconds.observe(time.perf_counter() - start)
+        return response
 
     @app.get("/health")
     @app.get("/ping", include_in_schema=False)
@@ -125,12 +125,12 @@ def make_app(
 
     @app.get("/ready")
     async def ready() -> Response:
-        """Readiness: 503 while the maximum number of texts is waiting."""
+        """Readiness: 503 while the queue is full."""
         full = batcher.waiting >= limits.max_waiting
         return JSONResponse({"ready": not full, "version": current.loaded.version}, 503 if full else 200)
 
     @app.get("/metrics")
-    async def figures() -> Response:
+    async def prometheus_metrics() -> Response:
         """Metrics in Prometheus' format."""
         text = metrics.text(current.name, current.loaded.version)
         return Response(text, media_type=metrics.media_type)
@@ -146,16 +146,18 @@ def make_app(
 def _require_known_host(request: Request, hosts: Collection[str]) -> None:
     name = request.url.hostname or ""
     if name.lower() not in hosts:
-        raise _RequestError(400, f"host {name} is not known: start the server with --allowed-host {name}")
+        raise _RequestError(
+            400, f"host {name} is not allowed; to allow it, start the server with --allowed-host {name}"
+        )
 
 
-async def _answer(request: Request, current: CurrentModel, batcher: Batcher, limits: Limits) -> JSONResponse:
-    """Raises _RequestError for a request that cannot be answered."""
-    asked = await _read(request, current.loaded.row.params, limits)
+async def _respond(request: Request, current: CurrentModel, batcher: Batcher, limits: Limits) -> JSONResponse:
+    """Raises _RequestError for an invalid request and if the server is busy."""
+    invocation = await _read(request, current.loaded.row.params, limits)
     try:
-        answer = await asyncio.wrap_future(batcher.submit(asked.inputs, asked.params))
+        answer = await asyncio.wrap_future(batcher.submit(invocation.inputs, invocation.params))
     except BusyError:
-        raise _RequestError(503, "too many texts wait; ask again in a second") from None
+        raise _RequestError(503, "too many texts are queued; retry in a second") from None
     except ValueError as error:
         raise _RequestError(400, str(error)) from None
     rows = [{key: _json(value) for key, value in row.items()} for row in answer.rows]
@@ -172,20 +174,22 @@ async def _read(request: Request, params: Mapping[str, Param], limits: Limits) -
         if len(body) > limits.max_bytes:
             raise _RequestError(413, f"more than {limits.max_bytes:,} bytes")
     try:
-        asked = Invocation.model_validate_json(bytes(body))
+        invocation = Invocation.model_validate_json(bytes(body))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, problem["loc"])) or "the body"
         raise _RequestError(400, f'{place}: {problem["msg"]}; expected {{"inputs": ["a text", …]}}') from None
-    if len(asked.inputs) > limits.max_texts:
-        raise _RequestError(413, f"{len(asked.inputs):,} texts; up to {limits.max_texts:,} go in one request")
-    for name, value in asked.params.items():
+    if len(invocation.inputs) > limits.max_texts:
+        raise _RequestError(
+            413, f"{len(invocation.inputs):,} texts; at most {limits.max_texts:,} are allowed per request"
+        )
+    for name, value in invocation.params.items():
         if name not in params:
             known = ", ".join(params) or "none"
-            raise _RequestError(400, f"params.{name}: no parameter of this model; known: {known}")
-        if not 1 <= value <= params[name].most:
-            raise _RequestError(400, f"params.{name}: expected 1 to {params[name].most:,}, found {value}")
-    return asked
+            raise _RequestError(400, f"params.{name}: not a parameter of this model; known: {known}")
+        if not 1 <= value <= params[name].maximum:
+            raise _RequestError(400, f"params.{name}: expected 1 to {params[name].maximum:,}, found {value}")
+    return invocation
 
 
 def _json(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Dynamic batching: requests that are waiting are answered by the model together."""
+"""Dynamic batching: queued requests are run through the model together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BATCH_TEXTS = 64
 
 
 class BusyError(Exception):
-    """Too many texts are waiting."""
+    """The queue is full."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Batcher:
         return request.answer
 
     def close(self, timeout: float | None = None) -> None:
-        """Answer the waiting requests, and stop; wait at most `timeout` seconds for that."""
+        """Process the queued requests, then stop; wait at most `timeout` seconds for that."""
         with self._changed:
             self._closed = True
             self._changed.notify()

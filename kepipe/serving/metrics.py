@@ -26,19 +26,22 @@ class ServerMetrics:
     def __init__(self, waiting: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter(
-            "kepipe_requests", "Requests by the status of their answer.", ["status"], registry=self._registry
+            "kepipe_requests", "Requests by response status.", ["status"], registry=self._registry
         )
         self.seconds = Histogram(
-            "kepipe_request_seconds", "Time to an answer.", buckets=SECONDS, registry=self._registry
+            "kepipe_request_seconds", "Response time.", buckets=SECONDS, registry=self._registry
         )
         self.batch = Histogram(
-            "kepipe_batch_texts", "Texts put to the model at once.", buckets=TEXTS, registry=self._registry
+            "kepipe_batch_texts", "Texts per batch.", buckets=TEXTS, registry=self._registry
         )
         self._version = Gauge(
-            "kepipe_model", "1 for the version that answers.", ["model", "version"], registry=self._registry
+            "kepipe_model",
+            "1 for the version that is being served.",
+            ["model", "version"],
+            registry=self._registry,
         )
         ProcessCollector(registry=self._registry)
-        queue = Gauge("kepipe_waiting_texts", "Texts that wait for the model.", registry=self._registry)
+        queue = Gauge("kepipe_waiting_texts", "Texts in the queue.", registry=self._registry)
         queue.set_function(waiting)
 
     def text(self, model: str, version: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The served model: a folder's, or the version that a registered model's alias names, reloaded when the alias moves."""
+"""The served model: a model folder, or the version that a registry alias points to, reloaded when the alias moves."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kepipe.flow.artifact import CorruptArtifact, read_manifest
 from kepipe.tracking.model_uri import fetch, is_model_uri, version_of
 from kepipe.tracking.predictors import PredictorRow, ServedModel, predictor_of
 
-LONGEST_PAUSE = 64
-"""After a failed refresh the pause is doubled, up to this many times `refresh_seconds`."""
+MAX_BACKOFF = 64
+"""After a failed refresh the pause is doubled, up to this multiple of `refresh_seconds`."""
 
 
 @dataclass(frozen=True)
 class LoadedVersion:
-    """An opened model. `version`: the registered version's number, or the beginning of a folder's digest ("" if it has
-    none)."""
+    """A loaded model. `version`: the registered version's number, or the first digits of a folder's digest ("" if it
+    has none)."""
 
     model: ServedModel
     version: str
@@ -31,32 +31,35 @@ class LoadedVersion:
 class CurrentModel:
     """The model of `name`: a folder, or a URI such as `models:/NAME@champion` in the store of `workspace`.
 
-    `tell` is called when another version is loaded, and when one cannot be opened: the old version then stays, and the
-    new one is retried with exponential backoff. Raises ConfigError if there is no such model, ValueError for one
-    that cannot be opened.
+    `on_message` is called when another version is loaded, and when that fails: the old version is then kept, and the
+    new one is retried with exponential backoff. Raises ConfigError if there is no such model, ValueError for one that
+    cannot be loaded.
     """
 
-    def __init__(self, name: str, workspace: Path, tell: Callable[[str], None]) -> None:
-        self.name, self._workspace, self._tell = name, workspace, tell
-        self._end = threading.Event()
-        self._watching: threading.Thread | None = None
-        self._trouble = ""
+    def __init__(self, name: str, workspace: Path, on_message: Callable[[str], None]) -> None:
+        self.name, self._workspace, self._on_message = name, workspace, on_message
+        self._stop_event = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._last_error = ""
         self.loaded = self._load(self._version())
 
     def refresh(self) -> bool:
-        """Check the alias once, and open its version if it has changed. Returns whether that succeeded."""
+        """Check the alias once, and load its version if it has changed. Returns whether that succeeded."""
         try:
             version = self._version()
             if version != self.loaded.version:
                 self.loaded = self._load(version)
-                self._tell(f"{self.name}: version {version} answers now")
-        except Exception as error:  # whatever it is, the old version goes on serving
-            trouble = f"{self.name}: version {self.loaded.version} goes on: {error or type(error).__name__}"
-            if trouble != self._trouble:
-                self._tell(trouble)
-            self._trouble = trouble
+                self._on_message(f"{self.name}: version {version} is now being served")
+        except Exception as error:  # on any error, keep serving the old version
+            message = (
+                f"{self.name}: refresh failed, still serving version {self.loaded.version}: "
+                f"{error or type(error).__name__}"
+            )
+            if message != self._last_error:
+                self._on_message(message)
+            self._last_error = message
             return False
-        self._trouble = ""
+        self._last_error = ""
         return True
 
     def watch(self, refresh_seconds: float) -> None:
@@ -64,19 +67,19 @@ class CurrentModel:
         if not is_model_uri(self.name):
             return
 
-        def look() -> None:
-            failed = 0
-            while not self._end.wait(refresh_seconds * min(2**failed, LONGEST_PAUSE)):
-                failed = 0 if self.refresh() else failed + 1
+        def refresh_periodically() -> None:
+            failures = 0
+            while not self._stop_event.wait(refresh_seconds * min(2**failures, MAX_BACKOFF)):
+                failures = 0 if self.refresh() else failures + 1
 
-        self._watching = threading.Thread(target=look, name="kepipe-watch", daemon=True)
-        self._watching.start()
+        self._watcher = threading.Thread(target=refresh_periodically, name="kepipe-watch", daemon=True)
+        self._watcher.start()
 
     def stop(self, timeout: float) -> None:
-        """End `watch`; wait at most `timeout` seconds for a version that is being opened."""
-        self._end.set()
-        if self._watching is not None:
-            self._watching.join(timeout)
+        """Stop `watch`; wait at most `timeout` seconds for a version that is being loaded."""
+        self._stop_event.set()
+        if self._watcher is not None:
+            self._watcher.join(timeout)
 
     def _version(self) -> str:
         if is_model_uri(self.name):
@@ -90,13 +93,13 @@ class CurrentModel:
         folder, scratch = Path(self.name), None
         if is_model_uri(self.name):
             scratch = tempfile.TemporaryDirectory(prefix="kepipe-")  # weights may be memory-mapped from there
-            address = (
-                f"{self.name.partition('@')[0].rstrip('/')}/{version}" if "@" in self.name else self.name
-            )
-            folder = fetch(address, self._workspace, Path(scratch.name))
+            uri = f"{self.name.partition('@')[0].rstrip('/')}/{version}" if "@" in self.name else self.name
+            folder = fetch(uri, self._workspace, Path(scratch.name))
         row = predictor_of(folder)
         if row is None:
-            raise ConfigError(f"{self.name}: this model neither fills masks, writes nor answers a task")
+            raise ConfigError(
+                f"{self.name}: this model cannot predict: it neither fills masks, generates text nor has a task"
+            )
         model = row.load(folder)
         if scratch is not None:
             weakref.finalize(model, scratch.cleanup)

@@ -1,4 +1,4 @@
-"""Run the server until it is told to stop; requests in progress are answered first."""
+"""Run the HTTP server until SIGTERM or Ctrl-C; requests in progress are completed first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kepipe.serving.app import SHUTDOWN_SECONDS, Limits, make_app
 from kepipe.serving.served_model import CurrentModel
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Names of this machine that other machines cannot reach."""
+"""Loopback names of this machine."""
 ANY_ADDRESS = ("0.0.0.0", "::")
 
 
@@ -23,13 +23,13 @@ def serve(
     host: str,
     port: int,
     limits: Limits,
-    tell: Callable[[str], None],
+    on_message: Callable[[str], None],
     refresh_seconds: float = 5.0,
     allowed_hosts: Sequence[str] = (),
 ) -> None:
-    """Open a model and serve it until SIGTERM or Ctrl-C. `port`: 0 for any free port; `allowed_hosts`: further host
-    names of this machine. Raises ConfigError if there is no such model, or the port is taken."""
-    current = CurrentModel(model, workspace, tell)
+    """Load a model and serve it until SIGTERM or Ctrl-C. `port`: 0 for any free port; `allowed_hosts`: further host
+    names of this machine. Raises ConfigError if there is no such model, or the port is in use."""
+    current = CurrentModel(model, workspace, on_message)
     names = {*LOOPBACK, host, *allowed_hosts}
     if host in ANY_ADDRESS:
         names.add(socket.gethostname())
@@ -37,7 +37,7 @@ def serve(
     with _listen(host, port) as listening:
         shown = f"[{host}]" if ":" in host else host
         version = f", version {current.loaded.version}" if current.loaded.version else ""
-        tell(f"http://{shown}:{listening.getsockname()[1]}  answers for {model}{version}; Ctrl-C stops it")
+        on_message(f"http://{shown}:{listening.getsockname()[1]}  serving {model}{version}; Ctrl-C stops it")
         settings = uvicorn.Config(
             app,
             log_level="warning",
@@ -50,7 +50,7 @@ def serve(
 
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket. It is created with protocol TCP, since asyncio sets TCP_NODELAY only then: otherwise small
-    answers are delayed by 40 ms. Raises ConfigError if it cannot listen there."""
+    responses are delayed by 40 ms. Raises ConfigError if it cannot listen there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,5 +59,5 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except OSError as error:
         listening.close()
-        raise ConfigError(f"{host}:{port}: {error.strerror}; another --port would do") from None
+        raise ConfigError(f"{host}:{port}: {error.strerror}; try another --port") from None
     return listening

@@ -1,4 +1,4 @@
-"""What stages make: one type a kind of content, with typed access to its files."""
+"""Artifact types of the stages, with typed access to their files."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Shards(Artifact):
 
 class Vectors(Artifact):
     """Entity vectors: `vectors.safetensors`, `entities.txt` and its index `entities.safetensors`; `scores.json` holds
-    those of link prediction."""
+    link prediction scores."""
 
 
 class Model(Artifact):
-    """A model folder: `config.json`, `model.safetensors`, tokenizer, `kepipe.json`; of a model with fusion the files of
-    its entity vectors too."""
+    """A model folder: `config.json`, `model.safetensors`, tokenizer, `kepipe.json`; with fusion also the
+    files of its entity vectors."""
 
 
 class FineTuned(Model):
-    """A model for a task: besides, `task.json`, `head.safetensors`, `scores.json`, `predictions.jsonl`."""
+    """A fine-tuned model: also `task.json`, `head.safetensors`, `scores.json`, `predictions.jsonl`."""
 
     def scores(self) -> Mapping[str, Metrics]:
         """Split ("dev", "test") → metric → its value."""
@@ -55,7 +55,7 @@ class Evaluation(Artifact):
     """Scores of one or several models."""
 
     def scores(self) -> Scores:
-        """The model's stage name → probe → metric; beside them differences, baselines, details."""
+        """The model's stage name → probe → metric, with differences, baselines and details."""
         return read_scores(self.folder / FILE)
 
 
@@ -68,4 +68,4 @@ class Study(Artifact):
 
 
 class Registration(Artifact):
-    """`offer.json`: what was offered to the model registry."""
+    """`offer.json`: the model offered to the registry."""

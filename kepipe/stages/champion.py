@@ -1,4 +1,4 @@
-"""The champion of before and a new model, put to the questions of an evaluation, so that both answer the same ones."""
+"""Evaluate the current champion and a new model on the same questions, those of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kepipe.stages.artifacts import Graph, Linked, Shards
 from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
 from kepipe.studies.scores import all_values
 from kepipe.terminal import echo
-from kepipe.tracking.conditions.base import Rematch
+from kepipe.tracking.conditions.base import PairedEvaluation
 
 if TYPE_CHECKING:
     from kepipe.probes.held_out import HeldOutDocuments
 
 
-def rematch(champion: Path, offered: Path | None, evaluation: Path) -> Rematch | None:
-    """A champion's values, and the paired differences of an `offered` model from it, measured as in `evaluation`: on
-    its inputs, with its settings.
+def evaluate_pair(champion: Path, offered: Path | None, evaluation: Path) -> PairedEvaluation | None:
+    """The champion's values and the paired differences `offered` − champion, on the inputs and with the settings of
+    `evaluation`.
 
-    None where that cannot be done: an input is no longer in the store, or a model cannot answer.
+    None if an input is no longer in the store, or if a model cannot answer the questions.
     """
     from kepipe.device import resolve
     from kepipe.probes.evaluation import ask_model, pair
@@ -33,26 +33,29 @@ def rematch(champion: Path, offered: Path | None, evaluation: Path) -> Rematch |
         return None
     held_out, config, added = found
     try:
-        theirs = ask_model(champion, held_out, config.probes, added, resolve("auto"))
+        champion_answers = ask_model(champion, held_out, config.probes, added, resolve("auto"))
         scores = {
-            score_name(name): probe.score(answers, held_out.seed) for name, (probe, answers) in theirs.items()
+            score_name(name): probe.score(answers, held_out.seed)
+            for name, (probe, answers) in champion_answers.items()
         }
         if offered is None:
-            return Rematch(all_values(scores))
-        ours = ask_model(offered, held_out, config.probes, added, resolve("auto"))
+            return PairedEvaluation(all_values(scores))
+        offered_answers = ask_model(offered, held_out, config.probes, added, resolve("auto"))
     except ValueError as reason:
-        echo(f"the champion {champion} was not measured again: {reason}", err=True)
+        echo(f"the champion {champion} was not re-evaluated: {reason}", err=True)
         return None
     same = _tokens(champion) == _tokens(offered)
-    differences = pair(ours, theirs, held_out.seed, same)
+    differences = pair(offered_answers, champion_answers, held_out.seed, same)
     paired = {
         f"{probe}/{name}": each for probe, metrics in differences.items() for name, each in metrics.items()
     }
-    return Rematch(all_values(scores), paired, "" if same else "its tokens are others than the champion's")
+    return PairedEvaluation(
+        all_values(scores), paired, "" if same else "its tokenizer differs from the champion's"
+    )
 
 
 def _questions(evaluation: Path) -> tuple[HeldOutDocuments, EvaluateConfig, AddedKnowledge] | None:
-    """What an evaluation asked; None where that is no longer in the store."""
+    """Held-out documents, settings and knowledge of an evaluation; None if an input is no longer in the store."""
     try:
         parts = read_manifest(evaluation)["cache_key_inputs"]
     except CorruptArtifact:
@@ -69,12 +72,12 @@ def _questions(evaluation: Path) -> tuple[HeldOutDocuments, EvaluateConfig, Adde
         added = AddedKnowledge(config.knowledge, {name: folders.get(name) for name in ("graph", "vectors")})
         return held_out_documents(linked, candidates, shards, config, parts["seed"]), config, added
     except ValueError as reason:
-        echo(f"what {evaluation} asked cannot be asked again: {reason}", err=True)
+        echo(f"the questions of {evaluation} cannot be repeated: {reason}", err=True)
         return None
 
 
 def _tokens(folder: Path) -> str:
-    """A model's tokenizer, to be compared."""
+    """A model's tokenizer as JSON, for comparison."""
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     text: str = load_tokenizer(folder).backend.to_str()
@@ -82,7 +85,7 @@ def _tokens(folder: Path) -> str:
 
 
 def manifests(store: Path) -> Iterator[tuple[Path, Manifest]]:
-    """The sealed folders beside each other in a store, with their manifests."""
+    """The sealed folders of a store with their manifests."""
     for folder in sorted(store.iterdir()):
         try:
             yield folder, read_manifest(folder)

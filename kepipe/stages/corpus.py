@@ -1,4 +1,4 @@
-"""Stage `corpus`: text from where the user has it → `documents.jsonl`, with a count of what was read."""
+"""Stage `corpus`: reads the user's text → `documents.jsonl`, with counts."""
 
 from __future__ import annotations
 
@@ -30,54 +30,54 @@ class DatasetConfig(Section):
     name: str
     """Its id, `owner/name`."""
     config: str | None = None
-    """Its configuration, where it has several."""
+    """Its configuration, if it has several."""
     split: str = "train"
     """The split."""
     column: str = "text"
     """The column of texts."""
     revision: str | None = None
-    """A commit of it: what is read then never changes. Without, a result is not made anew when the data set changes."""
+    """A commit of the data set. Without one, later changes of the data set do not cause a new run of the stage."""
 
 
 class CorpusConfig(Section):
-    """Which text."""
+    """The text to read."""
 
     source: SourceName = Field("wikipedia-sample", description=f"{described()}.")
     path: UserPaths | None = runtime_only(None)
     """For `folder`: a folder of text files (docs/formats.md), or one such file, or a list of these."""
     documents: Literal["auto", "file", "blank-line", "line"] = "auto"
-    """Where documents end in a plain text: at the end of the file, at each blank line, at each line, or, where most
-    lines end as sentences do and most stretches between blank lines have several, at blank lines by itself."""
+    """How a plain text is split into documents: one per file, at blank lines, or one per line. auto: at blank lines if
+    most lines end like sentences and most blocks between blank lines have several lines."""
     dataset: DatasetConfig | None = None
     """For `hugging-face`: which data set."""
     strict: bool = False
-    """Refuse bad lines instead of skipping and counting them."""
+    """Fail on invalid lines instead of skipping and counting them."""
     task: TaskName = "classification"
-    """For `task`, and for `exclude`: the task whose files these are (docs/tasks.md)."""
+    """For `task` and `exclude`: the task of the files (docs/tasks.md)."""
     exclude: UserPaths | None = runtime_only(None)
-    """Files of the task whose texts no model may have seen, its dev and test parts: a document that has 13 words in a
-    row in common with one of them is left out and counted, or refused where `strict` says so."""
+    """Files of the task whose texts must not be in the corpus, such as its dev and test data: a document that shares 13
+    consecutive words with one of them is skipped and counted, or an error with `strict`."""
     max_documents: int | None = None
     """Read no more than this many documents."""
     held_out: float = Field(0.1, ge=0, lt=1)
-    """Share of the documents kept for evaluation, chosen by a hash of their ids: no stage learns from them."""
+    """Share of the documents held out for evaluation, chosen by a hash of their ids; no stage trains on them."""
 
 
 ONE_DOCUMENT = (
-    "the whole text is one document of {words:,} words: nothing can be held out of it. Where blank lines or lines part "
-    "documents, say `documents: blank-line` or `documents: line`; or give a file a document, or JSON lines with a "
-    "`text` each"
+    "the whole text is one document of {words:,} words: nothing can be held out of it. If blank lines or lines "
+    "separate documents, set `documents: blank-line` or `documents: line`; or give one file per document, or JSON "
+    "lines with `text`"
 )
 NO_GOLD = (
-    "the texts bring {mentions:,} `mentions`, which are a linker's and are found anew: links that people gave, from "
-    "which the linker learns and by which it is scored, are called `gold`"
+    "the {mentions:,} `mentions` of the texts are ignored: the linker finds them again. Manual links, which train and "
+    "score the linker, belong in `gold`"
 )
 
-EXCLUDED = "{count:,} documents hold texts of `exclude` and are left out, such as {first}"
+EXCLUDED = "{count:,} documents contain texts of `exclude` and are skipped, such as {first}"
 
 
 def corpus(_inputs: Nothing, config: CorpusConfig, context: StageContext) -> None:
-    """Write `documents.jsonl` and `corpus.json`. Raises ValueError where there is no text at all."""
+    """Write `documents.jsonl` and `corpus.json`. Raises ValueError if there is no text at all."""
     from kepipe.data.corpus_files import write_corpus, write_report
     from kepipe.data.sections import sections
 
@@ -112,7 +112,7 @@ def fingerprint(config: CorpusConfig) -> Mapping[str, str]:
 
 
 def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
-    """A source without the path that it needs; a task's texts without those that must not be among them."""
+    """A source without its path, or a task's texts without `exclude`."""
     config: CorpusConfig = planned.config
     try:
         _paths(config)
@@ -121,16 +121,16 @@ def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
     if config.source == "task" and config.exclude is None:
         yield ConfigConflict(
             "exclude",
-            "say which texts a model must not see before it is measured on them: `exclude: [dev.jsonl, test.jsonl]`; "
-            "`exclude: []` where the task has none",
+            "set the files whose texts must not be trained on because models are evaluated on them: "
+            "`exclude: [dev.jsonl, test.jsonl]`; `exclude: []` if there are none",
         )
 
 
 def _permitted(
     documents: Iterable[Document], config: CorpusConfig, excluded: list[str]
 ) -> Iterator[Document]:
-    """The documents without those that hold a text of `exclude`, whose ids are added to `excluded`. Raises ValueError
-    for the first of these where `strict` says so."""
+    """The documents without those that contain a text of `exclude`, whose ids are added to `excluded`. With `strict`,
+    raises ValueError for the first one."""
     from kepipe.finetuning.texts import known_texts
 
     if not config.exclude:
@@ -142,7 +142,7 @@ def _permitted(
             yield document
             continue
         if config.strict:
-            raise ValueError(f"{_where(config)}: `{document.id}` holds a text of `exclude`")
+            raise ValueError(f"{_where(config)}: `{document.id}` contains a text of `exclude`")
         excluded.append(document.id)
 
 
@@ -152,9 +152,8 @@ def _read(config: CorpusConfig, problems: Problems, context: StageContext) -> It
     source = SOURCES[config.source]
     for name in _options():
         if name in config.model_fields_set and name not in source.options:
-            context.warn(f"corpus: `{name}` means nothing to the source {config.source}")
-    asked = config.dataset
-    dataset = None if asked is None else Dataset(**asked.model_dump())
+            context.warn(f"corpus: `{name}` has no effect for the source {config.source}")
+    dataset = None if config.dataset is None else Dataset(**config.dataset.model_dump())
     reading = Reading(
         _paths(config),
         config.max_documents,
@@ -169,12 +168,12 @@ def _read(config: CorpusConfig, problems: Problems, context: StageContext) -> It
 
 
 def _options() -> set[str]:
-    """Settings that some source does not heed."""
+    """Settings that are specific to some sources."""
     return {name for source in SOURCES.values() for name in source.options}
 
 
 def _paths(config: CorpusConfig) -> tuple[Path, ...]:
-    """The user's text; none where the source needs none. Raises ValueError where it should be said and is not."""
+    """Paths of the user's text; empty if the source needs none. Raises ValueError if a required one is missing."""
     if "dataset" in SOURCES[config.source].options and config.dataset is None:
         raise ValueError(f"`source: {config.source}` needs `dataset: {{name: owner/name}}`")
     needed = SOURCES[config.source].path
@@ -190,8 +189,8 @@ def _where(config: CorpusConfig) -> str:
 
 
 def first_documents(config: CorpusConfig, number: int = 20) -> list[Document]:
-    """The first documents of the user's own text, bad lines left out; none of a text that comes with kepipe, and of
-    one that cannot be read, which the stage tells of itself."""
+    """The first documents of the user's text, without invalid lines; empty for included texts, and for an unreadable
+    one, which the stage reports itself."""
     if not SOURCES[config.source].path:
         return []
 
@@ -217,7 +216,7 @@ def first_documents(config: CorpusConfig, number: int = 20) -> list[Document]:
 
 
 def inspect(stage: Planned) -> Iterator[str]:
-    """A corpus that is one document."""
+    """Warn if the corpus is a single document."""
     if len(first := first_documents(stage.config, 2)) == 1:
         yield ONE_DOCUMENT.format(words=len(first[0].text.split()))
 

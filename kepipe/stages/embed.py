@@ -27,48 +27,48 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class EmbedConfig(Section):
-    """How entity vectors are trained: each triple against entities drawn for its batch, Adam, a falling rate."""
+    """How entity vectors are trained: negative sampling per batch, Adam, a linearly decreasing learning rate."""
 
     model: Annotated[str, AfterValidator(name_model)] = TRANSE
-    """Any model of PyKEEN by name that is trained on triples alone; another name lists them."""
+    """The name of a PyKEEN model that is trained on triples alone; an invalid name lists them."""
     dim: Count = 64
     """Width of a vector."""
     epochs: Count = 15
     """Passes over the training triples."""
     batch: Count | None = None
-    """Triples a step; where not set 1024, and fewer where an epoch would have less than 50 steps."""
+    """Triples per step. None: 1024, or fewer so that an epoch has at least 50 steps."""
     negatives: Count | None = None
-    """Entities drawn for each batch; where not set 512 for TransE, 64 for other models, which are slower."""
+    """Negative entities per batch. None: 512 for TransE, 64 for other models, which are slower."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.02
-    """Of Adam at the start; it falls in a line to a fiftieth."""
+    """Initial learning rate of Adam; it decreases linearly to 2% of this."""
     norm: Literal[1, 2] = 2
-    """Of TransE's distance; 2 is by far the faster."""
+    """p of TransE's Lp distance; 2 is much faster."""
     loss: Literal["softmax", "self-adversarial"] = "softmax"
-    """`softmax`: cross entropy among the drawn; `self-adversarial`: Sun et al. 2019, with the two keys below."""
+    """`softmax`: cross-entropy over the negatives; `self-adversarial`: Sun et al. 2019, with the two keys below."""
     margin: float = 9.0
-    """Distance below which a triple counts as likely."""
+    """Margin γ of the self-adversarial loss."""
     temperature: float = 1.0
-    """How much harder negatives count more."""
+    """Temperature α that weights hard negatives in the self-adversarial loss."""
     validate_every: Annotated[int, Field(ge=0)] = 5
-    """Epochs from one ranking of held-out triples (1,000 at most) to the next; 0: never."""
+    """Epochs between rankings of up to 1,000 held-out triples; 0: never."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Stop after so many rankings without a better one, and keep the best vectors; 0: train all epochs."""
+    """Early stopping: number of rankings without improvement, after which the best vectors are kept; 0: off."""
     warm_start: UserPath | None = runtime_only(None)
-    """A folder with the vectors of an earlier run: what it knows goes on from there, by id. Fewer epochs will do."""
+    """A folder with the vectors of an earlier run, from which entities with the same id start; needs fewer epochs."""
     epochs_again: Annotated[int, Field(ge=0)] = 2
-    """With the input `start`: passes by which the vectors that the model was trained with go on, at the rate of the
-    last so many epochs. 0: known ones stay as they are to the bit, and new ones are composed of their neighbours'."""
+    """With the input `start`: epochs in which the model's vectors are trained further, at the learning rate of the last
+    epochs. 0: known vectors are kept bit by bit, and new ones are composed from their neighbours'."""
 
     @model_validator(mode="after")
     def _composes(self) -> EmbedConfig:
         if not self.epochs_again and self.model != TRANSE:
             raise ValueError(
-                f"`epochs_again: 0` composes vectors of {TRANSE}; {self.model} has to go on for 1 or more"
+                f"`epochs_again: 0` is only supported for {TRANSE}; {self.model} needs 1 or more"
             )
         return self
 
     def training(self, *, again: bool) -> Training:
-        """The settings of the training, of all vectors or of those that go on."""
+        """The training settings; `again`: for the further training of existing vectors."""
         from kg.embedding import Training
 
         settings = Training(**self.model_dump(exclude={"warm_start", "epochs_again"}))
@@ -80,7 +80,7 @@ class EmbedConfig(Section):
 
 @dataclass(frozen=True)
 class EmbedInputs:
-    """The graph whose entities and relations get vectors; a model, with whose vectors those begin that it has."""
+    """The graph whose entities and relations get vectors; a model whose entity vectors they start from."""
 
     graph: Graph
     start: Model | None = None
@@ -97,7 +97,7 @@ def embed(inputs: EmbedInputs, config: EmbedConfig, context: StageContext) -> No
     before = None if inputs.start is None else earlier_vectors.vectors_of(inputs.start, config, context)
     if before is not None and earlier_vectors.is_of(before, inputs.graph):
         link_folder(before.folder, context.out)
-        context.note("the graph is the same: its vectors stay as they are")
+        context.note("the graph has not changed: its vectors are kept")
         return
     if before is not None:
         start: WarmStart | None = earlier_vectors.start_with(before, graph, config, context)
@@ -148,27 +148,25 @@ def _start(graph: StoredGraph, config: EmbedConfig, context: StageContext) -> Wa
         return None
     start = start_from(config.warm_start, graph, place_new=config.model == TRANSE)
     context.note(
-        f"{len(start.entity_rows):,} of {len(graph):,} entities begin with vectors from {config.warm_start}"
+        f"{len(start.entity_rows):,} of {len(graph):,} entities start with vectors from {config.warm_start}"
     )
     return start
 
 
 def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
-    """A width that the model cannot have; a folder of `warm_start` with no vectors, or with those of another model."""
+    """An invalid width; a `warm_start` folder without vectors, or with those of another model."""
     from kg.vectors import open_vectors
 
     config: EmbedConfig = planned.config
     width = fitting_width(config.model, config.dim)
     if width != config.dim:
         yield ConfigConflict(
-            "dim", f"{config.model} cannot lay {config.dim} numbers out as a picture: set `dim: {width}`"
+            "dim", f"{config.model} cannot reshape {config.dim} numbers to a matrix: set `dim: {width}`"
         )
     if config.warm_start is None:
         return
-    if planned.given("start") is not None:
-        yield ConfigConflict(
-            "warm_start", "the model of `inputs.start` brings its vectors: leave one of both out"
-        )
+    if planned.input("start") is not None:
+        yield ConfigConflict("warm_start", "the model of `inputs.start` has vectors too: remove one of them")
         return
     try:
         old = open_vectors(config.warm_start)
@@ -179,15 +177,17 @@ def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
     if made_by is not None and made_by.lower() != config.model.lower():
         yield ConfigConflict(
             "warm_start",
-            f"vectors of {made_by}, from which {config.model} cannot go on: set `model: {made_by}`",
+            f"vectors of {made_by}, from which {config.model} cannot start: set `model: {made_by}`",
         )
     elif config.model == TRANSE and old.dim != config.dim:
-        said = f"vectors of the width {old.dim}, from which {config.dim} cannot go on: set `dim: {old.dim}`"
-        yield ConfigConflict("warm_start", said)
+        message = (
+            f"vectors of width {old.dim}, from which width {config.dim} cannot start: set `dim: {old.dim}`"
+        )
+        yield ConfigConflict("warm_start", message)
 
 
 def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
-    """Digests of the vectors that training continues from."""
+    """Digests of the vectors that training starts from."""
     if config.warm_start is None:
         return {}
     files = (config.warm_start / name for name in FILES)
@@ -197,12 +197,12 @@ def fingerprint(config: EmbedConfig) -> Mapping[str, str]:
 def _score(
     graph: StoredGraph, triples_of: Mapping[str, Triples], scorer: Scorer, context: StageContext
 ) -> dict[str, dict[str, float]]:
-    """Filtered link prediction of held-out triples by split, and of two baselines on the last of them."""
+    """Filtered link prediction scores of held-out triples by split, and of two baselines on the last split."""
     from kg.ranking import Popularity, filtered_ranks, random_mrr, summarise
 
     held_out = [split for split, triples in triples_of.items() if len(triples)]
     if not held_out:
-        context.warn("the graph holds no triples out: its vectors are not scored")
+        context.warn("the graph has no held-out triples: its vectors are not scored")
         return {}
     scores: dict[str, dict[str, float]] = {}
     total = 2 * sum(len(triples_of[split]) for split in held_out)

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: models on held-out documents, each probe the same for all of them, with intervals and baselines."""
+"""Stage `evaluate`: evaluates models on held-out documents with the same probes, with intervals and baselines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
 from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
 from kepipe.probes.settings import ProbeSettings
-from kepipe.probes.table import PROBES, ProbeName, described, on_request, score_name
+from kepipe.probes.table import PROBES, ProbeName, list_probes, probes_on_request, score_name
 from kepipe.stages import preview
 from kepipe.stages.artifacts import Evaluation, Graph, Linked, Model, Shards, Vectors
 from kepipe.stages.starting import folders
@@ -30,29 +30,31 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
-NO_PROBE = "no probe can be put to a model of its kind; `finetune` measures it by a task"
+NO_PROBE = "no probe supports this kind of model; evaluate it on a task with `finetune`"
 
 
 class EvaluateConfig(ProbeSettings):
-    """What is measured on the held-out documents."""
+    """The probes and their settings."""
 
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     probes: tuple[ProbeName, ...] | None = Field(
-        None, description=f"{described()}. None: those that fit each arm, but for {on_request()}."
+        None,
+        description=f"{list_probes()}. None: those that each arm supports, except {probes_on_request()}.",
     )
     knowledge: KnowledgeMethods = ()
-    """What goes with the text, of all arms alike: a method's name, `method:` with settings, or a list of such. It takes
-    the place of what a model's folder brings by the same method. None: what each brings. A language model reads the
-    facts of what a prompt names before the prompt."""
+    """Knowledge that all arms get with the text: a method's name, `method:` with settings, or a list of these. It
+    replaces the knowledge in a model's folder for the same method. Empty: only what is in each folder. A language model
+    gets the facts about a prompt's entities before the prompt."""
     reference: str | None = None
-    """The arm that the others are compared with; none: `control` where there is one, else the last."""
+    """The arm that the others are compared with. None: `control` if there is one, otherwise the last arm."""
 
 
 @dataclass(frozen=True)
 class EvaluateInputs:
-    """The models to measure; what they are measured on, with the graph whose entities are asked for; the graph and the
-    vectors that knowledge is from, where not the model's own. The vectors answer the graph quiz as a baseline."""
+    """`arms`: the models to evaluate. `linked`, `shards`: the held-out text. `candidates`: the graph whose entities are
+    asked for. `graph`, `vectors`: sources of knowledge, if not the model's own; the vectors are also a baseline of the
+    graph quiz."""
 
     arms: tuple[Model, ...]
     linked: Linked
@@ -63,9 +65,9 @@ class EvaluateInputs:
 
 
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageContext) -> None:
-    """Write `scores.json` and the probes' files. A probe that finds nothing to ask is left out, which is told.
+    """Write `scores.json` and the probes' files. Probes without any questions are skipped with a warning.
 
-    Raises ValueError where no probe does, and for arms of another tokenizer than the shards'.
+    Raises ValueError if no probe is left, and for arms with another tokenizer than the shards'.
     """
     from kepipe.inference.opening import read_config
 
@@ -76,12 +78,13 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     if config.probes is None:
         _note_chosen(chosen, context)
     held_out = held_out_documents(inputs.linked, inputs.candidates, inputs.shards, config, context.seed)
+    context.dataset("shards/held_out", inputs.shards.digest, {})
     for model in inputs.arms:
         _require_same_tokens(model, inputs.shards, held_out.tokenizer)
     if inputs.vectors is not None:
         held_out = replace(held_out, vectors=inputs.vectors.folder)
     probes, skipped = make_probes(held_out, {name for of_arm in chosen.values() for name in of_arm})
-    _warn_of_made(probes, skipped, context)
+    _warn_about_probes(probes, skipped, context)
     added = AddedKnowledge(config.knowledge, folders(inputs.graph, inputs.vectors, None))
     answered, given = answer_all(inputs.arms, probes, chosen, added, context)
     reference = config.reference or ("control" if "control" in names else names[-1])
@@ -90,7 +93,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     write_files(context.out, probes, answered)
     for arm, measured in scores.arms.items():
         context.log({f"{arm}/{name}": value for name, value in single_values(measured).items()})
-    _tell_given(given, context)
+    _report_mentions(given, context)
     for row, probe in ((PROBES[name], score_name(name)) for name in probes):
         for line in row.headlines(probe, row.presentation, scores):
             context.note(line)
@@ -99,7 +102,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
 def held_out_documents(
     linked: Linked, graph: Graph, shards: Shards, settings: ProbeSettings, seed: int
 ) -> HeldOutDocuments:
-    """What probes are made of, in the tokens of the shards."""
+    """The input of the probes, tokenised like the shards."""
     from kepipe.probes.held_out import HeldOutDocuments
     from kepipe.tokenization.tokenizer import load_tokenizer
 
@@ -108,7 +111,7 @@ def held_out_documents(
 
 
 def _require_same_tokens(arm: Model, shards: Shards, tokenizer: Tokenizer) -> None:
-    """Raises ValueError where a model has another tokenizer than the probes: they ask all arms in the same tokens."""
+    """Raise ValueError if a model's tokenizer differs from the probes', which use the same tokens for all arms."""
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     if load_tokenizer(arm.folder).backend.to_str() != tokenizer.backend.to_str():
@@ -124,49 +127,50 @@ def _note_chosen(chosen: Mapping[str, Sequence[ProbeName]], context: StageContex
             context.warn(f"{names}: {NO_PROBE}")
 
 
-def _warn_of_made(
+def _warn_about_probes(
     probes: Mapping[ProbeName, Probe], skipped: Mapping[ProbeName, str], context: StageContext
 ) -> None:
-    """Tell which probes are left out, and what one has to know of those that are made."""
+    """Warn about skipped probes, and about limitations of the others."""
     for name, reason in skipped.items():
-        context.warn(f"{name} is left out: {reason}")
+        context.warn(f"{name} is skipped: {reason}")
     for name, probe in probes.items():
         if caution := PROBES[name].presentation.caution(probe.details()):
             context.warn(f"{name}: {caution}")
 
 
-def _tell_given(given: Given, context: StageContext) -> None:
+def _report_mentions(given: Given, context: StageContext) -> None:
     for name, by_arm in given.items():
         for arm, counts in by_arm.items():
             context.log({f"{arm}/{score_name(name)}/mentions_{key}": count for key, count in counts.items()})
-            known, mentions = counts["known"], f"{counts['given']:,} mentions given with the text"
-            message = f"{arm}, {name}: it knows {known:,} of the {mentions}, all tests together"
+            known, mentions = counts["known"], f"{counts['given']:,} mentions in the texts"
+            message = f"{arm}, {name}: it has knowledge of {known:,} of the {mentions}, over all questions"
             if known:
                 context.note(message)
             else:
                 context.warn(
-                    f"{message}: it reads the text alone. Is its knowledge of the graph of these links?"
+                    f"{message}: it only sees the text. Was its knowledge made from the graph that the text is "
+                    "linked to?"
                 )
 
 
 def _unknown_reference(config: EvaluateConfig, names: Sequence[str]) -> Iterator[ConfigConflict]:
     if config.reference not in (None, *names):
         yield ConfigConflict(
-            "reference", f"`{config.reference}` is no arm{suggest(config.reference or '', names)}"
+            "reference", f"`{config.reference}` is not an arm{suggest(config.reference or '', names)}"
         )
 
 
-def answers_nothing(arm: Planned) -> bool:
-    """Whether it is known before the run that no probe asks what the model of a stage can do."""
+def supports_no_probe(arm: Planned) -> bool:
+    """Whether it is known before the run that no probe supports the model of a stage."""
     model = preview.model_of(arm)
     return model is not None and not fitting(None, model, arm.name)
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """Arms that cannot be measured so."""
+    """Arms that cannot be evaluated with these settings."""
     arms = stage.inputs["arms"]
     yield from _unknown_reference(stage.config, [arm.name for arm in arms])
-    if stage.config.probes is None and arms and all(map(answers_nothing, arms)):
+    if stage.config.probes is None and arms and all(map(supports_no_probe, arms)):
         yield ConfigConflict("inputs.arms", f"{' and '.join(arm.name for arm in arms)}: {NO_PROBE}")
     for arm in arms:
         yield from preview.of_other_tokens(arm, stage.inputs["shards"][0])
@@ -189,21 +193,21 @@ def _needs(config: EvaluateConfig, _given: Mapping[str, type[Artifact]]) -> tupl
 
 
 def _fingerprint(config: EvaluateConfig) -> Mapping[str, str]:
-    """The digest of the templates given: a file, or a folder of such."""
+    """Digests of the quiz templates: a file or a folder of files."""
     given = config.graph_quiz.templates
     files = [] if given is None else sorted(given.iterdir()) if given.is_dir() else [given]
     return {file.name: digest_source(file) for file in files if file.is_file()}
 
 
 def _figures(stage: Planned) -> Collection[str]:
-    """Of each probe that is asked, for all arms together and for each."""
+    """Metrics of each probe, for all arms together and for each arm."""
     models = [preview.model_of(arm) for arm in stage.inputs["arms"]]
-    asked = stage.config.probes
-    if asked is None:
+    names = stage.config.probes
+    if names is None:
         by_default = [name for name, row in PROBES.items() if row.by_default]
         fit = [by_default if model is None else fitting(None, model, "") for model in models]
-        asked = [name for name in PROBES if any(name in names for names in fit)]
-    of_probes = [f"{score_name(name)}/{metric}" for name in asked for metric in PROBES[name].figures]
+        names = [name for name in PROBES if any(name in of_arm for of_arm in fit)]
+    of_probes = [f"{score_name(name)}/{metric}" for name in names for metric in PROBES[name].figures]
     return [*of_probes, *(f"*/{name}" for name in of_probes)]
 
 

@@ -1,7 +1,7 @@
 """Stage `finetune`: a model + a task's data → a model for that task, its scores and its predictions.
 
-The best epoch is chosen on `dev`; `test` is measured once, at the end. Knowledge comes in as the model and the
-settings say: entities fused with tokens, triples injected into the text, or none.
+The best epoch is chosen on `dev`; `test` is measured once, at the end. The model and the settings determine
+the knowledge: entities fused with tokens, triples injected into the text, or none.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ COUNTS = (
     "mentions_aligned",
     "read_cut_off",
 )
-"""What is logged of rows that did not fit."""
+"""Logged counts of truncated rows."""
 
 
 @dataclass(frozen=True)
 class FinetuneInputs:
-    """All by name: the model to start from; the vectors and the graph that knowledge is from, where not the model's
-    own; the linked text whose linker finds mentions; the task's data, where a stage makes it; the graph by which
-    entities that have no vector get one, composed from their neighbours."""
+    """All optional, filled by name. `start`: the model to start from. `vectors`, `graph`: sources of knowledge, if not
+    the model's own. `linked`: a linked text, whose linker finds mentions. `data`: the task's data, if a stage makes it.
+    `neighbours`: a graph from which vectors of entities without one are composed."""
 
     start: Model | None = None
     vectors: Vectors | None = None
@@ -56,12 +56,12 @@ class FinetuneInputs:
 def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageContext) -> None:
     """Train on a task and write the model folder, `task.json`, `scores.json`, `predictions.jsonl`.
 
-    Raises ValueError where model, data, and knowledge do not fit, with what to do.
+    Raises ValueError, with a remedy, if model, data and knowledge are incompatible.
     """
     from kepipe.finetuning import fine_tuned
     from kepipe.finetuning.collator import TaskBatches
     from kepipe.finetuning.evaluation import DevEvaluator
-    from kepipe.finetuning.learning_weights import set_learning
+    from kepipe.finetuning.learning_weights import set_trainable
     from kepipe.finetuning.lora import merge_lora
     from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
     from kepipe.finetuning.mention_finders import LINKER
@@ -91,7 +91,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
     task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
-    set_learning(fresh.model, config, context.seed)
+    set_trainable(fresh.model, config, context.seed)
     training = config.training(batches.sampler.per_epoch)
     loss = loss_settings(fresh, config, rows["train"])
     criterion = task.output.criterion(fresh.collator.answers, loss)
@@ -107,20 +107,21 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
 
 
 def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[ConfigConflict]:
-    """What the settings, and the names of the inputs that are given, leave open or say twice."""
+    """Settings and inputs that are missing or given twice. `given`: names of the filled inputs."""
     if ("data" in given) == (config.data is not None):
         yield ConfigConflict(
             "data",
-            "say what to learn from, either by `data: {train: FILE}` or by `inputs: {data: graph-dataset}`",
+            "give the training data, either by `data: {train: FILE}` or by `inputs: {data: graph-dataset}`",
         )
     if ("start" in given) == (config.base is not None):
         yield ConfigConflict(
             "base",
-            "say which model to start from, either by `inputs: {start: pretrain}` or by `base: {from: minilm}`",
+            "give the model to start from, either by `inputs: {start: pretrain}` or by `base: {from: minilm}`",
         )
     elif config.base is not None and config.base.trained is None and config.tokenizer is None:
         yield ConfigConflict(
-            "tokenizer", "a fresh base needs one, such as a folder or a vocab.txt: set `tokenizer: FOLDER`"
+            "tokenizer",
+            "a newly initialised base needs one, such as a folder or a vocab.txt: set `tokenizer: FOLDER`",
         )
     for source, slot, stage in (("linker", "linked", "link"), ("names", "graph", "graph")):
         if config.mentions == source and slot not in given:
@@ -128,7 +129,7 @@ def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[C
 
 
 def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
-    """The task's files: those that the settings name, or a stage has made."""
+    """The task's files, from the settings or from a stage."""
     if inputs.data is None:
         assert config.data is not None
         return config.data
@@ -137,7 +138,7 @@ def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """What is missing, and where the model cannot take what the settings give it."""
+    """Missing settings, and settings that the model does not support."""
     from kepipe.finetuning.starting import too_long
 
     config: FinetuneConfig = stage.config
@@ -149,7 +150,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         return
     if model is not None and not preview.is_encoder(model):
         yield ConfigConflict(
-            "inputs.start", f"{preview.display_name(stage)} is no encoder, on which a task could be put"
+            "inputs.start", f"{preview.display_name(stage)} is not an encoder, which a task needs"
         )
         return
     context = KnowledgeContext(model, config.length)
@@ -181,7 +182,7 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
 
 
 def _figures(stage: Planned) -> Collection[str] | None:
-    """Of each split, and what is logged while the model learns."""
+    """Metrics of each split, and those logged during training."""
     config: FinetuneConfig = stage.config
     metrics = TASKS[config.task].metrics
     if not metrics:
@@ -204,7 +205,7 @@ def _inspect(stage: Planned) -> Iterator[str]:
 
 
 def _sizes(config: FinetuneConfig) -> Mapping[str, FinetuneConfig]:
-    """One for each number of examples that `max_train` lists."""
+    """One variant for each number of examples in `max_train`."""
     if config.data is None or not isinstance(config.data.max_train, tuple):
         return {}
     return {

@@ -1,20 +1,22 @@
-"""Stage `champion`: the champion of a registered model as it is now, to go on from; a fresh model where there is none.
+"""Stage `champion`: loads the current champion of a registered model to continue from; if there is none, makes a new
+model or loads another trained one.
 
-`base: {from: "models:/NAME@champion"}` in a stage that trains says the same in other words. Its key is of the text, and
-not of who is champion: a model that is promoted fires no training by itself, and one that
-new text fires goes on from the champion of that moment.
+`base: {from: "models:/NAME@champion"}` in a training stage is a shorthand for it. Its cache key depends on the text and
+not on the champion: a promotion does not trigger training, and training on new text continues from the champion at that
+time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
 
-from kepipe.config import ConfigConflict, Section, UserSource
+from kepipe.config import Section, UserSource
 from kepipe.flow.artifact import Artifact
-from kepipe.flow.stage import Planned, Stage, StageContext
+from kepipe.flow.stage import Stage, StageContext
 from kepipe.models.base import Base
 from kepipe.stages.artifacts import Corpus, Model
 from kepipe.stages.made_of import workspace_of
@@ -22,29 +24,30 @@ from kepipe.stages.made_of import workspace_of
 
 @dataclass(frozen=True)
 class ChampionInputs:
-    """The text: where it changes, the champion is looked up anew. None for a version by its number."""
+    """The text: when it changes, the champion is looked up again. None for a fixed version number."""
 
     corpus: Corpus | None = None
 
 
 class ChampionConfig(Section):
-    """Which registered model, and what stands in for it before there is one."""
+    """The registered model, and a new model to use until there is a champion."""
 
     name: str = Field("kepipe", pattern=r"^[\w][\w. -]*$")
-    """Name of the registered model, as `register` has it."""
+    """Name of the registered model, as in `register`."""
     at: str = Field("champion", pattern=r"^[\w.-]+$")
-    """Which version: an alias, or a number."""
+    """The version: an alias or a number."""
     base: Base | None = Base()
-    """The fresh model to begin with, where there is no champion; null: there has to be one."""
+    """The model to start with if there is no champion: a new one, or `from:` a trained one; null: a champion is
+    required."""
     tokenizer: UserSource = "minilm"
-    """The tokenizer of the fresh model; the shards need the same: `tokenizer: {from: minilm}`."""
+    """The tokenizer of a new model; the shards need the same: `tokenizer: {from: minilm}`."""
 
 
 def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageContext) -> None:
-    """Write a model folder. Raises ValueError where the registry cannot be reached: a training that began anew instead
-    would throw away what was learned."""
+    """Write a model folder. Raises ValueError if the registry is unreachable, rather than start from scratch and lose
+    what was learned."""
     from kepipe.models.files import link_folder
-    from kepipe.tracking.model_uri import address, fetch
+    from kepipe.tracking.model_uri import fetch, model_uri
     from kepipe.tracking.registry import version_at
     from kepipe.tracking.store import StoreUnavailable, connect
 
@@ -54,19 +57,19 @@ def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageConte
     except StoreUnavailable as reason:
         raise ValueError(f"the {config.at} of {config.name} cannot be looked up: {reason}") from None
     if number is None and config.base is not None and not config.at.isdecimal():
-        _fresh(config, config.base, context)
+        (_fresh if config.base.trained is None else _trained)(config, config.base, context)
         return
     if number is None:
-        wanted = address(config.name, config.at)
+        uri = model_uri(config.name, config.at)
         raise ValueError(
-            f"{wanted}: there is none (`kepipe models list` shows what is registered); settings of a fresh model "
-            f"beside it, such as `base: {{from: {wanted}, family: bert}}`, say what to begin with"
+            f"{uri} does not exist (`kepipe models list` shows registered models); to start with a new model until "
+            f"then, add its settings, such as `base: {{from: {uri}, family: bert}}`"
         )
-    found = fetch(address(config.name, str(number)), workspace, context.scratch)
+    found = fetch(model_uri(config.name, str(number)), workspace, context.scratch)
     link_folder(found, context.out)
     context.log({"version": number})
     context.note(
-        f"goes on from {config.name} version {number}"
+        f"continues from {config.name} version {number}"
         + ("" if config.at.isdecimal() else f", the {config.at}")
     )
 
@@ -81,13 +84,22 @@ def _fresh(config: ChampionConfig, base: Base, context: StageContext) -> None:
     save(context.out, model)
     tokenizer.save(context.out)
     context.log({"version": 0})
-    context.note(f"{config.name} has no {config.at} yet: begins with a fresh {base.family}")
+    context.note(f"{config.name} has no {config.at} yet: starts with a new {base.family}")
 
 
-def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """A base that is trained, beside the champion."""
-    if stage.config.base is not None and stage.config.base.trained is not None:
-        yield ConfigConflict("base.from", "the champion is what is gone on from: leave `from` out")
+def _trained(config: ChampionConfig, base: Base, context: StageContext) -> None:
+    from kepipe.models.pretrained import files_of, locate
+    from kepipe.tokenization.tokenizer import load_tokenizer
+
+    assert base.trained is not None
+    folder = locate(base.trained)
+    for name, file in files_of(folder).items():
+        target = context.out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    load_tokenizer(folder).save(context.out)
+    context.log({"version": 0})
+    context.note(f"{config.name} has no {config.at} yet: starts with {base.trained}")
 
 
 def _needs(config: ChampionConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
@@ -95,11 +107,14 @@ def _needs(config: ChampionConfig, _given: Mapping[str, type[Artifact]]) -> tupl
 
 
 def _fingerprint(config: ChampionConfig) -> Mapping[str, str]:
+    from kepipe.models.base import fingerprint
     from kepipe.tokenization.digests import tokenizer_digests
 
+    if config.base is not None and config.base.trained is not None:
+        return fingerprint(config.base)
     return tokenizer_digests(config.tokenizer)
 
 
 CHAMPION_STAGE = Stage(
-    "champion", 1, ChampionInputs, ChampionConfig, Model, champion, _fingerprint, conflicts, _needs
+    "champion", 1, ChampionInputs, ChampionConfig, Model, champion, _fingerprint, needs=_needs
 )

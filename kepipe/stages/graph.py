@@ -1,4 +1,4 @@
-"""Stage `graph`: a source of knowledge → a stored graph with train, valid and test triples."""
+"""Stage `graph`: a knowledge graph source → a stored graph with train, valid and test triples."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ else:
 
 
 def _for(option: str) -> str:
-    """The sources to which an option means something."""
+    """The sources that have an option."""
     return "For " + ", ".join(f"`{name}`" for name, format in FORMATS.items() if option in format.options)
 
 
@@ -38,9 +38,9 @@ class RelationsConfig(Section):
     """Relations by id or label."""
 
     include: tuple[str, ...] = ()
-    """None but these, where any is named."""
+    """Only these relations; empty: all."""
     exclude: tuple[str, ...] = ()
-    """None of these."""
+    """Not these relations."""
 
 
 class GraphConfig(Section):
@@ -51,13 +51,13 @@ class GraphConfig(Section):
         description="; ".join(f"`{name}`: {format.about}" for name, format in FORMATS.items()) + ".",
     )
     path: UserPath | None = runtime_only(None)
-    """The file or folder; a source that brings its data needs none."""
+    """The file or folder; not needed for sources that include their data."""
     languages: tuple[str, ...] = Field(
         ("en",), description=f"{_for('languages')}: languages of names, best first."
     )
     columns: tuple[str, str, str] | None = Field(
         None,
-        description=f"{_for('columns')}: the columns with head, relation and tail; the first three where not given.",
+        description=f"{_for('columns')}: the columns with head, relation and tail; by default the first three.",
     )
     min_sitelinks: int = Field(
         0, ge=0, description=f"{_for('min_sitelinks')}: leave out items with fewer site links."
@@ -69,16 +69,16 @@ class GraphConfig(Section):
         "government at less.",
     )
     relations: RelationsConfig = RelationsConfig()
-    """Whose triples are taken."""
+    """Relations whose triples are read."""
     valid: Share = 0.05
-    """Share of the triples held out for validation, where the source brings no division of its own."""
+    """Share of the triples held out for validation, if the source has no splits of its own."""
     test: Share = 0.05
-    """Share of the triples held out for the final score, likewise."""
+    """Share of the triples held out for testing, likewise."""
     strict: bool = False
-    """Refuse bad lines instead of skipping and counting them."""
+    """Fail on invalid lines instead of skipping and counting them."""
 
     def not_written(self) -> Collection[str]:
-        """See `Section`: what means nothing to the source."""
+        """See `Section`: settings that the source does not have."""
         return {name for name in _CHOICES if name not in FORMATS[self.source].options}
 
 
@@ -86,13 +86,13 @@ _CHOICES = ("languages", "columns", "min_sitelinks", "min_population")
 
 
 def graph(_inputs: Nothing, config: GraphConfig, context: StageContext) -> None:
-    """Write the store and `problems.json`. Raises ValueError where there are no triples to train on."""
+    """Write the store and `problems.json`. Raises ValueError if there are no training triples."""
     problems = Problems(strict=config.strict)
     writer = GraphWriter(context.out)
     format, path = FORMATS[config.source], _path(config)
     for name in _CHOICES:
         if name in config.model_fields_set and name not in format.options:
-            context.warn(f"graph: `{name}` means nothing to the source {format.name}")
+            context.warn(f"graph: `{name}` has no effect for the source {format.name}")
     relations = Relations(config.relations.include, config.relations.exclude)
     choices = Choices(**{name: getattr(config, name) for name in _CHOICES}, relations=relations)
     with context.progress(f"reading {format.name}", size(format, path) or None, "bytes") as tick:
@@ -108,7 +108,7 @@ def graph(_inputs: Nothing, config: GraphConfig, context: StageContext) -> None:
     for line in account.lines():
         context.note(line)
     for reason, count in sorted((+writer.repeated).items()):
-        context.note(f"left out: {reason}: {count:,}")
+        context.note(f"skipped: {reason}: {count:,}")
     counts = stored.describe()
     context.log(counts)
     context.note(
@@ -118,7 +118,7 @@ def graph(_inputs: Nothing, config: GraphConfig, context: StageContext) -> None:
 
 
 def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
-    """A source without its path, or with one at which its files do not lie."""
+    """A source without its path, or whose files are not at its path."""
     config: GraphConfig = planned.config
     try:
         FORMATS[config.source].files(_path(config))
@@ -127,7 +127,7 @@ def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
 
 
 def fingerprint(config: GraphConfig) -> Mapping[str, str]:
-    """Digests of the user's files, or the version of the package that brings the data."""
+    """Digests of the user's files, or the version of the package that includes the data."""
     format = FORMATS[config.source]
     if format.package:
         return {format.package: version(format.package)}
@@ -135,7 +135,7 @@ def fingerprint(config: GraphConfig) -> Mapping[str, str]:
 
 
 def _path(config: GraphConfig) -> Path:
-    """Where the source lies. Raises ValueError where it should be said and is not."""
+    """Path of the source. Raises ValueError if it is required and missing."""
     format: Format = FORMATS[config.source]
     if config.path is None and not format.package:
         raise ValueError(f"`source: {format.name}` needs `path`: {format.about}")

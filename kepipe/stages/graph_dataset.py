@@ -1,4 +1,4 @@
-"""Stage `graph-dataset`: a graph → a task that only who knows the graph can do: classification, or entity typing."""
+"""Stage `graph-dataset`: a graph → a task that needs knowledge of the graph: classification or entity typing."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ ENGLISH_TYPES = (
 
 
 class GraphDatasetConfig(Section):
-    """What is asked of the graph's entities, and how."""
+    """Questions about the graph's entities."""
 
     ask: Literal["objects", "types"] = "objects"
-    """`objects`: for the object of a triple, as `task: classification`; `types`: for all types of an entity, as
-    `task: typing`."""
+    """`objects`: the object of a triple, for `task: classification`; `types`: all types of an entity, for `task:
+    typing`."""
     relations: list[str] = Field(default_factory=list)
-    """Ids of the relations that are asked for; none given: all that have enough to ask. With `ask: types` those whose
-    objects are types too, such as occupations, beside the types that the graph gives its entities."""
+    """Ids of the relations to ask for; empty: all with enough questions. With `ask: types`: relations whose objects
+    count as types too, such as occupations, in addition to the graph's own types."""
     templates: list[str] | None = Field(None, min_length=1)
-    """How one asks: `{name}` stands for the entity, `{relation}` for the relation's name; none given: English ones."""
+    """Templates of the questions, with `{name}` for the entity and `{relation}` for the relation. None: English
+    ones."""
     fewest: int = Field(12, ge=2)
-    """An answer that fewer entities share is not asked for."""
+    """Minimum number of entities with the same answer; rarer answers are not used."""
     most: int = Field(60, ge=2)
-    """Questions with the same answer, at most: guessing must not pay."""
+    """Maximum number of questions with the same answer, so that guessing the most frequent one does not help."""
     dev: float = Field(0.1, gt=0, lt=0.5)
-    """Share of the entities asked about by which the best epoch is chosen."""
+    """Share of the entities in the dev split."""
     test: float = Field(0.3, gt=0, lt=0.5)
-    """Share of the entities asked about at the end alone."""
+    """Share of the entities in the test split."""
 
     @model_validator(mode="after")
     def _name_somebody(self) -> GraphDatasetConfig:
@@ -58,15 +59,13 @@ class GraphDatasetConfig(Section):
             if template.count("{name}") != 1:
                 raise ValueError(f"expected `{{name}}` once in {template!r}")
             if self.ask == "types" and "{relation}" in template:
-                raise ValueError(
-                    f"`ask: types` asks for no relation: leave `{{relation}}` out of {template!r}"
-                )
+                raise ValueError(f"`ask: types` has no relations: remove `{{relation}}` from {template!r}")
         return self
 
 
 @dataclass(frozen=True)
 class GraphDatasetInputs:
-    """The graph that knows the answers."""
+    """The graph with the answers."""
 
     graph: Graph
 
@@ -109,13 +108,13 @@ def _make(graph: StoredGraph, config: GraphDatasetConfig, seed: int) -> GraphDat
 
 
 def _record(question: Question, ask: str) -> dict[str, Any]:
-    """A line of the task's file."""
+    """A record of the task's file."""
     start, end, entity = question.mention.start, question.mention.end, question.mention.entity
-    told: dict[str, Any] = {"id": question.id, "text": question.text}
+    record: dict[str, Any] = {"id": question.id, "text": question.text}
     if ask == "types":
-        return {**told, "start": start, "end": end, "types": list(question.answers), "entity": entity}
+        return {**record, "start": start, "end": end, "types": list(question.answers), "entity": entity}
     mention = {"start": start, "end": end, "entity": entity}
-    return {**told, "mentions": [mention], "label": question.answers[0]}
+    return {**record, "mentions": [mention], "label": question.answers[0]}
 
 
 GRAPH_DATASET = Stage("graph-dataset", 1, GraphDatasetInputs, GraphDatasetConfig, TaskData, write_dataset)

@@ -14,34 +14,32 @@ from kepipe.stages.provenance import provenance
 
 @dataclass(frozen=True)
 class InterpolateInputs:
-    """The models, over the same tokenizer; where none are named, all that there are."""
+    """The models, with the same tokenizer; by default all models of the pipeline."""
 
     members: tuple[Model, ...] = ()
 
 
 class InterpolateConfig(Section):
-    """How much each model says."""
+    """Weights of the models."""
 
     weights: tuple[float, ...] | None = None
-    """Weight of each of the `members`, in their order; none: each weighs as much."""
+    """Weight of each of the `members`, in order. None: equal weights."""
 
     def shares(self, members: int) -> tuple[float, ...]:
-        """The weights of so many members, which add up to 1. Raises ConfigConflict where there are not as many."""
+        """The normalised weights of `members` models. Raises ConfigConflict for another number of weights."""
         weights = (1.0,) * members if self.weights is None else self.weights
         if members < 2:
             raise ConfigConflict(
-                "inputs.members", "name two models or more: `inputs: {members: [one, other]}`"
+                "inputs.members", "give two or more models: `inputs: {members: [one, other]}`"
             )
         if len(weights) != members or min(weights) <= 0:
-            raise ConfigConflict(
-                "weights", f"expected {members} numbers above 0, one for each of the members"
-            )
+            raise ConfigConflict("weights", f"expected {members} numbers above 0, one per member")
         return tuple(weight / sum(weights) for weight in weights)
 
 
 def interpolate(inputs: InterpolateInputs, config: InterpolateConfig, context: StageContext) -> None:
-    """Write a model folder with the members inside. Raises ValueError where one says not how likely a text is, or has
-    another tokenizer than the first."""
+    """Write a model folder with the members inside. Raises ValueError if one is not a language model, or has another
+    tokenizer than the first."""
     from kepipe.inference.opening import read_config
     from kepipe.knowledge.base import KNOWLEDGE_FILE
     from kepipe.models.config import CONFIG
@@ -54,7 +52,7 @@ def interpolate(inputs: InterpolateInputs, config: InterpolateConfig, context: S
     for member in inputs.members:
         if (member.folder / KNOWLEDGE_FILE).is_file():
             context.warn(
-                f"`{member.name}`: what its knowledge writes before prompts is no part of the mixture"
+                f"`{member.name}`: the facts that its knowledge adds to prompts are not part of the mixture"
             )
         if "language-model" not in read_config(member.folder).capabilities:
             raise ValueError(_no_language_model(member.name))
@@ -76,11 +74,11 @@ def interpolate(inputs: InterpolateInputs, config: InterpolateConfig, context: S
 def _no_language_model(name: str) -> str:
     from kepipe.models.any_base import families_that_write
 
-    return f"`{name}` says not how likely a text is, as models of {families_that_write()} do"
+    return f"`{name}` is not a language model, such as those of {families_that_write()}"
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """Members that are too few or no language models, and weights that are not as many."""
+    """Too few members, members that are not language models, and a wrong number of weights."""
     members: Sequence[Planned] = stage.inputs["members"]
     for member in members:
         model = preview.model_of(member)

@@ -1,4 +1,4 @@
-"""Stage `link`: documents + graph → sentences, phrases and mentions, and how good the mentions are."""
+"""Stage `link`: documents + graph → sentences, phrases and mentions, with scores of the mentions."""
 
 from __future__ import annotations
 
@@ -24,40 +24,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LinkInputs:
-    """The text and the graph whose entities are looked for."""
+    """The text, and the graph whose entities are linked."""
 
     graph: Graph
     corpus: Corpus
 
 
 class LinkConfig(Section):
-    """How mentions are found."""
+    """Settings of the entity linker."""
 
     language: Literal["en", "zh"] = "en"
     """The text's language."""
     spacy_model: str | None = "en_core_web_sm"
-    """English: the spaCy pipeline that finds sentences, phrases and names; null: rules, fast, no phrases."""
+    """English: the spaCy pipeline for sentences, phrases and names; null: fast rules without phrases."""
     ner: bool = False
-    """Read named entities too. On the Wikipedia sample that costs half as much time again and gains nothing."""
+    """Use named entity recognition too. On the Wikipedia sample it takes 50% more time without a gain."""
     train: bool = True
-    """Train the ranker on the given links of training documents, where there are enough."""
+    """Train the ranker on the gold links of the training documents, if there are enough."""
     complete_gold: bool = False
-    """The given links mark everything that could be linked, so that what is not marked is wrong."""
+    """Whether the gold links are complete, so that other links count as wrong."""
     threshold: float | Literal["auto"] = "auto"
-    """Mentions with a lower score are left out; auto: as `link train` chooses it, else 0.45, as general."""
+    """Minimum score of a mention; auto: the value chosen by `link train`, or 0.45 without training."""
     fuzzy: float | None = Field(None, ge=0, le=100)
-    """What looks like a name, is not linked, and is at least so like a name of the graph (90, say) means it too."""
+    """Minimum similarity (such as 90) at which an unlinked name-like span is linked to a similar name of the graph.
+    None: no fuzzy matching."""
     marks: Literal["names", "wiki", "everything"] = "names"
-    """What counts as a mention: names, and terms where the graph is one of terms; as Wikipedia is marked (roles
-    too, and a place with what it lies in); everything that the graph has, as "insurance". `pronouns` is asked apart."""
+    """What counts as a mention. `names`: names, and terms if it is a graph of terms; `wiki`: as in Wikipedia, with
+    roles, and places including their region; `everything`: any label of the graph, such as "insurance". For pronouns
+    see `pronouns`."""
     pronouns: bool = False
-    """English, with `ner`: "he" and "she" mean who was named before. Not for pretraining: they name nothing."""
+    """English, with `ner`: link "he" and "she" to the person named before. Not for pretraining, since they are no
+    names."""
     max_candidates: int = Field(20, ge=1)
-    """No more candidates than this for one name."""
+    """Maximum number of candidates per name."""
     min_length: int = Field(2, ge=1)
-    """Names of fewer characters are not looked for."""
+    """Minimum length of names in characters."""
     workers: int = runtime_only(-1)
-    """Processes; -1: one a processor. The result does not depend on it."""
+    """Number of processes; -1: one per processor. The result does not depend on it."""
 
     @model_validator(mode="after")
     def _pronouns_need_ner(self) -> LinkConfig:
@@ -71,12 +74,12 @@ class LinkConfig(Section):
 def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`.
 
-    Texts that an earlier run annotated are not annotated again. All are linked anew: which words are common, and what
-    the ranker learns, are of the whole text, so that a new document may change the links of an old one.
+    Annotations of earlier runs are cached, but all texts are linked again: word frequencies and the ranker depend on
+    the whole text, so that a new document may change links in an old one.
     """
     from kepipe.linking.corpus.job import AnnotatorChoice, Job
     from kepipe.linking.corpus.run import LinkerSettings, Workers, link_corpus
-    from kepipe.linking.decision.marks import MANNERS
+    from kepipe.linking.decision.marks import MARKS_BY_NAME
 
     annotator = AnnotatorChoice(config.language, config.spacy_model, config.ner)
     memo = None
@@ -85,19 +88,19 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     job = Job(
         inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder, annotator,
         inputs.corpus.held_out_share(), config.complete_gold, config.fuzzy,
-        replace(MANNERS[config.marks], pronouns=config.pronouns), memo,
+        replace(MARKS_BY_NAME[config.marks], pronouns=config.pronouns), memo,
     )  # fmt: skip
     threshold = None if config.threshold == "auto" else config.threshold
     settings = LinkerSettings(config.max_candidates, config.min_length, config.train, threshold)
     workers = Workers(config.workers, context.progress)
     first: list[str] = []
 
-    def begun(texts: list[str]) -> None:
+    def on_first_texts(texts: list[str]) -> None:
         first.extend(text[:2000] for text in texts)
         for warning in _language_warning(config, first):
             context.warn(warning)
 
-    corpus = link_corpus(job, settings, workers, context.out / "documents.jsonl", begun)
+    corpus = link_corpus(job, settings, workers, context.out / "documents.jsonl", on_first_texts)
     corpus.linker.save(context.out / "linker")
     (context.out / "corpus.json").write_bytes((inputs.corpus.folder / "corpus.json").read_bytes())
     (context.out / "scores.json").write_text(json.dumps(corpus.scores, indent=1), encoding="utf-8")
@@ -105,7 +108,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
 
 
 def _log(corpus: LinkedCorpus, texts: Iterable[str], config: LinkConfig, context: StageContext) -> None:
-    """Log scores, and say in a sentence how good the links are; `texts`: the first of the corpus."""
+    """Log scores and a summary of the links; `texts`: the first texts of the corpus."""
     scores, note = corpus.scores, f"{corpus.mentions:,} mentions linked"
     context.log({"mentions": corpus.mentions, "threshold": corpus.linker.ranker.threshold})
     if scores["linker"]:
@@ -125,19 +128,19 @@ def _log(corpus: LinkedCorpus, texts: Iterable[str], config: LinkConfig, context
 
 
 def _why_nothing(linker: Linker, texts: Iterable[str], config: LinkConfig) -> str:
-    """Why nothing was linked, by the first texts: no name stands there, or it is one of too many entities."""
+    """Why nothing was linked, from the first texts: they contain no name of the graph, or only ambiguous ones."""
     found = Counter(surface for text in texts for surface in linker.gazetteer.find(text).surfaces)
     if not found:
         return (
-            f"no name of the graph was found: are the labels and aliases of its entities in the language of the text, "
-            f"and is that `language: {config.language}`?"
+            "no name of the graph was found in the text: are the graph's labels and aliases in the language of the "
+            f"text, and is it `language: {config.language}`?"
         )
     name, times = found.most_common(1)[0]
     entities = len(linker.gazetteer.lexicon.candidates(name))
     return (
-        f"names of the graph were found, and none is linked: for none is an entity sure enough. {name!r} stands there "
-        f"most often ({times:,} times in the first texts) and is a name of {entities:,} entities; given links, from "
-        f"which the linker learns, or a lower `threshold` change that"
+        f"names of the graph were found, but no link reached the threshold. The most frequent name is {name!r} "
+        f"({times:,} times in the first texts), which {entities:,} entities have; train the linker with gold links, or "
+        "lower the `threshold`"
     )
 
 
@@ -149,7 +152,7 @@ def fingerprint(config: LinkConfig) -> Mapping[str, str]:
 
 
 def _language_warning(config: LinkConfig, texts: Iterable[str]) -> Iterator[str]:
-    """Where the text looks like the other language."""
+    """A warning if the text seems to be in the other language."""
     found = language_of(texts)
     if found not in (None, config.language):
         yield (
@@ -159,12 +162,12 @@ def _language_warning(config: LinkConfig, texts: Iterable[str]) -> Iterator[str]
 
 
 def inspect(stage: Planned) -> Iterator[str]:
-    """The text's language, by its first documents."""
-    corpus = stage.given("corpus")
+    """Check the text's language, by its first documents."""
+    corpus = stage.input("corpus")
     while corpus is not None and not isinstance(corpus.config, CorpusConfig):
-        corpus = corpus.given("corpus")
+        corpus = corpus.input("corpus")
     documents = [] if corpus is None else first_documents(corpus.config)
     return _language_warning(stage.config, (document.text[:2000] for document in documents))
 
 
-LINK = Stage("link", 12, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)
+LINK = Stage("link", 13, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)

@@ -1,4 +1,4 @@
-"""Stage `names-only-graph`: a graph in which each entity has its own name for its only fact. A control: no facts."""
+"""Stage `names-only-graph`: a control graph in which each entity's only fact is its own name."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from kepipe.stages.artifacts import Graph
 
 
 class NamesOnlyGraphConfig(Section):
-    """Nothing to set."""
+    """No settings."""
 
 
 @dataclass(frozen=True)
 class NamesOnlyGraphInputs:
-    """The graph whose entities stay and whose facts go."""
+    """The graph whose entities are kept and whose facts are removed."""
 
     graph: Graph
 
 
 def names_only(inputs: NamesOnlyGraphInputs, _config: NamesOnlyGraphConfig, context: StageContext) -> None:
-    """Write the graph with one triple in place of all those of an entity, which says its own name.
+    """Replace all triples of each entity by one that states its name.
 
-    A model that gets it is told where entities are and what they are called, and nothing that it could know of them.
+    A model with this graph learns where entities are and what they are called, but no facts.
     """
     from kg.names_only import names_only_graph
     from kg.store import open_graph
@@ -31,7 +31,7 @@ def names_only(inputs: NamesOnlyGraphInputs, _config: NamesOnlyGraphConfig, cont
 
     counts = names_only_graph(open_graph(inputs.graph.folder), GraphWriter(context.out))
     context.log(counts)
-    context.note(f"{counts['entities']:,} entities that were the subject of a triple are told by name alone")
+    context.note(f"{counts['entities']:,} entities with triples keep only their names")
 
 
 NAMES_ONLY_GRAPH = Stage("names-only-graph", 1, NamesOnlyGraphInputs, NamesOnlyGraphConfig, Graph, names_only)

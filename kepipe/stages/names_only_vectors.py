@@ -1,4 +1,5 @@
-"""Stage `names-only-vectors`: all entities get one vector. A control: where entities are, and not which they are."""
+"""Stage `names-only-vectors`: control vectors, the same for all entities: they show where entities are, but not
+which."""
 
 from __future__ import annotations
 
@@ -10,12 +11,12 @@ from kepipe.stages.artifacts import Vectors
 
 
 class NamesOnlyVectorsConfig(Section):
-    """Nothing to set."""
+    """No settings."""
 
 
 @dataclass(frozen=True)
 class NamesOnlyVectorsInputs:
-    """The vectors whose mean takes the place of each."""
+    """The vectors that are replaced by their mean."""
 
     vectors: Vectors
 
@@ -23,9 +24,9 @@ class NamesOnlyVectorsInputs:
 def names_only(
     inputs: NamesOnlyVectorsInputs, _config: NamesOnlyVectorsConfig, context: StageContext
 ) -> None:
-    """Write the mean of all vectors as each entity's; those of relations stay.
+    """Replace each entity's vector by the mean of all; relations keep theirs.
 
-    A model that gets these is told where entities are named, and nothing that tells them apart.
+    A model with these vectors learns where entities are mentioned, but cannot distinguish them.
     """
     import numpy as np
 

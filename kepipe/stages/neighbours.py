@@ -1,7 +1,7 @@
-"""Stage `neighbours`: a task's texts + many texts without labels → those nearest to it, to be adapted to as well.
+"""Stage `neighbours`: selects from unlabelled texts those nearest to a task's texts, for task-adaptive pretraining.
 
 Curated task-adaptive pretraining (Gururangan et al. 2020, "Don't Stop Pretraining", §5.2: kNN-TAPT, and as its control
-RAND-TAPT). All distances are worked out; what is kept of the many texts lies on disk.
+RAND-TAPT). The search is exact; the unlabelled texts stay on disk.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeighboursInputs:
-    """The texts without labels; those of the task; the encoder whose vectors are compared."""
+    """The unlabelled texts, the task's texts, and the encoder whose vectors are compared."""
 
     corpus: Corpus
     examples: Corpus
@@ -36,28 +36,29 @@ class NeighboursInputs:
 
 
 class NeighboursConfig(Section):
-    """Which texts are near."""
+    """How texts are selected."""
 
     by: Literal["tf-idf", "encoder", "random"] = "tf-idf"
-    """What is compared: weighted words, or an encoder's vectors. random: drawn by the seed, as many, as a control."""
+    """`tf-idf`: similarity of weighted words; `encoder`: of an encoder's vectors; `random`: as many random texts, as a
+    control."""
     k: int = Field(5, ge=1)
-    """Nearest texts of each text of the task."""
+    """Number of nearest texts per text of the task."""
     most: int | None = Field(None, ge=1)
-    """No more distinct texts than this: of all examples the nearest first. So controls are of one size."""
+    """Maximum number of distinct texts, the nearest of all examples first; makes arms equal in size."""
     unit: Literal["sentence", "document"] = "sentence"
-    """What a text is."""
+    """The unit that is selected."""
     language: Language = "en"
-    """By whose rules sentences end."""
+    """Language of the rules for sentence boundaries."""
     encoder: UserSource | None = None
-    """The encoder, where no stage makes it: `minilm`, a folder, a hub id."""
+    """The encoder, if no stage makes it: `minilm`, a folder, a hub id."""
     length: int = Field(128, ge=8)
-    """Tokens of a text that the encoder reads."""
+    """Maximum number of tokens that the encoder reads."""
     with_examples: bool = True
-    """Whether the texts of the task stand among what comes out."""
+    """Whether the output includes the texts of the task."""
 
 
 def neighbours(inputs: NeighboursInputs, config: NeighboursConfig, context: StageContext) -> None:
-    """Write a corpus of the nearest texts. Raises ValueError where there are none."""
+    """Write a corpus of the nearest texts. Raises ValueError if there are none."""
     from kepipe.data.corpus_files import write_corpus, write_report
     from kepipe.data.document_files import read_documents
     from kg.problems import Problems
@@ -82,7 +83,7 @@ def neighbours(inputs: NeighboursInputs, config: NeighboursConfig, context: Stag
 
 
 def _write_units(source: Path, file: Path, config: NeighboursConfig, context: StageContext) -> int:
-    """The texts that may be chosen, a line each; how many."""
+    """Write the candidate texts, one per line; returns their number."""
     from kepipe.data.document_files import read_documents, write_documents
 
     with context.progress("reading", source.stat().st_size, "bytes") as tick:
@@ -149,7 +150,7 @@ def _by_encoder(
     return choose(found, config.most)
 
 
-def _by_chance(
+def _random(
     _pool: Path,
     count: int,
     queries: list[str],
@@ -157,26 +158,26 @@ def _by_chance(
     config: NeighboursConfig,
     context: StageContext,
 ) -> Ints:
-    """As many texts for each example, drawn at once."""
+    """As many random texts as `_by_words` selects at most."""
     most = config.k * len(queries) if config.most is None else config.most
     return np.sort(np.random.default_rng(context.seed).permutation(count)[:most])
 
 
 Search = Callable[[Path, int, list[str], NeighboursInputs, NeighboursConfig, StageContext], Ints]
-_SEARCH: Mapping[str, Search] = {"tf-idf": _by_words, "encoder": _by_encoder, "random": _by_chance}
+_SEARCH: Mapping[str, Search] = {"tf-idf": _by_words, "encoder": _by_encoder, "random": _random}
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """An encoder that is not named, or twice, or not used."""
+    """An encoder that is missing, given twice, or not used."""
     config: NeighboursConfig = stage.config
-    given = (stage.given("encoder") is not None) + (config.encoder is not None)
+    given = (stage.input("encoder") is not None) + (config.encoder is not None)
     if config.by == "encoder" and given != 1:
         yield ConfigConflict(
             "encoder",
-            "say whose vectors are compared, either by `encoder: minilm` or by `inputs: {encoder: …}`",
+            "give the encoder whose vectors are compared, either by `encoder: minilm` or by `inputs: {encoder: …}`",
         )
     elif config.by != "encoder" and given:
-        yield ConfigConflict("encoder", f"means nothing with `by: {config.by}`: leave it out")
+        yield ConfigConflict("encoder", f"has no effect with `by: {config.by}`: remove it")
 
 
 def fingerprint(config: NeighboursConfig) -> Mapping[str, str]:

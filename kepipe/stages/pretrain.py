@@ -1,4 +1,4 @@
-"""Stage `pretrain`: shards + a base → a model trained to an objective. A control arm changes only what is learned."""
+"""Stage `pretrain`: shards + a base → a model trained with an objective."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import METHODS, KnowledgeMethods, inputs_of
 from kepipe.models.any_base import AnyBase, token_width
 from kepipe.models.base import Base, fingerprint
-from kepipe.models.counted import CountedBase
+from kepipe.models.fitted_base import FittedBase
 from kepipe.models.networks.config import NetworkBase
 from kepipe.models.static.config import StaticConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
-from kepipe.stages import counted, preview
+from kepipe.stages import fitting, preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.provenance import provenance
 from kepipe.training.recipes import RecipeName, settings_of
@@ -31,7 +31,7 @@ from kepipe.training.settings import TRAINING_FIGURES, TrainingSettings
 
 
 def _no_method(value: Any) -> Any:
-    """The objective as it is written; the name of a knowledge method, which is none, is told apart."""
+    """Validate that an objective is not the name of a knowledge method."""
     name = value.get("name") if isinstance(value, Mapping) else value
     if isinstance(name, str) and name in METHODS:
         raise ValueError(
@@ -41,7 +41,7 @@ def _no_method(value: Any) -> Any:
 
 
 class PretrainConfig(TrainingSettings):
-    """What is trained, on what, and to which end."""
+    """Model, objective, knowledge, rows and training."""
 
     renamed: ClassVar[Mapping[str, str]] = {
         "isolate": "document_mask",
@@ -51,26 +51,25 @@ class PretrainConfig(TrainingSettings):
     shorthand: ClassVar[Mapping[str, str]] = {"objective": "name", "knowledge": "method"}
 
     base: AnyBase = Base()
-    """The model that training starts from; or one that is counted in a pass of its own, without the settings of
-    training."""
+    """The model that training starts from, or a model that is fitted without the training loop and its settings."""
     recipe: RecipeName = "default"
-    """The settings of training that are not written here, where the base is a fresh one: the defaults, others that may
-    learn more in little time, or those with which its family was published. A trained base has the defaults."""
+    """Defaults of the training settings for a newly initialised base: kepipe's defaults, settings that learn more in a
+    short time, or those of the model family's publication. A trained base always has the defaults."""
     objective: Annotated[table.AnyObjective, BeforeValidator(_no_method)] = MLM()
-    """What is learned: a name, or `name:` with settings."""
+    """The training objective: a name, or `name:` with settings."""
     knowledge: KnowledgeMethods = ()
-    """What a graph gives the model, and how: a method's name, `method:` with settings, or a list of such. None: what
-    the model that training starts from brings."""
+    """Knowledge from a graph: a method's name, `method:` with settings, or a list of these. Empty: that of the model
+    that training starts from."""
     format: FormatName = "doc-sentences"
-    """What a row is made of (Liu et al. 2019, §4.2); packed: rows of exactly `length` tokens; doc-packed: such rows of
-    one document; dialogue: three turns. Objectives that tell labels (sentence-distance, …) make rows of their own."""
+    """Format of a row (Liu et al. 2019, §4.2). packed: exactly `length` tokens; doc-packed: the same, within one
+    document; dialogue: three turns. Objectives that predict labels (sentence-distance, …) make their own rows."""
     length: int = Field(128, ge=8)
-    """Longest row in tokens, special tokens included; of span-corruption, longest source, which is of more text."""
+    """Maximum row length in tokens, with special tokens; for span-corruption that of the corrupted source."""
     document_mask: bool = False
-    """Hide the documents that share a row from one another."""
+    """Mask attention between documents in the same row."""
     streams: bool = False
-    """Batches go on from one another: each row from the same row of the batch before, and a model that carries states
-    or a memory takes them along. Else rows are shuffled."""
+    """Consecutive batches: each row continues the same row of the previous batch, and recurrent states and memories are
+    carried over. Otherwise rows are shuffled."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -93,7 +92,7 @@ class PretrainConfig(TrainingSettings):
         return config
 
     def without_recipe(self) -> Self:
-        """The settings with the defaults in place of the recipe's, which is made for fresh models."""
+        """The settings with kepipe's defaults in place of the recipe's, which is for newly initialised models."""
         fields = type(self).model_fields
         unwritten = fields.keys() - self.model_fields_set - {"base"}
         return self.model_copy(
@@ -102,7 +101,7 @@ class PretrainConfig(TrainingSettings):
 
     @property
     def rows(self) -> RowSettings:
-        """What rows are made of."""
+        """The settings of the rows."""
         return RowSettings(
             self.format, self.length, self.document_mask, self.streams, ramp=self.batch_ramp > 0
         )
@@ -110,9 +109,9 @@ class PretrainConfig(TrainingSettings):
 
 @dataclass(frozen=True)
 class PretrainInputs:
-    """The text; a model to start from: that of an earlier stage, in place of `base`; the vectors and the graph that
-    knowledge is from; a graph by which entities that have no vector get one, composed from their neighbours; the word
-    vectors of an earlier stage, with which the table of tokens begins."""
+    """`shards`: the text. `start`: an earlier stage's model to start from, in place of `base`. `vectors`, `graph`:
+    sources of knowledge. `neighbours`: a graph from which vectors of entities without one are composed. `embeddings`:
+    an earlier stage's word vectors that initialise the token embeddings."""
 
     shards: Shards
     start: Model | None = None
@@ -123,13 +122,13 @@ class PretrainInputs:
 
 
 def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
-    """Train and write a model folder. Raises ValueError where base, tokenizer, objective and format do not fit.
+    """Train and write a model folder. Raises ValueError if base, tokenizer, objective and format are incompatible.
 
-    The seed gives the first weights and the order of the text, whatever the objective: arms differ in nothing
-    else.
+    The seed determines the initial weights and the order of the text, independently of the objective, so that arms
+    differ in nothing else.
     """
-    if isinstance(config.base, CountedBase):
-        counted.fit(config.base, inputs.shards, provenance("pretrain", inputs, config, context), context)
+    if isinstance(config.base, FittedBase):
+        fitting.fit(config.base, inputs.shards, provenance("pretrain", inputs, config, context), context)
         return
     if config.processes == 1:
         fit(inputs, config, context)
@@ -140,7 +139,7 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageConte
 
 
 def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
-    """The stage's work in one process; where there are several, the first writes the model folder."""
+    """Run the stage in one process; of several processes, the first writes the model folder."""
     from kepipe.knowledge import opening
     from kepipe.models import folder
     from kepipe.stages.pretraining import Pretraining
@@ -164,7 +163,7 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -
 
 
 def _figures(_: Planned) -> tuple[str, ...]:
-    """What is logged: losses and accuracies, on held-out text too, at the end too."""
+    """Logged losses and accuracies, on training and held-out text, during and at the end of training."""
     return (
         "final_held_out_loss", "best_held_out_loss", "held_out_loss", "held_out_*", "final_held_out_*", "*accuracy",
         *TRAINING_FIGURES, "mentions_*", "epochs", "parameters",
@@ -172,10 +171,10 @@ def _figures(_: Planned) -> tuple[str, ...]:
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """What the settings of base, objective, knowledge, rows and tokenizer exclude of each other."""
+    """Incompatible settings of base, objective, knowledge, rows and tokenizer."""
     config: PretrainConfig = stage.config
-    if isinstance(config.base, CountedBase):
-        yield from counted.conflicts(stage)
+    if isinstance(config.base, FittedBase):
+        yield from fitting.conflicts(stage)
         return
     yield from _embeddings_conflicts(stage)
     try:
@@ -185,19 +184,19 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield conflict
     name = preview.display_name(stage)
     if isinstance(config.base, NetworkBase) and config.recipe != "default":
-        yield ConfigConflict("recipe", f"there is none for {config.base.family}: leave `recipe` out")
+        yield ConfigConflict("recipe", f"there is none for {config.base.family}: remove `recipe`")
     for setting in ("gradient_checkpointing", "flex_attention"):
         if getattr(config, setting) and isinstance(config.base, NetworkBase):
-            yield ConfigConflict(setting, f"not implemented for {config.base.family}: leave it out")
+            yield ConfigConflict(setting, f"not implemented for {config.base.family}: remove it")
     if getattr(config.base, "memory", 0) and not config.streams:
-        reason = "what is remembered goes from batch to batch: set `streams: true`, or leave it out"
+        reason = "the memory is carried from batch to batch: set `streams: true`, or remove it"
         yield ConfigConflict("base.memory", reason)
     if config.objective.needs_dropout() and not getattr(config.base, "dropout", 0.0):
         reason = f"{table.name_of(config.objective)} learns from dropout alone: set `dropout: 0.1`"
         yield ConfigConflict("base.dropout", reason)
     if model is not None and not preview.is_trainable(model):
-        key = "base" if stage.given("start") is None else "inputs.start"
-        yield ConfigConflict(key, f"{name} is of a kind that no objective trains")
+        key = "base" if stage.input("start") is None else "inputs.start"
+        yield ConfigConflict(key, f"no objective can train {name}")
         return
     context = KnowledgeContext(model, config.length, config.objective)
     yield from preview.knowledge_conflicts(stage, context)
@@ -207,24 +206,26 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
 
 
 def _embeddings_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """First embeddings that are no word vectors, are not as wide as the model, or have no place in it."""
-    before, base = stage.given("embeddings"), stage.config.base
+    """Initial embeddings that are not word vectors, have another width than the model, or cannot be used by it."""
+    before, base = stage.input("embeddings"), stage.config.base
     if before is None:
         return
     if not hasattr(base, "embeddings"):
-        reason = f"{base.family} has no table of tokens that could begin with them: leave it out"
+        reason = f"{base.family} has no token embeddings to initialise: remove it"
         yield ConfigConflict("inputs.embeddings", reason)
         return
     given = [name for name, value in (("from", base.trained), ("embeddings", base.embeddings)) if value]
-    if given or stage.given("start") is not None:
+    if given or stage.input("start") is not None:
         what = f"base.{given[0]}" if given else "inputs.start"
-        yield ConfigConflict("inputs.embeddings", f"{what} gives the table of tokens: leave one of both out")
+        yield ConfigConflict(
+            "inputs.embeddings", f"{what} gives the token embeddings too: remove one of them"
+        )
         return
     vectors = preview.model_of(before)
     setting, width = token_width(base)
     if vectors is not None and not isinstance(vectors, StaticConfig):
         known = "word2vec, fasttext or glove"
-        yield ConfigConflict("inputs.embeddings", f"`{before.name}` is no stage of {known}: name one")
+        yield ConfigConflict("inputs.embeddings", f"`{before.name}` does not make word vectors ({known})")
     elif vectors is not None and vectors.hidden != width:
         wide = vectors.hidden
         yield ConfigConflict(
@@ -232,7 +233,9 @@ def _embeddings_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         )
 
 
-def _adopt(config: PretrainConfig, inputs: Collection[str], _takers: Sequence[Section]) -> PretrainConfig:
+def _infer_defaults(
+    config: PretrainConfig, inputs: Collection[str], _takers: Sequence[Section]
+) -> PretrainConfig:
     return config.without_recipe() if "start" in inputs else config
 
 
@@ -257,5 +260,5 @@ PRETRAIN = Stage(
     conflicts,
     _needs,
     figures=_figures,
-    adopt=_adopt,
+    infer_defaults=_infer_defaults,
 )

@@ -1,4 +1,4 @@
-"""What a pretraining is made of: model and knowledge, rows, batches, and what measures them."""
+"""Components of a pretraining: model, knowledge, rows, batches, evaluator."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TextRows = RowBatches | StreamBatches
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A pretraining that is ready to begin. `evaluator`: None where no text is held out."""
+    """A prepared pretraining. `evaluator`: None without held-out text."""
 
     model: TrainableEncoder
     knowledge: Knowledge | None
@@ -53,7 +53,7 @@ class Pretraining:
     context: StageContext
     evaluator: HeldOutLoss | None
     measured: Objective | None
-    """The objective on held-out text; None where there is too little of it."""
+    """The objective on held-out text; None if there is too little text."""
 
     @property
     def batches(self) -> CorruptedBatches:
@@ -62,7 +62,8 @@ class Pretraining:
 
     @classmethod
     def prepare(cls, inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> Pretraining:
-        """Open everything. Raises ValueError where base, tokenizer, objective, knowledge and format do not fit."""
+        """Open all components. Raises ValueError if base, tokenizer, objective, knowledge and format are
+        incompatible."""
         tokenizer = load_tokenizer(inputs.shards.folder / "tokenizer")
         ids = read_ids(inputs.shards.folder / "entities.txt")
         train = open_shard(inputs.shards.folder / "train")
@@ -80,11 +81,12 @@ class Pretraining:
         held_out = open_shard(inputs.shards.folder / "held_out")
         held_out_rows, measured, evaluator = None, None, None
         if len(held_out):
+            context.dataset("shards/held_out", inputs.shards.digest, {"tokens": len(held_out)})
             held_out_rows = _rows(held_out, tokenizer, config, HELD_OUT_SEED, ids, parts=1)
             try:
                 measured = _objective(config.objective, tokenizer, knowledge, held_out_rows, evaluation=True)
             except ValueError as reason:  # too little text for rows of its own
-                context.warn(f"not all is measured on held-out text: {reason}")
+                context.warn(f"some metrics are not measured on held-out text: {reason}")
             if measured is not None or table.row_of(config.objective).held_out_objective is not None:
                 evaluator = _evaluator(config, tokenizer, knowledge, held_out_rows)
         else:
@@ -94,10 +96,9 @@ class Pretraining:
         return cls(model, knowledge, objective, stream, held_out_rows, config, context, evaluator, measured)
 
     def held_out_metrics(self) -> dict[str, float]:
-        """What the objective itself tells of the held-out text at the end besides its loss, such as an accuracy.
+        """The objective's own final metrics on held-out text, such as an accuracy.
 
-        The held-out loss is that of an objective that all arms share; the accuracy with which entities are named is
-        not part of it.
+        They are separate from the held-out loss, which is that of an objective shared by all arms.
         """
         from kepipe.training.distributed import LossModule, make_accelerator, resolve_precision
 
@@ -122,7 +123,7 @@ def _rows(
     ids: list[str],
     parts: int | None = None,
 ) -> TextRows:
-    """The shard's rows, one micro-batch of an update each. `parts`: sets of streams; None: one for each part."""
+    """The shard's rows in micro-batches. `parts`: number of sets of streams; None: one per micro-batch of an update."""
     rows = open_batches(
         shard,
         tokenizer,
@@ -148,8 +149,7 @@ def _objective(
     *,
     evaluation: bool = False,
 ) -> Objective:
-    """The objective with what knowledge changes of it, and with rows of its own where it has any. `rows`: of the
-    format, from whose shard those are made."""
+    """The objective, modified by knowledge, with its own rows if it has any, made from the shard of `rows`."""
     text = Text(rows.shard, tokenizer, rows.shape, evaluation, rows.entity_ids)
     if knowledge is None:
         return table.build(settings, tokenizer, text=text)
@@ -163,8 +163,8 @@ def _model(
     rows: TextRows,
     context: StageContext,
 ) -> tuple[TrainableEncoder, Knowledge | None]:
-    """The model that training starts from, fit for its objective, and the knowledge that goes with it."""
-    assert isinstance(config.base, Base | NetworkBase)  # what is counted is not trained
+    """The model that training starts from, with the heads of its objective, and its knowledge."""
+    assert isinstance(config.base, Base | NetworkBase)  # the others are fitted
     base = config.base if inputs.start is None else resume_or_load(inputs.start, inputs.shards, config.base)
     if inputs.embeddings is not None:
         base = base.model_copy(update={"embeddings": str(inputs.embeddings.folder)})
@@ -175,19 +175,19 @@ def _model(
     )
     name = inputs.start.name if inputs.start is not None else config.base.trained or config.base.family
     if not is_trainable(model.config):
-        raise ValueError(f"base: {name} is of a kind that no objective trains")
+        raise ValueError(f"base: no objective can train {name}")
     requirements.check(config.objective, model.config, name, config.rows)
     heads = config.objective.label_heads()
     if heads:
-        assert isinstance(model, Transformer), "no other model is trained by objectives that tell labels"
+        assert isinstance(model, Transformer), "objectives that predict labels only train a Transformer"
         model = with_label_heads(model, heads, context.seed)
     check(config.knowledge, KnowledgeContext(model.config, config.length, config.objective))
     return model, knowledge
 
 
 def _counts(config: PretrainConfig, tokenizer: Tokenizer, rows: TextRows) -> Ints:
-    """How often each token stands in what is to be learned, int [V]: in the text, and where rows are written out, at
-    their beginning and end."""
+    """Frequency of each token in the training targets, int [V]: in the text, and for encoder-decoders also the special
+    tokens at both ends of each row."""
     counts = rows.shard.counts(tokenizer.vocab_size)
     if table.row_of(config.objective).stack == "encoder-decoder":
         ends = [tokenizer.role(end) for end in ("cls", "sep") if end in tokenizer.named]
@@ -196,7 +196,7 @@ def _counts(config: PretrainConfig, tokenizer: Tokenizer, rows: TextRows) -> Int
 
 
 def _log_coverage(knowledge: Knowledge, shard: Shard, ids: list[str], context: StageContext) -> None:
-    """Tell how many mentions of the training text the knowledge has something to say of."""
+    """Report how many mentions in the training text the knowledge covers."""
     starts = (np.asarray(shard.bounds) & ENTITY) > 0
     mentions = shard.entities[starts & (shard.entities >= 0)]
     coverage = knowledge.coverage(mentions.astype(np.int64), ids)
@@ -210,7 +210,7 @@ def _log_coverage(knowledge: Knowledge, shard: Shard, ids: list[str], context: S
 def _evaluator(
     config: PretrainConfig, tokenizer: Tokenizer, knowledge: Knowledge | None, rows: TextRows
 ) -> HeldOutLoss:
-    """What the held-out loss is measured on: the same text and the same hidden tokens for all arms and seeds."""
+    """The evaluator of the held-out loss, with the same text and the same masked tokens for all arms and seeds."""
     settings = table.row_of(config.objective).held_out_objective or config.objective
     objective = table.build(
         settings,
@@ -223,5 +223,5 @@ def _evaluator(
 
 
 def _held_out_count(config: PretrainConfig, rows: TextRows) -> int:
-    """How many batches make up `eval_tokens`; no more than there are."""
+    """Number of batches for `eval_tokens`, at most one epoch."""
     return min(-(-config.eval_tokens * config.accumulate // config.batch_tokens), rows.per_epoch)

@@ -1,4 +1,4 @@
-"""What a pipeline file tells of the models and tokenizers of its stages, before any of them is made."""
+"""Models and tokenizers of a pipeline's stages as far as they are known before the run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigConflict
-from kepipe.flow.stage import Planned, along
+from kepipe.flow.stage import Planned, memoize_along
 from kepipe.knowledge import table as knowledge
 from kepipe.model_names import MINILM
 from kepipe.models import pretrained
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 
 def display_name(stage: Planned) -> str:
-    """What a stage's base is called in messages."""
-    before, base = stage.given("start"), stage.config.base
+    """Name of a stage's base in messages."""
+    before, base = stage.input("start"), stage.config.base
     return before.name if before is not None else str(base.trained or base.family)
 
 
-@along("start")
+@memoize_along("start")
 def model_of(stage: Planned) -> ModelConfig | None:
-    """The model that a stage makes; None where it is not known before the run, or cannot be, which the stage tells of
-    itself."""
+    """Config of the model that a stage makes; None if it is unknown before the run, or invalid, which the stage itself
+    reports."""
     try:
         return starting_model(stage)
     except ConfigConflict:
@@ -46,10 +46,10 @@ def model_of(stage: Planned) -> ModelConfig | None:
 
 
 def starting_model(stage: Planned) -> ModelConfig | None:
-    """The model that a stage trains; None where it is not known before the run.
+    """Config of the model that a stage trains; None if it is unknown before the run.
 
-    A fresh one has the vocabulary 1, which stands for that of its shards. Raises ConfigConflict where the settings of
-    the stage's own base exclude each other, or do not go with its knowledge.
+    A newly initialised model has vocabulary 1 as a placeholder for that of its shards. Raises ConfigConflict if the
+    settings of the stage's base are inconsistent or incompatible with its knowledge.
     """
     try:
         config = _start_config(stage)
@@ -66,18 +66,18 @@ def starting_model(stage: Planned) -> ModelConfig | None:
 
 
 def is_encoder(config: ModelConfig) -> TypeIs[EncoderConfig]:
-    """Whether tasks and knowledge can be put on a model of this config."""
+    """Whether a model supports tasks and knowledge."""
     return "encoder" in config.capabilities
 
 
 def is_trainable(config: ModelConfig) -> TypeIs[TrainableConfig]:
-    """Whether objectives train a model of this config: it says which."""
+    """Whether a model can be trained with objectives; its config lists them."""
     return hasattr(config, "objectives")
 
 
 def _start_config(stage: Planned) -> ModelConfig | None:
-    """The model that a stage starts from, before its own knowledge. Raises ValueError for a base that cannot be."""
-    before, base = stage.given("start"), getattr(stage.config, "base", None)
+    """Config of the model that a stage starts from, before its own knowledge. Raises ValueError for an invalid base."""
+    before, base = stage.input("start"), getattr(stage.config, "base", None)
     if before is not None:
         return model_of(before)
     if base is None:
@@ -91,17 +91,17 @@ def _start_config(stage: Planned) -> ModelConfig | None:
 
 
 def _trained_config(name: str) -> EncoderConfig | None:
-    """The config of a trained model; None for one that would have to be fetched."""
+    """The config of a trained model; None if it would have to be downloaded."""
     place = pretrained.place_of_other_kind(name)
     if place is None:
         return pretrained.read_config(name)
-    from kepipe.inference.opening import read_encoder_config  # with torch, which planning else does without
+    from kepipe.inference.opening import read_encoder_config  # imports torch, which planning otherwise avoids
 
     return read_encoder_config(place)
 
 
-def _brought(stage: Planned) -> tuple[str, ...]:
-    """Inputs that the trained model brings that a stage starts from, if it does."""
+def _stored_inputs(stage: Planned) -> tuple[str, ...]:
+    """Inputs that are already stored in the trained model that a stage starts from."""
     try:
         config = _start_config(stage)
     except ValueError:
@@ -109,10 +109,10 @@ def _brought(stage: Planned) -> tuple[str, ...]:
     return knowledge.brought_by(config) if config is not None and is_encoder(config) else ()
 
 
-@along("start")
+@memoize_along("start")
 def _inherited(stage: Planned) -> Sequence[KnowledgeSettings]:
-    """Methods of the stage before that its model has weights for, and this stage does not name itself."""
-    before = stage.given("start")
+    """Knowledge methods with weights of the upstream stages' models that this stage does not set itself."""
+    before = stage.input("start")
     if before is None:
         return []
     own = {type(settings) for settings in stage.config.knowledge}
@@ -124,23 +124,23 @@ def _inherited(stage: Planned) -> Sequence[KnowledgeSettings]:
 
 
 def knowledge_conflicts(stage: Planned, context: KnowledgeContext) -> Iterator[ConfigConflict]:
-    """What a stage's knowledge cannot be used with, and inputs that it lacks."""
+    """Incompatibilities of a stage's knowledge, and its missing inputs."""
     methods: Sequence[KnowledgeSettings] = stage.config.knowledge
-    brought = _brought(stage) if methods else ()
+    stored = _stored_inputs(stage) if methods else ()
     for settings in methods:
         for name in knowledge.method_of(settings).inputs(settings):
-            if stage.given(name) is None and name not in brought:
+            if stage.input(name) is None and name not in stored:
                 yield ConfigConflict(
                     f"inputs.{name}",
-                    f"{knowledge.name_of(settings)} needs the {name} of a graph: name the stage that makes them, or "
-                    "leave the method out",
+                    f"{knowledge.name_of(settings)} needs the {name} of a graph: give the stage that makes it, or "
+                    "remove the method",
                 )
         yield from knowledge.conflicts(settings, [*methods, *_inherited(stage)], context)
 
 
 def tokenizer_of(shards: Planned) -> Tokenizer | None:
-    """The tokenizer that shards will have, where it is on this machine already; None also where it cannot be read,
-    which the shards tell of themselves."""
+    """The tokenizer of shards, if it is already on this machine; None also for an unreadable one, which the stage
+    `shards` reports itself."""
     try:
         return read_tokenizer(shards)
     except ValueError:
@@ -148,9 +148,8 @@ def tokenizer_of(shards: Planned) -> Tokenizer | None:
 
 
 def read_tokenizer(shards: Planned) -> Tokenizer | None:
-    """The tokenizer that shards will have, where it is on this machine already. Raises ValueError where the one that
-    they name cannot be read."""
-    first = _first(shards)
+    """The tokenizer of shards, if it is already on this machine. Raises ValueError for an unreadable one."""
+    first = _tokenizer_source(shards)
     if first is not shards:
         return tokenizer_of(first)
     source = shards.config.tokenizer.from_
@@ -160,25 +159,25 @@ def read_tokenizer(shards: Planned) -> Tokenizer | None:
     return _open(str(source), max(file.stat().st_mtime_ns for file in (place, *place.glob("*"))))
 
 
-@along("tokenizer")
-def _first(shards: Planned) -> Planned:
-    """The shards whose tokenizer these take over; else these."""
-    other = shards.given("tokenizer")
-    return shards if other is None else _first(other)
+@memoize_along("tokenizer")
+def _tokenizer_source(shards: Planned) -> Planned:
+    """The shards from which these take their tokenizer; otherwise these themselves."""
+    other = shards.input("tokenizer")
+    return shards if other is None else _tokenizer_source(other)
 
 
-@along("start")
-def _learnt_from(stage: Planned) -> Planned | None:
-    """The shards that a stage's model has its tokenizer from; None where it has it from elsewhere."""
-    shards, before = stage.given("shards"), stage.given("start")
+@memoize_along("start")
+def _shards_of_tokenizer(stage: Planned) -> Planned | None:
+    """The shards from which a stage's model has its tokenizer; None if it has another source."""
+    shards, before = stage.input("shards"), stage.input("start")
     if shards is not None:
-        return _first(shards)
-    return None if before is None else _learnt_from(before)
+        return _tokenizer_source(shards)
+    return None if before is None else _shards_of_tokenizer(before)
 
 
 @lru_cache(maxsize=4)
 def _open(source: str, _stamp: int) -> Tokenizer:
-    """Opened once for all stages that read it."""
+    """Open a tokenizer, cached for all stages that use it."""
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     return load_tokenizer(source)
@@ -187,7 +186,7 @@ def _open(source: str, _stamp: int) -> Tokenizer:
 def incompatibilities(
     stage: Planned, objective: ObjectiveSettings, model: EncoderConfig | None
 ) -> Iterator[ConfigConflict]:
-    """Where the tokenizer of a stage's shards lacks what the objective takes, or is not that of a trained model."""
+    """Tokenizers that lack tokens which the objective needs, or that differ from the trained model's."""
     shards = stage.inputs["shards"][0]
     tokenizer = tokenizer_of(shards)
     if tokenizer is not None:
@@ -196,7 +195,7 @@ def incompatibilities(
                 table.row_of(part).tokens(tokenizer)
             except ValueError as reason:
                 yield ConfigConflict("objective", f"{table.name_of(part)}: {reason}")
-    before = stage.given("start")
+    before = stage.input("start")
     if before is not None:
         yield from _other_tokenizer(before, shards)
     elif model is not None and model.vocabulary > 1:
@@ -204,23 +203,23 @@ def incompatibilities(
 
 
 def of_other_tokens(arm: Planned, shards: Planned) -> Iterator[ConfigConflict]:
-    """Where the model of a stage surely has another tokenizer than the shards by whose tokens it is to be asked."""
-    theirs, ours = _learnt_from(arm), _first(shards)
-    if theirs is not None and theirs.name != ours.name and _surely_differ(theirs, ours):
+    """An arm whose model certainly has another tokenizer than the shards of the evaluation."""
+    theirs, ours = _shards_of_tokenizer(arm), _tokenizer_source(shards)
+    if theirs is not None and theirs.name != ours.name and _certainly_differ(theirs, ours):
         yield ConfigConflict("inputs.arms", other_tokens(arm.name, shards.name))
 
 
 def other_tokens(arm: str, shards: str) -> str:
-    """Why an arm cannot be asked, and what to do."""
+    """Message for an arm with another tokenizer."""
     return (
-        f"`{arm}` has another tokenizer than `{shards}`, in whose tokens all arms are asked: measure it by an "
-        "`evaluate` of its own, with the shards that it was trained on"
+        f"`{arm}` has another tokenizer than `{shards}`, which all arms must share: evaluate it in a separate "
+        "`evaluate` stage, with the shards that it was trained on"
     )
 
 
 def _other_tokenizer(before: Planned, shards: Planned) -> Iterator[ConfigConflict]:
-    theirs, ours = _learnt_from(before), _first(shards)
-    if theirs is not None and theirs.name != ours.name and _surely_differ(theirs, ours):
+    theirs, ours = _shards_of_tokenizer(before), _tokenizer_source(shards)
+    if theirs is not None and theirs.name != ours.name and _certainly_differ(theirs, ours):
         yield ConfigConflict(
             "inputs.start",
             f"`{before.name}` is trained with another tokenizer than that of `{shards.name}`: set `inputs: "
@@ -228,8 +227,8 @@ def _other_tokenizer(before: Planned, shards: Planned) -> Iterator[ConfigConflic
         )
 
 
-def _surely_differ(one: Planned, other: Planned) -> bool:
-    """Whether the tokenizers of two shards differ whatever the texts. The run compares what has been made of them."""
+def _certainly_differ(one: Planned, other: Planned) -> bool:
+    """Whether the tokenizers of two shards differ for any text. The run itself compares the actual tokenizers."""
     ready: list[Tokenizer] = []
     to_train: list[TokenizerConfig] = []
     for shards in (one, other):
@@ -245,7 +244,8 @@ def _surely_differ(one: Planned, other: Planned) -> bool:
 
 
 def _form(wanted: TokenizerConfig) -> tuple[str, bool]:
-    """What the settings alone decide of a tokenizer that is trained: its kind of model, and whether it ignores case."""
+    """Properties of a tokenizer to be trained that the settings determine: kind of model, and whether it ignores
+    case."""
     kind = KINDS[wanted.kind]
     return kind.model, wanted.lowercase and kind.can_lowercase
 
@@ -253,7 +253,7 @@ def _form(wanted: TokenizerConfig) -> tuple[str, bool]:
 def _other_vocabulary(
     base: str, count: int, shards: Planned, tokenizer: Tokenizer | None
 ) -> Iterator[ConfigConflict]:
-    wanted = _first(shards).config.tokenizer
+    wanted = _tokenizer_source(shards).config.tokenizer
     if tokenizer is not None and tokenizer.vocab_size != count:
         size = str(tokenizer.vocab_size)
     elif tokenizer is None and wanted.from_ is None and wanted.size < count:

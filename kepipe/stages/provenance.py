@@ -1,4 +1,4 @@
-"""What a model folder says of how it was trained."""
+"""Provenance in a model folder: how the model was trained."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 def provenance(
     stage: str, inputs: Any, config: BaseModel, context: StageContext, state: TrainState | None = None
 ) -> dict[str, Any]:
-    """The kind of stage, the settings and digests of inputs that its key is made of, the seed, and the steps: how many
-    there were, and after which the weights were taken, both 0 of what is made without. An input that there was not has
-    the digest ""."""
+    """Kind of stage, settings and input digests (as in the cache key), seed, number of steps and best step (both 0
+    without training). An empty input has the digest ""."""
     digests = {name: _digest(artifact) for name, artifact in vars(inputs).items()}
     return {
         "stage": stage,
@@ -32,7 +31,7 @@ def provenance(
 
 
 def _digest(filled: Artifact | tuple[Artifact, ...] | None) -> str | list[str]:
-    """That of what fills an input, or of each of several."""
+    """The digest of an input, or the digests of several."""
     if isinstance(filled, tuple):
         return [artifact.digest for artifact in filled]
     return "" if filled is None else filled.digest

@@ -1,6 +1,6 @@
-"""Stage `register`: offers a model to the registry, with the scores by which its gate judges it.
+"""Stage `register`: offers a model to the registry, with the scores for its promotion gate.
 
-The offer is a file and an event: where the registry is away, it waits in the run's journal.
+The offer is a file and an event; while the registry is unreachable, it stays in the run's journal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kepipe.config import ConfigConflict, Section, suggest
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Evaluation, FineTuned, Model, Registration
-from kepipe.stages.evaluate import NO_PROBE, answers_nothing
+from kepipe.stages.evaluate import NO_PROBE, supports_no_probe
 from kepipe.stages.scored import ModelScores, scores_of
 from kepipe.studies.design import better_by_name
 from kepipe.studies.figures import refusal
@@ -28,26 +28,25 @@ OFFER = "offer.json"
 
 @dataclass(frozen=True)
 class RegisterInputs:
-    """The model, and an evaluation in which it took part; a model that was fine-tuned for a task has scores of its
-    own."""
+    """The model, and an evaluation of it; a fine-tuned model has its own scores."""
 
     model: Model
     evaluation: Evaluation | None = None
 
 
 class RegisterConfig(Section):
-    """Under which name a model is registered, and what makes it champion."""
+    """Name of the registered model, and the promotion gate."""
 
     name: str = Field("kepipe", pattern=r"^[\w][\w. -]*$")
-    """Name of the registered model; each run that makes another model adds a version."""
+    """Name of the registered model; each run that makes a different model adds a version."""
     gate: Gate = Gate()
-    """The new version becomes champion if it is better than the champion by this measure, or meets its conditions."""
+    """The new version becomes champion if its metric is better than the champion's, or if it meets the conditions."""
     card: CardSettings = CardSettings()
-    """What the model's card says: licences, intended use, limits, contact."""
+    """Entries of the model card: licences, intended use, limits, contact."""
 
 
 def register(inputs: RegisterInputs, config: RegisterConfig, context: StageContext) -> None:
-    """Write `offer.json` and make the offer. Raises ValueError where the scores lack the gate's metric."""
+    """Write `offer.json` and make the offer. Raises ValueError if the gate's metric is not in the scores."""
     from kepipe.tracking.costs import measure
     from kepipe.tracking.predictors import predictor_of
 
@@ -59,7 +58,7 @@ def register(inputs: RegisterInputs, config: RegisterConfig, context: StageConte
         known = suggest(gate.metric, list(values)) or f"; there are {', '.join(sorted(metrics))}"
         raise ValueError(f"gate: `{inputs.model.name}` has no score {gate.metric}{known}")
     metrics[gate.metric] = values[gate.metric]
-    metrics |= _asked_for(gate, values, inputs.model.name)
+    metrics |= _condition_metrics(gate, values, inputs.model.name)
     metrics |= measure(inputs.model.folder, gate.costs())
     offer = {
         "name": config.name, "model": inputs.model.digest, "gate": gate.plain(), "metrics": metrics,
@@ -67,14 +66,15 @@ def register(inputs: RegisterInputs, config: RegisterConfig, context: StageConte
     (context.out / OFFER).write_text(json.dumps(offer, indent=1, sort_keys=True) + "\n")
     if predictor_of(inputs.model.folder) is None:
         context.warn(
-            f"`{inputs.model.name}` neither fills masks, writes nor answers a task: MLflow keeps it, and cannot ask it"
+            f"`{inputs.model.name}` neither fills masks, generates text nor has a task: MLflow stores it, but "
+            "cannot serve it"
         )
     _offer(inputs, config, gate, scores.data, context, metrics, again=False)
     context.log({gate.metric: metrics[gate.metric]})
 
 
-def _asked_for(gate: Gate, values: Mapping[str, float], model: str) -> dict[str, float]:
-    """The figures that the gate's conditions name. Raises ValueError for one that is not there."""
+def _condition_metrics(gate: Gate, values: Mapping[str, float], model: str) -> dict[str, float]:
+    """The metrics that the gate's conditions use. Raises ValueError for a missing one."""
     found: dict[str, float] = {}
     for pattern in (name for each in gate.conditions for name in each.metrics()):
         matching = {name: value for name, value in values.items() if fnmatchcase(name, pattern)}
@@ -85,7 +85,7 @@ def _asked_for(gate: Gate, values: Mapping[str, float], model: str) -> dict[str,
 
 
 def _resolved(gate: Gate, scores: ModelScores) -> Gate:
-    """The gate with what is left open filled in."""
+    """The gate with its defaults filled in from the scores."""
     if gate.metric is not None:
         return gate.model_copy(update={"better": gate.better or better_by_name(gate.metric)})
     metric, better = scores.deciding
@@ -93,7 +93,7 @@ def _resolved(gate: Gate, scores: ModelScores) -> Gate:
 
 
 def offer_again(inputs: RegisterInputs, config: RegisterConfig, context: StageContext) -> None:
-    """Make the offer of a run before once more: a model that was deleted from the registry comes back."""
+    """Repeat the offer of an earlier run, so that a model that was deleted from the registry is registered again."""
     offer = json.loads((context.out / OFFER).read_text(encoding="utf-8"))
     scores = scores_of(inputs.model, inputs.evaluation)
     _offer(inputs, config, Gate(**offer["gate"]), scores.data, context, offer["metrics"], again=True)
@@ -122,24 +122,24 @@ def _offer(
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """A gate whose metric is none of the scores, or has the form of another kind of name."""
-    gate, judge = stage.config.gate, stage.given("evaluation") or stage.given("model")
-    model = stage.given("model")
-    if model is not None and stage.given("evaluation") is not None and answers_nothing(model):
+    """A gate with an unknown metric, or with a metric name in the wrong form."""
+    gate, source = stage.config.gate, stage.input("evaluation") or stage.input("model")
+    model = stage.input("model")
+    if model is not None and stage.input("evaluation") is not None and supports_no_probe(model):
         yield ConfigConflict(
             "inputs.model", f"{model.name}: {NO_PROBE}; register what `finetune` makes of it"
         )
-    asked = [("gate.metric", gate.metric)] if gate.metric is not None else []
-    asked += [
+    named = [("gate.metric", gate.metric)] if gate.metric is not None else []
+    named += [
         (f"gate.conditions.{number}.metric", name)
         for number, condition in enumerate(gate.conditions)
         for name in condition.metrics()
     ]
-    for place, metric in asked:
+    for place, metric in named:
         if "/" not in metric:
             new = metric.replace(".", "/", 1) if "." in metric else f"{metric}/…"
             yield ConfigConflict(place, f"expected `probe/metric` or `split/metric`: write `{new}`")
-        elif judge is not None and (why := refusal(judge.name, metric, judge.figures)):
+        elif source is not None and (why := refusal(source.name, metric, source.figures)):
             yield ConfigConflict(place, why)
 
 
@@ -156,5 +156,5 @@ REGISTER = Stage(
     register,
     conflicts=conflicts,
     needs=_needs,
-    repeat=offer_again,
+    on_cached=offer_again,
 )

@@ -1,7 +1,7 @@
-"""Stage `replay`: the text that is new since a model was trained, with a share of the old, so that it is not forgotten.
+"""Stage `replay`: the text that is new since a model was trained, mixed with a share of the old to avoid forgetting.
 
 Mixing a little of the old text into continued training keeps most of what was learned (Ibrahim et al. 2024, Simple and
-Scalable Strategies to Continually Pre-train Large Language Models, §4.2: 5% suffice where the text is alike).
+Scalable Strategies to Continually Pre-train Large Language Models, §4.2: 5% suffice for similar text).
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from kepipe.stages.made_of import made_of
 
 @dataclass(frozen=True)
 class ReplayInputs:
-    """The whole text, linked, and the model that is gone on from."""
+    """The whole linked text, and the model to continue from."""
 
     linked: Linked
     start: Model
 
 
 class ReplayConfig(Section):
-    """How much of the old text goes with the new."""
+    """Amount of old text."""
 
     share: float = Field(0.3, ge=0, lt=1)
-    """Share of old documents among those trained on, drawn by the seed. Held-out documents stay all."""
+    """Share of old documents among the training documents, chosen at random. All held-out documents are kept."""
 
 
 def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) -> None:
-    """Write `documents.jsonl` and what else a linked text has. Of a model whose text is not known, all is new."""
+    """Write `documents.jsonl` and the other files of a linked text. All text is new if the model's training text is
+    unknown."""
     from kepipe.data.document_files import held_out
     from kepipe.data.text_changes import text_changes
 
@@ -70,13 +71,13 @@ def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) ->
     }
     context.log(counts)
     context.note(
-        f"{counts['new']:,} documents are new, {counts['changed']:,} of them changed, {counts['gone']:,} are gone; "
-        f"{counts['replayed']:,} of {len(repeated):,} old ones are trained on again"
+        f"{counts['new']:,} documents are new, {counts['changed']:,} of them changed, {counts['gone']:,} were removed; "
+        f"{counts['replayed']:,} of {len(repeated):,} old ones are replayed"
     )
 
 
 def _text_of(inputs: ReplayInputs) -> Path | None:
-    """The whole linked text on which the model was trained; None where that is not known."""
+    """The linked text on which the model was trained; None if unknown."""
     found = made_of(inputs.start, "shards", "link")
     return None if found is None else found.folder
 

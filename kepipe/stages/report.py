@@ -1,4 +1,4 @@
-"""Stage `report`: everything the stages before it found, as one self-contained page."""
+"""Stage `report`: the results of all upstream stages as a self-contained page."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from kepipe.stages.artifacts import (
 
 
 class ReportConfig(Section):
-    """How the page is made."""
+    """Settings of the page."""
 
     title: str = ""
-    """Name at the head of the page; empty: the pipeline's."""
+    """Title of the page; empty: the pipeline's name."""
 
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """What is reported; vectors, and models for tasks, where there are any."""
+    """The results to report; vectors and fine-tuned models are optional."""
 
     graph: Graph
     corpus: Corpus
@@ -41,9 +41,9 @@ class ReportInputs:
 
 
 def report(inputs: ReportInputs, config: ReportConfig, context: StageContext) -> None:
-    """Write `report.html`, `report.png` with the figures that decide, and `quiz.png` where the graph quiz was asked.
+    """Write `report.html`, `report.png` with the main metrics, and `quiz.png` if the graph quiz was evaluated.
 
-    Times and dates on the page are those recorded beside the inputs: it has none of its own.
+    Times and dates on the page are those recorded for the inputs, so that the page is reproducible.
     """
     from kepipe.probes.graph_quiz.presentation import NAME
     from kepipe.report import picture

@@ -1,4 +1,4 @@
-"""Stage `retraining-report`: what was new when a model was trained again, how coverage moved, what was forgotten."""
+"""Stage `retraining-report`: new data of a retrained model, change of coverage, and forgetting."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from kepipe.stages.made_of import made_of, workspace_of
 
 if TYPE_CHECKING:
     from kepipe.report.retraining import Retraining
-    from kepipe.tracking.conditions.base import Rematch
+    from kepipe.tracking.conditions.base import PairedEvaluation
 
 
 class RetrainingReportConfig(Section):
-    """How the page is made."""
+    """Settings of the page."""
 
     title: str = ""
-    """Name at the head of the page; empty: the new model's stage."""
+    """Title of the page; empty: the new model's stage."""
 
 
 @dataclass(frozen=True)
 class RetrainingReportInputs:
-    """The graph and the whole text, linked, as they are now; the model that was gone on from, the new one, and an
-    evaluation in which the new one took part."""
+    """The current graph and linked text; the model that training continued from, the new model, and an evaluation of
+    the new model."""
 
     graph: Graph
     linked: Linked
@@ -39,7 +39,7 @@ class RetrainingReportInputs:
 def retraining_report(
     inputs: RetrainingReportInputs, config: RetrainingReportConfig, context: StageContext
 ) -> None:
-    """Write `retraining.json` and `report.html`. Of a model whose text is not known, all is new."""
+    """Write `retraining.json` and `report.html`. All text is new if the model's training text is unknown."""
     from kepipe.report.page import render
     from kepipe.report.retraining import retraining_page
 
@@ -81,20 +81,20 @@ def _retraining(inputs: RetrainingReportInputs, context: StageContext) -> Retrai
         "old text, now": coverage_of(each for each in now if each.text in old_texts),
         "new text": coverage_of(now[place] for place in changes.new),
     }
-    rematch, why = _old_questions(inputs)
-    if rematch is None and before is not None:
-        context.warn(f"what was forgotten is not measured: {why}")
+    pair, why = _evaluate_on_old_questions(inputs)
+    if pair is None and before is not None:
+        context.warn(f"forgetting was not measured: {why}")
     return Retraining(
         counts, named, [now[place].id for place in changes.new], coverage,
-        {} if rematch is None else rematch.champion, {} if rematch is None else rematch.differences,
-        why or (rematch.unpaired if rematch is not None else ""),
+        {} if pair is None else pair.champion, {} if pair is None else pair.differences,
+        why or (pair.unpaired if pair is not None else ""),
     )  # fmt: skip
 
 
-def _old_questions(inputs: RetrainingReportInputs) -> tuple[Rematch | None, str]:
-    """Both models put to the questions of an evaluation in which the one of before took part; or why that cannot be."""
+def _evaluate_on_old_questions(inputs: RetrainingReportInputs) -> tuple[PairedEvaluation | None, str]:
+    """Both models evaluated on the questions of the earlier model's evaluation; or None and the reason."""
     from kepipe.flow.lineage import by_digest
-    from kepipe.stages.champion import rematch
+    from kepipe.stages.champion import evaluate_pair
 
     made = [each for each in by_digest(workspace_of(inputs.start)).values() if each.kind == "evaluate"]
     asked = [
@@ -103,12 +103,12 @@ def _old_questions(inputs: RetrainingReportInputs) -> tuple[Rematch | None, str]
         if inputs.start.digest in dict(each.inputs()).values() and each.digest != inputs.evaluation.digest
     ]
     if made_of(inputs.start, "shards", "link") is None:
-        return None, f"`{inputs.start.name}` was trained on no text that is known"
+        return None, f"the training text of `{inputs.start.name}` is unknown"
     if not asked:
         return None, f"no evaluation of `{inputs.start.name}` on its own text is in the store"
     first = min(asked, key=lambda each: float(each.record.get("started", 0.0)))
-    found = rematch(Path(inputs.start.folder), Path(inputs.model.folder), first.folder)
-    return found, "" if found is not None else "the questions cannot be asked again"
+    found = evaluate_pair(Path(inputs.start.folder), Path(inputs.model.folder), first.folder)
+    return found, "" if found is not None else "the questions cannot be repeated"
 
 
 RETRAINING_REPORT = Stage(

@@ -1,4 +1,4 @@
-"""The scores by which a model is judged: those of an evaluation in which it took part, or those that it brings."""
+"""Scores of a model, from an evaluation or from its own fine-tuning."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kepipe.studies.scores import Metrics, all_values, single_values
 
 @dataclass(frozen=True)
 class ModelScores:
-    """`source`: the result that holds them. `measured`: of the model, split or probe → metric → value. `deciding`: what
-    decides where nobody says so, and which values of it are better. `data`: on what they were measured."""
+    """`source`: the artifact with the scores. `measured`: split or probe → metric → value. `deciding`: the default
+    deciding metric and its direction. `data`: identifies the data they were measured on."""
 
     source: Artifact
     measured: Mapping[str, Metrics]
@@ -23,16 +23,16 @@ class ModelScores:
     data: str
 
     def main(self) -> dict[str, float]:
-        """`measured/metric` → value, without those of groups."""
+        """`split/metric` or `probe/metric` → value, without values by group."""
         return single_values(self.measured)
 
     def all(self) -> dict[str, float]:
-        """`measured/metric` → value, of groups too."""
+        """`split/metric` or `probe/metric` → value, with values by group."""
         return all_values(self.measured)
 
 
 def scores_of(model: Model, evaluation: Evaluation | None) -> ModelScores:
-    """The scores of a model. Raises ValueError where the evaluation has none of it."""
+    """The scores of a model. Raises ValueError if the evaluation has none."""
     if evaluation is None:
         return _own(FineTuned(model.folder, model.digest, model.maker, model.name))
     arms = evaluation.scores().arms
@@ -49,12 +49,13 @@ def scores_of(model: Model, evaluation: Evaluation | None) -> ModelScores:
         None,
     )
     if deciding is None:
-        raise ValueError(f"the evaluation put no probe to `{model.name}`: no score can decide on it")
+        raise ValueError(f"the evaluation has no probe for `{model.name}`, so there is no deciding metric")
     return ModelScores(evaluation, measured, deciding, str(evaluation.folder))
 
 
 def _own(model: FineTuned) -> ModelScores:
-    """Of a fine-tuned model, by what its task is judged by, on what nothing was chosen by where there is such."""
+    """Scores of a fine-tuned model; the deciding metric is its task's main one, on `test` if available, otherwise
+    `dev`."""
     from kepipe.finetuning.fine_tuned import read_spec
 
     measured = model.scores()

@@ -1,7 +1,7 @@
-"""Stage `shards`: linked documents → a tokenizer, and tokens in memory-mapped columns, train and held out.
+"""Stage `shards`: linked documents → a tokenizer, and memory-mapped token columns for training and held-out text.
 
-The documents are parsed once. Where a tokenizer is trained on them first, what was parsed waits in the scratch folder,
-in columns, and is tokenised from there.
+The documents are parsed once. If a tokenizer is trained first, the parsed documents are stored in the scratch folder,
+in columns, and tokenised from there.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
 
 class TokenizerConfig(Section):
-    """Which tokenizer: one that exists (`from`), or one trained on the training documents."""
+    """The tokenizer: an existing one (`from`), or one trained on the training documents."""
 
     from_: UserSource | None = Field(None, alias="from")
-    """`minilm`, a tokenizer's folder, a vocab.txt, or a hub id; none: train one of `kind` and `size`."""
+    """`minilm`, a tokenizer's folder, a vocab.txt, or a hub id. None: train one of `kind` and `size`."""
     kind: KindName = Field("wordpiece", description=f"{described()}.")
     size: int = Field(16384, ge=300)
-    """Entries of a trained vocabulary, special tokens included."""
+    """Size of a trained vocabulary, with special tokens."""
     lowercase: bool = True
-    """Ignore case when training; byte-level BPE always keeps it."""
+    """Whether a trained tokenizer ignores case; byte-level BPE never does."""
 
 
 class ShardsConfig(Section):
-    """How text becomes tokens."""
+    """Settings of the tokenisation."""
 
     tokenizer: TokenizerConfig = TokenizerConfig()
-    """The tokenizer. None given: that of the trained model from which the stages that take the shards start, if they
-    all start from one; else one is trained."""
+    """The tokenizer. By default that of the trained model from which all downstream stages start, if there is one;
+    otherwise a tokenizer is trained."""
 
 
 @dataclass(frozen=True)
 class ShardsInputs:
-    """The documents to tokenise, and perhaps other shards, whose tokenizer these are to have too."""
+    """The documents to tokenise; optionally other shards whose tokenizer is used."""
 
     linked: Linked
     tokenizer: Shards | None = None
 
 
 def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) -> None:
-    """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. ValueError where no text is left to train on."""
+    """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. Raises ValueError if there is no training text."""
     from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.data.sharding import ShardProgress, publish, write_shards
 
@@ -62,7 +62,7 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
     tokenizer = _tokenizer(inputs, config.tokenizer, chunks, context)
     progress = ShardProgress.open(context.scratch)
     if progress.documents:
-        context.note(f"continuing after {progress.documents:,} documents")
+        context.note(f"resuming after {progress.documents:,} documents")
     with context.progress("tokenising", file.stat().st_size, "bytes", done=progress.offset) as tick:
         for size in write_shards(chunks, tokenizer, progress, context.scratch):
             tick(size)
@@ -70,19 +70,19 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
     shutil.copytree(context.scratch / "tokenizer", context.out / "tokenizer")
     context.log({**figures, "vocabulary": tokenizer.vocab_size})
     context.note(
-        f"{figures['tokens']:,} + {figures['held_out_tokens']:,} tokens, {figures['tokens_per_word']:.2f} a word, "
+        f"{figures['tokens']:,} + {figures['held_out_tokens']:,} tokens, {figures['tokens_per_word']:.2f} per word, "
         f"{figures['unknown']:.2%} unknown; {figures['aligned']:,} of {figures['mentions']:,} mentions aligned"
     )
     if share and not figures["held_out_tokens"]:
         context.warn(
-            "no document fell into the held-out part: nothing can be evaluated; raise `held_out` of the corpus"
+            "no document was held out, so nothing can be evaluated; increase `held_out` of the corpus"
         )
 
 
 def _tokenizer(
     inputs: ShardsInputs, config: TokenizerConfig, chunks: ParsedChunks, context: StageContext
 ) -> Tokenizer:
-    """The tokenizer, made once: a later attempt finds it in the scratch folder."""
+    """The tokenizer; a resumed attempt reuses the one in the scratch folder."""
     from kepipe.data.parsed_chunks import TrainingTexts
     from kepipe.tokenization.tokenizer import load_tokenizer
     from kepipe.tokenization.training import train_tokenizer
@@ -91,10 +91,10 @@ def _tokenizer(
     if folder.exists():
         try:
             return load_tokenizer(folder)
-        except ValueError:  # damaged since
+        except ValueError:  # damaged
             shutil.rmtree(folder)
     unfinished = folder.with_suffix(".unfinished")
-    if inputs.tokenizer is not None:  # its files unchanged
+    if inputs.tokenizer is not None:  # copied unchanged
         shutil.copytree(inputs.tokenizer.folder / "tokenizer", unfinished, dirs_exist_ok=True)
     elif config.from_ is not None:
         load_tokenizer(config.from_).save(unfinished)
@@ -107,14 +107,14 @@ def _tokenizer(
 
 
 def fingerprint(config: ShardsConfig) -> Mapping[str, str]:
-    """Digests of a tokenizer's files on this machine; a hub id stands for itself."""
+    """Digests of a tokenizer's local files; a hub id is used as it is."""
     from kepipe.tokenization.digests import tokenizer_digests
 
     return {} if config.tokenizer.from_ is None else tokenizer_digests(config.tokenizer.from_)
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """A tokenizer that cannot be read."""
+    """An unreadable tokenizer."""
     from kepipe.stages import preview
 
     try:
@@ -123,13 +123,27 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield ConfigConflict("tokenizer.from", str(reason))
 
 
-def adopt(config: ShardsConfig, _inputs: Collection[str], takers: Sequence[Section]) -> ShardsConfig:
-    """The tokenizer of the trained base of the stages that train on the shards, where none is given."""
-    bases = {base.trained for taker in takers if (base := getattr(taker, "base", None)) is not None} - {None}
+def infer_defaults(
+    config: ShardsConfig, _inputs: Collection[str], downstream: Sequence[Section]
+) -> ShardsConfig:
+    """By default, the tokenizer of the trained base of the stages that train on the shards."""
+    bases = {base.trained for other in downstream if (base := getattr(other, "base", None)) is not None} - {
+        None
+    }
     if "tokenizer" in config.model_fields_set or len(bases) != 1:
         return config
     (base,) = bases
     return config.model_copy(update={"tokenizer": config.tokenizer.model_copy(update={"from_": base})})
 
 
-SHARDS = Stage("shards", 3, ShardsInputs, ShardsConfig, Shards, shards, fingerprint, conflicts, adopt=adopt)
+SHARDS = Stage(
+    "shards",
+    3,
+    ShardsInputs,
+    ShardsConfig,
+    Shards,
+    shards,
+    fingerprint,
+    conflicts,
+    infer_defaults=infer_defaults,
+)

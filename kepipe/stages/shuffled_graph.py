@@ -1,4 +1,4 @@
-"""Stage `shuffled-graph`: the same entities and relations, with other objects. A control: knowledge that is wrong."""
+"""Stage `shuffled-graph`: a control graph with the same entities and relations, but wrong objects."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kepipe.stages.artifacts import Graph
 
 
 class ShuffledGraphConfig(Section):
-    """Nothing to set: which triple gets whose object comes from the seed."""
+    """No settings; the permutation depends on the seed."""
 
 
 @dataclass(frozen=True)
 class ShuffledGraphInputs:
-    """The graph whose shape stays and whose triples change."""
+    """The graph to shuffle."""
 
     graph: Graph
 
@@ -23,7 +23,8 @@ class ShuffledGraphInputs:
 def shuffle(inputs: ShuffledGraphInputs, _config: ShuffledGraphConfig, context: StageContext) -> None:
     """Write the graph with the objects of each relation permuted among its triples, split by split.
 
-    A model that gets it sees as many triples, with the same names and as often, and learns nothing true from them.
+    A model with this graph sees the same number of triples and the same names with the same frequencies, but false
+    facts.
     """
     import numpy as np
 
@@ -35,11 +36,11 @@ def shuffle(inputs: ShuffledGraphInputs, _config: ShuffledGraphConfig, context: 
     counts = shuffle_graph(graph, GraphWriter(context.out), np.random.default_rng([context.seed, 0]))
     context.log(counts)
     share = counts["unchanged"] / max(counts["triples"], 1)
-    said = f"{counts['unchanged']:,} of {counts['triples']:,} triples are still true ({share:.1%})"
+    message = f"{counts['unchanged']:,} of {counts['triples']:,} triples are still true ({share:.1%})"
     if share > 0.1:
-        context.warn(f"{said}: relations with few different objects leave little to exchange; a weak control")
+        context.warn(f"{message}: a weak control, since relations with few distinct objects hardly change")
     else:
-        context.note(said)
+        context.note(message)
 
 
 SHUFFLED_GRAPH = Stage("shuffled-graph", 1, ShuffledGraphInputs, ShuffledGraphConfig, Graph, shuffle)

@@ -1,4 +1,4 @@
-"""Stage `shuffled-vectors`: every entity gets another's vector. A control: knowledge of the same shape, but wrong."""
+"""Stage `shuffled-vectors`: control vectors, where every entity has another entity's vector."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from kepipe.stages.artifacts import Vectors
 
 
 class ShuffledVectorsConfig(Section):
-    """Nothing to set: which entity gets whose vector comes from the seed."""
+    """No settings; the permutation depends on the seed."""
 
 
 @dataclass(frozen=True)
 class ShuffledVectorsInputs:
-    """The vectors that change owners."""
+    """The vectors to shuffle."""
 
     vectors: Vectors
 
 
 def shuffle(inputs: ShuffledVectorsInputs, _config: ShuffledVectorsConfig, context: StageContext) -> None:
-    """Write the same vectors, permuted among the entities so that none keeps its own; those of relations stay.
+    """Permute the vectors among the entities so that none keeps its own; relations keep theirs.
 
-    A model that gets these learns from as many vectors of the same distribution, each always at the same entity.
-    What they say of how entities stand to one another is gone.
+    A model with these vectors sees the same number and distribution of vectors, one fixed vector per entity, but they
+    say nothing about the relations between entities.
     """
     import numpy as np
 
@@ -35,7 +35,7 @@ def shuffle(inputs: ShuffledVectorsInputs, _config: ShuffledVectorsConfig, conte
         raise ValueError(f"{inputs.vectors.name}: {len(vectors)} vectors cannot be shuffled")
     order = np.random.default_rng(context.seed).permutation(len(vectors))
     matrix = np.empty_like(vectors.matrix)
-    matrix[order] = vectors.matrix[np.roll(order, 1)]  # one cycle through all: nobody keeps its own
+    matrix[order] = vectors.matrix[np.roll(order, 1)]  # one cycle: no entity keeps its own
     save_with_relations_of(inputs.vectors.folder, context.out, vectors.ids, matrix)
     context.log({"entities": len(vectors)})
 

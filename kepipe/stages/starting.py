@@ -1,4 +1,4 @@
-"""The base that a stage starts from, and its tokenizer: an earlier stage's model, or what the settings name."""
+"""The base that a stage starts from, and its tokenizer: an earlier stage's model, or that in the settings."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def resume_or_load(start: Model, shards: Shards, base: TrainedBase) -> Base:
-    """The model of an earlier stage as a base, with the dropout that `base` asks for.
+    """The model of an earlier stage as a base, with the dropout of `base`.
 
-    Raises ValueError where the shards were made with another tokenizer than that model's.
+    Raises ValueError if the shards' tokenizer differs from the model's.
     """
-    ours, theirs = (
+    shards_tokenizer, model_tokenizer = (
         (folder / "tokenizer.json").read_bytes() for folder in (shards.folder / "tokenizer", start.folder)
     )
-    if ours != theirs:
+    if shards_tokenizer != model_tokenizer:
         raise ValueError(
             f"`{start.name}` was trained with another tokenizer than that of `{shards.name}`: give `{shards.name}` the "
             "tokenizer of the shards that it was trained on, `inputs: {tokenizer: …}`"
@@ -42,10 +42,10 @@ def load_to_train(
     note: Callable[[str], None],
     counts: Ints,
 ) -> TrainableEncoder:
-    """The model of a pretraining's base, fresh or trained, whatever it is made of. `counts`: how often each token
-    stands in what is to be learned, int [V].
+    """The model of a pretraining's base, newly initialised or trained, of any architecture. `counts`: frequency of each
+    token in the training targets, int [V].
 
-    Raises ValueError where a trained model has another vocabulary than the tokenizer, or none goes on learning.
+    Raises ValueError if a trained model's vocabulary differs from the tokenizer's, or if it cannot be trained further.
     """
     from kepipe.inference.opening import load_encoder
     from kepipe.models import any_base
@@ -61,7 +61,7 @@ def load_to_train(
 
 
 def choose(start: Model | None, config: FinetuneConfig) -> tuple[TrainedBase, Tokenizer]:
-    """The base to fine-tune, the model of a stage or that of the settings, and its tokenizer."""
+    """The base to fine-tune, from a stage or from the settings, and its tokenizer."""
     from kepipe.models.pretrained import locate
     from kepipe.tokenization.tokenizer import load_tokenizer
 
@@ -78,7 +78,7 @@ def choose(start: Model | None, config: FinetuneConfig) -> tuple[TrainedBase, To
 
 
 def folder_of(base: TrainedBase) -> Path | None:
-    """The folder of a trained base, which may bring knowledge; None for a fresh one."""
+    """The folder of a trained base, which may contain knowledge; None for a newly initialised one."""
     from kepipe.models.pretrained import locate
 
     return None if base.trained is None else locate(base.trained)
@@ -91,10 +91,10 @@ def folders(graph: Graph | None, vectors: Vectors | None, neighbours: Graph | No
 
 
 def warn_of_unused(vectors: Vectors | None, knowledge: Knowledge | None, context: StageContext) -> None:
-    """Tell of vectors that are given to a model without knowledge."""
+    """Warn about vectors for a model without knowledge."""
     if vectors is not None and knowledge is None:
         from kepipe.knowledge.table import advice
 
         context.warn(
-            f"the vectors of `{vectors.name}` are not used: the model is a plain one; {advice('vectors')}"
+            f"the vectors of `{vectors.name}` are not used: the model has no knowledge method; {advice('vectors')}"
         )

@@ -1,6 +1,6 @@
-"""Stage `study`: what the arms of a study reached, with all seeds → means, paired differences, a page.
+"""Stage `study`: compares the arms of a study over all seeds → means, paired differences, a page.
 
-The section `study:` of a pipeline makes it; its settings are the design that the section was expanded to.
+It is added by the section `study:` of a pipeline; its settings are the expanded design of the study.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyInputs:
-    """The results that are measured, and the models of all copies."""
+    """The measured results, and the models of all copies."""
 
     results: tuple[Artifact, ...]
 
 
 def study(inputs: StudyInputs, config: Design, context: StageContext) -> None:
-    """Write `study.json` and `report.html`. Raises NotComparable where the arms were not trained alike, ValueError
-    where a result lacks what is to be measured."""
+    """Write `study.json` and `report.html`. Raises NotComparable if the arms' training conditions differ, ValueError if
+    a result lacks a metric."""
     from kepipe.report.page import render
     from kepipe.report.study import build
     from kepipe.studies.compare import compare
@@ -40,7 +40,7 @@ def study(inputs: StudyInputs, config: Design, context: StageContext) -> None:
     results = {artifact.name: artifact for artifact in inputs.results}
     comparison = compare(config, results)
     deciding = comparison.deciding(config)
-    told = {
+    record = {
         "verdict": headline(config, deciding),
         "tasks": {finding.measure.stage: answer(config, finding) for finding in deciding},
         "reference": config.reference,
@@ -49,7 +49,7 @@ def study(inputs: StudyInputs, config: Design, context: StageContext) -> None:
         "conditions": comparison.conditions,
         "findings": [as_json(finding) for finding in comparison.findings],
     }
-    text = json.dumps(told, indent=1, ensure_ascii=False)
+    text = json.dumps(record, indent=1, ensure_ascii=False)
     (context.out / "study.json").write_text(text + "\n", encoding="utf-8")
     with context.progress("drawing the page"):
         page = render(build(config, comparison, inputs.results))
@@ -59,29 +59,29 @@ def study(inputs: StudyInputs, config: Design, context: StageContext) -> None:
         context.log({f"{values.arm}/{name}": values.mean.value for values in finding.values})
         context.log({f"{d.first} - {d.second}/{name}": d.mean.value for d in finding.differences})
         if lacking := finding.lacking(config):
-            context.note(f"{name}: there is no such figure in {listed(lacking)}")
+            context.note(f"{name}: not available in {listed(lacking)}")
     for finding in deciding:
-        for line in _told(finding, len(deciding) > 1):
+        for line in _comparison_lines(finding, len(deciding) > 1):
             context.note(line)
     for finding in deciding if len(deciding) > 1 else ():
         context.note(answer(config, finding))
     context.note(headline(config, deciding))
 
 
-def _told(finding: Finding, several: bool) -> Iterator[str]:
-    """A line for each comparison, with the name of the task where there are several."""
+def _comparison_lines(finding: Finding, several: bool) -> Iterator[str]:
+    """A line for each comparison, with the task's name if there are several."""
     from kepipe.studies.verdict import explain
 
     task = f"{finding.measure.stage}, " if several else ""
     for difference in finding.differences:
-        apart = difference.mean
-        sure = "" if apart.low is None else f" (95%: {apart.low:+.4f} to {apart.high:+.4f})"
+        mean = difference.mean
+        interval = "" if mean.low is None else f" (95%: {mean.low:+.4f} to {mean.high:+.4f})"
         pair = f"{difference.first} − {difference.second}"
-        yield f"{task}{pair}: {apart.value:+.4f}{sure}, {explain(difference)}"
+        yield f"{task}{pair}: {mean.value:+.4f}{interval}, {explain(difference)}"
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
-    """Figures that no copy of a measured stage will have, and a deciding one that some copies will not have."""
+    """Metrics that no copy of a measured stage will have, and deciding metrics that some copies will not have."""
     design: Design = stage.config
     results = {planned.name: planned for planned in stage.inputs["results"]}
     for measure in design.measures:

@@ -1,4 +1,4 @@
-"""Every kind of stage. A new kind is one module and one row here."""
+"""All kinds of stages. A new one is one module and one row here."""
 
 from __future__ import annotations
 
@@ -55,4 +55,4 @@ STAGES: tuple[Stage[Any, Any], ...] = (
 )
 
 RENAMED: Mapping[str, str] = {"quiz": "graph-dataset"}
-"""Kinds by the names that they once had, for the error that says the new one."""
+"""Old name → new name of a kind, for error messages."""

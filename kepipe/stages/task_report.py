@@ -1,4 +1,4 @@
-"""Stage `task-report`: what fine-tuned models reached and where they err, as one self-contained page."""
+"""Stage `task-report`: scores and errors of fine-tuned models, as a self-contained page."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from kepipe.stages.artifacts import FineTuned, Report
 
 
 class TaskReportConfig(Section):
-    """How the page is made."""
+    """Settings of the page."""
 
     title: str = ""
-    """Name at the head of the page; empty: the pipeline's."""
+    """Title of the page; empty: the pipeline's name."""
 
 
 @dataclass(frozen=True)
 class TaskReportInputs:
-    """The models, of one task; the answers of the first two are compared."""
+    """The models, all of one task; the predictions of the first two are compared."""
 
     models: tuple[FineTuned, ...]
 
@@ -32,7 +32,8 @@ def task_report(inputs: TaskReportInputs, config: TaskReportConfig, context: Sta
     tasks = sorted({read_spec(model.folder).task for model in inputs.models})
     if len(tasks) > 1:
         raise ValueError(
-            f"the models are of several tasks, {', '.join(tasks)}: name those of one, `inputs: {{models: [finetune]}}`"
+            f"the models have different tasks, {', '.join(tasks)}: choose those of one, "
+            "`inputs: {models: [finetune]}`"
         )
     with context.progress("drawing the page"):
         page = build(inputs.models, config.title)

@@ -1,4 +1,4 @@
-"""Stage `vectors`: entity vectors that were made elsewhere, in place of `embed`'s."""
+"""Stage `vectors`: external entity vectors, in place of those of `embed`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class VectorsConfig(Section):
-    """Where the vectors lie: word2vec's text, or a folder of OpenKE or PyKEEN (docs/formats.md)."""
+    """External vectors: word2vec text format, or a folder of OpenKE or PyKEEN (docs/formats.md)."""
 
     path: UserPath | None = runtime_only(None)
     """The file or folder."""
@@ -25,14 +25,14 @@ class VectorsConfig(Section):
 
 @dataclass(frozen=True)
 class VectorsInputs:
-    """The graph whose entities the vectors are of."""
+    """The graph whose entities the vectors belong to."""
 
     graph: Graph
 
 
 def vectors(inputs: VectorsInputs, config: VectorsConfig, context: StageContext) -> None:
-    """Write `vectors.safetensors` and `entities.txt`: of each entity of the graph the vector of its id, else of a
-    further id, else of its label, where no other entity has it."""
+    """Write `vectors.safetensors` and `entities.txt`. Each entity gets the vector with its id, a further id of it, or
+    its label if no other entity has that label."""
     import numpy as np
 
     from kg.problems import Problems
@@ -59,7 +59,7 @@ def vectors(inputs: VectorsInputs, config: VectorsConfig, context: StageContext)
     if not taken:
         shown = ", ".join(map(repr, found.ids[:3]))
         raise ValueError(
-            f"{config.path}: none of its {len(found.ids):,} vectors is of an entity of the graph; they are of "
+            f"{config.path}: none of its {len(found.ids):,} vectors belongs to an entity of the graph; they are named "
             f"{shown}, …"
         )
     rows = sorted(taken)
@@ -67,13 +67,13 @@ def vectors(inputs: VectorsInputs, config: VectorsConfig, context: StageContext)
     relations = found.relations if found.relation_ids is not None else None
     save_vectors(context.out, [graph.ids[row] for row in rows], matrix, relations, found.relation_ids)
     context.log({"entities": len(rows), "without_vector": len(graph) - len(rows)})
-    context.note(f"{len(rows):,} of {len(graph):,} entities have a vector, of the width {matrix.shape[1]}")
+    context.note(f"{len(rows):,} of {len(graph):,} entities have a vector, of width {matrix.shape[1]}")
     for line in account.lines():
         context.note(line)
 
 
 def _names(graph: StoredGraph) -> dict[str, Iterable[tuple[str, int]]]:
-    """Ids, further ids, and labels that one entity has alone, with rows."""
+    """(name, row) of ids, further ids, and unambiguous labels."""
     uses = Counter(graph.labels)
     alone = [(label, row) for row, label in enumerate(graph.labels) if uses[label] == 1]
     return {
@@ -85,12 +85,12 @@ def _names(graph: StoredGraph) -> dict[str, Iterable[tuple[str, int]]]:
 
 
 def conflicts(planned: Planned) -> Iterable[ConfigConflict]:
-    """No path, or one at which no vectors lie."""
+    """A missing path, or one without vectors."""
     from kg.vector_files import format_of
 
     path = planned.config.path
     if path is None:
-        yield ConfigConflict("path", "say where the vectors lie")
+        yield ConfigConflict("path", "give the file or folder of the vectors")
         return
     try:
         format_of(path)

@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from kepipe.flow.lineage import Made, by_digest
+from kepipe.flow.lineage import StageResult, by_digest
 from kepipe.flow.plan import Workspace
 from kepipe.studies.intervals import Estimate
 from kepipe.studies.significance import PairedTests, holm_adjusted, paired_tests
@@ -107,7 +107,7 @@ def _mean(found: Mapping[str, Any]) -> Estimate:
 def in_workspace(root: Path) -> Iterator[StudyResult]:
     """The newest finished study of each pipeline in a workspace, by name. Damaged ones are passed over."""
     made = by_digest(Workspace(root.resolve()))
-    newest: dict[str, Made] = {}
+    newest: dict[str, StageResult] = {}
     for each in made.values():
         name = str(each.record.get("pipeline", "?"))
         if each.kind == "study" and _started(each) >= _started(newest.get(name)):
@@ -117,21 +117,21 @@ def in_workspace(root: Path) -> Iterator[StudyResult]:
         yield from_json(told, name, made=_started(each), place=str(each.folder), costs=_costs(each, made))
 
 
-def _started(made: Made | None) -> float:
+def _started(made: StageResult | None) -> float:
     return float(made.record.get("started", 0.0)) if made is not None else 0.0
 
 
-def _costs(study: Made, made: Mapping[str, Made]) -> dict[str, Cost]:
+def _costs(study: StageResult, made: Mapping[str, StageResult]) -> dict[str, Cost]:
     """Arm → what those of its results that the study read have cost, each counted once a copy."""
     results = {name.partition("/")[2]: made[digest] for name, digest in study.inputs() if digest in made}
-    by_arm: dict[str, list[list[Made]]] = {}
+    by_arm: dict[str, list[list[StageResult]]] = {}
     for copy in study.settings["copies"]:
         own = [results[node] for node in copy["nodes"].values() if node in results]
         by_arm.setdefault(str(copy["arm"]), []).append(own)
     return {arm: _cost(copies) for arm, copies in by_arm.items()}
 
 
-def _cost(copies: Sequence[Sequence[Made]]) -> Cost:
+def _cost(copies: Sequence[Sequence[StageResult]]) -> Cost:
     every = [each for copy in copies for each in copy]
     spent = [each.record.get("processor_seconds") for each in every]
     known = [float(one) for one in spent if one is not None]

@@ -1,1 +1,1 @@
-"""Tokenizers: one face for all of them, and their training."""
+"""Tokenizers: one interface for all of them, and their training."""

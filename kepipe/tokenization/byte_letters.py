@@ -1,4 +1,4 @@
-"""The letters by which byte-level tokenizers write bytes (Radford et al. 2019, section 2.2)."""
+"""The characters that byte-level tokenizers use for bytes (Radford et al. 2019, section 2.2)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from functools import cache
 
 PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
-"""Bytes that are their own letters in Latin-1; the others have those from U+0100 on, in order."""
+"""Bytes that are represented by their own Latin-1 character; the others get characters from U+0100 on, in order."""
 
 
 @cache
 def letters() -> Mapping[str, int]:
-    """Letter → byte, of all 256."""
+    """Character → byte, for all 256 bytes."""
     others = [byte for byte in range(256) if byte not in PRINTABLE]
     return {
         **{chr(byte): byte for byte in PRINTABLE},
@@ -20,13 +20,13 @@ def letters() -> Mapping[str, int]:
 
 
 def written(text: str) -> str:
-    """The bytes of a text in UTF-8, a letter each."""
+    """The UTF-8 bytes of a text, one character each."""
     letter_of = {byte: letter for letter, byte in letters().items()}
     return "".join(letter_of[byte] for byte in text.encode("utf-8", "replace"))
 
 
 def read(token: str) -> bytes:
-    """The bytes that a token stands for; those of its own letters where some are no letters of bytes."""
+    """The bytes that a token stands for; its UTF-8 bytes if it has characters that represent no byte."""
     of_letter = letters()
     if all(letter in of_letter for letter in token):
         return bytes(of_letter[letter] for letter in token)

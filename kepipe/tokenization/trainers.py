@@ -25,7 +25,7 @@ def _specials(names: dict[str, str]) -> list[str]:
 def wordpiece(texts: Iterable[str], size: int, lowercase: bool, whole_alphabet: bool) -> Tokenizer:
     """WordPiece over the characters that are not rare, or over the whole alphabet of `texts`, which are read twice.
 
-    Every Chinese character stands alone, as in BERT.
+    Each Chinese character is a word, as in BERT.
     """
     from tokenizers import Tokenizer as Backend
     from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
@@ -59,7 +59,7 @@ def wordpiece(texts: Iterable[str], size: int, lowercase: bool, whole_alphabet: 
 
 
 def _with_specials(trained: Backend, model: Any, special: list[str], decoder: Any) -> Backend:
-    """The trained vocabulary, with none but the special tokens marked as special."""
+    """The trained vocabulary, with exactly the special tokens marked as special."""
     from tokenizers import Tokenizer as Backend
 
     backend = Backend(model)
@@ -112,8 +112,8 @@ def unigram(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
 
 
 def words(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
-    """Whole words and marks of punctuation, the most frequent ones, cut as BERT does before its pieces: every Chinese
-    character stands alone. All others are unknown."""
+    """The most frequent words and punctuation marks, split by BERT's pre-tokenizer: each Chinese character is a word.
+    All others are unknown."""
     special = _specials(BERT_NAMES)
     if size < 2 * len(special):
         raise ValueError(
@@ -123,8 +123,8 @@ def words(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
 
 
 def words_or_bytes(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
-    """As `words`, but a word that is not among the most frequent ones is written byte by byte, after a token that opens
-    it: any text can be written, and read back."""
+    """As `words`, but other words are encoded byte by byte after an opening token, so that any text can be encoded
+    without loss."""
     special = _specials(BERT_NAMES)
     if size <= len(special) + 256:
         raise ValueError(
@@ -188,7 +188,7 @@ def _count_characters(normalizer: Any, texts: Iterable[str]) -> Counter[str]:
 
 
 def _frequent(counts: Counter[str]) -> list[str]:
-    """Characters without the rarest ones that together make up a share RARE, in the order of Unicode."""
+    """Characters without the rarest ones, which together make up a share RARE, in the order of Unicode."""
     rare, budget = set(), RARE * counts.total()
     for letter, count in sorted(counts.items(), key=lambda entry: (entry[1], entry[0])):
         budget -= count

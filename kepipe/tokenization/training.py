@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def train_tokenizer(texts: Iterable[str], kind: KindName, size: int, lowercase: bool = True) -> Tokenizer:
-    """Train a tokenizer of `size` entries, special tokens and T5's sentinels among them. `texts` may be read twice.
+    """Train a tokenizer of `size` entries, including special tokens and T5's sentinels. `texts` may be iterated twice.
 
-    The same texts give the same tokenizer, but for "unigram": the trainer of `tokenizers` breaks ties by
-    an order that changes from process to process. Raises ValueError for no text or too small a size.
+    Deterministic, except for "unigram", whose trainer in `tokenizers` breaks ties in an order that differs between
+    processes. Raises ValueError if there is no text or the size is too small.
     """
     return KINDS[kind].train(texts, size, lowercase)

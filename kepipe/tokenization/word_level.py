@@ -1,4 +1,4 @@
-"""A tokenizer made of a list of words, which cuts at white space."""
+"""Word-level tokenizers from a list of words."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def words_tokenizer(words: Sequence[str]) -> Tokenizer:
 
 
 def word_level_tokenizer(words: Sequence[str]) -> Tokenizer:
-    """A tokenizer of whole words, after BERT's special tokens, which cuts texts as BERT does before its pieces. Texts
-    are lower-cased where no word has a capital."""
+    """A word-level tokenizer with BERT's special tokens and pre-tokenizer. Texts are lower-cased if no word has a
+    capital."""
     from tokenizers import Tokenizer as Backend
     from tokenizers import models, normalizers, pre_tokenizers
 

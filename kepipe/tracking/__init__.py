@@ -1,4 +1,4 @@
-"""Runs, data and models in MLflow, by way of a journal on disk: nothing waits for a server."""
+"""Runs, datasets and models in MLflow. Events go to a journal on disk first, so that no run waits for a server."""
 
 from kepipe.tracking.cursor import pending
 from kepipe.tracking.store import reachable, store_uri

@@ -1,5 +1,5 @@
-"""The card of a registered version (Mitchell et al., 2019, Model Cards for Model Reporting): what it is for, on what it
-was trained, how good it is, and how it became what it is."""
+"""Model card of a registered version (Mitchell et al., 2019, Model Cards for Model Reporting): intended use, training
+data, metrics, gate decision and provenance."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from kepipe.tracking.registry import Version
 from kg.regular_files import read_json
 
 PREFIX = "kepipe.card."
-"""Tags of a version that its card shows begin so."""
-UNSTATED = "not stated (`card:` of the stage `register` says it)"
+"""Prefix of a version's tags that its card shows."""
+UNSTATED = "not stated (set it in `card:` of the stage `register`)"
 
 
 class CardSettings(Section):
-    """What a model's card says that nobody can measure."""
+    """Entries of a model card that the user states."""
 
     license: str = ""
-    """Licence of the model, by its SPDX name where it has one: Apache-2.0."""
+    """Licence of the model, as an SPDX identifier if there is one: Apache-2.0."""
     data: str = ""
-    """The text and the graph in words: where they are from, and of when."""
+    """Description of the text and the graph: sources and dates."""
     data_license: str = ""
     """Licences of the text and of the graph."""
     intended_use: str = ""
-    """What the model is for, and what it is not for."""
+    """Intended and unintended uses."""
     limits: str = ""
     """Known weaknesses."""
     contact: str = ""
-    """Who answers for it."""
+    """Person or team responsible for the model."""
 
     def tags(self) -> dict[str, str]:
-        """What is stated, as tags of a version."""
+        """The non-empty entries as tags of a version."""
         return {f"{PREFIX}{name}": value for name, value in self.model_dump().items() if value}
 
 
 def card(version: Version) -> str:
-    """The card as Markdown. Texts of others are quoted, so that they end no table and become no HTML."""
+    """The card as Markdown. Texts from tags are escaped, so that they cannot break tables or inject HTML."""
     return "\n".join(_lines(version)) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""How far a journal has been delivered: a small file beside it, replaced by one rename."""
+"""Delivery position of a journal: a small file beside it, replaced atomically."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ SUFFIX = ".cursor"
 
 @dataclass
 class Cursor:
-    """`sent` bytes of the journal are in `store` for sure; those up to `sending` may be, after a kill."""
+    """`sent` bytes of the journal are in `store`; after a kill, those up to `sending` may be there too."""
 
     store: str
     sent: int = 0
     sending: int = 0
     done: bool = False
     refused: list[str] = field(default_factory=list)
-    """What the store would not take, and why."""
+    """Events that the store rejected, with reasons."""
     registered: list[dict[str, Any]] = field(default_factory=list)
-    """Versions of models that came of this run."""
+    """Model versions that this run registered."""
     unavailable: str = ""
     """Why the store could not be reached at the last attempt; empty if it could."""
 
     @classmethod
     def load(cls, journal: Path, store: str | None = None) -> Self:
-        """The cursor of a journal. One that was being delivered to another store than `store` starts again.
+        """The cursor of a journal; a new one if the journal was being delivered to another store than `store`.
 
-        `store`: an address, which is kept without user and password.
+        `store`: a URI, which is saved without user and password.
         """
         address = without_secrets(store or "")
         try:
             cursor = TypeAdapter(cls).validate_json(journal.with_suffix(SUFFIX).read_bytes())
-            if cursor.sent > journal.stat().st_size:  # of another journal
+            if cursor.sent > journal.stat().st_size:  # belongs to another journal
                 return cls(address)
         except (FileNotFoundError, ValueError):
             return cls(address)
         return cursor if cursor.done or store is None or cursor.store == address else cls(address)
 
     def save(self, journal: Path) -> None:
-        """Write beside the journal, whole or not at all."""
+        """Write the file beside the journal, atomically."""
         with replacing(journal.with_suffix(SUFFIX), durable=False, concurrent=True) as unfinished:
             unfinished.write_text(json.dumps(asdict(self)))
 
 
 def journals(workspace: Path) -> list[Path]:
     """Every journal of the workspace, oldest first."""
-    return sorted((workspace / "tracking").glob("*.jsonl"), key=lambda file: (_born(file), file.name))
+    return sorted((workspace / "tracking").glob("*.jsonl"), key=lambda file: (_start_time(file), file.name))
 
 
 def pending(workspace: Path) -> int:
-    """Number of ended runs that have not been delivered to the end."""
+    """Number of ended runs that are not completely delivered."""
     return sum(not Cursor.load(file).done and not is_written(file) for file in journals(workspace))
 
 
@@ -71,11 +71,13 @@ def journal_of(workspace: Path, run: str) -> Path:
 
 def trials_of(journal: Path) -> list[Path]:
     """The journals of a tuning's trials, beside its own, oldest first."""
-    return sorted(journal.parent.glob(f"{journal.stem}.*.jsonl"), key=lambda file: (_born(file), file.name))
+    return sorted(
+        journal.parent.glob(f"{journal.stem}.*.jsonl"), key=lambda file: (_start_time(file), file.name)
+    )
 
 
-def _born(journal: Path) -> float:
-    """When the run began, by its first line; an empty journal is the newest."""
+def _start_time(journal: Path) -> float:
+    """Start of the run, from the first line of its journal; infinity for an empty journal."""
     with journal.open("rb") as stream:
         line = stream.readline()
     try:
@@ -85,13 +87,13 @@ def _born(journal: Path) -> float:
 
 
 def forget_cursors(workspace: Path) -> None:
-    """Let every journal be delivered again, from its beginning."""
+    """Delete all cursors, so that every journal is delivered again from its beginning."""
     for journal in journals(workspace):
-        with claim(journal) as mine:
-            if mine:
+        with claim(journal) as acquired:
+            if acquired:
                 journal.with_suffix(SUFFIX).unlink(missing_ok=True)
 
 
 def claim(journal: Path) -> AbstractContextManager[bool]:
-    """Hold the right to deliver a journal; False where another process has it."""
+    """Hold the delivery lock of a journal; False if another process holds it."""
     return lock(journal.with_suffix(".delivery"), timeout=0)

@@ -1,4 +1,4 @@
-"""MLflow's pages on the store of a workspace, on this machine alone."""
+"""The MLflow server on the store of a workspace."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 
 from kepipe.config import ConfigError
 from kepipe.tracking import runs_table
-from kepipe.tracking.server_process import PATIENCE as PATIENCE_TO_END
+from kepipe.tracking.server_process import TERMINATE_TIMEOUT as STOP_SECONDS
 from kepipe.tracking.server_process import launch
-from kepipe.tracking.store import Store, connect, every
+from kepipe.tracking.store import Store, connect, paginate
 
 HOST, EVERYWHERE = "127.0.0.1", "0.0.0.0"
-PATIENCE = 600.0
-"""Seconds within which the server has to answer."""
+STARTUP_TIMEOUT = 600.0
+"""Seconds to wait for the server to start."""
 JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
 
 
 def is_free(port: int, host: str = HOST) -> bool:
-    """Whether a server may listen on a port of this machine, at an address of its own."""
+    """Whether a port of this machine is free at an address."""
     with socket.socket() as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -35,7 +35,7 @@ def is_free(port: int, host: str = HOST) -> bool:
 
 
 def next_free(port: int) -> int:
-    """The first free port from `port` on. Raises ConfigError where there is none up to 65535."""
+    """The first free port from `port` on. Raises ConfigError if there is none up to 65535."""
     for candidate in range(port, 65536):
         if is_free(candidate):
             return candidate
@@ -43,13 +43,13 @@ def next_free(port: int) -> int:
 
 
 def start(workspace: Path, port: int, host: str = HOST) -> subprocess.Popen[bytes]:
-    """Start MLflow's server on the workspace's store and wait until it answers. `host`: the address it listens at.
+    """Start the MLflow server on the workspace's store and wait until it responds. `host`: the address to bind.
 
-    Raises ConfigError where the port is taken, StoreUnavailable where the store cannot be opened, RuntimeError with
-    the server's own words where it gives up.
+    Raises ConfigError if the port is in use, StoreUnavailable if the store cannot be opened, RuntimeError with the
+    server's last output if it exits.
     """
     if not is_free(port, host):
-        raise ConfigError(f"port {port} is taken; `kepipe dashboard --port {next_free(port + 1)}` would do")
+        raise ConfigError(f"port {port} is in use; try `kepipe dashboard --port {next_free(port + 1)}`")
     store = connect(workspace)
     options = {"host": host, "port": str(port), "workers": "1"}
     if host != HOST:
@@ -64,34 +64,36 @@ def start(workspace: Path, port: int, host: str = HOST) -> subprocess.Popen[byte
     with log.open("wb") as output:
         server = launch(
             command,
-            cwd=sys.prefix,  # uvicorn imports from the folder it stands in
+            cwd=sys.prefix,  # uvicorn imports from the current folder
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env=_environment(store.uri),
         )
-    end = time.monotonic() + PATIENCE
-    while not _answers(port, HOST if host == EVERYWHERE else host):
+    end = time.monotonic() + STARTUP_TIMEOUT
+    while not _is_up(port, HOST if host == EVERYWHERE else host):
         ended = server.poll() is not None
         if ended or time.monotonic() > end:
             stop(server)
-            words = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-            trouble = f"ended: {words[-1]}" if ended else f"did not answer in {PATIENCE:.0f} s"
-            raise RuntimeError(f"the MLflow server {trouble}; see {log}")
+            output_lines = log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"]
+            problem = (
+                f"exited: {output_lines[-1]}" if ended else f"did not respond within {STARTUP_TIMEOUT:.0f} s"
+            )
+            raise RuntimeError(f"the MLflow server {problem}; see {log}")
         time.sleep(0.1)
     return server
 
 
 def pages(store: Store, address: str) -> list[tuple[str, str]]:
-    """What there is to see of the newest training and where: its experiment's table of runs with the figures that
-    decide, and its curves. Empty where nothing was trained."""
+    """(title, URL) of pages about the newest training run: its curves, and the runs of its experiment with the main
+    metrics. Empty if nothing was trained."""
     client = store.client
-    found = every(lambda page: client.search_experiments(page_token=page))
+    found = paginate(lambda page: client.search_experiments(page_token=page))
     experiments = {str(experiment.experiment_id): experiment for experiment in found}
     newest = ["attributes.start_time DESC"]
     runs = [
         run
-        for kind in ("pretrain", "finetune")  # MLflow's queries know no list of a tag's values
+        for kind in ("pretrain", "finetune")  # MLflow's filters have no IN for tags
         for run in client.search_runs(
             list(experiments), f"tags.`kepipe.kind` = '{kind}'", max_results=1, order_by=newest
         )
@@ -107,27 +109,27 @@ def pages(store: Store, address: str) -> list[tuple[str, str]]:
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End a server and those that it started."""
+    """Stop a server and its child processes."""
     server.terminate()
     try:
-        server.wait(2 * PATIENCE_TO_END)
+        server.wait(2 * STOP_SECONDS)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
 
 
-def _answers(port: int, host: str) -> bool:
+def _is_up(port: int, host: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=2) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=2) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
 
 def _environment(uri: str) -> dict[str, str]:
-    """The environment without a tracking address: the server is to open the store, not another server. The store's
-    address, which may hold a password, stands here and not on the command line, which every user can read. Jobs, which
-    nothing of kepipe asks for, take six processes beside the server: it starts none unless the user's environment says
-    so."""
+    """The server's environment. MLFLOW_TRACKING_URI is removed, since the server must open the store itself and not
+    another server. The store's URI may contain a password, so it is passed here and not on the command line, which
+    other users can read. MLflow's job executors, six processes that kepipe does not need, are off unless the user's
+    environment enables them."""
     kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     return {JOBS: "false", **kept, "MLFLOW_BACKEND_STORE_URI": uri}

@@ -1,8 +1,8 @@
-"""The SQLite file of a workspace's runs, made whole.
+"""The SQLite file of a workspace's MLflow store, created atomically.
 
-MLflow lays its tables in dozens of steps, and two processes that do so at once, or one that is killed on the way,
-leave a file that no MLflow opens again. So one process lays them, under a lock, in a file beside; a rename makes
-it the store.
+MLflow creates its tables in dozens of migrations. Two processes that do so at once, or one that is killed halfway,
+leave a file that MLflow cannot open. So one process creates them under a lock in a temporary file, which is then
+renamed.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pathlib import Path
 
 from kepipe.files import lock, replacing, sqlite_address
 
-PLACES = {
+LOCATION_COLUMNS = {
     "experiments": "artifact_location",
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
     "model_versions": "storage_location",
 }
-"""Table → column with the whole address of a file or folder."""
+"""Table → column with the absolute URI of a file or folder."""
 
 
 def ensure(file: Path, artifacts: str) -> Path | None:
-    """Make the store's file where there is none. One that is no database is set aside; returns where it is kept.
+    """Create the store's file if it is missing. A file that is not a database is set aside; returns its new path.
 
-    `artifacts` is where MLflow's own first experiment keeps files.
+    `artifacts`: URI of the artifact folder of MLflow's default experiment.
     """
     if is_store(file):
         return None
@@ -37,12 +37,12 @@ def ensure(file: Path, artifacts: str) -> Path | None:
         if aside is not None:
             file.rename(aside)
         with replacing(file) as unfinished:
-            _lay_tables(unfinished, artifacts)
+            _create_tables(unfinished, artifacts)
         return aside
 
 
 def is_store(file: Path) -> bool:
-    """Whether a file is there and holds MLflow's tables, be it locked or read-only."""
+    """Whether a file exists and has MLflow's tables; a locked or read-only one counts too."""
     if not file.is_file():
         return False
     try:
@@ -55,8 +55,8 @@ def is_store(file: Path) -> bool:
     return True
 
 
-def follow(file: Path, artifacts: str) -> None:
-    """Let the store name its files where they lie now, below `artifacts`: the workspace may have been moved."""
+def update_locations(file: Path, artifacts: str) -> None:
+    """Rewrite the artifact URIs in the store to `artifacts`, since the workspace may have been moved."""
     with closing(sqlite3.connect(file)) as connection, connection:
         first = connection.execute(
             "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
@@ -64,14 +64,14 @@ def follow(file: Path, artifacts: str) -> None:
         before = str(first[0]).removesuffix("0") if first else ""
         if before in ("", f"{artifacts}/"):
             return
-        for table, column in PLACES.items():
+        for table, column in LOCATION_COLUMNS.items():
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
                 (f"{artifacts}/", len(before) + 1, len(before), before),
             )
 
 
-def _lay_tables(file: Path, artifacts: str) -> None:
+def _create_tables(file: Path, artifacts: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     store = SqlAlchemyStore(sqlite_address(file), artifacts)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Bring journals to the store, from where the last delivery stopped."""
+"""Deliver journals to the store, resuming where the last delivery stopped."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 from kepipe.flow.events import Event, Metrics, ModelOffered
 from kepipe.flow.journal import Entry, is_written, read
 from kepipe.tracking.cursor import Cursor, claim, journals
-from kepipe.tracking.decision import AskAgain
+from kepipe.tracking.decision import EvaluatePair
 from kepipe.tracking.registry import offer
-from kepipe.tracking.runs import AT_ONCE, Runs
-from kepipe.tracking.store import RefusedError, Store
+from kepipe.tracking.runs import BATCH_LIMITS, Runs
+from kepipe.tracking.store import RequestRejected, Store
 
 
 class Delivery:
-    """Delivers one journal, which may still grow. Use under `claim`."""
+    """Delivers one journal, which may still be growing. Use under `claim`."""
 
-    def __init__(self, journal: Path, store: Store, rematch: AskAgain) -> None:
-        self.journal, self._store, self._rematch = journal, store, rematch
+    def __init__(self, journal: Path, store: Store, evaluate_pair: EvaluatePair) -> None:
+        self.journal, self._store, self._rematch = journal, store, evaluate_pair
         self.cursor = Cursor.load(journal, store.uri)
         self._runs = Runs(store)
         for entry in read(journal, on_bad=self._ignore):
@@ -27,10 +27,10 @@ class Delivery:
             self._runs.replay(entry.event)
 
     def advance(self) -> bool:
-        """Send all that is there; returns whether the journal is complete. Raises StoreUnavailable."""
+        """Send all new events; returns whether the journal is completely delivered. Raises StoreUnavailable."""
         if self.cursor.done:
             return True
-        written = is_written(self.journal)  # asked first: what is read after it is all there will be
+        written = is_written(self.journal)  # checked before reading: if False, the read below is complete
         for batch in batches(read(self.journal, self.cursor.sent, self._refuse)):
             self._send(batch)
         if not written:
@@ -41,14 +41,14 @@ class Delivery:
         return self.cursor.done
 
     def _send(self, batch: list[Entry]) -> None:
-        """Send a batch. The cursor tells of it before and after, so that a kill in between is noticed."""
+        """Send a batch. The cursor is saved before and after, so that a kill in between is detected."""
         events, end = [entry.event for entry in batch], batch[-1].end
-        doubtful = self.cursor.sending > self.cursor.sent
+        may_exist = self.cursor.sending > self.cursor.sent
         self.cursor.sending = max(end, self.cursor.sending)
         self.cursor.save(self.journal)
         metrics = [event for event in events if isinstance(event, Metrics)]
         if metrics:
-            self._guard(lambda: self._runs.write_metrics(metrics, doubtful), "metrics")
+            self._guard(lambda: self._runs.write_metrics(metrics, may_exist), "metrics")
         else:
             event = events[0]
             self._guard(lambda: self._write(event), f"{type(event).__name__} of {event.stage or 'the run'}")
@@ -67,7 +67,7 @@ class Delivery:
     def _guard(self, action: Callable[[], None], what: str) -> None:
         try:
             self._store.attempt(action)
-        except RefusedError as refusal:
+        except RequestRejected as refusal:
             self._refuse(f"{what}: {refusal}")
 
     def _refuse(self, why: str) -> None:
@@ -75,16 +75,16 @@ class Delivery:
             self.cursor.refused.append(why)
 
     def _ignore(self, why: str) -> None:
-        """A bad line before the cursor was told of when the cursor passed it."""
+        """Ignore an invalid line before the cursor: it was reported when the cursor passed it."""
 
 
 def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
-    """Metrics that follow each other go together, as many as one request takes; all else goes alone."""
+    """Group consecutive metrics up to the size limit of a request; other events are batches of one."""
     waiting: list[Entry] = []
     count = 0
     for entry in entries:
         size = len(entry.event.values) if isinstance(entry.event, Metrics) else 0
-        if waiting and (not size or count + size > AT_ONCE["metrics"]):
+        if waiting and (not size or count + size > BATCH_LIMITS["metrics"]):
             yield waiting
             waiting, count = [], 0
         if size:
@@ -97,26 +97,26 @@ def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
 
 
 def deliver_pending(
-    workspace: Path, store: Store, rematch: AskAgain, leave: Path | None = None
+    workspace: Path, store: Store, evaluate_pair: EvaluatePair, exclude: Path | None = None
 ) -> dict[str, Cursor]:
-    """Deliver, oldest first, the journals that wait, except `leave`. Raises StoreUnavailable.
+    """Deliver all pending journals except `exclude`, oldest first. Raises StoreUnavailable.
 
-    Returns the cursor of each run that was looked after.
+    Returns the cursors of the delivered runs.
     """
-    return deliver_each(journals(workspace), store, rematch, leave)
+    return deliver_each(journals(workspace), store, evaluate_pair, exclude)
 
 
 def deliver_each(
-    waiting: Iterable[Path], store: Store, rematch: AskAgain, leave: Path | None = None
+    pending: Iterable[Path], store: Store, evaluate_pair: EvaluatePair, exclude: Path | None = None
 ) -> dict[str, Cursor]:
-    """The same of these journals, in their order."""
+    """Deliver these journals in order; otherwise like `deliver_pending`."""
     cursors = {}
-    for journal in waiting:
-        if journal == leave or Cursor.load(journal, store.uri).done:
+    for journal in pending:
+        if journal == exclude or Cursor.load(journal, store.uri).done:
             continue
-        with claim(journal) as mine:
-            if mine:
-                delivery = Delivery(journal, store, rematch)
+        with claim(journal) as acquired:
+            if acquired:
+                delivery = Delivery(journal, store, evaluate_pair)
                 delivery.advance()
                 cursors[journal.stem] = delivery.cursor
     return cursors

@@ -1,8 +1,7 @@
-"""The process that delivers while a run goes on. A run starts it: `kepipe track follow`.
+"""The process that delivers events to MLflow during a run, which starts it as `kepipe track follow`.
 
-First the journals that earlier runs left, then that of the run, and of a tuning those of its trials, until the run has
-ended. A store that
-cannot be reached is tried again as long as the run lives, and once more at its end.
+It delivers the pending journals of earlier runs first, then the run's own (and those of a tuning's trials) until the
+run ends. An unreachable store is retried during the run and once more at its end.
 """
 
 from __future__ import annotations
@@ -13,30 +12,30 @@ from pathlib import Path
 
 from kepipe.flow.journal import is_written
 from kepipe.tracking.cursor import Cursor, claim, journal_of, trials_of
-from kepipe.tracking.decision import AskAgain
+from kepipe.tracking.decision import EvaluatePair
 from kepipe.tracking.delivery import Delivery, deliver_each, deliver_pending
 from kepipe.tracking.store import Store, StoreUnavailable, connect, store_uri
 
-BEAT = 2.0
-"""Seconds between deliveries: what happens meanwhile goes in one request."""
-LONGEST = 60.0
-"""Longest pause, in seconds, before a store that cannot be reached is tried again."""
+INTERVAL = 2.0
+"""Seconds between deliveries; events in between are batched."""
+MAX_PAUSE = 60.0
+"""Maximum pause, in seconds, before an unreachable store is retried."""
 NICE = 10
-"""The training has the right of way on the processor."""
+"""Niceness of the process, so that training has priority."""
 
 
-def follow(workspace: Path, run: str, rematch: AskAgain) -> None:
-    """Deliver the run's journal until it is complete, or its writer has gone while the store cannot be reached."""
+def deliver_run(workspace: Path, run: str, evaluate_pair: EvaluatePair) -> None:
+    """Deliver the run's journal until it is complete, or until its writer has ended while the store is unreachable."""
     os.nice(NICE)
     journal = journal_of(workspace, run)
-    pause = BEAT
-    with claim(journal) as mine:
-        if not mine:
+    pause = INTERVAL
+    with claim(journal) as acquired:
+        if not acquired:
             return
         while True:
             last = not is_written(journal)
             try:
-                _deliver(workspace, journal, connect(workspace), rematch)
+                _deliver(workspace, journal, connect(workspace), evaluate_pair)
                 return
             except StoreUnavailable as reason:
                 cursor = Cursor.load(journal, store_uri(workspace))
@@ -45,22 +44,24 @@ def follow(workspace: Path, run: str, rematch: AskAgain) -> None:
             if last:
                 return
             _sleep(journal, pause)
-            pause = min(2 * pause, LONGEST)
+            pause = min(2 * pause, MAX_PAUSE)
 
 
-def _deliver(workspace: Path, journal: Path, store: Store, rematch: AskAgain) -> None:
-    deliver_pending(workspace, store, rematch, leave=journal)
-    delivery = Delivery(journal, store, rematch)
+def _deliver(workspace: Path, journal: Path, store: Store, evaluate_pair: EvaluatePair) -> None:
+    deliver_pending(workspace, store, evaluate_pair, exclude=journal)
+    delivery = Delivery(journal, store, evaluate_pair)
     done = False
     while not done:
         done = delivery.advance()
-        deliver_each(trials_of(journal), store, rematch)  # under the run, which is there now
+        deliver_each(
+            trials_of(journal), store, evaluate_pair
+        )  # nested under the tuning's run, which exists by now
         if not done:
-            _sleep(journal, BEAT)
+            _sleep(journal, INTERVAL)
 
 
 def _sleep(journal: Path, seconds: float) -> None:
-    """Sleep, but not on after the end of the run."""
+    """Sleep, at most until the run ends."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and is_written(journal):
         time.sleep(0.1)

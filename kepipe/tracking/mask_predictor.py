@@ -1,4 +1,4 @@
-"""What a registered model answers: the likeliest fillings of each mask, as a table."""
+"""MLflow predictions of a masked language model: the most likely fillings of each mask, as a table."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("text", "place", "prediction", "probability")
-AT_ONCE = 32
-"""Texts in one forward pass."""
+BATCH_SIZE = 32
+"""Texts per forward pass."""
 
 
 class MaskPredictor:
-    """A model that fills masks. MLflow calls `predict`."""
+    """A masked language model; MLflow calls `predict`."""
 
     def __init__(self, model: MaskedLanguageModel) -> None:
         self._model, self._tokenizer = model, model.tokenizer
@@ -32,25 +32,25 @@ class MaskPredictor:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model of a folder. Raises ValueError for one that does not fill masks."""
+        """The model in a folder. Raises ValueError for one that does not fill masks."""
         model = open_model(folder, resolve("auto")).masked_language_model
         if model is None:
             raise ValueError(f"{folder}: this model does not fill masks")
         return cls(model)
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """One row for each of the `top` likeliest fillings of each mask of each text, the likeliest first.
+        """One row for each of the `top` most likely fillings of each mask of each text, the most likely first.
 
-        `text` and `place` count texts and masks from 0. Raises ValueError for a text without a mask, or one
-        that is too long for the model.
+        `text` and `place` are 0-based indices of the text and of the mask in it. Raises ValueError for a text without a
+        mask or too long for the model.
         """
         import pandas as pd
 
         texts = texts_of(model_input)
         top = int((params or {}).get("top", 5))
         rows: list[tuple[int, int, str, float]] = []
-        for start in range(0, len(texts), AT_ONCE):
-            rows += self._answer(texts[start : start + AT_ONCE], start, top)
+        for start in range(0, len(texts), BATCH_SIZE):
+            rows += self._answer(texts[start : start + BATCH_SIZE], start, top)
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
     @torch.inference_mode()
@@ -69,7 +69,7 @@ class MaskPredictor:
         return rows
 
     def _ids(self, text: str, number: int) -> list[int]:
-        """A text's tokens with the mask where it is written, between the special tokens of its ends."""
+        """Token ids of a text with its masks, with the special tokens at both ends."""
         if self._mask not in text:
             raise ValueError(f"text {number} has no {self._mask}: {text[:80]!r}")
         encoded = self._tokenizer.encode(text.split(self._mask))
@@ -81,7 +81,7 @@ class MaskPredictor:
         return ids
 
     def _batch(self, sentences: Sequence[list[int]]) -> tuple[Batch, list[tuple[int, int]]]:
-        """The texts as rows; (row, number of the mask in it) of each mask, in the order of `label_positions`."""
+        """The batch, and (row, index of the mask in the row) of each mask, in the order of `label_positions`."""
         longest = max(map(len, sentences))
         tokens_BT = torch.full((len(sentences), longest), self._tokenizer.pad)
         documents_BT = torch.zeros_like(tokens_BT)

@@ -1,4 +1,4 @@
-"""A registered model by its address, `models:/NAME@champion`: the model folder in it."""
+"""Model URIs such as `models:/NAME@champion`, and the model folders they refer to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMES = (REGISTERED, "runs:/")
 
 
 def parse(uri: str) -> tuple[str, str]:
-    """The name in `models:/NAME@champion` or `models:/NAME/3`, and the alias or the version. Raises ValueError."""
+    """Name and alias or version of `models:/NAME@champion` or `models:/NAME/3`. Raises ValueError."""
     place = uri.removeprefix(REGISTERED)
     name, _, version = place.partition("@") if "@" in place else place.rpartition("/")
     if not uri.startswith(REGISTERED) or not name or not version or "/" in name:
@@ -23,21 +23,21 @@ def parse(uri: str) -> tuple[str, str]:
     return name, version
 
 
-def address(name: str, version: str) -> str:
-    """The address of a version, by its number or its alias."""
+def model_uri(name: str, version: str) -> str:
+    """The URI of a version, given by number or alias."""
     return f"{REGISTERED}{name}/{version}" if version.isdecimal() else f"{REGISTERED}{name}@{version}"
 
 
 def is_model_uri(name: str) -> bool:
-    """Whether a name is the address of a model that MLflow keeps."""
+    """Whether a name is the URI of an MLflow model."""
     return name.startswith(SCHEMES)
 
 
 def fetch(uri: str, workspace: Path, folder: Path) -> Path:
-    """The model folder at an address of the workspace's store; what a server keeps is laid into `folder`.
+    """The model folder of a URI in the workspace's store; a model on a server is downloaded to `folder`.
 
-    Nothing of it is run: the code that goes with it serves MLflow alone. Raises ConfigError where there is no such
-    model, or none of kepipe's.
+    The code that MLflow stores with the model is not executed. Raises ConfigError if the model does not exist or was
+    not registered by kepipe.
     """
     with _registry(uri, workspace) as store:
         import mlflow.artifacts
@@ -53,7 +53,7 @@ def fetch(uri: str, workspace: Path, folder: Path) -> Path:
 
 @contextmanager
 def opened_folder(name: str, workspace: Path) -> Iterator[Path]:
-    """The model folder that is meant by a path or an address, as long as the block runs. Raises as `fetch`."""
+    """The model folder of a path or model URI, available within the block. Raises as `fetch`."""
     if not is_model_uri(name):
         yield Path(name)
         return
@@ -62,9 +62,9 @@ def opened_folder(name: str, workspace: Path) -> Iterator[Path]:
 
 
 def version_of(uri: str, workspace: Path) -> str:
-    """Which version an address means now: that of its alias, `models:/NAME@champion`, or what it says itself.
+    """The version that a URI refers to now: `models:/NAME@champion` → the alias's version, `models:/NAME/3` → "3".
 
-    Raises ConfigError where there is no such model or alias, or the store cannot be reached.
+    Raises ConfigError for an unknown model or alias, or if the store is unreachable.
     """
     name, at, alias = uri.removeprefix("models:/").partition("@")
     if not at:
@@ -74,7 +74,7 @@ def version_of(uri: str, workspace: Path) -> str:
 
 
 def digest_of(uri: str, workspace: Path) -> str:
-    """The digest of the result that a registered version was made of. Raises ConfigError where there is none."""
+    """Digest of the stage result from which a version was registered. Raises ConfigError if it has none."""
     if not uri.startswith("models:/"):
         raise ConfigError(f"{uri}: expected models:/NAME@champion or models:/NAME/3")
     name = uri.removeprefix("models:/").partition("@")[0].partition("/")[0]
@@ -88,7 +88,7 @@ def digest_of(uri: str, workspace: Path) -> str:
 
 @contextmanager
 def _registry(uri: str, workspace: Path) -> Iterator[Store]:
-    """The workspace's store; what goes wrong with it while it is asked for `uri` is a ConfigError."""
+    """The workspace's store; its errors during the block are raised as ConfigError about `uri`."""
     try:
         store = connect(workspace)
     except StoreUnavailable as reason:

@@ -1,4 +1,5 @@
-"""The table of what a registered model answers: the first row that fits its folder. A new one is a file and a row."""
+"""Table of predictors for registered models; a model uses the first row that fits its folder. A new one is one file and
+one row."""
 
 from __future__ import annotations
 
@@ -13,29 +14,29 @@ Kind = Literal["long", "double", "string"]
 
 
 class ServedModel(Protocol):
-    """What MLflow calls."""
+    """The interface that MLflow calls."""
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Any: ...
 
 
 class Param(NamedTuple):
-    """What may be set for a call: its default, and the most that a server takes; 1 is the least."""
+    """An inference parameter: its default, and its maximum on a server; the minimum is 1."""
 
     default: int
-    most: int
+    maximum: int
 
 
 @dataclass(frozen=True)
 class PredictorRow:
-    """`fits`: whether a model folder answers so. `columns`: of the table that it answers with. `params`: what may be
-    set for a call."""
+    """`fits`: whether the row applies to a model folder. `columns`: columns of the output table. `params`: inference
+    parameters."""
 
     fits: Callable[[Path], bool]
     load: Callable[[Path], ServedModel]
     columns: Mapping[str, Kind]
     params: Mapping[str, Param] = field(default_factory=dict)
-    mark: Callable[[Path], str] = lambda _folder: ""
-    """What a text has to have in it to be answered: the tokenizer's mask."""
+    mask_token: Callable[[Path], str] = lambda _folder: ""
+    """The mask token that an input text must contain; "": none."""
 
 
 def _has_task(folder: Path) -> bool:
@@ -44,7 +45,7 @@ def _has_task(folder: Path) -> bool:
     return (folder / SPEC).is_file()
 
 
-def _can(capability: str) -> Callable[[Path], bool]:
+def _has_capability(capability: str) -> Callable[[Path], bool]:
     def fits(folder: Path) -> bool:
         try:
             return capability in read_config(folder).capabilities
@@ -54,7 +55,7 @@ def _can(capability: str) -> Callable[[Path], bool]:
     return fits
 
 
-def _mask(folder: Path) -> str:
+def _mask_token(folder: Path) -> str:
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     return load_tokenizer(folder).named["mask"]
@@ -85,14 +86,14 @@ PREDICTORS: Mapping[str, PredictorRow] = {
         {"text": "long", "prediction": "string", "probability": "double", "answer": "string"},
     ),
     "masks": PredictorRow(
-        _can("masked-lm"),
+        _has_capability("masked-lm"),
         _load_masks,
         {"text": "long", "place": "long", "prediction": "string", "probability": "double"},
         {"top": Param(5, 100)},
-        _mask,
+        _mask_token,
     ),
     "text": PredictorRow(
-        _can("language-model"),
+        _has_capability("language-model"),
         _load_text,
         {"text": "long", "prediction": "string"},
         {"limit": Param(50, 1000)},
@@ -101,5 +102,5 @@ PREDICTORS: Mapping[str, PredictorRow] = {
 
 
 def predictor_of(folder: Path) -> PredictorRow | None:
-    """How the model of a folder answers; None where it cannot be asked."""
+    """The row for the model in a folder; None if it cannot predict."""
     return next((row for row in PREDICTORS.values() if row.fits(folder)), None)

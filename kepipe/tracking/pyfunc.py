@@ -1,8 +1,8 @@
-"""A model folder as an MLflow model: texts in, predictions out.
+"""MLflow flavor: a model folder as a pyfunc model that maps texts to predictions.
 
 MLflow finds this module by its name in the file `MLmodel` and calls `_load_pyfunc`; nothing is pickled. The model
-carries the code of kepipe that registered it, and pins the versions of what that needs: a server installs nothing by
-the name `kepipe`, which on a public index is not ours.
+includes the kepipe code that registered it and pins its dependencies, so that a server never installs a package named
+`kepipe` from a public index.
 """
 
 from __future__ import annotations
@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """MLflow's entry point; `path` is the model folder. Raises ValueError for a model that cannot be asked."""
+    """MLflow's entry point; `path` is the model folder. Raises ValueError for a model that cannot predict."""
     from kepipe.tracking.predictors import predictor_of
 
     row = predictor_of(Path(path))
     if row is None:
-        raise ValueError(f"{path}: this model neither fills masks, writes nor answers a task")
+        raise ValueError(
+            f"{path}: this model cannot predict: it neither fills masks, generates text nor has a task"
+        )
     return row.load(Path(path))
 
 
 def signature(folder: Path) -> ModelSignature | None:
-    """Texts → the table that the model of a folder answers with; None where it cannot be asked."""
+    """Signature of the model in a folder: texts → output table; None if it cannot predict."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
@@ -54,15 +56,15 @@ def signature(folder: Path) -> ModelSignature | None:
 
 
 def write(folder: Path, target: Path, model_id: str, run: str) -> None:
-    """Write the MLflow model `model_id` of a model folder to `target`, which must not be there yet.
+    """Write a model folder as MLflow model `model_id` to `target`, which must not exist.
 
-    The folder's files are hard links where the file system has them: the one copy is the store's own.
+    Files are hard links to the store's where the file system supports them.
     """
     import mlflow.pyfunc
     from mlflow.models import Model
 
     with tempfile.TemporaryDirectory() as empty, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*input example.*")  # no text fits every model
+        warnings.filterwarnings("ignore", message=".*input example.*")  # no input example fits every model
         mlflow.pyfunc.save_model(
             str(target),
             loader_module=__name__,
@@ -72,7 +74,7 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
             code_paths=[str(Path(__file__).parents[1]), str(Path(str(kg.__file__)).parent)],
             pip_requirements=pinned_requirements(),
         )
-    _take_modes(target / "code", target / "MLmodel", target)
+    _reset_modes(target / "code", target / "MLmodel", target)
     data = target / str(Model.load(str(target)).flavors["python_function"]["data"])
     data.rmdir()
     skip = shutil.ignore_patterns("record", "artifact.json")
@@ -81,8 +83,8 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
     )
 
 
-def _take_modes(copied: Path, file: Path, folder: Path) -> None:
-    """Give files and folders that were copied, with the modes of where they came from, those of what is made here."""
+def _reset_modes(copied: Path, file: Path, folder: Path) -> None:
+    """Set the modes of copied files and folders, which kept those of their originals, to those of new ones."""
     of_file, of_folder = (stat.S_IMODE(place.stat().st_mode) for place in (file, folder))
     for place in (copied, *copied.rglob("*")):
         place.chmod(of_folder if place.is_dir() else of_file)

@@ -1,7 +1,7 @@
 """The model registry: versions of a model, and the aliases `challenger` and `champion`.
 
-Every new version becomes challenger; it becomes champion only if it passes the gate. Which versions were
-champion, in order, stands in a tag of the registered model, so that one can go back.
+Every new version becomes challenger, and champion only if it passes the gate. The sequence of champions
+is a tag of the registered model, for rollback.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kepipe.config import ConfigError
 from kepipe.flow.events import ModelOffered
-from kepipe.tracking.decision import PROMOTED, RUN, WAITS, WHY, AskAgain, decision, note, offer_tags, page
-from kepipe.tracking.store import RefusedError, Store, every
+from kepipe.tracking.decision import PROMOTED, RUN, WAITS, WHY, EvaluatePair, decision, note, offer_tags, page
+from kepipe.tracking.logged_models import REGISTERED, LoggedModels
+from kepipe.tracking.store import RequestRejected, Store, paginate
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY = "kepipe.champions"
-"""Tag of a registered model: its champions' versions, the present one last, as JSON."""
+"""Tag of a registered model: versions of its champions as JSON, the current one last."""
 AGAINST, NOBODY = "kepipe.gate.against", "nobody"
-"""Tag of a version: the number of the champion against which it was judged."""
+"""Tag of a version: the champion's version that it was compared with."""
 ARCHIVED = "kepipe.archived"
-"""Tag of a version whose files were deleted: since when."""
+"""Tag of a version whose files were deleted: the time of the deletion."""
 EVENTS = "kepipe.events"
-"""Tag of a registered model: what people did to its champion, as JSON: [Unix time, what, version] each."""
+"""Tag of a registered model: manual changes of its champion, a JSON list of [Unix time, action, version]."""
 CARRIED_OUT = "kepipe.gate.done"
-"""Tag of a version: the run whose offer has been decided and the decision carried out."""
+"""Tag of a version: the run whose offer has been decided and applied."""
 
 
-class Source(Protocol):
-    """Where an offer comes from: `kepipe.tracking.runs.Runs`."""
+class RunLookup(Protocol):
+    """MLflow ids of the run that offers a model: `kepipe.tracking.runs.Runs`."""
 
     @property
     def experiment(self) -> str: ...
@@ -50,7 +51,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a registered model, as `kepipe models list` shows it."""
+    """A version of a registered model."""
 
     model: str
     version: int
@@ -60,35 +61,40 @@ class Version:
     tags: Mapping[str, str]
 
 
-def offer(store: Store, event: ModelOffered, source: Source, rematch: AskAgain) -> dict[str, Any] | None:
-    """Register an offered model and let the gate decide; safe to repeat, and by several processes at once.
+def offer(
+    store: Store, event: ModelOffered, source: RunLookup, evaluate_pair: EvaluatePair
+) -> dict[str, Any] | None:
+    """Register an offered model and apply the gate. Idempotent, and safe for several processes at once.
 
-    A model with the digest of a version that is there already is not stored again, but judged again. The
-    decision is noted before it is carried out, so that a repetition carries out the same one, unless another model has
-    become champion since.
-    Returns model, version, whether it became champion, and why; None for an offer that is made `again` of a model that
-    is there.
+    A model whose digest is already registered is not stored again, but the gate is applied again. The decision is
+    recorded before it is applied, so that a repetition applies the same one, unless the champion has changed since.
+    Returns model, version, whether it became champion, and why; None if an offer is made `again` and the model is
+    still registered.
     """
     with store.lock(event.name):
         _ensure_model(store.client, event.name)
-        there = _by_digest(store.client, event.name, event.digest)
-        if there is not None and event.again:
+        existing = _by_digest(store.client, event.name, event.digest)
+        if existing is not None and event.again:
             return None
-        return _judge(store.client, event, there or _add(store, event, source), rematch, source)
+        return _decide(store.client, event, existing or _add(store, event, source), evaluate_pair, source)
 
 
-def _judge(
-    client: MlflowClient, event: ModelOffered, version: ModelVersion, rematch: AskAgain, source: Source
+def _decide(
+    client: MlflowClient,
+    event: ModelOffered,
+    version: ModelVersion,
+    evaluate_pair: EvaluatePair,
+    source: RunLookup,
 ) -> dict[str, Any]:
-    """Decide on a version and carry the decision out. Call under the model's lock."""
+    """Decide on a version and apply the decision. Call under the model's lock."""
     number, carried_out = str(version.version), version.tags.get(CARRIED_OUT) == event.run
     decided = version.tags if version.tags.get(RUN) == event.run else {}
     if not carried_out and decided.get(AGAINST) != _champion_number(client, event.name) != number:
         decided = {}
     if not decided:
-        champion = _holder(client, event.name, CHAMPION)
+        champion = _version_with_alias(client, event.name, CHAMPION)
         against = {AGAINST: NOBODY if champion is None else str(champion.version)}
-        decided = {**offer_tags(event), **against, **decision(event, champion, number, rematch)}
+        decided = {**offer_tags(event), **against, **decision(event, champion, number, evaluate_pair)}
         for tag, value in decided.items():
             client.set_model_version_tag(event.name, number, tag, value)
     promoted = decided[PROMOTED] == "true"
@@ -102,45 +108,47 @@ def _judge(
 
 
 def _show(client: MlflowClient, name: str, number: str, tags: Mapping[str, str], run: str) -> None:
-    """Put the decision where people look: at the version, at the run that offered it, and on a page there."""
-    words = note(name, number, tags)
-    client.update_model_version(name, number, words)
-    client.set_tag(run, "mlflow.note.content", words[:8000])
+    """Write the decision to the descriptions of the version and the offering run, and to the run's page `gate.html`."""
+    description = note(name, number, tags)
+    client.update_model_version(name, number, description)
+    client.set_tag(run, "mlflow.note.content", description[:8000])
     client.log_text(run, page(name, number, tags), "gate.html")
 
 
-def _add(store: Store, event: ModelOffered, source: Source) -> ModelVersion:
-    """Store the model folder as an MLflow model, and make it a version."""
+def _add(store: Store, event: ModelOffered, source: RunLookup) -> ModelVersion:
+    """Store the model folder as an MLflow model and register it as a version."""
     from kepipe.tracking import pyfunc
 
     folder = Path(event.folder)
     if not folder.is_dir():
-        raise RefusedError(f"model folder {folder} is gone")
-    client, experiment = store.client, source.experiment
+        raise RequestRejected(f"model folder {folder} was removed")
+    client = store.client
     run = source.maker_id(event.digest) or source.run_id(event.stage)
-    query = f"tags.`kepipe.digest` = '{event.digest}' and tags.`kepipe.model` = '{event.name}'"
-    logged = next(iter(client.search_logged_models([experiment], query)), None)
+    models = LoggedModels(client, source.experiment)
+    known = models.with_digest(event.digest)
+    logged = next((model for model in known if model.tags.get(REGISTERED, event.name) == event.name), None)
     if logged is None:
-        tags = {"kepipe.digest": event.digest, "kepipe.model": event.name}
-        logged = client.create_logged_model(experiment, event.name, run, tags, model_type="kepipe")
-    if str(logged.status) != "READY":
+        logged = models.create(event.digest, event.name, run)
+    if REGISTERED not in logged.tags:
         with tempfile.TemporaryDirectory(dir=store.scratch) as scratch:
             target = Path(scratch) / "model"
             pyfunc.write(folder, target, logged.model_id, run)
             client.log_model_artifacts(logged.model_id, str(target))
-        client.finalize_logged_model(logged.model_id, "READY")
-    return client.create_model_version(
+        client.set_logged_model_tags(logged.model_id, {REGISTERED: event.name})
+    version = client.create_model_version(
         event.name,
         f"models:/{logged.model_id}",
         run,
         {"kepipe.digest": event.digest},
         model_id=logged.model_id,
     )
+    models.note_version(logged.model_id, event.name, str(version.version))
+    return version
 
 
 def versions(client: MlflowClient, name: str = "") -> list[Version]:
     """Versions of a model, or of all models, newest first. Raises ConfigError for a name that is not registered."""
-    found = every(lambda page: client.search_registered_models(page_token=page))
+    found = paginate(lambda page: client.search_registered_models(page_token=page))
     models = {model.name: model for model in found}
     if name and name not in models:
         raise ConfigError(
@@ -159,32 +167,32 @@ def versions(client: MlflowClient, name: str = "") -> list[Version]:
 
 
 def promote(store: Store, name: str, version: int) -> None:
-    """Make a version champion, whatever the gate said. Raises ConfigError for a version that is not there."""
+    """Make a version champion, regardless of the gate. Raises ConfigError for an unknown or archived version."""
     with store.lock(name):
         known = {each.version: ARCHIVED in each.tags for each in versions(store.client, name)}
         if known.get(version, True):
             listed = ", ".join(str(number) for number, archived in known.items() if not archived)
-            gone = (
-                f": version {version} is archived, without files"
+            problem = (
+                f": version {version} is archived and has no files"
                 if version in known
                 else f" has no version {version}"
             )
-            raise ConfigError(f"model `{name}`{gone}; there are: {listed}")
+            raise ConfigError(f"model `{name}`{problem}; there are: {listed}")
         _promote(store.client, name, str(version))
-        _note_event(store.client, name, "promoted by hand", version)
+        _note_event(store.client, name, "promoted manually", version)
 
 
 def rollback(store: Store, name: str) -> int:
-    """Give the title back to the version that held it before; returns its number.
+    """Make the previous champion champion again; returns its version.
 
-    Raises ConfigError where no version held it before.
+    Raises ConfigError if there is no previous champion.
     """
     with store.lock(name):
-        there = {str(v.version) for v in versions(store.client, name) if ARCHIVED not in v.tags}
-        before = [number for number in _history(store.client, name)[:-1] if number in there]
+        existing = {str(v.version) for v in versions(store.client, name) if ARCHIVED not in v.tags}
+        before = [number for number in _history(store.client, name)[:-1] if number in existing]
         if not before:
             raise ConfigError(
-                f"model `{name}`: no version was champion before; `kepipe models list` shows them"
+                f"model `{name}`: there is no previous champion; `kepipe models list` shows the versions"
             )
         store.client.set_registered_model_alias(name, CHAMPION, before[-1])
         store.client.set_registered_model_tag(name, HISTORY, json.dumps(before))
@@ -193,9 +201,10 @@ def rollback(store: Store, name: str) -> int:
 
 
 def approve(store: Store, name: str, version: int, by: str) -> None:
-    """Say yes to a version that waits for it, and make it champion.
+    """Approve a version that waits for approval, and make it champion.
 
-    Raises ConfigError for a version that does not wait, or where another model has become champion since.
+    Raises ConfigError for a version that does not wait for approval, or if the champion has changed since it was
+    compared.
     """
     with store.lock(name):
         known = {each.version: each for each in versions(store.client, name)}
@@ -203,12 +212,14 @@ def approve(store: Store, name: str, version: int, by: str) -> None:
             waiting = (
                 ", ".join(str(each.version) for each in known.values() if each.tags.get(WAITS)) or "none"
             )
-            raise ConfigError(f"model `{name}`: version {version} waits for no approval (waiting: {waiting})")
+            raise ConfigError(
+                f"model `{name}`: version {version} does not wait for approval (waiting: {waiting})"
+            )
         tags = known[version].tags
         if tags.get(AGAINST) != _champion_number(store.client, name):
             raise ConfigError(
-                f"model `{name}`: version {version} was compared with champion {tags.get(AGAINST)}, and another "
-                "model has become champion since; offer it again (`kepipe run --force register`)"
+                f"model `{name}`: version {version} was compared with champion {tags.get(AGAINST)}, and the "
+                "champion has changed since; offer it again (`kepipe run --force register`)"
             )
         why = f"approved by {by}; {tags.get(WHY, '')}"
         _promote(store.client, name, str(version))
@@ -218,7 +229,7 @@ def approve(store: Store, name: str, version: int, by: str) -> None:
 
 
 def events(store: Store, name: str) -> list[tuple[float, str, int]]:
-    """What people did to a model's champion, in order: Unix time, what, version. Raises ConfigError for an unknown
+    """Manual changes of a model's champion, in order: (Unix time, action, version). Raises ConfigError for an unknown
     name."""
     versions(store.client, name)
     return [(float(at), str(what), int(version)) for at, what, version in _events(store.client, name)]
@@ -230,18 +241,18 @@ def _events(client: MlflowClient, name: str) -> list[Any]:
 
 
 def _note_event(client: MlflowClient, name: str, what: str, version: int) -> None:
-    """The newest hundred are kept."""
+    """Append an event; the newest hundred are kept."""
     noted = [*_events(client, name), [time.time(), what, version]][-100:]
     client.set_registered_model_tag(name, EVENTS, json.dumps(noted))
 
 
 def champion_of(store: Store, name: str) -> int | None:
-    """The version that is champion; None where there is none, or no model of this name."""
+    """The champion's version; None if there is no champion or no such model."""
     return version_at(store, name, CHAMPION)
 
 
 def version_at(store: Store, name: str, alias: str) -> int | None:
-    """The version that holds an alias, or has a number; None where there is none, or no model of this name."""
+    """The version with an alias or a number; None if there is none or no such model."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -249,7 +260,7 @@ def version_at(store: Store, name: str, alias: str) -> int | None:
             return int(store.client.get_model_version(name, alias).version)
         number = store.client.get_registered_model(name).aliases.get(alias)
     except MlflowException as error:
-        store.check()  # it answers: there is no such model
+        store.check()  # the store is reachable, so the model does not exist
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
@@ -257,13 +268,13 @@ def version_at(store: Store, name: str, alias: str) -> int | None:
 
 
 def champions(store: Store, name: str) -> list[int]:
-    """The versions that were champion, in order, the present one last. Raises ConfigError for an unknown name."""
+    """The versions that were champion, in order, the current one last. Raises ConfigError for an unknown name."""
     versions(store.client, name)
     return [int(number) for number in _history(store.client, name)]
 
 
 def _promote(client: MlflowClient, name: str, number: str) -> None:
-    """History first: were we cut off in between, repeating the step completes it."""
+    """Set history, then alias: after a kill in between, repeating the call completes it."""
     history = _history(client, name)
     if history[-1:] != [number]:
         client.set_registered_model_tag(name, HISTORY, json.dumps([*history, number]))
@@ -278,7 +289,7 @@ def _history(client: MlflowClient, name: str) -> list[str]:
 def _ensure_model(client: MlflowClient, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    with suppress(MlflowException):  # it is there; any other trouble shows in the next request
+    with suppress(MlflowException):  # it exists already; any other error shows in the next request
         client.create_registered_model(name)
 
 
@@ -288,13 +299,13 @@ def _by_digest(client: MlflowClient, name: str, digest: str) -> ModelVersion | N
 
 
 def _versions_of(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
-    return every(lambda page: client.search_model_versions(f"name='{name}'", page_token=page))
+    return paginate(lambda page: client.search_model_versions(f"name='{name}'", page_token=page))
 
 
 def _champion_number(client: MlflowClient, name: str) -> str:
     return str(client.get_registered_model(name).aliases.get(CHAMPION, NOBODY))
 
 
-def _holder(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
+def _version_with_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
     number = client.get_registered_model(name).aliases.get(alias)
     return client.get_model_version(name, str(number)) if number is not None else None

@@ -1,7 +1,7 @@
-"""A run's events as MLflow runs: a parent for the pipeline, a nested child for each stage that worked.
+"""A run's events as MLflow runs: a parent run for the pipeline, a nested child run for each stage that ran.
 
-Whatever is written twice leaves the store as if written once, so that delivery may be cut off anywhere: runs
-are found again by their tags, and metrics that may be there already are compared with what is there.
+Writes are idempotent, so that delivery may be interrupted anywhere: runs are found again by their tags, and
+metrics that may be in the store already are compared with it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from kepipe.flow.events import (
     StageStarted,
 )
 from kepipe.tracking import runs_table
-from kepipe.tracking.names import allowed
+from kepipe.tracking.logged_models import LoggedModels, is_model, measured
+from kepipe.tracking.names import allowed, flatten
+from kepipe.tracking.shown_files import shown_files
 from kepipe.tracking.store import Store
 from kepipe.tracking.tunings import TUNING, identity, is_trial, name_of, tuning_of
 
@@ -34,82 +36,83 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
-AT_ONCE = {"metrics": 1000, "params": 100, "tags": 100}
-"""Most entries that MLflow takes in one request."""
+BATCH_LIMITS = {"metrics": 1000, "params": 100, "tags": 100}
+"""MLflow's maximum number of entries per request."""
 CONCLUDING = ("report", "task-report", "study")
-"""Kinds of stages whose last word is the run's description."""
+"""Kinds of stages whose last message becomes the run's description."""
 DESCRIPTION = "mlflow.note.content"
 """Tag that MLflow's pages show as a run's description."""
-PAGES = {".html", ".png", ".svg", ".pdf"}
-RESULTS = {".json", ".md"}
-LARGEST = 16 << 20
-"""Bytes of the largest file that is copied to the store; models go there by way of the registry."""
 
 
 class Runs:
     """Writes the events of one pipeline run to a store.
 
-    Events that the store has already are given to `replay`, the others to `write`, or, for metrics, by the
-    batch to `write_metrics`.
+    Call `replay` for events that are in the store already, `write` for the others, or `write_metrics` for a batch of
+    metrics.
     """
 
     def __init__(self, store: Store) -> None:
         self._store, self._client = store, store.client
-        self._begun = RunStarted(pipeline="unknown", config={}, tags={})
+        self._started = RunStarted(pipeline="unknown", config={}, tags={})
         self._stages: dict[str, StageStarted] = {}
-        self._open: dict[str, float] = {}
-        self._copies: dict[str, dict[str, str]] = {}
+        self._unfinished: dict[str, float] = {}
+        self._arms: dict[str, dict[str, str]] = {}
         self._done: set[str] = set()
         self._cached: set[str] = set()
         self._ids: dict[str, str] = {}
         self._steps: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._final: dict[str, dict[str, None]] = defaultdict(dict)
+        self._ending: dict[str, list[Metrics]] = defaultdict(list)
+        self._datasets: dict[str, Dataset] = {}
         self._notes: list[str] = []
-        self._verdict = ""
+        self._description = ""
         self._experiment = ""
 
     @property
     def experiment(self) -> str:
         """Id of the experiment: one for each pipeline."""
         if not self._experiment:
-            self._experiment = self._store.experiment(self._begun.pipeline)
+            self._experiment = self._store.experiment(self._started.pipeline)
         return self._experiment
 
     def replay(self, event: Event) -> None:
-        """Take notice of an event without sending anything."""
+        """Update the state for an event without sending anything."""
         match event:
             case RunStarted():
-                self._begun = event
-                self._open[""] = event.at
+                self._started = event
+                self._unfinished[""] = event.at
             case StageStarted():
                 self._stages[event.stage] = event
-                self._open[event.stage] = event.at
+                self._unfinished[event.stage] = event.at
                 if copy := _copy_of(event):
-                    self._copies[copy] = {f"kepipe.{name}": event.labels[name] for name in ("arm", "seed")}
+                    self._arms[copy] = {f"kepipe.{name}": event.labels[name] for name in ("arm", "seed")}
             case StageEnded():
-                self._open.pop(event.stage, None)
+                self._unfinished.pop(event.stage, None)
                 if event.status == "finished":
                     self._done.add(event.stage)
             case StageCached():
                 self._done.add(event.stage)
                 self._cached.add(event.stage)
             case RunEnded():
-                self._open.pop("", None)
+                self._unfinished.pop("", None)
             case Metrics(step=int(step)):
                 for name in event.values:
                     self._steps[event.stage][name].add(step)
             case Metrics(stage=str(stage)) if stage in self._stages:
-                self._final[self._above(stage)[1]].update(dict.fromkeys(event.values))
+                self._final[self._parent_of(stage)[1]].update(dict.fromkeys(event.values))
+                self._ending[stage].append(event)
+            case Dataset():
+                self._datasets[event.stage] = event
             case Noted():
                 self._notes.append(f"{event.level}: {event.stage}: {event.message}")
                 begun = self._stages.get(event.stage)
                 concludes = not event.stage or (begun is not None and begun.kind in CONCLUDING)
                 if concludes and event.level == "info":
-                    self._verdict = event.message
-        self._open.update(dict.fromkeys(self._open, event.at))
+                    self._description = event.message
+        self._unfinished.update(dict.fromkeys(self._unfinished, event.at))
 
     def write(self, event: Event) -> None:
-        """Send an event. Those that say nothing to MLflow are only taken notice of."""
+        """Send an event. Events without an MLflow counterpart only update the state."""
         self.replay(event)
         match event:
             case RunStarted():
@@ -130,42 +133,41 @@ class Runs:
             case RunEnded():
                 self._end(event.status, event.at)
 
-    def write_metrics(self, events: Sequence[Metrics], doubtful: bool = False) -> None:
-        """Send metrics by the thousand. `doubtful`: some may have arrived before.
+    def write_metrics(self, events: Sequence[Metrics], may_exist: bool = False) -> None:
+        """Send metrics in batches. `may_exist`: some may be in the store already.
 
-        Final values stand also on the run above the stage, where MLflow's table shows them side by side.
+        Final values are also logged to the stage's parent run, where MLflow's table shows them side by side.
         """
         by_run: dict[str, list[Metric]] = defaultdict(list)
         for event in events:
             self.replay(event)
             by_run[event.stage] += self._metrics_of(event)
             if event.step is None and event.stage:
-                above, stage = self._above(event.stage)
+                above, stage = self._parent_of(event.stage)
                 values = {f"{stage}/{name}": value for name, value in event.values.items()}
                 by_run[above] += self._metrics_of(replace(event, stage=above, values=values))
         for name, metrics in by_run.items():
             run = self.run_id(name)
-            if doubtful:
+            if may_exist:
                 metrics = self._missing(run, metrics)
-            for part in _parts(metrics, AT_ONCE["metrics"]):
+            for part in _parts(metrics, BATCH_LIMITS["metrics"]):
                 self._client.log_batch(run, metrics=part)
 
     def end_abandoned(self) -> None:
-        """Close what a killed process left open, at the time of the last that was heard of it."""
-        if "" in self._open:
-            self._end_copies("killed", self._open[""])
-            for stage, at in reversed(self._open.items()):
+        """End the runs that a killed process left open, at the time of its last event."""
+        if "" in self._unfinished:
+            self._end_copies("killed", self._unfinished[""])
+            for stage, at in reversed(self._unfinished.items()):
                 self._client.set_terminated(self.run_id(stage), STATUS["killed"], int(at * 1000))
 
     def run_id(self, stage: str) -> str:
         """The MLflow run of a stage, or of the pipeline (""): the one with its tags, or a new one.
 
-        A stage that was cached did nothing in this run, and has none of its own, which nobody would end: the pipeline's
-        is its."""
+        A cached stage has no run of its own, which nothing would end: its events go to the pipeline's run."""
         if stage in self._cached:
             return self.run_id("")
         if stage not in self._ids:
-            self._ids[stage] = self._find(identity(self._begun, stage)) or self._create(stage)
+            self._ids[stage] = self._find(identity(self._started, stage)) or self._create(stage)
         return self._ids[stage]
 
     def maker_id(self, digest: str) -> str | None:
@@ -180,23 +182,23 @@ class Runs:
         return runs[0].info.run_id if runs else None
 
     def _create(self, stage: str) -> str:
-        begun = self._stages.get(stage, self._begun)
+        begun = self._stages.get(stage, self._started)
         tags = self._pipeline_tags() if not stage else self._stage_tags(stage)
-        tags |= {"kepipe.run": self._begun.run, **identity(self._begun, stage)}
-        if not stage and is_trial(self._begun) and (above := self._find(tuning_of(self._begun))):
+        tags |= {"kepipe.run": self._started.run, **identity(self._started, stage)}
+        if not stage and is_trial(self._started) and (above := self._find(tuning_of(self._started))):
             tags["mlflow.parentRunId"] = above
         kept = {allowed(name): str(value)[:5000] for name, value in tags.items()}
-        name = stage or name_of(self._begun)
+        name = stage or name_of(self._started)
         run = self._client.create_run(self.experiment, int(begun.at * 1000), kept, name)
         return str(run.info.run_id)
 
     def _pipeline_tags(self) -> dict[str, str]:
-        tags = {f"kepipe.{name.removeprefix('kepipe.')}": value for name, value in self._begun.tags.items()}
-        if "git.commit" in self._begun.tags:
-            tags["mlflow.source.git.commit"] = self._begun.tags["git.commit"].partition("+")[0]
+        tags = {f"kepipe.{name.removeprefix('kepipe.')}": value for name, value in self._started.tags.items()}
+        if "git.commit" in self._started.tags:
+            tags["mlflow.source.git.commit"] = self._started.tags["git.commit"].partition("+")[0]
         return {
             **tags,
-            "mlflow.source.name": f"kepipe run {self._begun.pipeline}",
+            "mlflow.source.name": f"kepipe run {self._started.pipeline}",
             "mlflow.source.type": "JOB",
         }
 
@@ -205,7 +207,7 @@ class Runs:
         copy = _copy_of(begun) if begun is not None else ""
         tags = {**self._pipeline_tags(), "mlflow.parentRunId": self.run_id(copy)}
         if begun is None:
-            return tags | self._copies.get(stage, {})
+            return tags | self._arms.get(stage, {})
         tags |= {f"kepipe.{name}": value for name, value in begun.labels.items() if name != "stage"}
         tags |= {
             "kepipe.kind": begun.kind,
@@ -219,7 +221,7 @@ class Runs:
         from mlflow.entities import Param
 
         params = [Param(allowed(key), value[:6000]) for key, value in flatten(config)]
-        for part in _parts(params, AT_ONCE["params"]):
+        for part in _parts(params, BATCH_LIMITS["params"]):
             self._client.log_batch(run, params=part)
 
     def _write_dataset(self, event: Dataset) -> None:
@@ -238,8 +240,10 @@ class Runs:
         for name, value in tags.items():
             if value:
                 self._client.set_tag(run, name, value[:5000])
+        if event.folder:
+            self._write_models(event)
         duration = Metrics(stage=event.stage, at=event.at, values={"seconds": event.seconds})
-        self.write_metrics([duration], doubtful=True)
+        self.write_metrics([duration], may_exist=True)
         if event.folder:
             self._write_earlier(event)
             for file, place in shown_files(Path(event.folder)):
@@ -247,7 +251,7 @@ class Runs:
         self._client.set_terminated(run, STATUS[event.status], end)
 
     def _write_earlier(self, event: StageEnded) -> None:
-        """Where the stage continued an interrupted attempt, add the steps that the attempt had logged."""
+        """If the stage resumed an interrupted attempt, add the metrics that the attempt logged."""
         begun = self._stages.get(event.stage)
         if begun is None or not begun.resumed:
             return
@@ -260,16 +264,32 @@ class Runs:
             }
             if values:
                 earlier.append(Metrics(stage=event.stage, at=begun.at, values=values, step=step))
-        self.write_metrics(earlier, doubtful=True)
+        self.write_metrics(earlier, may_exist=True)
+
+    def _write_models(self, event: StageEnded) -> None:
+        """Log the model that a stage made, with its final metrics, or the metrics of the models that it measured."""
+        models, folder = LoggedModels(self._client, self.experiment), Path(event.folder)
+        metrics = [metric for final in self._ending[event.stage] for metric in self._metrics_of(final)]
+        copy, stage = self._parent_of(event.stage)
+        by_digest = measured(folder, metrics, stage)
+        if is_model(folder):
+            by_digest[event.digest] = metrics
+            if not models.with_digest(event.digest):
+                name, begun = f"{stage}, {copy}" if copy else stage, self._stages.get(event.stage)
+                params = {} if begun is None else dict(flatten(begun.config))
+                params = {allowed(key): value[:6000] for key, value in params.items()}
+                models.create(event.digest, name, self.run_id(event.stage), params)
+        for digest, its_own in by_digest.items():
+            models.log(digest, its_own, self._datasets.get(event.stage))
 
     def _end(self, status: str, at: float) -> None:
         run = self.run_id("")
         if self._notes:
             self._client.log_text(run, "\n".join(self._notes) + "\n", "notes.txt")
-        if self._verdict:
-            self._client.set_tag(run, DESCRIPTION, self._verdict)
-        kinds = {self._above(stage)[1]: begun.kind for stage, begun in self._stages.items()}
-        if shown := runs_table.deciding(self._final, kinds):
+        if self._description:
+            self._client.set_tag(run, DESCRIPTION, self._description)
+        kinds = {self._parent_of(stage)[1]: begun.kind for stage, begun in self._stages.items()}
+        if shown := runs_table.deciding_columns(self._final, kinds):
             self._client.set_experiment_tag(
                 self.experiment, runs_table.TAG, runs_table.view(map(allowed, shown))
             )
@@ -277,22 +297,23 @@ class Runs:
         self._client.set_terminated(run, STATUS[status], int(at * 1000))
 
     def _end_copies(self, status: str, at: float) -> None:
-        """End the runs of a study's arms: one whose stages are all done has finished, whatever became of the others."""
-        for copy in self._copies:
-            stages = [stage for stage, labels in self._begun.labels.items() if _copy(labels) == copy]
+        """End the runs of a study's arms. A run whose stages are all done is finished, even if others failed."""
+        for copy in self._arms:
+            stages = [stage for stage, labels in self._started.labels.items() if _copy(labels) == copy]
             done = bool(stages) and self._done.issuperset(stages)
             self._client.set_terminated(
                 self.run_id(copy), STATUS["finished" if done else status], int(at * 1000)
             )
 
-    def _above(self, stage: str) -> tuple[str, str]:
-        """The run that a stage's run is a child of, and what the stage is called there."""
+    def _parent_of(self, stage: str) -> tuple[str, str]:
+        """The parent of a stage's run, and the stage's name in it."""
         begun = self._stages.get(stage)
         copy = _copy_of(begun) if begun is not None else ""
         return (copy, begun.labels["stage"]) if begun is not None and copy else ("", stage)
 
     def _metrics_of(self, event: Metrics) -> Iterator[Metric]:
-        """A final value stands at the last step of its curve, for MLflow shows the value of the highest step."""
+        """MLflow metrics of an event. A final value gets the last step of its curve, since MLflow shows the highest
+        step."""
         from mlflow.entities import Metric
 
         for name, value in event.values.items():
@@ -311,33 +332,12 @@ class Runs:
 
 
 def _copy_of(begun: StageStarted) -> str:
-    """The run under which a study's stages of one arm and seed stand, `graph-on, seed 0`; "" outside of a study."""
+    """The parent run of a study's stages for one arm and seed, `graph-on, seed 0`; "" outside of a study."""
     return _copy(begun.labels)
 
 
 def _copy(labels: Mapping[str, str]) -> str:
     return f"{labels['arm']}, seed {labels['seed']}" if labels else ""
-
-
-def flatten(config: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, str]]:
-    """`{"a": {"b": 1}}` as `("a.b", "1")`."""
-    for key, value in config.items():
-        name = f"{at}.{key}" if at else str(key)
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, name)
-        else:
-            yield name, value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def shown_files(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """Files of an artifact that people look at, with their folder in the store: pages, pictures, scores."""
-    if not folder.is_dir():
-        return
-    for file in sorted(folder.rglob("*")):
-        inside = file.relative_to(folder).parent
-        kinds = PAGES | RESULTS if inside == Path() else PAGES
-        if file.is_file() and file.suffix in kinds and file.stat().st_size <= LARGEST:
-            yield file, None if inside == Path() else inside.as_posix()
 
 
 def _point(metric: Metric) -> tuple[str, int, int, str]:

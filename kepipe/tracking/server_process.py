@@ -1,7 +1,7 @@
-"""`python -m kepipe.tracking.server_process PARENT COMMAND …`: a server that ends with the process PARENT, and with it
-all that it has started.
+"""`python -m kepipe.tracking.server_process PARENT COMMAND …`: run a server that is stopped, with its child processes,
+when the process PARENT ends.
 
-The server has a session of its own, which is ended when PARENT is gone, or when this process is asked to end.
+The server runs in its own session, which is terminated when PARENT ends or when this process receives SIGTERM.
 """
 
 from __future__ import annotations
@@ -16,41 +16,39 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-BEAT = 0.5
-"""Seconds between two looks at the parent."""
-PATIENCE = 5.0
-"""Seconds that a server has to end by itself."""
+POLL_SECONDS = 0.5
+"""Seconds between checks of the parent."""
+TERMINATE_TIMEOUT = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
 
 
-def launch(command: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
-    """Start a server that ends with this process; `how` as for `Popen`. The process that watches has a session of its
-    own: a signal to the group of this one, also a kill -9, leaves it to end the server."""
-    watching = [sys.executable, "-m", "kepipe.tracking.server_process", str(os.getpid())]
-    return subprocess.Popen([*watching, *command], start_new_session=True, **how)
+def launch(command: Sequence[str], **popen_options: Any) -> subprocess.Popen[bytes]:
+    """Start a server that ends with this process; `popen_options` as for `Popen`. The watching process has its own
+    session, so that it outlives a signal to this process group, including SIGKILL, and can stop the server."""
+    watcher = [sys.executable, "-m", "kepipe.tracking.server_process", str(os.getpid())]
+    return subprocess.Popen([*watcher, *command], start_new_session=True, **popen_options)
 
 
 def main(parent: int, command: Sequence[str]) -> int:
     """Run a command until it ends or `parent` does; its exit code."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a Ctrl-C is for the parent, which then asks this process to end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and then terminates this process
     server = subprocess.Popen(command, start_new_session=True)
     try:
         while server.poll() is None and os.getppid() == parent:
-            time.sleep(BEAT)
+            time.sleep(POLL_SECONDS)
     finally:
         end_group(server)
     return server.wait()
 
 
 def end_group(server: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a session, and all of that session."""
+    """Stop a session leader and all processes of its session."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(server.pid, number)
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TERMINATE_TIMEOUT
         while number == signal.SIGTERM and server.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""Where runs are kept: an MLflow store, and what to make of its failures."""
+"""Connection to the MLflow store, with retries and error classes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 T = TypeVar("T")
-PAUSES = (0.2, 1.0, 3.0)
-"""Seconds before an action is tried again at a store that answers."""
-QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-"""MLflow tries seven times with growing pauses; the journal makes that patience needless."""
+RETRY_DELAYS = (0.2, 1.0, 3.0)
+"""Seconds before each retry of a request to a reachable store."""
+FAIL_FAST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""No long retries in MLflow (by default seven with growing pauses): undelivered events stay in the journal."""
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",
@@ -38,43 +38,43 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""What MLflow's pages open an experiment as: training runs and models, not prompts and traces."""
-PASSING = (401, 403, 408, 409, 429)
-"""Client errors of HTTP that may be mended without the request being changed."""
+"""Tag that makes MLflow's UI show an experiment as training runs and models, not as prompts and traces."""
+RETRYABLE = (401, 403, 408, 409, 429)
+"""HTTP client errors for which repeating the same request may succeed."""
 
 
 class StoreUnavailable(Exception):
-    """The store cannot be reached now. What was to be sent stays in the journal."""
+    """The store is unreachable. Undelivered events stay in the journal."""
 
 
-class RefusedError(Exception):
-    """The store answers, but will not do this."""
+class RequestRejected(Exception):
+    """The store is reachable but rejected a request."""
 
 
 def store_uri(workspace: Path) -> str:
-    """The address of the store: MLFLOW_TRACKING_URI, or a SQLite file in the workspace."""
+    """The URI of the store: MLFLOW_TRACKING_URI, or a SQLite file in the workspace."""
     return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_address((workspace / "mlflow.db").resolve())
 
 
 def is_server(uri: str) -> bool:
-    """Whether the address is that of a server that others run."""
+    """Whether a URI is that of a tracking server."""
     return urlparse(uri).scheme in ("http", "https", "databricks", "uc")
 
 
 def reachable(uri: str) -> bool:
-    """Whether a server answers at the address, within seconds; a file counts as reachable where it can be written."""
+    """Whether a server responds at a URI within seconds; a file counts as reachable if it is writable."""
     place = urlparse(uri)
     if place.scheme in ("http", "https"):
         try:
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=3):
                 return True
         except urllib.error.HTTPError:
-            return True  # it answers, if only to refuse
+            return True  # it responds, even if with an error
         except OSError:
             return False
     file = sqlite_file(uri)
     if file is None and place.scheme not in ("file", ""):
-        return True  # a database elsewhere: who connects to it will see
+        return True  # a remote database: only connecting to it can tell
     file = file or Path(place.path)
     existing = next((folder for folder in (file, *file.parents) if folder.exists()), Path())
     return os.access(existing, os.W_OK)
@@ -87,12 +87,13 @@ class Store:
     uri: str
     client: MlflowClient
     artifacts: str | None
-    """Where new experiments keep their files; None: where the server likes."""
+    """Artifact URI of new experiments; None: the server's default."""
     scratch: Path
-    """Where files are put together, in the workspace: what is linked from there takes no space."""
+    """Folder in the workspace for temporary files, so that they can be hard links to the store's."""
 
     def experiment(self, name: str) -> str:
-        """Id of the experiment of this name, created or restored where it has to be, be it by others at once."""
+        """Id of the experiment of this name; it is created or restored if necessary. Safe for several processes at
+        once."""
         from mlflow.exceptions import MlflowException
 
         experiment = self.client.get_experiment_by_name(name)
@@ -103,24 +104,24 @@ class Store:
                 return created
             except MlflowException:
                 experiment = self.client.get_experiment_by_name(name)
-                if experiment is None:  # no other made it meanwhile
+                if experiment is None:  # not created by another process meanwhile
                     raise
         if experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)
 
     def lock(self, model: str) -> AbstractContextManager[bool]:
-        """Keep others of this store from changing a registered model. Of a server only those of this workspace: it has
-        no locks of its own."""
+        """Lock a registered model against other processes that use this store. For a server, only against processes of
+        this workspace, since MLflow has no locks."""
         file = sqlite_file(self.uri)
         folder = self.scratch if file is None else file.parent / "tracking"
         return lock(folder / f"registry-{hash_json(model)[:16]}.lock")
 
     def attempt(self, action: Callable[[], T]) -> T:
-        """Do it, again after a pause where that may help. Raises StoreUnavailable or RefusedError."""
+        """Run an action, with retries if they may help. Raises StoreUnavailable or RequestRejected."""
         import mlflow.exceptions
 
-        for pause in PAUSES:
+        for pause in RETRY_DELAYS:
             try:
                 return action()
             except (mlflow.exceptions.MlflowException, OSError) as error:
@@ -129,10 +130,10 @@ class Store:
                     break
                 self.check()
                 time.sleep(pause)
-        raise RefusedError(_first_line(reason)) from reason
+        raise RequestRejected(_first_line(reason)) from reason
 
     def check(self) -> None:
-        """Raise StoreUnavailable unless the store answers."""
+        """Raise StoreUnavailable unless the store responds."""
         import mlflow.exceptions
 
         try:
@@ -142,8 +143,8 @@ class Store:
 
 
 def connect(workspace: Path) -> Store:
-    """The store of a workspace. Raises StoreUnavailable where it cannot be opened."""
-    for name, value in {**QUIET, **QUICK}.items():
+    """The store of a workspace. Raises StoreUnavailable if it cannot be opened."""
+    for name, value in {**QUIET, **FAIL_FAST}.items():
         os.environ.setdefault(name, value)
     import mlflow
     from mlflow.tracking import MlflowClient
@@ -155,19 +156,19 @@ def connect(workspace: Path) -> Store:
     file = sqlite_file(uri)
     (workspace / "tracking").mkdir(parents=True, exist_ok=True)
     artifacts = (workspace / "mlartifacts").resolve().as_uri() if file is not None else None
-    mlflow.set_tracking_uri(uri)  # parts of MLflow look here although the client was told
+    mlflow.set_tracking_uri(uri)  # parts of MLflow ignore the client's URI and use this one
     mlflow.set_registry_uri(registry)
     try:
         if file is not None and artifacts is not None:
             if (aside := database.ensure(file, artifacts)) is not None:
                 echo(
-                    f"tracking: {file.name} was no database and is kept as {aside.name}; a new one is filled from the "
-                    "journals",
+                    f"tracking: {file.name} was not a valid database and was moved to {aside.name}; "
+                    "a new one is filled from the journals",
                     err=True,
                 )
                 forget_cursors(workspace)
-            if file == (workspace / "mlflow.db").resolve():  # else others may share it
-                database.follow(file, artifacts)
+            if file == (workspace / "mlflow.db").resolve():  # otherwise it may be shared
+                database.update_locations(file, artifacts)
         client = MlflowClient(tracking_uri=uri, registry_uri=registry)
         store = Store(uri, client, artifacts, scratch=workspace / "tracking")
         store.check()
@@ -176,11 +177,8 @@ def connect(workspace: Path) -> Store:
     return store
 
 
-def every(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
-    """All that a search of MLflow's finds: it answers in pages, each with the token of the next one.
-
-    `search` is given a token, None for the first page.
-    """
+def paginate(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
+    """All results of a paged MLflow search. `search`: token of a page, None for the first → page."""
     page = search(None)
     yield from page
     while page.token:
@@ -189,17 +187,20 @@ def every(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether the same request would fail again: a client error, or a file that is gone."""
+    """Whether the same request would fail again: a client error or a missing file."""
     if isinstance(error, FileNotFoundError):
         return True
-    if "IntegrityError" in str(error):  # another process wrote the same at the same moment
+    if "IntegrityError" in str(error):  # another process wrote the same row at the same time
         return False
     status = getattr(error, "get_http_status_code", None)
-    return status is not None and 400 <= status() < 500 and status() not in PASSING
+    return status is not None and 400 <= status() < 500 and status() not in RETRYABLE
 
 
 def _first_line(error: Exception) -> str:
     message = redact(str(error)).strip()
     if "malformed" in message:
-        return "the database is damaged: move it away, and `kepipe track sync --all` fills a new one from the journals"
+        return (
+            "the database is damaged: move it away and run `kepipe track sync --all`, which fills a new one from the "
+            "journals"
+        )
     return message.splitlines()[0][:300] if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""What the machine does while a stage works: processor, memory, disk, network, GPUs, sampled in a thread."""
+"""System metrics during a stage: processor, memory, disk, network and GPUs, sampled in a thread."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Reading = dict[str, float]
 
 
 class SystemMetrics:
-    """Tells `sink` every `interval` seconds how busy the machine is, as metrics of the stage at work.
+    """Sends system metrics to `sink` every `interval` seconds, as metrics of the running stage.
 
-    Names are those that MLflow's own monitor uses, so that its page of system metrics shows them.
+    Names are those of MLflow's own monitor, so that MLflow shows them on its page of system metrics.
     """
 
     def __init__(self, sink: Sink, interval: float = 10.0) -> None:
@@ -25,7 +25,7 @@ class SystemMetrics:
         self._thread: threading.Thread | None = None
 
     def start(self, run: str, stage: str) -> None:
-        """Begin to sample for a stage. The first sample comes early, for short stages."""
+        """Start sampling for a stage. The first sample is taken early, for short stages."""
         self.stop()
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -34,7 +34,7 @@ class SystemMetrics:
         self._thread.start()
 
     def stop(self) -> None:
-        """End sampling; nothing is told afterwards."""
+        """Stop sampling; nothing is sent afterwards."""
         if self._thread is not None:
             self._stop.set()
             self._thread.join()
@@ -78,7 +78,7 @@ def _machine() -> Callable[[], Reading]:
 
 
 def _traffic() -> list[float]:
-    """Bytes read, written, received, sent since the machine started; 0 where the system does not say."""
+    """Bytes read, written, received and sent since boot; 0 where the system does not report them."""
     import psutil
 
     disk: Any = psutil.disk_io_counters()
@@ -92,7 +92,7 @@ def _traffic() -> list[float]:
 
 
 def _gpus() -> Callable[[], Reading]:
-    """Reads the load and memory of NVIDIA GPUs, what each of them tells; nothing where there are none."""
+    """Reads load and memory of NVIDIA GPUs, as far as each reports them; empty without GPUs."""
     import pynvml
 
     try:
@@ -108,7 +108,9 @@ def _gpus() -> Callable[[], Reading]:
                 memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
                 reading[f"gpu_{index}_memory_usage_percentage"] = 100 * memory.used / memory.total
                 reading[f"gpu_{index}_memory_usage_megabytes"] = memory.used / 1e6
-            with suppress(pynvml.NVMLError):  # a GPU that is cut into instances (MIG) does not tell its load
+            with suppress(
+                pynvml.NVMLError
+            ):  # a GPU partitioned into instances (MIG) does not report its load
                 load = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
                 reading[f"gpu_{index}_utilization_percentage"] = load
         return reading

@@ -1,4 +1,4 @@
-"""What a registered model that was fine-tuned for a task answers: a row a text, as a table."""
+"""MLflow predictions of a fine-tuned model: one row per text, as a table."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ COLUMNS = ("text", "prediction", "probability", "answer")
 
 
 class TaskPredictor:
-    """A fine-tuned model. MLflow calls `predict`."""
+    """A fine-tuned model; MLflow calls `predict`."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model of a folder, with the knowledge that lies in it."""
+        """The model in a folder, with the knowledge stored there."""
         return cls(Predictor.open(folder, device=resolve("auto")))
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """The answer to each text. `text` counts from 0; `prediction`: the label, or as JSON what is predicted where
-        that is more than one; `probability`: its own, NaN where there is not one; `answer`: all of it as JSON.
+        """One row per text. `text`: 0-based index; `prediction`: the label, or JSON if the prediction has several
+        parts; `probability`: that of the prediction, NaN if there is no single one; `answer`: the complete prediction
+        as JSON.
 
-        Raises ValueError for a text that does not mark what the task asks about.
+        Raises ValueError for a text without the markup that the task requires.
         """
         import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What a registered model that writes goes on with, as a table."""
+"""MLflow predictions of a language model: the continuation of each text, as a table."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("text", "prediction")
-AT_ONCE = 32
-"""Texts in one forward pass."""
+BATCH_SIZE = 32
+"""Texts per forward pass."""
 
 
 class TextPredictor:
-    """A model that writes. MLflow calls `predict`."""
+    """A language model that generates text; MLflow calls `predict`."""
 
     def __init__(self, model: TextGenerator) -> None:
         self._model = model
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The model of a folder. Raises ValueError for one that does not write."""
+        """The model in a folder. Raises ValueError for one that does not generate text."""
         model = open_model(folder, resolve("auto")).language_model
         if not isinstance(model, TextGenerator):
-            raise ValueError(f"{folder}: this model does not write")
+            raise ValueError(f"{folder}: this model does not generate text")
         return cls(model)
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """What the model writes after each text: `limit` of its likeliest tokens, fewer where it ends. `text` counts
-        from 0.
+        """The greedy continuation of each text: up to `limit` tokens. `text`: 0-based index.
 
         Raises ValueError for a text that leaves no room for them.
         """
@@ -43,8 +42,8 @@ class TextPredictor:
 
         texts, limit = texts_of(model_input), int((params or {}).get("limit", 50))
         tokenizer, rows = self._model.tokenizer, []
-        for start in range(0, len(texts), AT_ONCE):
-            prompts = [tokenizer.encode([text]).tokens for text in texts[start : start + AT_ONCE]]
+        for start in range(0, len(texts), BATCH_SIZE):
+            prompts = [tokenizer.encode([text]).tokens for text in texts[start : start + BATCH_SIZE]]
             written = self._model.generate(prompts, limit=limit)
             rows += [(start + row, tokenizer.decode(tokens.tolist())) for row, tokens in enumerate(written)]
         return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,7 +1,7 @@
-"""The sink that keeps a run: a journal on disk, the machine's load, and a process that delivers both to MLflow.
+"""The tracking sink of a run: a journal on disk, system metrics, and a process that delivers both to MLflow.
 
-Delivery has a process of its own: it takes no time of the training process's interpreter, shares no imports
-with it, and what a killed run left in its journal still arrives.
+Delivery runs in a separate process: it takes no interpreter time from training, shares no imports with it, and
+still delivers the journal of a killed run.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from kepipe.tracking.cursor import Cursor, journal_of, journals
 from kepipe.tracking.system_metrics import SystemMetrics
 
 SWITCH = "KEPIPE_TRACKING"
-"""Environment variable; "off" keeps the journal and delivers nothing, until `kepipe track sync`."""
+"""Environment variable; with "off" events stay in the journal until `kepipe track sync`."""
 
 
 class Tracker:
-    """Keeps the events of one run. `delivers`: by a process of its own; else one that delivers for it takes them."""
+    """Records the events of one run. `delivers`: start a process that delivers them; False: another run's process
+    does."""
 
     def __init__(self, workspace: Path, delivers: bool = True) -> None:
         self._workspace, self._delivers = workspace, delivers
         self._journal: Journal | None = None
         self._system_metrics: SystemMetrics | None = None
         self._worker: subprocess.Popen[bytes] | None = None
-        self._worked = False
+        self._any_stage_ran = False
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -41,7 +42,7 @@ class Tracker:
         assert self._system_metrics is not None
         self._journal(event)
         if isinstance(event, StageStarted):
-            self._worked = True
+            self._any_stage_ran = True
             self._system_metrics.start(event.run, event.stage)
         elif isinstance(event, StageEnded):
             self._system_metrics.stop()
@@ -52,9 +53,9 @@ class Tracker:
         if self._delivers and os.environ.get(SWITCH, "").lower() != "off":
             self._worker = _start_worker(self._workspace, run)
 
-    def close(self, patience: float = 30.0) -> list[str]:
-        """End the journal and wait for its delivery: not at all where every stage was cached, else at most
-        `patience` seconds; after that it goes on by itself. Returns what the user should know."""
+    def close(self, timeout: float = 30.0) -> list[str]:
+        """Close the journal and wait for its delivery, at most `timeout` seconds, and not at all if every stage was
+        cached; afterwards delivery continues in the background. Returns messages for the user."""
         if self._journal is None or self._system_metrics is None:
             return []
         self._system_metrics.stop()
@@ -62,50 +63,50 @@ class Tracker:
         if self._worker is None:
             return []
         try:
-            self._worker.wait(patience if self._worked else 0)
+            self._worker.wait(timeout if self._any_stage_ran else 0)
         except subprocess.TimeoutExpired:
-            return self._waiting()
+            return self._pending_messages()
         if self._worker.returncode:
             log = self._journal.file.with_name("delivery.log")
-            return [f"tracking: delivery failed, see {log}; `{self._sync}` repeats it"]
+            return [f"tracking: delivery failed, see {log}; retry with `{self._sync}`"]
         delivered = replace(Cursor.load(self._journal.file), unavailable="")
         return [*delivery_messages(delivered), *self._undelivered()]
 
     @property
     def _sync(self) -> str:
-        """The command that delivers what waits."""
+        """The command that delivers pending events."""
         return f"kepipe track sync --workspace {self._workspace}"
 
-    def _waiting(self) -> list[str]:
-        """What to say while the delivery is still at work."""
+    def _pending_messages(self) -> list[str]:
+        """Messages while delivery is still in progress."""
         if messages := self._undelivered():
             return messages
-        if not self._worked:
+        if not self._any_stage_ran:
             return []
-        return ["tracking: delivery goes on in the background; `kepipe track status` shows how far it is"]
+        return ["tracking: delivery continues in the background; `kepipe track status` shows its progress"]
 
     def _undelivered(self) -> list[str]:
-        """What waits for a store that could not be reached at the last attempt, and what delivers it."""
+        """Messages about runs that wait for an unreachable store, and how to deliver them."""
         cursors = [Cursor.load(file) for file in journals(self._workspace)]
         waiting = [cursor for cursor in cursors if not cursor.done]
         reasons = [cursor.unavailable for cursor in waiting if cursor.unavailable]
         if not reasons:
             return []
-        runs = "this run waits" if len(waiting) == 1 else f"{len(waiting)} runs wait"
+        runs = "this run is" if len(waiting) == 1 else f"{len(waiting)} runs are"
         return [
-            f"tracking: MLflow could not be reached ({reasons[-1]}). Nothing is lost: {runs} in "
-            f"{self._workspace / 'tracking'}; the next run delivers what waits, and so does `{self._sync}`"
+            f"tracking: MLflow is unreachable ({reasons[-1]}). No data is lost: {runs} stored in "
+            f"{self._workspace / 'tracking'} and will be delivered by the next run or by `{self._sync}`"
         ]
 
 
 @contextmanager
 def track(workspace: Path, delivers: bool = True) -> Iterator[Tracker]:
-    """Keep a run in `<workspace>/tracking` and deliver it to MLflow. What the user should know goes to stderr."""
+    """Record a run in `<workspace>/tracking` and deliver it to MLflow. Messages for the user are printed to stderr."""
     tracker = Tracker(workspace, delivers)
     try:
         yield tracker
     except BaseException:
-        for line in tracker.close(patience=0):
+        for line in tracker.close(timeout=0):
             echo(line, err=True)
         raise
     for line in tracker.close():
@@ -113,18 +114,18 @@ def track(workspace: Path, delivers: bool = True) -> Iterator[Tracker]:
 
 
 def delivery_messages(cursor: Cursor) -> Iterator[str]:
-    """What a delivery brought about, in sentences."""
+    """Messages about the outcome of a delivery."""
     for version in cursor.registered:
         title = "champion" if version["champion"] else "challenger"
         yield f"models: {version['model']} version {version['version']} is {title}: {version['why']}"
     for why in cursor.refused:
-        yield f"tracking: the store refused {why}"
+        yield f"tracking: the store rejected {why}"
     if cursor.unavailable:
-        yield f"tracking: not delivered yet, the next run or `kepipe track sync` does it: {cursor.unavailable}"
+        yield f"tracking: not delivered yet ({cursor.unavailable}); the next run or `kepipe track sync` delivers it"
 
 
 def _start_worker(workspace: Path, run: str) -> subprocess.Popen[bytes]:
-    """Start the delivering process in a session of its own, out of reach of the terminal's Ctrl-C."""
+    """Start the delivery process in its own session, so that Ctrl-C in the terminal does not reach it."""
     command = [sys.executable, "-m", "kepipe", "track", "follow", run, "--workspace", str(workspace)]
     with (workspace / "tracking" / "delivery.log").open("ab") as log:
         return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A tuning in MLflow: one run however often it was interrupted, and under it a run for each trial."""
+"""A tuning in MLflow: one run, even after interruptions, with a nested run for each trial."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from kepipe.flow.events import RunStarted
 
 TUNING, TRIAL = "tuning", "trial"
-"""Tags of `RunStarted`: the tuning's name; the number of the trial, which the tuning's own run does not have."""
+"""Tags of `RunStarted`: the tuning's name, and the trial's number, which the tuning's own run does not have."""
 ITSELF = "(tuning)"
 
 
 def identity(begun: RunStarted, stage: str) -> Mapping[str, str]:
-    """The tags by which the MLflow run of a stage is found again, or that of the pipeline ("")."""
+    """The tags that identify the MLflow run of a stage, or of the pipeline ("")."""
     if stage or TUNING not in begun.tags:
         return {"kepipe.run": begun.run, "kepipe.stage": stage or "(pipeline)"}
     if TRIAL not in begun.tags:
@@ -21,17 +21,17 @@ def identity(begun: RunStarted, stage: str) -> Mapping[str, str]:
 
 
 def tuning_of(begun: RunStarted) -> Mapping[str, str]:
-    """The tags by which the run of a tuning is found, from any of its runs."""
+    """The tags that identify the run of a tuning, given any of its runs."""
     return {"kepipe.tuning": begun.tags[TUNING], "kepipe.stage": ITSELF}
 
 
 def is_trial(begun: RunStarted) -> bool:
-    """Whether a run stands under that of a tuning."""
+    """Whether a run is a trial of a tuning."""
     return TRIAL in begun.tags
 
 
 def name_of(begun: RunStarted) -> str:
-    """What MLflow calls the run of a pipeline."""
+    """The MLflow name of a pipeline's run."""
     if is_trial(begun):
         return f"trial {begun.tags[TRIAL]}"
     if TUNING in begun.tags:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kepipe.flow.events import Event
-from kepipe.flow.stage import StageContext, nothing
+from kepipe.flow.stage import StageContext, noop
 from kepipe.worker_processes import end_with_parent
 
 Job = Callable[[Any, Any, StageContext], None]
@@ -50,7 +50,7 @@ def run(job: Job, inputs: Any, config: Any, context: StageContext, processes: in
 
     channel = multiprocessing.get_context("spawn").Queue()
     threads = max(1, torch.get_num_threads() // processes)
-    silent = replace(context, sink=_ignore, sources_read=nothing)
+    silent = replace(context, sink=_ignore, sources_read=noop)
     with TemporaryDirectory() as folder:
         group = _ProcessGroup(processes, threads, Path(folder))
         arguments = (group, channel, job, inputs, config, silent)

@@ -48,6 +48,6 @@ OPTIMIZERS: Mapping[OptimizerName, Callable[[TrainableModel, TrainingSettings], 
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Let the next update use `rate`, or of a group that learns more slowly its share of it."""
+    """Set the learning rate of the next update to `rate`, scaled by the group's own factor if it has one."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("rate", 1.0)

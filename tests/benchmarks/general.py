@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kepipe.linking.decision.marks import MANNERS
+from kepipe.linking.decision.marks import MARKS_BY_NAME
 from kepipe.linking.evaluation.goldset import GoldText
 from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.linker import Linker
 from kepipe.linking.ranking.ranker import Ranker
-from kepipe.linking.ranking.weights import BY_HAND, EXPECTED, Weights
+from kepipe.linking.ranking.weights import HAND_SET, PRIOR_MEAN, Weights
 from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.annotators import make_annotator
 from kepipe.linking.text.casing import Casing
@@ -48,29 +48,29 @@ def lessons(scratch: Path) -> list[TrainingExample]:
     return [
         example
         for read in readings(texts)
-        for example in training_data(linker, texts, read, MANNERS["everything"]).examples
+        for example in training_data(linker, texts, read, MARKS_BY_NAME["everything"]).examples
     ]
 
 
 def expected(scratch: Path) -> Weights:
     """Half of what the sentences teach: much in them is a name and not marked, and they are of one kind."""
-    learned = learn(lessons(scratch), None, complete=False, start=BY_HAND)
+    learned = learn(lessons(scratch), None, complete=False, start=HAND_SET)
     assert learned is not None
-    first, taught = Ranker.of(BY_HAND), learned.ranker
+    first, taught = Ranker.from_weights(HAND_SET), learned.ranker
     weights, bias = (first.weights + taught.weights) / 2, (first.bias + taught.bias) / 2
     named = zip(FEATURES, weights.tolist(), strict=True)
     new = {
         name: round(weight, 2)
         for name, weight in named
-        if name not in BY_HAND.of_feature and round(weight, 2)
+        if name not in HAND_SET.of_feature and round(weight, 2)
     }
-    return Weights(new, round(bias, 2), EXPECTED.threshold)
+    return Weights(new, round(bias, 2), PRIOR_MEAN.threshold)
 
 
 def main() -> None:
     """Print the weights."""
     with tempfile.TemporaryDirectory() as scratch:
-        print("EXPECTED", expected(Path(scratch)))
+        print("PRIOR_MEAN", expected(Path(scratch)))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import torch
 
 from kepipe.arrays import pad
 from kepipe.data.batch import Batch, Mentions
-from kepipe.finetuning.rows import Named, Row
+from kepipe.finetuning.rows import EntitySpan, Row
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import InjectedRows
@@ -95,7 +95,7 @@ def to_row(words: Sequence[str], known: Mapping[str, object], tokenizer: Tokeniz
     """The same sentence as a row: characters as tokens, words of the graph as mentions."""
     tokens = [tokenizer.id(char) or 100 for word in words[1:] for char in word]
     ends = np.cumsum([1, *map(len, words[1:])]).tolist()
-    named = [Named(ends[n], ends[n + 1], word) for n, word in enumerate(words[1:]) if word in known]
+    named = [EntitySpan(ends[n], ends[n + 1], word) for n, word in enumerate(words[1:]) if word in known]
     row = np.array([tokenizer.cls, *tokens])
     return Row(row, np.zeros_like(row), (0,), tuple(named))
 

@@ -66,7 +66,7 @@ def _only(matches: Matches, kept: np.ndarray) -> Matches:
         matches.rows[kept],
         matches.priors[kept],
         matches.labels[kept],
-        matches.short[kept],
+        matches.sources[kept],
         matches.outside[there],
     )
 

@@ -12,7 +12,7 @@ import pytest
 from kepipe.cli.schedule_options import When
 from kepipe.drift.table import MEASURES
 from kepipe.flow import scheduler, schedules
-from kepipe.flow.notices.table import WAYS
+from kepipe.flow.notices.table import CHANNELS
 from kepipe.flow.triggers.table import TRIGGERS
 from kepipe.tracking.conditions.table import CONDITIONS
 from tests.support.tutorials import Tutorial
@@ -84,7 +84,7 @@ def test_the_clock_fires_and_a_better_model_is_promoted(followed: Tutorial) -> N
 def test_new_text_fires_once_and_nothing_new_is_said(followed: Tutorial) -> None:
     once = outputs(followed, "kepipe scheduler --once")
     assert "arrivals  fires: never fired before" in once[1]
-    assert once[2] == "nothing is due, and nothing has changed\n"
+    assert once[2] == "no schedule is due, and no source has changed\n"
     assert "arrivals  fires: 1 new: corpus/voyager.txt" in once[3]
     newest = outputs(followed, "kepipe schedule history arrivals")[1].splitlines()[0]
     assert "finished" in newest
@@ -113,14 +113,14 @@ def test_a_worse_model_is_refused_and_the_title_goes_back(followed: Tutorial) ->
     assert worst not in champions
     assert followed.said("kepipe models rollback") == f"fresh version {champions[-2]} is champion again\n"
     compared = followed.said("kepipe models compare")
-    assert f"both asked again the questions of version {worst}" in compared
+    assert f"both re-evaluated on the questions of version {worst}" in compared
     assert re.search(
         r"^mlm_loss/tokens .*\+[\d.]+ \(95% interval -?[\d.]+ to [\d.]+\)$", compared, re.MULTILINE
     )
 
 
 def test_the_pipeline_that_goes_on_is_fine(followed: Tutorial) -> None:
-    assert "fine; stages graph, corpus, link, shards, champion, pretrain" in followed.said(
+    assert "valid; stages graph, corpus, link, shards, champion, pretrain" in followed.said(
         "kepipe config check"
     )
 
@@ -136,7 +136,9 @@ def test_the_card_and_the_archive(followed: Tutorial) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [TRIGGERS, CONDITIONS, MEASURES, WAYS], ids=["triggers", "conditions", "measures", "ways"]
+    "table",
+    [TRIGGERS, CONDITIONS, MEASURES, CHANNELS],
+    ids=["triggers", "conditions", "measures", "channels"],
 )
 def test_every_row_is_on_the_page(table: dict[str, object]) -> None:
     for row in table:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kepipe.models.any_base import TRAINED
-from kepipe.models.counted_families import COUNTED
 from kepipe.models.families import FAMILIES
+from kepipe.models.fitted_families import FITTED
 from kepipe.objectives.table import TABLE
 
 ROOT = Path(__file__).parents[2]
@@ -29,10 +29,10 @@ def test_families_are_those_of_the_table() -> None:
         assert told[name][:2] == ["-".join(stacks), ", ".join(family.sizes)], name
 
 
-def test_counted_families_are_those_of_the_table() -> None:
+def test_fitting_families_are_those_of_the_table() -> None:
     told = rows("Before the transformer")
     assert {name: cells[0] for name, cells in told.items()} == {
-        name: row.about for name, row in COUNTED.items()
+        name: row.about for name, row in FITTED.items()
     }
 
 

@@ -130,7 +130,7 @@ def two_schedulers(folder: Path) -> Iterator[str]:
             time.sleep(0.1)
         for arguments in (["scheduler"], ["scheduler", "--once"]):
             second = world.ask(*arguments, check=False)
-            if second.returncode == 0 or "a scheduler runs already" not in second.stderr:
+            if second.returncode == 0 or "a scheduler is already running" not in second.stderr:
                 yield f"`{' '.join(arguments)}` beside another: {second.returncode} {second.stderr}"
         world.settle()
     finally:

@@ -20,7 +20,7 @@ import psutil
 
 from kepipe.flow.artifact import read_manifest
 from kepipe.flow.events import ModelOffered
-from kepipe.flow.firing import read_begun, read_kept
+from kepipe.flow.firing import read_pending, read_state
 from kepipe.flow.journal import read
 from kepipe.flow.plan import Workspace
 from kepipe.tracking import registry
@@ -126,11 +126,11 @@ class World:
         """Whether no firing has begun, nothing runs or is delivered, and what was last fired is what is there."""
         from kepipe.cli.schedule_options import sources
 
-        if read_begun(self.workspace, "faulty") is not None:
+        if read_pending(self.workspace, "faulty") is not None:
             return False
         if self.processes(["kepipe", "run"]) or self.processes(["kepipe", "track"]):
             return False
-        return read_kept(self.workspace, "faulty").get("fired") == sources(self.pipeline, ())
+        return read_state(self.workspace, "faulty").get("fired") == sources(self.pipeline, ())
 
     def settle(self, patience: float = 1800.0) -> None:
         """Wait until all that has happened has been worked on. Raises TimeoutError."""

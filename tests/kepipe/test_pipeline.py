@@ -105,7 +105,9 @@ def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(t
     assert wired["pretrain"] == {"shards": ["shards"]}
     assert wired["dapt"] == {"shards": ["shards"], "start": ["pretrain"]}
     assert wired["tapt"] == {"shards": ["shards"], "start": ["dapt"]}
-    with pytest.raises(ConfigError, match=r"p\.yaml:4: `shards` makes no Model before `dapt`"):
+    with pytest.raises(
+        ConfigError, match=r"p\.yaml:4: `shards` is not a stage before `dapt` that makes `Model`"
+    ):
         flow_of(tmp_path, text.replace("start: pretrain", "start: shards"))
 
 
@@ -123,21 +125,21 @@ def test_a_model_that_goes_on_has_no_recipe_of_fresh_ones(tmp_path: Path) -> Non
     ("text", "message"),
     [
         ("name: P p", r"p\.yaml:1: `name`"),
-        ("name: tracking", r"p\.yaml:1: `name`: `tracking` is a folder of the workspace's own; choose another"),
+        ("name: tracking", r"p\.yaml:1: `name`: `tracking` is a reserved folder of the workspace; choose another"),
         ("a/b: {use: link}", r"p\.yaml:3: `stages\.a/b`: expected a name of letters, digits, dashes"),
         ("a.b: {use: link}", r"p\.yaml:3: `stages\.a\.b`: expected a name of letters, digits, dashes"),
         ("pretrain: {inputs: [shards]}", r"`inputs`: expected input and stage, such as `inputs: {model: pretrain}`"),
         ("pretrain: {inputs: {shards: 3}}", r"p\.yaml:3: `inputs\.shards`: expected a stage's name or a list"),
         ("a: {like: [link]}", r"p\.yaml:3: `like`: expected one name, found \['link'\]"),
-        ("a: {inputs: {start: b}, use: pretrain}\n  b: {use: pretrain}", r"`b` makes no Model before `a`; only"),
-        ("pretrian: {}", r"p\.yaml:3: there is no kind of stage `pretrian`; did you mean `pretrain`"),
-        ("quiz: {}", r"p\.yaml:3: there is no kind of stage `quiz`: it is called `graph-dataset` now"),
+        ("a: {inputs: {start: b}, use: pretrain}\n  b: {use: pretrain}", r"makes `Model`; move `b` before `a`"),
+        ("pretrian: {}", r"p\.yaml:3: unknown kind of stage `pretrian`; did you mean `pretrain`"),
+        ("quiz: {}", r"p\.yaml:3: unknown kind of stage `quiz`: it was renamed to `graph-dataset`"),
         ("pretrain:\n    stepz: 4", r"p\.yaml:4: unknown key `stages\.pretrain\.stepz`; did you mean `steps`"),
-        ("a: {like: b}\n  b: {like: a}", r"p\.yaml:4: `like: a` leads back to itself: a → b → a"),
-        ("a: {like: pretrain}", r"p\.yaml:3: `like: pretrain` names no other stage"),
+        ("a: {like: b}\n  b: {like: a}", r"p\.yaml:4: `like: a` is circular: a → b → a"),
+        ("a: {like: pretrain}", r"p\.yaml:3: `like: pretrain`: no such other stage"),
         ("pretrain: {inputs: {shrads: shards}}", r"has no input `shrads`; did you mean `shards`"),
-        ("pretrain: {inputs: {shards: link}}", r"`link` makes no Shards before `pretrain`"),
-        ("pretrain: {}\n  shards: {}", r"`pretrain` needs what `shards` makes; put `shards` before it"),
+        ("pretrain: {inputs: {shards: link}}", r"`link` is not a stage before `pretrain` that makes `Shards`"),
+        ("pretrain: {}\n  shards: {}", r"`pretrain` needs the output of `shards`; move `shards` before it"),
         ("graph: {source: native, path: nowhere}", r"p\.yaml:1: `graph\.path`: no such file or folder"),
         ("pretrain: {blocks: true}", r"p\.yaml:3: `stages\.pretrain\.blocks` is now called `flex_attention`"),
         ("pretrain: {isolate: true}", r"p\.yaml:3: `stages\.pretrain\.isolate` is now called `document_mask`"),
@@ -222,7 +224,7 @@ def test_a_fine_tuned_model_is_a_model_where_it_is_named_and_no_arm_where_it_is_
 
 def test_a_model_is_no_fine_tuned_one(tmp_path: Path) -> None:
     """The other way round it does not hold: what is more special is asked for by its own name."""
-    with pytest.raises(ConfigError, match="`corpus` makes no Linked before `shards`"):
+    with pytest.raises(ConfigError, match="`corpus` is not a stage before `shards` that makes `Linked`"):
         flow_of(tmp_path, "name: p\nstages:\n  shards: {inputs: {linked: corpus}}\n")
 
 
@@ -244,7 +246,7 @@ def test_however_many_stages_follow_upon_each_other_none_is_too_many(tmp_path: P
 
 
 def test_a_circle_of_likes_is_told_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"p\.yaml:5: `like: a` leads back to itself: a → b → c → a"):
+    with pytest.raises(ConfigError, match=r"p\.yaml:5: `like: a` is circular: a → b → c → a"):
         flow_of(tmp_path, "name: p\nstages:\n  a: {like: b}\n  b: {like: c}\n  c: {like: a}\n")
 
 

@@ -13,22 +13,22 @@ def test_over_after_patience_and_best_restored() -> None:
     for score in (0.1, 0.4, 0.3, 0.4, 0.2):
         torch.nn.init.constant_(model.weight, score)
         best.add(score, model)
-        over.append(best.over)
+        over.append(best.should_stop)
     assert over == [False, False, False, True, True]  # an equal score is no better one
     best.restore(model)
     assert model.weight.item() == torch.tensor(0.4)
     resumed = BestSoFar(patience=2)
     resumed.resume(best.state())
-    assert resumed.over
+    assert resumed.should_stop
 
 
 def test_without_patience_it_is_never_over() -> None:
     model, best = torch.nn.Linear(1, 1), BestSoFar(patience=0)
     for score in (0.4, 0.3, 0.2):
         best.add(score, model)
-    assert not best.over
+    assert not best.should_stop
     best.restore(model)  # nothing was kept
 
 
 def test_before_the_first_score() -> None:
-    assert not BestSoFar(patience=1).over
+    assert not BestSoFar(patience=1).should_stop

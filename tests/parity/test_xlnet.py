@@ -14,7 +14,7 @@ from transformers import XLNetConfig, XLNetLMHeadModel
 from kepipe.data.batch import Batch
 from kepipe.models.hf import xlnet as port
 from kepipe.models.networks.xlnet import XLNet
-from kepipe.models.networks.xlnet_sight import ORDER
+from kepipe.models.networks.xlnet_masks import ORDER
 from kepipe.tokenization.trainers import words
 from kepipe.training.carried_states import CarriedStates
 from tests.support.families import relative_error

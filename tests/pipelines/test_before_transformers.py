@@ -1,5 +1,5 @@
 """Every family outside the configurable transformer goes the whole way on one text: trained or counted, measured or
-tuned, registered, and asked through MLflow."""
+tuned, registered, asked through MLflow, and exported."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 import mlflow
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 import kepipe
+from kepipe.cli import app
 from kepipe.models.any_base import OTHERS
 from kepipe.stages.champion import rematch
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 from tests.support.kepipe_run import EXAMPLE
+from tests.support.pages import blocks
 from tests.support.tasks import write_task
 
 pytestmark = pytest.mark.xdist_group("before-transformers")
@@ -51,6 +54,14 @@ MODELS: dict[str, dict[str, Any]] = {
 STATIC = ("word2vec", "fasttext", "glove", "random-vectors")
 """No probe asks them: what is registered is fine-tuned."""
 BY_PIECES = tuple(name for name in MODELS if name not in ("elmo", *STATIC))
+EXPORTED = {
+    "ngram": ("model.arpa.gz", None),
+    "elmo": ("weights.hdf5", "h5py"),
+    **dict.fromkeys(("nnlm", "lstm", "cnn"), ("model.onnx", "onnxruntime")),
+    **dict.fromkeys(("transformer-xl", "xlnet"), ("model.safetensors", None)),
+    **dict.fromkeys(STATIC, ("vectors.txt", None)),
+}
+"""Family → a file of the form in which others read it, and the package that this takes."""
 EVALUATION = {**dict.fromkeys(BY_PIECES, "evaluate"), "elmo": "evaluate-elmo"}
 
 
@@ -105,7 +116,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_no_family_is_left_out() -> None:
-    assert MODELS.keys() == OTHERS.keys()
+    assert MODELS.keys() == OTHERS.keys() == EXPORTED.keys()
 
 
 @pytest.mark.parametrize("family", MODELS)
@@ -118,3 +129,40 @@ def test_it_is_registered_and_answers_through_mlflow(
     answer = model.predict([asked])
     assert set(answer["text"]) == {0}
     assert answer["prediction"].notna().all()
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_it_is_exported(
+    family: str, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, package = EXPORTED[family]
+    if package is not None:
+        pytest.importorskip(package)
+    export(workspace / "families" / family, tmp_path / "out")
+    assert (tmp_path / "out" / file).stat().st_size > 100
+    if family != "elmo":
+        assert (tmp_path / "out" / "tokenizer.json").is_file()
+    if file == "model.onnx":
+        follow_the_page(tmp_path / "out", monkeypatch)
+
+
+def test_what_is_tuned_on_vectors_is_exported_with_its_head(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    export(workspace / "families" / "tuned-glove", tmp_path / "out")
+    assert follow_the_page(tmp_path / "out", monkeypatch)["outputs"][0].shape == (2, 2)
+
+
+def export(source: Path, folder: Path) -> None:
+    done = CliRunner().invoke(app, ["export", str(source), str(folder)])
+    assert done.exit_code == 0, f"{done.output}{done.exception!r}"
+
+
+def follow_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the program that the folder's page shows, there; its names."""
+    monkeypatch.chdir(folder)
+    (program,) = (code for language, code in blocks(Path("README.md")) if language == "python")
+    names: dict[str, Any] = {}
+    exec(compile(program, "README.md", "exec"), names)
+    return names

@@ -117,7 +117,7 @@ def test_the_plan_names_the_change_that_makes_work(finished: Kepipe) -> None:
     assert list(plan) == list(STAGES)
     assert "cached" in plan["pretrain"]
     assert plan["control"].endswith("steps changed, 24 → 30")
-    assert plan["evaluate"].endswith("its input `control` is to be made first")
+    assert plan["evaluate"].endswith("waits for its input `control`")
 
 
 Moment = Callable[[Mapping[str, Any]], bool]

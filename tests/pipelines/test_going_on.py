@@ -38,8 +38,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_new_text_and_entities_are_learned_from_the_champion_on(project: Path) -> None:
     pipeline = str(project / "going-on.yaml")
     first = kepipe("run", pipeline)
-    assert "going-on has no champion yet: begins with a fresh bert" in first
-    assert "`champion` brings no vectors that the store has: all are trained" in first
+    assert "going-on has no champion yet: starts with a new bert" in first
+    assert "`champion` has no vectors in the store: all vectors are trained" in first
     kepipe("track", "sync")
     (project / "texts" / "voyager.txt").write_text(
         "Voyager saw Hippocamp, a moon of Neptune. Triton is one too."
@@ -49,10 +49,10 @@ def test_new_text_and_entities_are_learned_from_the_champion_on(project: Path) -
     with (project / "triples.tsv").open("a") as triples:
         triples.write("hippocamp\torbits\tneptune\n")
     second = kepipe("run", pipeline)
-    assert "goes on from going-on version 1, the champion" in second
-    assert "1 documents are new, 0 of them changed, 0 are gone" in second
+    assert "continues from going-on version 1, the champion" in second
+    assert "1 documents are new, 0 of them changed, 0 were removed" in second
     assert (
-        "42 entities keep their vectors, 1 are new, 0 are gone: 1 of the new have a vector from their"
+        "42 entities keep their vectors, 1 are new, 0 were removed: 1 of the new ones get a vector from their"
         in second
     )
     found = json.loads(Path("workspace/going-on/retraining-report/retraining.json").read_text())

@@ -71,6 +71,7 @@ def test_every_pipeline_of_the_zoo_is_tested() -> None:
         *FILLS,
         *WRITES,
         *COUNTS,
+        "adaptation",
         "quickstart",
         "codex",
         "fb15k-237",

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from kepipe.flow import scheduled_run, schedules
-from kepipe.flow.firing import Means
+from kepipe.flow.firing import SchedulerOptions
 from kepipe.flow.history import Result
 from kepipe.flow.schedule import Schedule
-from kepipe.flow.scheduler import serve_once
+from kepipe.flow.scheduler import run_due_once
 from kepipe.flow.triggers.base import Trigger
 
 
@@ -27,8 +27,8 @@ class Scripts:
     told: list[tuple[str, Result]] = field(default_factory=list)
 
     @property
-    def means(self) -> Means:
-        return Means(
+    def means(self) -> SchedulerOptions:
+        return SchedulerOptions(
             sources=self.digests,
             tell=self.said.append,
             notify=lambda name, _schedule, result: self.told.append((name, result)),
@@ -50,7 +50,7 @@ class Scripts:
 
     def once(self) -> list[tuple[str, str]]:
         """Outcome and reason of what `kepipe scheduler --once` fires."""
-        return [(result.outcome, result.reason) for result in serve_once(self.workspace, self.means)]
+        return [(result.outcome, result.reason) for result in run_due_once(self.workspace, self.means)]
 
 
 CALL = "(here / 'calls').open('a').write('x')"

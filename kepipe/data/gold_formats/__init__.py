@@ -1,1 +1,1 @@
-"""Texts in which people have marked what names mean, one module a format."""
+"""Readers of gold sets for entity linking, one module per format."""

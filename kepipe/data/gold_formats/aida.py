@@ -1,5 +1,4 @@
-"""AIDA-CoNLL-YAGO's words by tabs: word, B or I, the name, YAGO's entity, Wikipedia's address, its number,
-Freebase's id.
+"""AIDA-CoNLL-YAGO, tab-separated: word, B or I, mention, YAGO entity, Wikipedia URL, Wikipedia page id, Freebase id.
 
 Each `-DOCSTART-` begins a text; words stand with blanks between, sentences on lines. `--NME--` is outside the graph.
 An entity is known by its title, its YAGO name, its number or Freebase's id, whichever the graph has.

@@ -18,7 +18,7 @@ from kg.regular_files import read_small
 _OTHERS = {
     "R": "relations", "*": "relations", "E": "events", "A": "attributes", "M": "attributes", "#": "notes",
 }  # fmt: skip
-"""How a line begins → what it is, of those that mark no name."""
+"""Prefix of a line → its kind, for lines that are not mentions."""
 
 
 def read_brat(path: Path, problems: Problems) -> Iterator[MarkedText]:

@@ -1,4 +1,4 @@
-"""What every reader of gold sets gives: a text with its marks, as a record of kepipe's own format."""
+"""The output of all gold set readers: a text with its mentions, as a record in kepipe's own format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ MarkedText = tuple[int, dict[str, Any]]
 
 
 def mark(start: Any, end: Any, ids: Iterable[Any], type: Any = "") -> dict[str, Any]:
-    """A mark. Raises ValueError for a place that is no number; without an id it is of an entity outside the graph."""
+    """A mention record. Raises ValueError if an offset is not a number; without an id, the entity is outside the
+    graph."""
     if not isinstance(start, int) or not isinstance(end, int) or isinstance(start, bool):
         raise ValueError(f"expected where a mark begins and ends, found {start!r} and {end!r}")
     known = [str(id) for id in ids if id not in (None, "")]
@@ -24,7 +25,7 @@ def mark(start: Any, end: Any, ids: Iterable[Any], type: Any = "") -> dict[str, 
 
 
 def require_same(text: str, start: int, end: int, marked: str) -> None:
-    """Raise ValueError where a mark does not stand on the text that the file says, white space apart."""
+    """Raise ValueError if the text of a mention differs from the one in the file, ignoring white space."""
     if text[start:end].split() != marked.split():
         found = text[start:end]
         raise ValueError(

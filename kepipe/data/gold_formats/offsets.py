@@ -1,4 +1,4 @@
-"""Are the places of marks counted in characters? Told by how many of them begin or end inside words."""
+"""Check whether mention offsets count characters, by how many of them fall inside words."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from itertools import accumulate
 from typing import NamedTuple
 
 _SHARE = 0.1
-"""Marks that cut words, of all, from which on something is wrong; some names do end inside compounds."""
+"""The share of mentions that cut words above which offsets are wrong; some names do end inside compounds."""
 
 
-class Marks(NamedTuple):
-    """A text and the places of its marks."""
+class MarkedOffsets(NamedTuple):
+    """A text and the offsets of its mentions."""
 
     text: str
     spans: Sequence[tuple[int, int]]
@@ -44,8 +44,8 @@ _REASONS: dict[str, Count] = {
 }
 
 
-def offsets_problem(texts: Iterable[Marks]) -> str | None:
-    """What is wrong with the places of marks, with the likely reason; None where they seem right."""
+def check_offsets(texts: Iterable[MarkedOffsets]) -> str | None:
+    """The error message for wrong offsets, with the likely reason; None if they seem right."""
     texts = list(texts)
     total = sum(len(marks.spans) for marks in texts)
     cut = _cut(texts, lambda _text, spans: list(spans))
@@ -57,8 +57,8 @@ def offsets_problem(texts: Iterable[Marks]) -> str | None:
     return f"{cut:,} of {total:,} marks begin or end inside words{likely}"
 
 
-def _cut(texts: Sequence[Marks], count: Count) -> int:
-    """How many marks cut a word, or stand nowhere."""
+def _cut(texts: Sequence[MarkedOffsets], count: Count) -> int:
+    """The number of mentions that cut a word, or are out of range."""
     return sum(_cuts(text, *span) for text, spans in texts for span in count(text, spans))
 
 
@@ -70,7 +70,7 @@ def _cuts(text: str, start: int, end: int) -> bool:
 
 
 def _joined(text: str, place: int) -> bool:
-    """Whether a word goes on over a place; scripts without blanks between words do not tell."""
+    """Whether an offset is inside a word; always false in scripts without spaces."""
     return 0 < place < len(text) and _in_word(text[place - 1]) and _in_word(text[place])
 
 

@@ -1,4 +1,4 @@
-"""The table of gold sets' formats: one row each, told by the name of a file or by how it begins."""
+"""The table of gold set formats, which are detected by the name of a file or by its beginning."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FORMATS = (
     ),
     _OWN,
 )  # fmt: skip
-"""The formats; the first that fits is taken, the last where none does."""
+"""The formats; the first match is used, or the last one if none matches."""
 
 
 def format_of(path: Path) -> GoldFormat:

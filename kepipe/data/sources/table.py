@@ -1,7 +1,7 @@
 """The table of a corpus's sources: a name in the YAML → where the text lies and how it is read. A new one is a file
 and a row.
 
-To read the table imports no reader: the names are part of every plan.
+Importing the table imports no reader, since every plan needs the names.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Progress(Protocol):
     def __call__(
         self, what: str, total: int | None, unit: str, /
     ) -> AbstractContextManager[Callable[[int], None]]:
-        """What is done, of how many units; the manager gives what to call with the number just done."""
+        """(description, total, unit) → a context manager that returns a function to call with each increment."""
         ...
 
 
@@ -67,9 +67,9 @@ class Source:
     path: str = ""
     """What `path` must name; empty: none is needed."""
     options: tuple[str, ...] = ()
-    """Settings of the stage that mean something to this source and not to all."""
+    """Settings of the stage that only apply to this source."""
     package: str | None = None
-    """A package that it needs and that kepipe does not bring."""
+    """A package that it needs and that is not a dependency of kepipe."""
 
 
 def _read_folder(reading: Reading) -> Iterator[Document]:

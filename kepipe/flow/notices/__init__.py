@@ -1,1 +1,1 @@
-"""Word of what a scheduler fired, to whoever wants it: a table of ways."""
+"""Notifications of scheduled runs: a table of channels."""

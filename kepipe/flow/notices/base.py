@@ -1,4 +1,4 @@
-"""What is told of a firing, and what a way to tell it is."""
+"""The content of a notification, and the protocol of a channel that sends it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any, Protocol
 
 Notice = Mapping[str, Any]
 """Plain JSON data: `id`, `schedule`, `pipeline`, `reason`, `outcome`, `attempts`, `seconds`, `started` (Unix time),
-`code`, `log` (a file) and `said`, the last lines of the run's output."""
+`code` (exit code), `log` (a file) and `said`, the last lines of the run's output."""
 
 
-class NotToldError(Exception):
-    """A notice did not arrive. `final`: trying again would not help."""
+class DeliveryError(Exception):
+    """A notice could not be delivered. `final`: a retry would not help."""
 
-    def __init__(self, why: str, *, final: bool = False) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
         self.final = final
 
 
-class Way(Protocol):
-    """How notices get to an address. A row of the table is a function from the address to this."""
+class Channel(Protocol):
+    """Sends notices to one address. A row of the table is a function from an address to a channel."""
 
     def __call__(self, notice: Notice) -> None:
-        """Tell it. Raises NotToldError."""
+        """Send it. Raises DeliveryError."""
         ...
 
 

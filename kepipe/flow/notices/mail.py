@@ -1,4 +1,4 @@
-"""`mail=ADDRESS`: an e-mail by SMTP (RFC 5321), through the server that the variable KEPIPE_SMTP names."""
+"""`mail=ADDRESS`: e-mail by SMTP (RFC 5321) through the server in the environment variable KEPIPE_SMTP."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from kepipe.config import ConfigError
-from kepipe.flow.notices.base import Notice, NotToldError, Way, encode, headline
+from kepipe.flow.notices.base import Channel, DeliveryError, Notice, encode, headline
 from kepipe.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SERVER = "KEPIPE_SMTP"
-"""Environment variable: `smtp://user:password@host:587`, `smtps://…` for TLS from the first byte; a user and a password
-are sent over TLS alone. None: `smtp://localhost:25`."""
+"""Environment variable: `smtp://user:password@host:587`, or `smtps://…` for implicit TLS; credentials are only sent
+over TLS. Default: `smtp://localhost:25`."""
 SENDER = "KEPIPE_MAIL_FROM"
-"""Environment variable with the sender; none: kepipe@ this machine."""
-PATIENCE = 20.0
-"""Seconds that the server has for an answer."""
+"""Environment variable with the sender's address. Default: kepipe@ and the host name."""
+TIMEOUT = 20.0
+"""Seconds to wait for the server."""
 
 
-def mail(address: str) -> Way:
-    """Tell by mail. Raises ConfigError for what is no address."""
+def mail(address: str) -> Channel:
+    """Sends e-mail. Raises ConfigError for an invalid address."""
     if "@" not in address or any(sign.isspace() for sign in address):
         raise ConfigError(f"mail {address!r}: expected an address such as ops@example.org")
 
-    def tell(notice: Notice) -> None:
+    def send(notice: Notice) -> None:
         server = os.environ.get(SERVER, "smtp://localhost:25")
         try:
             with _connect(server) as connection:
                 connection.send_message(_message(address, notice))
         except smtplib.SMTPResponseException as error:
-            why = f"{without_secrets(server)} answers {error.smtp_code} {error.smtp_error!r}"
-            raise NotToldError(why, final=error.smtp_code >= 500) from None
+            reason = f"{without_secrets(server)} answered {error.smtp_code} {error.smtp_error!r}"
+            raise DeliveryError(reason, final=error.smtp_code >= 500) from None
         except smtplib.SMTPRecipientsRefused:
-            raise NotToldError(f"{without_secrets(server)} refuses {address}", final=True) from None
+            raise DeliveryError(f"{without_secrets(server)} rejected {address}", final=True) from None
         except (OSError, smtplib.SMTPException, ValueError) as error:
-            raise NotToldError(f"{without_secrets(server)}: {error}") from None
+            raise DeliveryError(f"{without_secrets(server)}: {error}") from None
 
-    return tell
+    return send
 
 
 @contextmanager
@@ -55,9 +55,9 @@ def _connect(server: str) -> Iterator[smtplib.SMTP]:
     context = ssl.create_default_context()
     connection: smtplib.SMTP
     if parts.scheme == "smtps":
-        connection = smtplib.SMTP_SSL(host, port, timeout=PATIENCE, context=context)
+        connection = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
     else:
-        connection = smtplib.SMTP(host, port, timeout=PATIENCE)
+        connection = smtplib.SMTP(host, port, timeout=TIMEOUT)
     with connection:
         if parts.scheme != "smtps" and parts.username:
             connection.starttls(context=context)

@@ -1,4 +1,5 @@
-"""Notices on their way: written down before they are told, so that a kill or a server that is away loses none."""
+"""Outbox of notices: they are stored before they are sent, so that none is lost if kepipe is killed or a server is
+down."""
 
 from __future__ import annotations
 
@@ -12,89 +13,89 @@ from typing import Any
 
 from kepipe.files import lock, replacing
 from kepipe.flow.history import Result
-from kepipe.flow.notices.base import Notice, NotToldError
-from kepipe.flow.notices.table import way_to
+from kepipe.flow.notices.base import DeliveryError, Notice
+from kepipe.flow.notices.table import channel_for
 from kepipe.flow.schedule import Schedule
 from kepipe.redaction import redact
 from kg.regular_files import read_json
 
-PAUSES = (1.0, 4.0, 16.0)
-"""Seconds before a notice that did not arrive is told again."""
-OLDEST = 7 * 24 * 3600.0
-"""Seconds after which a notice that nobody took is given up."""
+RETRY_DELAYS = (1.0, 4.0, 16.0)
+"""Seconds before each retry of a delivery."""
+MAX_AGE = 7 * 24 * 3600.0
+"""Seconds after which an undelivered notice is dropped."""
 LINES = 8
-"""Last lines of a run's output that a notice carries."""
+"""Number of last lines of a run's output in a notice."""
 
 
 class Outbox:
-    """Tells targets (`webhook=https://…`) of firings. `outcomes`: of these alone; none: of all."""
+    """Notifies targets (`webhook=https://…`) of scheduled runs. `outcomes`: only of these; empty: of all."""
 
     def __init__(
         self,
         workspace: Path,
         targets: Sequence[str],
-        tell: Callable[[str], None],
+        print_message: Callable[[str], None],
         outcomes: Sequence[str] = (),
-        pauses: Sequence[float] = PAUSES,
+        delays: Sequence[float] = RETRY_DELAYS,
     ) -> None:
-        self._folder, self._tell, self._pauses = workspace / "schedule" / "outbox", tell, pauses
-        self._ways = {target: way_to(target) for target in targets}
+        self._folder, self._print, self._delays = workspace / "schedule" / "outbox", print_message, delays
+        self._channels = {target: channel_for(target) for target in targets}
         self._outcomes = tuple(outcomes)
 
     def __call__(self, name: str, schedule: Schedule, result: Result) -> None:
-        """Tell every target of a firing, and what could not be told before."""
-        if self._ways and (not self._outcomes or result.outcome in self._outcomes):
+        """Notify every target of a run, and retry earlier notices that were not delivered."""
+        if self._channels and (not self._outcomes or result.outcome in self._outcomes):
             notice = notice_of(name, schedule, result)
             self._folder.mkdir(parents=True, exist_ok=True)
-            for number, target in enumerate(self._ways):
+            for number, target in enumerate(self._channels):
                 with replacing(self._folder / f"{notice['id']}-{number}.json") as unfinished:
                     unfinished.write_text(json.dumps({"target": target, "notice": notice}))
         self.send()
 
     def send(self) -> None:
-        """Tell what waits; what has no target any more, or waits for a week, is given up."""
+        """Send pending notices; those older than `MAX_AGE` or without a configured target are dropped."""
         with lock(self._folder.with_name("outbox.lock")):
             for file in sorted(self._folder.glob("*.json")):
                 if self._send(file):
                     file.unlink(missing_ok=True)
 
     def _send(self, file: Path) -> bool:
-        """Whether a notice needs to be told no more."""
+        """Send a notice; whether it can be removed from the outbox."""
         try:
-            waiting: dict[str, Any] = read_json(file)
-            way, notice = self._ways[waiting["target"]], waiting["notice"]
+            pending: dict[str, Any] = read_json(file)
+            channel, notice = self._channels[pending["target"]], pending["notice"]
         except (OSError, ValueError, KeyError, TypeError):
             return True
         try:
-            self._patiently(way, notice)
-        except NotToldError as error:
-            given_up = error.final or time.time() - notice["started"] > OLDEST
-            later = "it is given up" if given_up else "it is told with the next one"
-            self._tell(f"notice of {notice['schedule']}: {redact(str(error))}; {later}")
-            return given_up
+            self._send_with_retries(channel, notice)
+        except DeliveryError as error:
+            dropped = error.final or time.time() - notice["started"] > MAX_AGE
+            consequence = "dropped" if dropped else "will be retried with the next notice"
+            self._print(f"notice of {notice['schedule']} not delivered: {redact(str(error))}; {consequence}")
+            return dropped
         return True
 
-    def _patiently(self, way: Callable[[Notice], None], notice: Notice) -> None:
-        for pause in self._pauses:
+    def _send_with_retries(self, channel: Callable[[Notice], None], notice: Notice) -> None:
+        for delay in self._delays:
             try:
-                way(notice)
-            except NotToldError as error:
+                channel(notice)
+            except DeliveryError as error:
                 if error.final:
                     raise
-                time.sleep(pause)
+                time.sleep(delay)
             else:
                 return
-        way(notice)
+        channel(notice)
 
 
 def notice_of(name: str, schedule: Schedule, result: Result) -> dict[str, Any]:
-    """What is told of a firing."""
+    """The notice of a scheduled run."""
     values = {"id": secrets.token_hex(8), "schedule": name, "pipeline": schedule.pipeline}
     return {**values, **asdict(result), "said": _last_lines(Path(result.log)) if result.log else []}
 
 
 def _last_lines(log: Path) -> list[str]:
-    """The end of a run's output, which says what became of the model."""
+    """The last lines of a run's output, which include the model's promotion decision."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - 8192))

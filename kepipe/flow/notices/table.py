@@ -1,28 +1,28 @@
-"""Every way to tell of a firing. A new one is one module and one row here."""
+"""All notification channels. A new one is one module and one row here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from kepipe.config import ConfigError, suggest
-from kepipe.flow.notices.base import Way
-from kepipe.flow.notices.hook import hook
+from kepipe.flow.notices.base import Channel
+from kepipe.flow.notices.command import command_channel
 from kepipe.flow.notices.mail import mail
 from kepipe.flow.notices.webhook import webhook
 
-WAYS: Mapping[str, Callable[[str], Way]] = {
+CHANNELS: Mapping[str, Callable[[str], Channel]] = {
     "webhook": webhook,
-    "command": hook,
+    "command": command_channel,
     "mail": mail,
 }
-"""Name → the way to an address."""
+"""Name → function from an address to a channel."""
 
 
-def way_to(target: str) -> Way:
-    """The way to `NAME=ADDRESS`. Raises ConfigError for a name that is not in the table, or a bad address."""
+def channel_for(target: str) -> Channel:
+    """The channel of `NAME=ADDRESS`. Raises ConfigError for an unknown name or an invalid address."""
     name, _, address = target.partition("=")
-    if name not in WAYS or not address:
+    if name not in CHANNELS or not address:
         raise ConfigError(
-            f"notify {name!r}: expected {', '.join(f'{way}=…' for way in WAYS)}{suggest(name, list(WAYS))}"
+            f"notify {name!r}: expected {', '.join(f'{name}=…' for name in CHANNELS)}{suggest(name, list(CHANNELS))}"
         )
-    return WAYS[name](address)
+    return CHANNELS[name](address)

@@ -1,8 +1,8 @@
-"""`webhook=URL`: the notice as JSON by POST, signed.
+"""`webhook=URL`: the notice as JSON in a signed POST request.
 
-`X-Kepipe-Signature: sha256=H` is the HMAC-SHA256 (RFC 2104) of `TIMESTAMP.BODY` under the secret of the variable
-KEPIPE_WEBHOOK_SECRET, in hex; TIMESTAMP is the header `X-Kepipe-Timestamp`, Unix seconds, so that a receiver can refuse
-what is old. `X-Kepipe-Delivery` is the notice's id: the same one may come twice.
+`X-Kepipe-Signature: sha256=H` is the hexadecimal HMAC-SHA256 (RFC 2104) of `TIMESTAMP.BODY` with the secret in the
+environment variable KEPIPE_WEBHOOK_SECRET; TIMESTAMP is the header `X-Kepipe-Timestamp` (Unix seconds), so that a
+receiver can reject replays. `X-Kepipe-Delivery` is the notice's id; a notice may be delivered more than once.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from kepipe.config import ConfigError
-from kepipe.flow.notices.base import Notice, NotToldError, Way, encode
+from kepipe.flow.notices.base import Channel, DeliveryError, Notice, encode
 from kepipe.redaction import without_secrets
 
 SECRET = "KEPIPE_WEBHOOK_SECRET"
-"""Environment variable with the secret; without it nothing is signed."""
-PATIENCE = 10.0
-"""Seconds that a receiver has for its answer."""
-PASSING = (408, 409, 425, 429)
-"""Client errors of HTTP that may be mended without that the request changes."""
+"""Environment variable with the secret; if unset, requests are not signed."""
+TIMEOUT = 10.0
+"""Seconds to wait for the receiver's response."""
+RETRYABLE = (408, 409, 425, 429)
+"""HTTP client errors for which repeating the same request may succeed."""
 
 
-def webhook(address: str) -> Way:
-    """Tell by POST. Raises ConfigError for an address of another kind."""
+def webhook(address: str) -> Channel:
+    """Sends POST requests. Raises ConfigError for an invalid URL."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"webhook {without_secrets(address)}: expected an address https://… or http://…")
+        raise ConfigError(f"webhook {without_secrets(address)}: expected a URL https://… or http://…")
     user, _, host = parts.netloc.rpartition("@")
-    place = urlunsplit(parts._replace(netloc=host))
+    url = urlunsplit(parts._replace(netloc=host))
 
-    def tell(notice: Notice) -> None:
+    def send(notice: Notice) -> None:
         body = encode(notice)
-        request = urllib.request.Request(place, body, _headers(notice, body, user), method="POST")
+        request = urllib.request.Request(url, body, _headers(notice, body, user), method="POST")
         try:
-            with _opener.open(request, timeout=PATIENCE) as answer:
-                answer.read(1)
+            with _opener.open(request, timeout=TIMEOUT) as response:
+                response.read(1)
         except urllib.error.HTTPError as error:
-            final = error.code < 500 and error.code not in PASSING
-            raise NotToldError(f"{without_secrets(address)} answers {error.code}", final=final) from None
+            final = error.code < 500 and error.code not in RETRYABLE
+            raise DeliveryError(f"{without_secrets(address)} answered {error.code}", final=final) from None
         except (OSError, HTTPException) as error:
-            raise NotToldError(f"{without_secrets(address)}: {error}") from None
+            raise DeliveryError(f"{without_secrets(address)}: {error}") from None
 
-    return tell
+    return send
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """The signature of a body, as the header has it."""
+    """Value of the signature header for a body."""
     return f"sha256={hmac.new(secret.encode(), timestamp.encode() + b'.' + body, hashlib.sha256).hexdigest()}"
 
 
@@ -73,7 +73,7 @@ def _headers(notice: Notice, body: bytes, user: str) -> dict[str, str]:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would turn the POST into a GET, at a place that nobody named."""
+    """A redirect would turn the POST into a GET to a URL that the user did not configure."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

@@ -1,1 +1,1 @@
-"""What fires a schedule: a table of triggers."""
+"""Triggers of schedules: a table."""

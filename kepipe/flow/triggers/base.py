@@ -1,6 +1,6 @@
-"""What a trigger is: when it looks, and whether a look finds a reason to fire.
+"""Base class of triggers: when a schedule is checked, and whether the check finds a reason to run its pipeline.
 
-A look is cheap and is made often; what it has to remember from one look to the next is kept in a file of the schedule.
+Checks are cheap and frequent. The state that a trigger keeps between checks is a JSON file of the schedule.
 """
 
 from __future__ import annotations
@@ -19,70 +19,74 @@ if TYPE_CHECKING:
 
 Sources = Callable[[Path, Sequence[str]], Mapping[str, str]]
 """(pipeline file, `--set` assignments) → name → digest of everything that its stages read."""
-Kept = Mapping[str, Any]
-"""What a trigger remembers, as plain JSON data."""
+TriggerState = Mapping[str, Any]
+"""State of a trigger between checks, as plain JSON data."""
 
 
-def pipeline_alone(pipeline: Path, _overrides: Sequence[str]) -> Mapping[str, str]:
+def pipeline_file_only(pipeline: Path, _overrides: Sequence[str]) -> Mapping[str, str]:
     """The digest of the pipeline's file."""
     return {"pipeline": digest_source(pipeline)}
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What a look is given: whose it is, the means to look, and what was kept of the looks before."""
+class TriggerContext:
+    """Input of a trigger's check: the schedule's pipeline, a function that digests its sources, and the trigger's
+    state."""
 
     workspace: Path
     pipeline: Path
     overrides: Sequence[str]
     sources: Sources
-    kept: Kept = field(default_factory=dict)
+    state: TriggerState = field(default_factory=dict)
 
     def digests(self) -> dict[str, str]:
-        """What the pipeline's stages read now."""
+        """Name → digest of everything that the pipeline's stages read, as of now."""
         return dict(self.sources(self.pipeline, self.overrides))
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look found. `reason`: why to fire, "" where there is none. `keep`: to be remembered at once, `done` once
-    the firing has ended. `soon`: the next look may find a reason without that anything changes."""
+class CheckResult:
+    """Result of a trigger's check.
+
+    `reason`: why to run, "" for no run. `state`: the trigger's new state where it does not run, `state_after_run`: its
+    state once the run has ended. `recheck_soon`: the next check may find a reason even if nothing changes.
+    """
 
     reason: str = ""
-    keep: Kept = field(default_factory=dict)
-    done: Kept = field(default_factory=dict)
-    soon: bool = False
+    state: TriggerState = field(default_factory=dict)
+    state_after_run: TriggerState = field(default_factory=dict)
+    recheck_soon: bool = False
 
 
 class Trigger(Section, ABC):
-    """Settings of a trigger, and what it does. `looks`: whether it looks at things, rather than at the clock alone."""
+    """A trigger with its settings. `polls`: whether it checks something besides the clock."""
 
-    looks: ClassVar[bool] = True
+    polls: ClassVar[bool] = True
 
     @property
     @abstractmethod
-    def said(self) -> str:
-        """As a list of schedules shows it: `cron 0 2 * * *`."""
+    def label(self) -> str:
+        """Label in lists of schedules: `cron 0 2 * * *`."""
 
     @abstractmethod
     def timetable(self) -> BaseTrigger:
-        """When it looks. Raises ConfigError for settings that mean nothing."""
+        """When it is checked. Raises ConfigError for invalid settings."""
 
     @abstractmethod
-    def look(self, sight: Sight) -> Look:
-        """Whether to fire now. Raises ValueError or OSError where it cannot look."""
+    def check(self, context: TriggerContext) -> CheckResult:
+        """Whether to run now. Raises ValueError or OSError if the check fails."""
 
-    def begin(self, _sight: Sight) -> Kept:
-        """What is remembered as the schedule is added."""
+    def initial_state(self, _context: TriggerContext) -> TriggerState:
+        """State when the schedule is added."""
         return {}
 
-    def fired_by_hand(self, _sight: Sight) -> Kept:
-        """What is remembered once a firing that nobody looked for has ended."""
+    def state_after_manual_run(self, _context: TriggerContext) -> TriggerState:
+        """State after a run that was started by hand."""
         return {}
 
 
-def every(seconds: float) -> BaseTrigger:
-    """A look each so many seconds."""
+def interval_trigger(seconds: float) -> BaseTrigger:
+    """A check every `seconds`."""
     from apscheduler.triggers.interval import IntervalTrigger
 
     return IntervalTrigger(seconds=max(1, round(seconds)))

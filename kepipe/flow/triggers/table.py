@@ -1,4 +1,4 @@
-"""Every trigger of a schedule. A new one is one module and one row here."""
+"""All triggers. A new one is one module and one row here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Discriminator
 
+from kepipe.flow.triggers.after import After
 from kepipe.flow.triggers.base import Trigger
-from kepipe.flow.triggers.changes import WhenChanged
-from kepipe.flow.triggers.drifts import OnDrift
-from kepipe.flow.triggers.follows import After
-from kepipe.flow.triggers.times import Cron
+from kepipe.flow.triggers.cron import Cron
+from kepipe.flow.triggers.on_drift import OnDrift
+from kepipe.flow.triggers.when_changed import WhenChanged
 
 TRIGGERS: Mapping[str, type[Trigger]] = {
     "cron": Cron,

@@ -1,1 +1,1 @@
-"""Which facts of an entity go with a text: the facts there are, the rankings, and the choice."""
+"""Selection of facts for a text: the facts of an entity, rankings, and the choice."""

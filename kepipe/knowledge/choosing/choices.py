@@ -1,6 +1,6 @@
 """The table of choices: which triples of an entity are injected. A new one is a function and a row.
 
-To read the table imports no ranking: the names are part of every plan and of the command line's help.
+Importing the table imports no ranking, since every plan and the command line's help need the names.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """A row: what it prefers, and how `static_score` (float [n], all facts) or `context_score` (float [C]) is found."""
+    """A row: what the choice prefers, and functions that return its `static_score` (float [n], all facts) or
+    `context_score` (float [C], facts in question)."""
 
     about: str
     static_score: Callable[[RankingSources], Floats] | None = None
     context_score: Callable[[RankingSources], ContextScore] | None = None
     needs_vectors: bool = False
-    """Whether entity vectors have to be given."""
+    """Whether entity vectors are required."""
 
     @property
     def scored(self) -> bool:
-        """Whether triples get a score at all."""
+        """Whether triples get a score."""
         return self.static_score is not None or self.context_score is not None
 
 
@@ -65,8 +66,8 @@ CHOICES: Mapping[str, Choice] = {
 }
 
 
-def described() -> str:
-    """The choices with what they prefer, for the schema."""
+def list_choices() -> str:
+    """The choices and what they prefer, for the schema."""
     return "; ".join(f"`{name}`: {choice.about}" for name, choice in CHOICES.items())
 
 

@@ -1,4 +1,4 @@
-"""The facts of mentioned entities that rank first, with the text or without a look at it."""
+"""Select the top-ranked facts of mentioned entities, with or without regard to the text."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from kepipe.knowledge.choosing.ranking import RankingContext, RankingSources
 from kepipe.knowledge.choosing.triple_tokenizer import TripleTokenizer
 from kg.store import Graph, UnknownEntityError
 
-LOOKED_AT = 256
-"""Most triples of an entity that a ranking by context compares: the first of the graph's order."""
+MAX_CANDIDATES = 256
+"""A context ranking scores at most this many triples of an entity, the first in the graph's order."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """N triples that go with mentions, those of a mention best first.
+    """N selected triples, those of each mention best first.
 
-    `mentions`: int [N], the mention of each. `triples`: int32 [N, 3]. `scores`: float [N], what the ranking gave.
+    `mentions`: int [N], the mention index of each. `triples`: int32 [N, 3]. `scores`: float [N], by the ranking.
     """
 
     mentions: Ints
@@ -33,10 +33,10 @@ class Chosen:
 
 
 class FactChooser:
-    """Chooses among the triples that a graph states in some splits.
+    """Selects among the triples of some splits of a graph.
 
-    `triple_tokenizer`: the words that rankings compare with a text. `vectors`: for `plausible`, see `CHOICES`. Raises
-    ValueError for a choice that needs vectors, without any.
+    `triple_tokenizer`: gives the tokens that rankings compare with a text. `vectors`: for `plausible`, see `CHOICES`.
+    Raises ValueError if the choice needs vectors and there are none.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class FactChooser:
             owners, triples = self.facts.first(entities_M, most)
             scores = np.zeros(len(triples)) if self._static_scores is None else self._static_scores[triples]
             return Chosen(owners, self.facts.triples[triples], scores)
-        owners, triples = self.facts.first(entities_M, LOOKED_AT)
+        owners, triples = self.facts.first(entities_M, MAX_CANDIDATES)
         scores = self._context_score(
             RankingContext(tokens_BT, lengths_B, mentions, entities_M, owners, triples)
         )
@@ -77,7 +77,7 @@ class FactChooser:
         return Chosen(owners[best], self.facts.triples[triples[best]], scores[best])
 
     def row(self, id: str) -> int:
-        """The graph's row of an entity, −1 for one that it does not have."""
+        """The graph's row of an entity, −1 if it is not in the graph."""
         row = self._rows.get(id)
         if row is None:
             try:

@@ -1,4 +1,4 @@
-"""The triples of a graph that may be injected, by the entity they are about."""
+"""The triples of a graph that may be injected, grouped by head entity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kg.store import Graph, Triples
 
 @dataclass(frozen=True)
 class Facts:
-    """n triples in order of their heads; those of entity e are `starts[e]` … `starts[e + 1]` − 1.
+    """n triples sorted by head; those of entity e are `starts[e]` … `starts[e + 1]` − 1.
 
     `triples`: int32 [n, 3] of head, relation, tail. `starts`: int [E + 1].
     """
@@ -23,7 +23,7 @@ class Facts:
 
     @classmethod
     def of(cls, graph: Graph, splits: Iterable[str]) -> Facts:
-        """Those of some splits, each entity's in the graph's order: by the rows of relation, then tail."""
+        """The triples of some splits; those of an entity in the graph's order: by the rows of relation, then tail."""
         parts = [graph.triples(split) for split in splits]
         triples = np.concatenate(parts) if len(parts) != 1 else np.asarray(parts[0])
         if len(parts) > 1:
@@ -31,17 +31,18 @@ class Facts:
         return cls(triples, np.searchsorted(triples[:, 0], np.arange(len(graph) + 1)).astype(np.int64))
 
     def count(self, entities_M: Ints) -> Ints:
-        """How many triples each entity has, int [M]; none for −1."""
+        """The number of triples of each entity, int [M]; 0 for −1."""
         counts = self.starts[entities_M + 1] - self.starts[np.maximum(entities_M, 0)]
         return np.where(entities_M >= 0, counts, 0)
 
     def first(self, entities_M: Ints, most: int) -> tuple[Ints, Ints]:
-        """Up to `most` triples of each entity: the number of its place in `entities_M`, and of the triple, int [C]."""
+        """Up to `most` triples of each entity: index into `entities_M` and index of the triple, int [C] each."""
         counts = np.minimum(self.count(entities_M), most)
         return np.repeat(np.arange(len(entities_M)), counts), ranges(
             self.starts[np.maximum(entities_M, 0)], counts
         )
 
     def ranked(self, static_score: Floats) -> Facts:
-        """The same, each entity's worthiest first; of equals the graph's order stays. `static_score`: float [n]."""
+        """The facts with those of each entity sorted by falling `static_score`, float [n]; ties keep the graph's
+        order."""
         return Facts(self.triples[np.lexsort((-static_score, self.triples[:, 0]))], self.starts)

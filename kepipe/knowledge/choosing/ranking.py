@@ -1,7 +1,7 @@
-"""The rankings by which triples of an entity are chosen (`kepipe.knowledge.choosing.choices` has the table).
+"""Rankings of an entity's triples (`kepipe.knowledge.choosing.choices` has the table).
 
-A ranking says what each triple of the graph is *worth* once and for all, or how well it *fits* the text in which its
-entity is met. Of equals the graph's order decides, so that every choice is deterministic.
+A static score depends on the triple alone, a context score also on the text that mentions the entity. Ties are broken
+by the graph's order, so every choice is deterministic.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kg.store import Graph
 
 @dataclass(frozen=True)
 class RankingSources:
-    """What rankings may look at. `vectors`: the folder of an `embed` stage, or None."""
+    """The data available to rankings. `vectors`: the folder of an `embed` stage, or None."""
 
     graph: Graph
     facts: Facts
@@ -33,7 +33,7 @@ class RankingSources:
 @dataclass(frozen=True)
 class RankingContext:
     """A batch and the C triples in question. `tokens`: int [B, T], `lengths`: int [B]; `entities`: int [M], the
-    graph's row of each mention, −1 none; `owners`, `triples`: int [C], the anchor and the number of the triple.
+    graph's row of each mention, −1 none; `owners`, `triples`: int [C], the mention index and the index of the triple.
     """
 
     tokens: Ints
@@ -48,7 +48,7 @@ ContextScore = Callable[[RankingContext], Floats]
 
 
 def rarity(sources: RankingSources) -> Floats:
-    """−log p(relation) − log p(object): the information in a triple, were its parts independent; in nats."""
+    """−log p(relation) − log p(object) in nats: the information of a triple if its parts were independent."""
     triples = sources.facts.triples
     surprise = np.zeros(len(triples))
     for column in (1, 2):
@@ -73,7 +73,7 @@ def plausibility(sources: RankingSources) -> Floats:
     relations = map_table(sources.vectors / TABLE, "relations")
     if relations.shape[1] != table.dim:
         raise ValueError(
-            f"{sources.vectors}: relations of another width than entities; `plausible` reads TransE's"
+            f"{sources.vectors}: relation and entity vectors differ in dimension; `plausible` needs those of TransE"
         )
     entity = table.rows(graph.ids)
     relation = np.array([kinds.get(known.id, -1) for known in graph.relations], np.int64)
@@ -94,11 +94,11 @@ WALKS, STEPS, DAMPING = 512, 16, 0.85
 
 
 def pagerank(sources: RankingSources) -> ContextScore:
-    """How often a walker who sets out from the sentence's *other* entities is at the object (personalised PageRank).
+    """Personalised PageRank of the object, restarting at the *other* entities of the sentence.
 
-    Estimated from random walks over all triples that may be injected (Fogaras et al. 2005): a walk that goes on with
-    probability d at each step is at its t-th entity with weight (1 − d)·dᵗ. The walks of an entity are drawn once,
-    from its row as their seed.
+    Estimated from random walks over all triples that may be injected (Fogaras et al. 2005): the t-th entity of a walk
+    with continuation probability d has weight (1 − d)·dᵗ. The walks of an entity are drawn once, with its row as the
+    seed.
     """
     from kg.neighbourhood import Neighbourhood
 
@@ -109,8 +109,8 @@ def pagerank(sources: RankingSources) -> ContextScore:
     lock = threading.Lock()
 
     def visits(entity: int) -> tuple[Ints, Floats]:
-        """The entities that walks from this one meet, ascending, and the share of time spent at each."""
-        with lock:  # DGL's seed is one for all threads
+        """The entities visited by walks from this one, ascending, and the weight of each."""
+        with lock:  # DGL's seed is global
             if entity not in known:
                 trace = near.walk(np.full(WALKS, entity), STEPS, seed=entity)
                 met, place = np.unique(trace, return_inverse=True)
@@ -141,7 +141,9 @@ def pagerank(sources: RankingSources) -> ContextScore:
         mine = np.searchsorted(distinct, context.entities[context.owners])
         from_all = _look_up(keys, of_row, context.mentions.rows[context.owners] * E + tails)
         score = from_all - _look_up(own, spent, mine * E + tails)
-        return np.where(score > 1e-12, score, 0.0)  # a walker's own visits leave rounding behind
+        return np.where(
+            score > 1e-12, score, 0.0
+        )  # subtracting the entity's own visits leaves rounding errors
 
     return context_score
 
@@ -150,9 +152,9 @@ SAMPLE = 100_000
 
 
 def similarity(sources: RankingSources) -> ContextScore:
-    """Cosine of the tf-idf vectors of branch and sentence, but for the sentence's length, which all share.
+    """Cosine of the tf-idf vectors of branch and sentence, up to the norm of the sentence, which is constant.
 
-    A token counts once; its weight is log((n + 1) / (how many of n branches have it + 1)), n at most 100,000.
+    Each token counts once, with weight log((n + 1) / (df + 1)), where df of n branches have it; n is at most 100,000.
     """
     triples = sources.facts.triples
     sample = triples[:: max(1, -(-len(triples) // SAMPLE))]
@@ -182,6 +184,6 @@ def similarity(sources: RankingSources) -> ContextScore:
 
 
 def _look_up(keys: Ints, values: Floats, wanted: Ints) -> Floats:
-    """The value of each wanted key, 0 for one that is not there. `keys` ascend."""
+    """The value of each wanted key, 0 if absent. `keys` are sorted."""
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[at] == wanted, values[at], 0.0)

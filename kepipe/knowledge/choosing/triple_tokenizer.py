@@ -1,4 +1,4 @@
-"""Triples as tokens: the names of relations and objects, each encoded once, when it is first needed."""
+"""Tokenisation of triples: names of relations and objects are encoded lazily and cached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kg.store import Graph, Triples
 
 
 class TripleTokenizer:
-    """A triple's branch: the tokens of its relation's label (where `predicate`), then those of its object's."""
+    """Encodes a triple as a branch: the tokens of its relation's label (if `predicate`), then of its object's label."""
 
     def __init__(self, graph: Graph, tokenizer: Tokenizer, predicate: bool) -> None:
         self._objects = _Names(graph.labels, len(graph), tokenizer)
@@ -23,7 +23,7 @@ class TripleTokenizer:
         self._relations = _Names(labels, len(labels), tokenizer)
 
     def branches(self, triples: Triples) -> tuple[Ints, Ints]:
-        """Length of each triple's branch, int [n], and the tokens of all, one branch after the other."""
+        """The length of each triple's branch, int [n], and the concatenated tokens of all branches."""
         relation_starts, relation_lengths = self._relations.find(triples[:, 1])
         object_starts, object_lengths = self._objects.find(triples[:, 2])
         lengths = relation_lengths + object_lengths
@@ -38,7 +38,7 @@ class TripleTokenizer:
 
 
 class _Names:
-    """The tokens of names, by row. Several threads may look up at once."""
+    """A thread-safe cache of the tokens of names, by row."""
 
     def __init__(self, names: Sequence[str], count: int, tokenizer: Tokenizer) -> None:
         self._names, self._tokenizer = names, tokenizer
@@ -50,20 +50,20 @@ class _Names:
 
     @property
     def tokens(self) -> Ints:
-        """The tokens of all names encoded so far; `find` says where each name's are."""
+        """The tokens of all names encoded so far; `find` returns the range of each name."""
         return self._pool
 
     def find(self, rows: Ints32) -> tuple[Ints, Ints]:
-        """Where in `tokens` each row's name starts, and its length: int [n] both."""
+        """The start of each row's name in `tokens`, and its length: int [n] each."""
         if (self._starts[rows] < 0).any():
             with self._lock:
                 self._encode(np.unique(rows[self._starts[rows] < 0]))
         return self._starts[rows], self._lengths[rows]
 
     def _encode(self, rows: Ints32) -> None:
-        # The blank before a name is where one stands in running text; tokenizers that write blanks need it.
+        # The leading space is that of running text, for tokenizers that encode spaces.
         encoded = self._tokenizer.encode([f" {self._names[row]}" for row in rows.tolist()])
-        text = encoded.ends > np.maximum(encoded.starts, 1)  # a piece that is that blank alone says nothing
+        text = encoded.ends > np.maximum(encoded.starts, 1)  # drop a token that is only this space
         owners = np.repeat(np.arange(len(rows)), encoded.lengths)[text]
         lengths = np.bincount(owners, minlength=len(rows))
         end = self._used + len(owners)
@@ -72,7 +72,7 @@ class _Names:
             grown[: self._used] = self._pool[: self._used]
             self._pool = grown
         self._pool[self._used : end] = encoded.tokens[text]
-        # Starts are written last: another thread takes a row that has one as encoded.
+        # Starts are written last: other threads take a row with a start as encoded.
         self._lengths[rows] = lengths
         self._starts[rows] = self._used + np.cumsum(lengths) - lengths
         self._used = end

@@ -1,5 +1,5 @@
-"""The denoising entity auto-encoder beside masked language modelling: some links are wrong or gone, and the model says
-which entity each linked mention means."""
+"""The denoising entity auto-encoder, trained together with masked language modelling: some links are replaced or
+removed, and the model predicts the true entity of each linked mention."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class EntityModel(PairModel, Protocol):
-    """A model that fuses entities and says which are meant."""
+    """A model that fuses entity vectors and scores entities."""
 
     def entity_vectors(self, batch: Batch) -> Tensor | None:
         """Vectors [M, E] of the batch's entities."""
@@ -37,11 +37,11 @@ class EntityModel(PairModel, Protocol):
 
 @dataclass(frozen=True)
 class LinkDenoisingCollator:
-    """Hides tokens as `masked` does, and changes links (Zhang et al. 2019, §3.4).
+    """Masks tokens with `masked`, and corrupts links (Zhang et al. 2019, §3.4).
 
-    In `Batch.extra`, with N linked places and C entities: `linked`, int [N], flat places; `truth`, int [N], index of
-    the true entity among the `candidates`; `candidates`, int [C], rows in the batch's entity vectors; `changed`, int
-    [N'], those of the N whose link is wrong or gone.
+    In `Batch.extra`, with N linked positions and C entities: `linked`, int [N], flat positions; `truth`, int [N],
+    index of the true entity in `candidates`; `candidates`, int [C], rows of the batch's entity vectors; `changed`, int
+    [N'], indices into the N whose link was replaced or removed.
     """
 
     masked: MaskedCollator
@@ -76,20 +76,20 @@ class LinkDenoisingCollator:
 
 
 class EntityLoss(HiddenCriterion):
-    """dEA: the cross-entropy of a mention's true entity among the entities of the batch's rows, sorted, at every linked
-    place, also where the link was changed (Zhang et al. 2019, §3.4)."""
+    """dEA: the cross-entropy of a mention's true entity among all entities of the batch, at every linked position,
+    whether or not the link was changed (Zhang et al. 2019, §3.4)."""
 
     terms = ("dea",)
     metrics = ("entity_accuracy", "changed_entity_accuracy")
-    """Share of linked places at which the true entity scores highest; the same where the link was changed."""
+    """Accuracy over all linked positions, and over those whose link was changed."""
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Linked places, twice, and changed links."""
+        """The numbers of linked positions (twice) and of changed links."""
         linked, changed = len(batch.extra["linked"]), len(batch.extra["changed"])
         return {"dea": linked, "entity_accuracy": linked, "changed_entity_accuracy": changed}
 
     def positions(self, batch: Batch) -> tuple[Tensor, ...]:
-        """The linked places."""
+        """The linked positions."""
         return (batch.extra["linked"],)
 
     def losses(self, model: EntityModel, hidden: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
@@ -108,7 +108,7 @@ class EntityLoss(HiddenCriterion):
         }
 
     def scores(self, model: EntityModel, linked_ND: Tensor, batch: Batch) -> Tensor:
-        """Logits [N, C] of the batch's entities, from the hidden states at the linked places."""
+        """Logits [N, C] of the batch's entities, from the hidden states at the linked positions."""
         vectors_ME = model.entity_vectors(batch)
         assert vectors_ME is not None
         return model.entity_scores(linked_ND, vectors_ME[batch.extra["candidates"]]).float()

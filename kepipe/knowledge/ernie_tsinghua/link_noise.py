@@ -1,5 +1,5 @@
-"""Corruption of entity links, for the denoising entity auto-encoder (Zhang et al. 2019, §3.4): some mentions are given
-another entity, some lose theirs, and the model has to say which one it was."""
+"""Corruption of entity links for the denoising entity auto-encoder (Zhang et al. 2019, §3.4): some links are replaced,
+some removed, and the model predicts the true entity."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def draw_links(
     replaced: float = REPLACED,
     removed: float = REMOVED,
 ) -> Ints:
-    """What becomes of a link at each place: KEEP, REMOVE, or the row of another entity: int [B, T].
+    """The corruption of the link at each position: KEEP, REMOVE, or the row of another entity: int [B, T].
 
-    The other one is uniform over the `entities` rows of the graph's table without the link's own. Where there is no
-    link, what is drawn means nothing.
+    The other entity is uniform over the `entities` rows of the graph's table except the link's own. Values at positions
+    without a link are meaningless.
     """
     u_BT = draws.random(links_BT.shape)
-    change_BT = _stay_or_go(u_BT, replaced, removed)
+    change_BT = _keep_or_remove(u_BT, replaced, removed)
     chosen_BT = u_BT < (replaced if entities > 1 else 0.0)
-    # Given that u lies in the stretch of the replaced ones, its place there is uniform too.
+    # Given u < replaced, u / replaced is uniform too.
     other = np.minimum((u_BT[chosen_BT] / replaced * (entities - 1)).astype(np.int64), entities - 2)
     change_BT[chosen_BT] = other + (other >= links_BT[chosen_BT])
     return change_BT
@@ -36,9 +36,9 @@ def draw_links(
 def draw_links_of_batch(
     links_BT: Ints, draws: Draws, replaced: float = REPLACED, removed: float = REMOVED
 ) -> Ints:
-    """The same as the released code has it: the other entity is one of the batch, and may be the link's own."""
+    """`draw_links` as in the released code: the other entity is drawn from the batch, and may be the link's own."""
     u_BT = draws.random(links_BT.shape)
-    change_BT = _stay_or_go(u_BT, replaced, removed)
+    change_BT = _keep_or_remove(u_BT, replaced, removed)
     present = np.unique(links_BT[links_BT >= 0])
     chosen_BT = u_BT < (replaced if len(present) else 0.0)
     place = (u_BT[chosen_BT] / replaced * len(present)).astype(np.int64)
@@ -47,10 +47,10 @@ def draw_links_of_batch(
 
 
 def change_links(links_BT: Ints, change_BT: Ints) -> Ints:
-    """The links after what was drawn; a place without one (−1) stays without."""
+    """The links with the drawn corruption applied; positions without a link (−1) are unchanged."""
     return np.where((links_BT < 0) | (change_BT == KEEP), links_BT, change_BT)
 
 
-def _stay_or_go(u_BT: Floats, replaced: float, removed: float) -> Ints:
+def _keep_or_remove(u_BT: Floats, replaced: float, removed: float) -> Ints:
     gone_BT = (u_BT >= replaced) & (u_BT < replaced + removed)
     return np.where(gone_BT, REMOVE, KEEP)

@@ -1,5 +1,5 @@
-"""`ernie-tsinghua`: the vectors of a graph's entities are fused with the tokens that name them (Zhang et al. 2019,
-"ERNIE: Enhanced Language Representation with Informative Entities")."""
+"""`ernie-tsinghua`: entity vectors are fused with the tokens of their mentions (Zhang et al. 2019, "ERNIE: Enhanced
+Language Representation with Informative Entities")."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NO_VECTORS = (
 
 
 class FusedEntities:
-    """Entity vectors that go with the tokens at which mentions start."""
+    """Adds the entity vector of each mention at its first token."""
 
     in_weights = True
     keeps = None
@@ -54,7 +54,7 @@ class FusedEntities:
         return text
 
     def objective(self, objective: Objective) -> Objective:
-        """See `Knowledge`: the denoising entity auto-encoder where the settings ask for it."""
+        """See `Knowledge`: with `denoising`, the denoising entity auto-encoder is added."""
         from kepipe.objectives.ernie2.label_loss import LabelLoss
 
         if not self.settings.denoising or isinstance(objective.criterion, LabelLoss):
@@ -78,7 +78,7 @@ class FusedEntities:
         )
 
     def apply(self, batch: Batch, mentions: Mentions) -> Batch:
-        """See `Knowledge`: each mention's vector stands at its first token."""
+        """See `Knowledge`: each mention's vector is placed at its first token."""
         from kepipe.knowledge.ernie_tsinghua.vectors import attach
 
         moved = None if batch.moved is None else batch.moved.numpy()
@@ -88,7 +88,7 @@ class FusedEntities:
     def links(self, shape: tuple[int, ...], mentions: Mentions, moved: Ints | None = None) -> VectorRows:
         """The row of its vector at the first token of each mention, −1 elsewhere: int [B, T].
 
-        `moved`: int [B, T before], where the rows' tokens stand now, where they have moved.
+        `moved`: int [B, T before], the new column of each token if tokens were moved.
         """
         links_BT = np.full(shape, -1, np.int64)
         first = mentions.first if moved is None else moved[mentions.rows, mentions.first]
@@ -119,11 +119,11 @@ class FusedEntities:
         return Coverage(message, not counts["mentions_with_vector"], counts)
 
     def save(self, folder: Path, model: TrainableEncoder) -> None:
-        """See `Knowledge`: the vectors, as they became where they were trained."""
+        """See `Knowledge`: the vectors, in their trained state if they were trained."""
         from kepipe.knowledge.opening import write_settings
         from kepipe.models.transformer import Transformer
 
-        assert isinstance(model, Transformer), "no other model fuses"
+        assert isinstance(model, Transformer), "only transformers fuse entity vectors"
         self.vectors.save(folder, model.trained_entity_vectors())
         write_settings(folder, self.settings)
 
@@ -145,16 +145,16 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
         return ("vectors",)
 
     def names_places(self, settings: ErnieTsinghua) -> str | None:
-        """See `KnowledgeMethod`: where entities are asked for."""
+        """See `KnowledgeMethod`: the denoising loss refers to linked positions."""
         return "set `{method: ernie-tsinghua, denoising: false}` beside it" if settings.denoising else None
 
     def implied(self, sources: Sources) -> ErnieTsinghua | None:
-        """See `KnowledgeMethod`: a model that fuses, and vectors."""
+        """See `KnowledgeMethod`: implied by a model with fusion layers, if there are vectors."""
         fuses = _fusion(sources.config) is not None and sources.vectors is not None
         return ErnieTsinghua() if fuses else None
 
     def carried(self, folder: Path) -> Mapping[str, Path]:
-        """See `KnowledgeMethod`: vectors lie among the files of the model."""
+        """See `KnowledgeMethod`: the vectors are files of the model's folder."""
         return {"vectors": folder} if has_vectors(folder) else {}
 
     def not_with_prompts(self, settings: ErnieTsinghua, config: EncoderConfig) -> str | None:  # noqa: ARG002
@@ -178,7 +178,7 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
         )
 
     def extend_config(self, config: EncoderConfig, settings: ErnieTsinghua) -> EncoderConfig:
-        """See `KnowledgeMethod`. How wide the vectors are is known when they are made."""
+        """See `KnowledgeMethod`. The dimension of the vectors is not known yet."""
         if not isinstance(config, TransformerConfig):
             raise ValueError("ernie-tsinghua adds layers to a transformer's encoder, which this model is not")
         if config.fusion is not None:
@@ -189,7 +189,7 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
     def extend_model(
         self, model: Any, knowledge: FusedEntities, seed: int, note: Callable[[str], None]
     ) -> Any:
-        """See `KnowledgeMethod`: layers that fuse, and a head that scores entities. A model that has them stays."""
+        """See `KnowledgeMethod`: adds fusion layers and a head that scores entities, unless the model has them."""
         import torch
 
         from kepipe.models.assemble import fuse
@@ -204,8 +204,8 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
                 model.entity_table.weight.copy_(torch.from_numpy(vectors.table()))
         count = sum(weight.numel() for name, weight in model.named_parameters() if name in fresh)
         note(
-            f"entities of {fusion.hidden} numbers join the tokens after layer {fusion.first}: {count:,} new weights "
-            "drawn at random"
+            f"entity vectors of dimension {fusion.hidden} are fused with the tokens after layer {fusion.first}: "
+            f"{count:,} new weights, initialised at random"
         )
         return model
 
@@ -228,8 +228,8 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
             len(vectors),
         ):
             raise ValueError(
-                f"base: the model was made for {fusion.rows or 'any number of'} entity vectors of {fusion.hidden} "
-                f"numbers, these are {len(vectors)} of {vectors.width}"
+                f"base: the model was built for {fusion.rows or 'any number of'} entity vectors of dimension "
+                f"{fusion.hidden}, these are {len(vectors)} of dimension {vectors.width}"
             )
         if fusion is not None and fusion.rows:
             _check_order(vectors, sources)
@@ -237,7 +237,7 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
 
 
 def _check_order(vectors: EntityVectors, sources: Sources) -> None:
-    """A model that trains its vectors has them in the order of its own ids. Raises ValueError for those of others."""
+    """Check that the vectors have the ids of a model with trained vectors, in the same order. Raises ValueError."""
     from kg.vectors import open_vectors
 
     brought = sources.brought_vectors
@@ -251,5 +251,5 @@ def _check_order(vectors: EntityVectors, sources: Sources) -> None:
 
 
 def _fusion(config: EncoderConfig) -> FusionConfig | None:
-    """How a model fuses entities; None where it does not."""
+    """The fusion config of a model; None if it has no fusion layers."""
     return config.fusion if isinstance(config, TransformerConfig) else None

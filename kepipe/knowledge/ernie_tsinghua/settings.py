@@ -1,4 +1,4 @@
-"""The settings of ERNIE (Tsinghua), as the YAML has them."""
+"""The settings of ERNIE (Tsinghua) in the YAML."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kepipe.knowledge.base import KnowledgeSettings
 from kepipe.models.config import FusionConfig
 
 REPLACED, REMOVED = 0.05, 0.15
-"""Shares of the links that lead to another entity, and of those that are taken away; the rest stay."""
+"""Shares of the links that are replaced by another entity, and that are removed."""
 
 
 class Weights(Section):
-    """What each loss counts in their sum. Losses are logged with their weights."""
+    """Weights of the losses in their sum. Losses are logged with their weights applied."""
 
     mlm: float = Field(1.0, ge=0)
-    """Hidden tokens."""
+    """Masked tokens."""
     nsp: float = Field(1.0, ge=0)
     """Whether the second segment follows the first."""
     dea: float = Field(1.0, ge=0)
@@ -26,28 +26,28 @@ class Weights(Section):
 
 
 class ErnieTsinghua(KnowledgeSettings):
-    """Fuse the vectors of a graph's entities with the tokens that name them, and learn to tell which entity it is."""
+    """Fuse entity vectors with the tokens of their mentions, and learn to predict the entity of each mention."""
 
     method: Literal["ernie-tsinghua"] = "ernie-tsinghua"
     first: int | None = Field(None, ge=0)
-    """Plain layers before the first that fuses (default: 5 of 12, and as many of others)."""
+    """Number of plain layers before the first fusion layer (default: 5/12 of the layers)."""
     entity_hidden: int | None = Field(None, ge=1)
-    """Width of the entities, which is that of their vectors (default: what they have; 100 as published)."""
+    """Dimension of the entity states, which must be that of the vectors (default: theirs; 100 as published)."""
     entity_heads: int = Field(4, ge=1)
-    """Heads of the attention among entities."""
+    """Number of attention heads among entities."""
     train_vectors: bool = False
-    """Train the entity vectors too, as a table in the model: for small graphs. Else they stay as they are."""
+    """Train the entity vectors too, as a table in the model: for small graphs. Otherwise they are frozen."""
     denoising: bool = True
-    """Pretrain with the denoising entity auto-encoder; without, links stay whole and no entity is asked for."""
+    """Pretrain with the denoising entity auto-encoder; otherwise links are not corrupted and no entity is predicted."""
     replaced: float = Field(REPLACED, ge=0, le=1)
-    """Share of the links that lead to another entity in pretraining."""
+    """Share of the links that are replaced by another entity in pretraining."""
     removed: float = Field(REMOVED, ge=0, le=1)
-    """Share of the links that are taken away in pretraining; the rest stay as they are."""
+    """Share of the links that are removed in pretraining."""
     weights: Weights = Weights()
-    """What each loss counts."""
+    """Weights of the losses."""
     upstream: bool = False
-    """As the released code: a replaced link leads to an entity of the batch, which may be its own, and "no entity",
-    a vector of zeros, stands among those to choose from."""
+    """As in the released code: the replacement is drawn from the batch and may be the link's own entity, and "no
+    entity", a zero vector, is among the candidates."""
 
     @model_validator(mode="after")
     def _links_fit(self) -> ErnieTsinghua:
@@ -56,9 +56,9 @@ class ErnieTsinghua(KnowledgeSettings):
         return self
 
     def fusion(self, layers: int, width: int, rows: int) -> FusionConfig:
-        """What it means for an encoder of so many layers and a table of `rows` vectors of `width` numbers.
+        """The fusion config for an encoder with `layers` layers and a table of `rows` vectors of dimension `width`.
 
-        Raises ValueError where the vectors do not fit.
+        Raises ValueError if the vectors do not fit.
         """
         if self.entity_hidden not in (None, width):
             raise ValueError(

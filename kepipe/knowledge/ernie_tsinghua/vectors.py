@@ -1,7 +1,7 @@
-"""The vectors of a graph's entities as a model that fuses them meets them: by row, a batch's worth at a time.
+"""Entity vectors for a model with fusion layers: looked up by row, a batch at a time.
 
-Table and ids stay on disk, memory-mapped; what leaves them are the rows of a batch. Entities that it does not know are
-ignored (their tokens are plain tokens), or get a vector that is composed from their neighbours in the graph.
+Table and ids are memory-mapped; only the rows of a batch are loaded. Entities without a vector are ignored (their
+tokens are plain tokens), or get a vector composed from their neighbours in the graph.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from kg.vectors import (
 from kg.warm_start import start_from
 
 FILES = (TABLE, IDS, INDEX, RELATION_IDS)
-"""What a folder with entity vectors holds; the last where there are vectors of relations too."""
+"""Files of a folder with entity vectors; the last only if there are relation vectors."""
 
 
 class EntityVectors:
-    """Vectors by row: those of a folder, then those that were composed."""
+    """Vectors by row: first those of a folder, then composed ones."""
 
     def __init__(self, vectors: Vectors, composed: Floats32 | None = None, ids: Sequence[str] = ()) -> None:
         self.vectors = vectors
@@ -46,13 +46,14 @@ class EntityVectors:
     def open(cls, folder: Path, graph: Graph | None = None) -> Self:
         """The vectors of a `Vectors` artifact or of a model's folder.
 
-        With a `graph`, its entities that have no vector get the mean of what their neighbours' vectors and relations
-        say of them, as TransE means it (h + r for a tail, t − r for a head; see `kg.warm_start.start_from`); one
-        without a known neighbour stays without. Raises ValueError where the folder has no vectors, or, with a graph,
-        none of relations.
+        With a `graph`, its entities without a vector get the mean of the TransE predictions from their neighbours (h +
+        r for a tail, t − r for a head; see `kg.warm_start.start_from`), except entities without a known neighbour.
+        Raises ValueError if the folder has no vectors, or, with a graph, no relation vectors.
         """
         if not has_vectors(folder):
-            raise ValueError(f"{folder}: no entity vectors ({TABLE} and {IDS}); a stage `embed` makes them")
+            raise ValueError(
+                f"{folder}: no entity vectors ({TABLE} and {IDS}); train them with a stage `embed`"
+            )
         vectors = open_vectors(folder, scattered=True)
         if graph is None:
             return cls(vectors)
@@ -63,19 +64,19 @@ class EntityVectors:
 
     @property
     def width(self) -> int:
-        """Numbers in a vector, E."""
+        """The dimension E of a vector."""
         return self.vectors.dim
 
     @property
     def composed(self) -> int:
-        """How many of the vectors were composed."""
+        """The number of composed vectors."""
         return len(self._composed)
 
     def __len__(self) -> int:
         return len(self.vectors) + len(self._composed)
 
     def rows(self, ids: Sequence[str]) -> VectorRows:
-        """The rows of entities; −1 for those that have no vector."""
+        """The rows of entities; −1 for those without a vector."""
         found = self.vectors.rows(ids)
         if self._rows:
             for place in np.flatnonzero(found < 0).tolist():
@@ -83,9 +84,9 @@ class EntityVectors:
         return VectorRows(found)
 
     def save(self, folder: Path, trained: Floats32 | None = None) -> None:
-        """Put the vectors into a model's folder: the same files where nothing was `trained` or composed.
+        """Save the vectors into a model's folder: the same files if nothing was `trained` or composed.
 
-        They are linked, not copied, where the file system can: a table may be larger than the model.
+        Files are hard-linked if the file system supports it: a table may be larger than the model.
         """
         if trained is None and not len(self._composed):
             for name in FILES:
@@ -100,8 +101,8 @@ class EntityVectors:
         return np.concatenate([self.vectors.matrix, self._composed])
 
     def gather(self, rows_BT: VectorRows) -> tuple[BatchRows, Floats32]:
-        """The vectors of these rows (−1: none), each once and in the order of rows, after a vector of zeros: [M, E];
-        and where each of `rows_BT` stands among them, [B, T], 0 for none."""
+        """The index of each of `rows_BT` (−1: none) into the distinct vectors, [B, T], 0 for none; and the distinct
+        vectors in order of rows, after a zero vector: [M, E]."""
         unique, local = np.unique(np.append(rows_BT.ravel(), -1), return_inverse=True)
         rows_M = unique[1:]
         vectors_ME = np.zeros((len(unique), self.width), np.float32)
@@ -114,9 +115,9 @@ class EntityVectors:
 def attach(
     batch: Batch, links_BT: VectorRows, table: EntityVectors, others: VectorRows | None = None
 ) -> Batch:
-    """The batch with the entities of these rows of the table at its tokens (−1: none).
+    """The batch with entities at its tokens, given as rows of the table (−1: none).
 
-    The rows in `others`, of any shape, get a vector in the batch too.
+    The rows in `others`, of any shape, are added to the batch's vectors too.
     """
     wanted = links_BT if others is None else np.append(links_BT, others)
     rows_M = VectorRows(np.append(-1, np.unique(wanted[wanted >= 0])))

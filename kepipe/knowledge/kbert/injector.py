@@ -1,4 +1,4 @@
-"""From rows with mentions to sentence trees: look up, choose, word, plant. Nothing is done token by token."""
+"""Rows with mentions → sentence trees: look up, choose, tokenise and insert triples, vectorised over the batch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from kg.store import Graph
 
 
 class Injector:
-    """Writes triples of a graph into token rows.
+    """Inserts triples of a graph into token rows.
 
-    `causal`: for a decoder (see `build_rows`). `positions`: how many the model has. `vectors`: for `choice: plausible`.
+    `causal`: for a decoder (see `TreeShape`). `positions`: the model's number of positions. `vectors`: for `choice:
+    plausible`.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Injector:
         self.chooser = FactChooser(graph, settings.splits, settings.choice, self._triple_tokenizer, vectors)
 
     def descriptors(self, injected: InjectedRows) -> dict[str, Ints | None]:
-        """`positions`, `branch`, `mention` as the settings want them in a batch; None: nothing to say."""
+        """The batch fields `positions`, `branch`, `mention`; None if the settings turn them off."""
         return {
             "positions": injected.positions if self.settings.soft_positions else None,
             "branch": injected.branch if self.settings.visible_matrix else None,
@@ -46,19 +47,19 @@ class Injector:
     def build_rows(
         self, tokens_BT: Ints, lengths_B: Ints, mentions: MentionSpans, entities_M: Ints
     ) -> InjectedRows:
-        """The trees of padded rows. `entities_M`: the graph's row of each anchor, −1 for one that has none."""
+        """The trees of padded rows. `entities_M`: the graph's row of each mention, −1 if it has none."""
         return self.attach_triples(
             tokens_BT, lengths_B, mentions, self.choose(tokens_BT, lengths_B, mentions, entities_M)
         )
 
     def choose(self, tokens_BT: Ints, lengths_B: Ints, mentions: MentionSpans, entities_M: Ints) -> Chosen:
-        """The triples of each anchor's entity that rank first."""
+        """The top-ranked triples of each mention's entity."""
         return self.chooser.choose(tokens_BT, lengths_B, mentions, entities_M, self.settings.max_branches)
 
     def attach_triples(
         self, tokens_BT: Ints, lengths_B: Ints, mentions: MentionSpans, chosen: Chosen
     ) -> InjectedRows:
-        """The trees that chosen triples make. `InjectedRows.kept` speaks of them, in their order."""
+        """The trees with the chosen triples. `InjectedRows.kept` is in the order of `chosen`."""
         lengths, tokens = self._triple_tokenizer.branches(chosen.triples)
         return build_rows(
             tokens_BT,

@@ -1,4 +1,5 @@
-"""`k-bert`: triples of a graph are written into the text as branches of a sentence tree (Liu et al. 2020, "K-BERT")."""
+"""`k-bert`: triples of a graph are inserted into the text as branches of a sentence tree (Liu et al. 2020,
+"K-BERT")."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class InjectedTriples(FactsInText):
-    """Triples that are written beside the mentions of their heads."""
+    """Inserts triples next to the mentions of their heads."""
 
     def __init__(self, injector: Injector, folder: Path) -> None:
         super().__init__(injector.chooser, injector.settings, folder)
@@ -34,7 +35,7 @@ class InjectedTriples(FactsInText):
 
     @property
     def keeps(self) -> int:
-        """See `Knowledge`. As the release does it, branches push out the end of a sentence of any length."""
+        """See `Knowledge`. With `upstream`, branches may push out the end of a sentence of any length."""
         settings = self.injector.settings
         return 0 if settings.upstream else settings.length
 
@@ -78,7 +79,8 @@ class KBertMethod(GraphMethod):
             yield too_short(settings.length, context.length, "triples")
 
     def extend_config(self, config: EncoderConfig, settings: KBert) -> EncoderConfig:
-        """See `KnowledgeMethod`: no weights are added. A model that reads no trees takes triples as text alone."""
+        """See `KnowledgeMethod`: no weights are added. A model that does not support trees can only read triples as
+        text."""
         if not config.reads_trees and (settings.soft_positions or settings.visible_matrix):
             raise ValueError(
                 "this model reads tokens one after the other, and no tree: set `knowledge: {method: k-bert, "
@@ -87,7 +89,7 @@ class KBertMethod(GraphMethod):
         return config
 
     def not_with_prompts(self, settings: KBert, config: EncoderConfig) -> str | None:
-        """See `KnowledgeMethod`: a tree is laid out for a decoder alone; triples as text are read by any model."""
+        """See `KnowledgeMethod`: trees in prompts need a decoder; triples as text work with any model."""
         if config.causal or not (settings.soft_positions or settings.visible_matrix):
             return None
         return (

@@ -1,4 +1,4 @@
-"""The settings of injection, as the YAML has them."""
+"""The settings of K-BERT's injection in the YAML."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from kepipe.knowledge.base import KnowledgeSettings
-from kepipe.knowledge.choosing.choices import ChoiceName, described
+from kepipe.knowledge.choosing.choices import ChoiceName, list_choices
 
 
 class KBert(KnowledgeSettings):
-    """Which triples are written into a text, how, and who sees them (K-BERT; Liu et al. 2020)."""
+    """Which triples are inserted into a text, how, and which tokens attend to them (K-BERT; Liu et al. 2020)."""
 
     renamed: ClassVar[Mapping[str, str]] = {"visible": "visible_matrix", "soft": "soft_positions"}
 
     method: Literal["k-bert"] = "k-bert"
     max_branches: int = Field(2, ge=1)
-    """Most triples that hang from one mention."""
+    """Maximum number of triples per mention."""
     predicate: bool = True
-    """Write the relation's name before the object; without, the object alone, as the paper does for tagging."""
-    choice: ChoiceName = Field("graph", description=f"Which triples of an entity go first. {described()}.")
+    """Write the relation's name before the object; if false, the object alone, as in the paper for tagging."""
+    choice: ChoiceName = Field(
+        "graph", description=f"Which triples of an entity are preferred. {list_choices()}."
+    )
     length: int = Field(256, ge=8)
-    """Longest row in tokens, branches included. The sentence goes first; branches get the room that is left."""
+    """Maximum row length in tokens, branches included. The sentence has priority; branches get the remaining room."""
     splits: tuple[Literal["train", "valid", "test"], ...] = ("train",)
-    """Triples to inject. Those held out stay out, so that what is asked for later was never written into a text."""
+    """Splits of the triples to inject. By default without the held-out ones, so that test facts are never in a text."""
     upstream: bool = False
-    """Cut rows as the release does: branches push out the end of the sentence."""
+    """Truncate rows as the released code does: branches push out the end of the sentence."""
     visible_matrix: bool = True
-    """Hide branches from all but their mention (the visible matrix). Without, everybody sees them: an ablation."""
+    """Hide branches from all tokens but their mention (the visible matrix). If false, all tokens attend to them: an
+    ablation."""
     soft_positions: bool = True
-    """Let positions of the sentence count as if there were no branches. Without, tokens count as they stand: an
+    """Number the positions of the sentence as if there were no branches. If false, positions are consecutive: an
     ablation."""

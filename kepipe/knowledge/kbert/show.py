@@ -1,4 +1,4 @@
-"""One text as a sentence tree, with everything a person may ask of it: for the terminal, a page, a notebook."""
+"""The sentence tree of a single text, for display in the terminal, a page or a notebook."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from kg.store import Graph
 
 
 class InjectedTriple(NamedTuple):
-    """A triple that was chosen: what it says, where it hangs (number of the mention, from 1), and why.
+    """A chosen triple for display, with the number of its mention, from 1.
 
-    `branch`: its number in the row, from 1; 0: there was no room. `rank`: among its mention's, from 1, of `known`
-    triples that its entity has. `score`: what the ranking gave.
+    `branch`: its branch number in the row, from 1; 0: there was no room. `rank`: its rank, from 1, among the `known`
+    triples of its entity. `score`: by the ranking.
     """
 
     mention: int
@@ -43,7 +43,7 @@ class InjectedTriple(NamedTuple):
 
 @dataclass(frozen=True)
 class Shown:
-    """A text's tree. `tokens`: as people read them, in hard order; `visible`: bool [T, T], query by key."""
+    """A text's tree. `tokens`: as readable strings, in hard order; `visible`: bool [T, T], query by key."""
 
     text: str
     tokens: list[str]
@@ -64,15 +64,15 @@ def show(
     causal: bool = False,
     vectors: Path | None = None,
 ) -> Shown:
-    """Inject the graph into a text. Without `mentions` the graph's names are looked for.
+    """Inject the graph into a text. Without `mentions`, the graph's names are matched.
 
-    Without a tokenizer words are tokens, and of Chinese characters each. Raises ValueError where nothing of the graph
-    is named.
+    Without a tokenizer, tokens are words and Chinese characters. Raises ValueError if no entity of the graph is
+    mentioned.
     """
     named = Dictionary(graph).find(text) if mentions is None else tuple(mentions)
     if not named:
         raise ValueError(f"{text!r}: names no entity of the graph that has a triple")
-    tokenizer = tokenizer or spell([text, *_labels(graph, named)])
+    tokenizer = tokenizer or word_tokenizer([text, *_labels(graph, named)])
     encoded = tokenizer.encode([text])
     first, last = ([] if causal else [tokenizer.cls]), [] if causal else [tokenizer.sep]
     tokens = np.array([[*first, *encoded.tokens, *last]])
@@ -94,16 +94,18 @@ def show(
         _read(tokenizer, injected, text, encoded, len(first)),
         injected,
         _visible(injector.descriptors(injected), injected.tokens.shape[1], causal),
-        list(_hung(graph, chosen, injected.kept, surfaces, injector.chooser.facts.count(entities))),
+        list(
+            _injected_triples(graph, chosen, injected.kept, surfaces, injector.chooser.facts.count(entities))
+        ),
         settings.choice,
         causal,
     )
 
 
-def _hung(
+def _injected_triples(
     graph: Graph, chosen: Chosen, kept: Bools, surfaces: Sequence[str], known: Ints
 ) -> Iterator[InjectedTriple]:
-    """What was chosen, in words. `surfaces`, `known`: of each mention its words, and how many triples there were."""
+    """The chosen triples for display. `surfaces`, `known`: the text and the number of triples of each mention."""
     branches, ranks = np.cumsum(kept), Counter[int]()
     for number, (anchor, triple, score) in enumerate(
         zip(chosen.mentions.tolist(), chosen.triples.tolist(), chosen.scores.tolist(), strict=True)
@@ -124,15 +126,15 @@ def _hung(
 
 
 def reason(hung: InjectedTriple, choice: str) -> str:
-    """Why a triple was taken, in words."""
+    """Why a triple was chosen, in words."""
     of = f"{hung.rank}. of {hung.known}"
     if not CHOICES[choice].scored:
         return f"{of} in {CHOICES[choice].about}"
     return f"{of} by {CHOICES[choice].about}: {hung.score:.3g}"
 
 
-def spell(texts: Iterable[str]) -> Tokenizer:
-    """A tokenizer whose tokens are the words of these texts, and every Chinese character."""
+def word_tokenizer(texts: Iterable[str]) -> Tokenizer:
+    """A word-level tokenizer with the words of these texts and each of their Chinese characters."""
     from tokenizers import Tokenizer as Backend
     from tokenizers import models, normalizers, pre_tokenizers
 
@@ -147,7 +149,7 @@ def spell(texts: Iterable[str]) -> Tokenizer:
 
 
 def _labels(graph: Graph, mentions: Iterable[Mention]) -> Iterable[str]:
-    """The words that branches of these mentions can have."""
+    """The labels that can occur in branches of these mentions."""
     for id in {mention.entity for mention in mentions}:
         for _, relation, tail in graph.by_head(graph.row(id)).tolist():
             yield graph.relation(relation).label
@@ -157,7 +159,7 @@ def _labels(graph: Graph, mentions: Iterable[Mention]) -> Iterable[str]:
 def _read(
     tokenizer: Tokenizer, injected: InjectedRows, text: str, encoded: Encoded, offset: int
 ) -> list[str]:
-    """Tokens for people: those of the text as they stand there, those of branches as the tokenizer has them."""
+    """Readable tokens: those of the text as written, those of branches as in the vocabulary."""
     words = [str(tokenizer.backend.id_to_token(int(id))) for id in injected.tokens[0]]
     for place, (start, end) in enumerate(zip(encoded.starts.tolist(), encoded.ends.tolist(), strict=True)):
         at = int(injected.places[0, place + offset])
@@ -167,7 +169,7 @@ def _read(
 
 
 def _visible(told: Mapping[str, Ints | None], T: int, causal: bool) -> Bools:
-    """What a model makes of the row's descriptors: bool [T, T], query by key."""
+    """The attention mask from the row's descriptors: bool [T, T], query by key."""
     import torch
 
     from kepipe.nn.visibility import by_name

@@ -1,7 +1,7 @@
-"""The sentence tree in a flat row: branches written beside their words, soft positions, and who belongs to whom.
+"""Sentence trees as flat rows: inserted branches, soft positions, and the branch and mention of each token.
 
-Liu et al. 2020, "K-BERT", section 3.3. Everything is integers of shape [B, T]; the visible matrix is read off
-`branch` and `mention` by `kepipe.nn.visibility.tree` when it is needed, and is stored nowhere.
+Liu et al. 2020, "K-BERT", section 3.3. All arrays are integers of shape [B, T]; the visible matrix is not stored but
+computed from `branch` and `mention` by `kepipe.nn.visibility.tree` when needed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from kepipe.knowledge.moved_rows import MovedRows
 
 @dataclass(frozen=True)
 class Branches:
-    """N branches in order of their anchors, those of one anchor best first.
+    """N branches in order of their mentions, those of a mention best first.
 
-    `mentions`: int [N], the anchor a branch hangs from. `lengths`: int [N], its tokens (none: it is not planted).
-    `tokens`: int [Σ lengths], branch after branch.
+    `mentions`: int [N], the mention index of a branch. `lengths`: int [N], its number of tokens (0: it is not
+    inserted). `tokens`: int [Σ lengths], branch after branch.
     """
 
     mentions: Ints
@@ -35,7 +35,7 @@ class Branches:
 
 @dataclass(frozen=True)
 class InjectedRows(MovedRows):
-    """A batch of trees; the owner of a branch is the last token of the mention that it hangs from.
+    """A batch of trees; the owner of a branch is the last token of its mention.
 
     Int [B, T]: `positions`, the soft ones (0 on padding); `branch`, 0 on the sentence and on padding, 1, 2, … on the
     row's branches; `mention`, 1, 2, … on a mention and on its branches, else 0. `lengths`: int [B]. `kept`: bool [N],
@@ -51,16 +51,17 @@ class InjectedRows(MovedRows):
 
 @dataclass(frozen=True)
 class TreeShape:
-    """How branches are written into rows.
+    """How branches are inserted into rows.
 
-    `length`: longest row. The sentence goes first: where there is no room for all branches, whole ones go without, the
-    last-ranked first, of equals those further right; only a sentence that is too long alone is cut at its end.
-    `upstream` does as the release instead: the flat row is cut, so that branches push out the sentence.
-    `positions`: how many the model has; a branch that would need more finds no room. `pad`: id of the padding token.
+    `length`: maximum row length. The sentence has priority: if there is no room for all branches, whole branches are
+    dropped, lowest rank first, at equal rank the rightmost first; only a sentence that is too long by itself is
+    truncated. `upstream`: as in the released code, the flat row is truncated, so that branches push out the sentence.
+    `positions`: the model's number of positions; a branch that would exceed it is dropped. `pad`: id of the padding
+    token.
 
-    `causal`, for a decoder: branches stand right *before* the last token of their mention instead of right after it;
-    that token therefore sees them, and what is written later sees them through it. Written after it, nothing on the
-    sentence would. Soft positions are the same.
+    `causal`, for a decoder: branches are inserted right *before* the last token of their mention instead of right after
+    it, so that this token attends to them, and later tokens through it. Inserted after it, no token of the sentence
+    would attend to them. Soft positions are the same.
     """
 
     length: int | None = None
@@ -77,56 +78,62 @@ def build_rows(
     branches: Branches,
     shape: TreeShape = TreeShape(),
 ) -> InjectedRows:
-    """Write branches into rows that are padded at the right; [B, T_in] → [B, T].
+    """Insert branches into right-padded rows; [B, T_in] → [B, T].
 
-    A branch stands right after its mention (hard order), and its soft positions go on from the mention's last
-    token, while those of the sentence count on as if there were no branch.
+    A branch follows its mention (hard order), and its soft positions continue from the mention's last token, while
+    those of the sentence are numbered as if there were no branch.
     """
     length, upstream = shape.length, shape.upstream
     B, T_in = tokens_BT.shape
     whole = lengths_B if upstream or length is None else np.minimum(lengths_B, length)
     kept = _fit(mentions, branches, whole, None if upstream else length, shape.positions)
-    hangs = branches.mentions[kept]
-    rows, last, sizes = mentions.rows[hangs], mentions.stop[hangs] - 1, branches.lengths[kept]
+    branch_mentions = branches.mentions[kept]
+    rows, last, sizes = (
+        mentions.rows[branch_mentions],
+        mentions.stop[branch_mentions] - 1,
+        branches.lengths[kept],
+    )
     gaps = last if shape.causal else last + 1  # branches stand before the sentence's token of this number
 
     inserted = (
         np.bincount(rows * (T_in + 1) + gaps, sizes, B * (T_in + 1)).astype(np.int64).reshape(B, T_in + 1)
     )
     before = np.cumsum(inserted, axis=1)  # tokens of branches that stand before each token of the sentence
-    planted_B = whole + inserted.sum(1)
-    T = int(planted_B.max(initial=0))
+    lengths_with_branches_B = whole + inserted.sum(1)
+    T = int(lengths_with_branches_B.max(initial=0))
     there = np.arange(T_in) < whole[:, None]
     places = np.where(there, np.arange(T_in) + before[:, :T_in], -1)
 
     sentence = (np.arange(B)[:, None] * T + places)[there]
     own = np.nonzero(there)[1]
-    ahead = _ahead(hangs, sizes)  # tokens of the branches of the same mention that stand before this one
+    ahead = _ahead(
+        branch_mentions, sizes
+    )  # tokens of the branches of the same mention that stand before this one
     starts = rows * T + gaps + before[rows, gaps] - inserted[rows, gaps] + ahead
-    hanging = ranges(starts, sizes)
+    branch_columns = ranges(starts, sizes)
 
     def fill(of_sentence: npt.NDArray[Any], of_branches: npt.NDArray[Any], padding: int) -> Ints:
         flat = np.full(B * T, padding, np.int64)
-        flat[sentence], flat[hanging] = of_sentence, of_branches
+        flat[sentence], flat[branch_columns] = of_sentence, of_branches
         return flat.reshape(B, T)
 
     mention_of = _number(mentions.rows)
-    mention = _carriers(mentions, np.unique(hangs), mention_of, (B, T_in))
+    mention = _mention_ids(mentions, np.unique(branch_mentions), mention_of, (B, T_in))
     injected = InjectedRows(
         tokens=fill(tokens_BT[there], branches.tokens[np.repeat(kept, branches.lengths)], shape.pad),
         positions=fill(own, ranges(last + 1, sizes), 0),
         branch=fill(np.zeros_like(own), np.repeat(_number(rows), sizes), 0),
-        mention=fill(mention[there], np.repeat(mention_of[hangs], sizes), 0),
+        mention=fill(mention[there], np.repeat(mention_of[branch_mentions], sizes), 0),
         owner=fill(own, np.repeat(last, sizes), -1),
-        lengths=planted_B,
+        lengths=lengths_with_branches_B,
         places=places,
         kept=kept,
     )
     return _cut(injected, length) if upstream and length is not None else injected
 
 
-def _carriers(mentions: MentionSpans, carrying: Ints, number_M: Ints, shape: tuple[int, int]) -> Ints:
-    """The number of its mention on each token of the mentions that carry branches, else 0: int [B, T_in]."""
+def _mention_ids(mentions: MentionSpans, carrying: Ints, number_M: Ints, shape: tuple[int, int]) -> Ints:
+    """The mention number of each token of a mention with branches, else 0: int [B, T_in]."""
     mention = np.zeros(shape, np.int64)
     first, sizes = mentions.first[carrying], mentions.stop[carrying] - mentions.first[carrying]
     places = ranges(mentions.rows[carrying] * shape[1] + first, sizes)
@@ -155,21 +162,21 @@ def _fit(
 
 
 def _number(groups: Ints) -> Ints:
-    """1, 2, … within each run of equal numbers."""
+    """1, 2, … within each run of equal values."""
     at = np.arange(len(groups))
     begins = np.flatnonzero(np.diff(groups, prepend=-1))
     return at - np.repeat(begins, np.diff(begins, append=len(groups))) + 1
 
 
 def _ahead(groups: Ints, sizes: Ints) -> Ints:
-    """The sum of the sizes that come before each one in its run of equal groups."""
+    """The sum of the preceding sizes within each run of equal groups."""
     before = np.cumsum(sizes) - sizes
     begins = np.flatnonzero(np.diff(groups, prepend=-1))
     return before - np.repeat(before[begins], np.diff(begins, append=len(groups)))
 
 
 def _cut(injected: InjectedRows, length: int) -> InjectedRows:
-    """Flat rows cut at `length`, whatever stands there."""
+    """Flat rows truncated at `length`, even within a branch."""
     columns = {
         name: getattr(injected, name)[:, :length]
         for name in ("tokens", "positions", "branch", "mention", "owner")

@@ -1,4 +1,4 @@
-"""Facts of the entities that a text names, as sentences after it: what K-BERT writes, without tree and matrix."""
+"""Facts about the mentioned entities as sentences after the text: K-BERT's facts without tree and visible matrix."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from kg.templates import Templates
 
 
 class FactAppender:
-    """Writes facts into token rows: after the text, or, for a decoder (`causal`), which reads on, before it.
+    """Adds facts to token rows: after the text, or for a decoder (`causal`), which continues the text, before it.
 
-    `positions`: how many the model has.
+    `positions`: the model's number of positions.
     """
 
     def __init__(
@@ -41,21 +41,21 @@ class FactAppender:
     ) -> MovedRows:
         """The rows with facts. `entities_M`: the graph's row of each mention's entity, −1: none.
 
-        A fact stands once in a row, however many mentions it is chosen for; the best of each mention come first. A row
-        that is too long alone is cut at its end.
+        A fact occurs once in a row, even if chosen for several mentions; the best facts of each mention come first. A
+        row that is too long by itself is truncated.
         """
         chosen = self.chooser.choose(tokens_BT, lengths_B, mentions, entities_M, self.settings.max_facts)
-        rows, triples = _once_a_row(mentions.rows[chosen.mentions], _ranks(chosen.mentions), chosen.triples)
+        rows, triples = _deduplicate(mentions.rows[chosen.mentions], _ranks(chosen.mentions), chosen.triples)
         sizes, tokens = self._encode(triples)
         whole = np.minimum(lengths_B, self.length)
         kept = _fit(rows, sizes, self.length - whole)
         starts = (np.cumsum(sizes) - sizes)[kept]
-        return self._lay_out(tokens_BT, whole, rows[kept], sizes[kept], tokens[ranges(starts, sizes[kept])])
+        return self._assemble(tokens_BT, whole, rows[kept], sizes[kept], tokens[ranges(starts, sizes[kept])])
 
     def _encode(self, triples: Ints32) -> tuple[Ints, Ints]:
-        """Length of each fact's sentence, and the tokens of all, one sentence after the other."""
+        """The length of each fact's sentence, and the concatenated tokens of all."""
         labels = self._graph.labels
-        # The blank is where a sentence begins in running text; tokenizers that write blanks need it.
+        # The leading space is that of running text, for tokenizers that encode spaces.
         texts = [
             f" {self._templates[relation][0].state(labels[head], labels[tail]).text}"
             for head, relation, tail in triples.tolist()
@@ -63,7 +63,7 @@ class FactAppender:
         encoded = self._tokenizer.encode(texts)
         return encoded.lengths, encoded.tokens
 
-    def _lay_out(
+    def _assemble(
         self, tokens_BT: Ints, whole_B: Ints, rows: Ints, sizes: Ints, fact_tokens: Ints
     ) -> MovedRows:
         """Rows of text and facts. `rows`, `sizes`: of each fact, in order of rows."""
@@ -71,7 +71,7 @@ class FactAppender:
         written_B = np.bincount(rows, sizes, B).astype(np.int64)
         lengths_B = whole_B + written_B
         T = int(lengths_B.max(initial=0))
-        # Where the text starts and where the facts do: a decoder's first token, if it has one, need not be the first.
+        # Start columns of text and facts; a decoder's begin token, if it has one, need not stay first.
         text_B, facts_B = (written_B, np.zeros_like(whole_B)) if self._causal else (whole_B * 0, whole_B)
         there = np.arange(T_in) < whole_B[:, None]
         places = np.where(there, np.arange(T_in) + text_B[:, None], -1)
@@ -86,13 +86,13 @@ class FactAppender:
 
 
 def _ranks(mentions: Ints) -> Ints:
-    """The rank of each fact among those of its mention, from 0; a mention's facts stand together, best first."""
+    """The rank of each fact within its mention, from 0; the facts of a mention are contiguous, best first."""
     begins = np.flatnonzero(np.diff(mentions, prepend=-1))
     return np.arange(len(mentions)) - np.repeat(begins, np.diff(begins, append=len(mentions)))
 
 
-def _once_a_row(rows: Ints, ranks: Ints, triples: Ints32) -> tuple[Ints, Ints32]:
-    """Row and triple of each fact, in order of rows, then ranks; one that comes twice in a row comes first."""
+def _deduplicate(rows: Ints, ranks: Ints, triples: Ints32) -> tuple[Ints, Ints32]:
+    """Row and triple of the distinct facts of each row, by row, then by best rank."""
     order = np.lexsort((ranks, rows))
     rows, triples = rows[order], triples[order]
     _, first = np.unique(np.column_stack([rows, triples]), axis=0, return_index=True)
@@ -101,7 +101,8 @@ def _once_a_row(rows: Ints, ranks: Ints, triples: Ints32) -> tuple[Ints, Ints32]
 
 
 def _fit(rows: Ints, sizes: Ints, room_B: Ints) -> Ints:
-    """The facts for which their row has room, int [k], ascending: as many of a row's first as fit one after another."""
+    """Indices of the facts that fit into their rows, int [k], ascending: the longest fitting prefix of each row's
+    facts."""
     used = np.cumsum(sizes)
     begins = np.searchsorted(rows, np.arange(len(room_B)))
     before = np.append(0, used)[begins]

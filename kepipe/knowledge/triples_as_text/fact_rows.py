@@ -1,4 +1,4 @@
-"""Facts as rows of a pretraining: one sentence a row, of which the object is asked for.
+"""Facts as pretraining rows: one sentence per row, whose object is masked.
 
 SKILL (Moiseev et al. 2022, "SKILL: Structured Knowledge Infusion for Large Language Models", §3): the object of a
 triple is the span that the model has to fill in, as in salient span masking (Guu et al. 2020, "REALM", §3.4).
@@ -20,12 +20,12 @@ from kg.store import Graph, Triples
 from kg.templates import Statement, Templates
 
 _ORDER, _WORDING = 61, 62
-"""Draws that are the facts' own, beside those of the text with the same seed."""
+"""Ids of the random streams for facts, independent of those of the text with the same seed."""
 
 
 @dataclass(frozen=True)
 class StatedFacts:
-    """The facts that are written: `triples`, int32 [n, 3], with the names and templates that word them."""
+    """Facts with their verbalisation: `triples`, int32 [n, 3], the graph's names, and templates."""
 
     graph: Graph
     triples: Triples
@@ -33,7 +33,7 @@ class StatedFacts:
 
     @classmethod
     def of(cls, graph: Graph, splits: Sequence[str], templates: Templates) -> StatedFacts:
-        """The facts of some splits whose entities both have a name. Raises ValueError where there are none."""
+        """The facts of some splits whose entities both have a label. Raises ValueError if there are none."""
         triples = np.concatenate([graph.triples(split) for split in splits])
         named = np.fromiter((bool(label.strip()) for label in graph.labels), np.bool_, len(graph))
         triples = triples[named[triples[:, 0]] & named[triples[:, 2]]]
@@ -44,7 +44,7 @@ class StatedFacts:
         return cls(graph, triples, templates)
 
     def state(self, numbers: Ints, wording: Ints) -> list[Statement]:
-        """Facts in words. `wording`: int [n], any number; which of its relation's templates words each."""
+        """Facts as sentences. `wording`: int [n], selects a template of the relation, modulo their number."""
         labels = self.graph.labels
         return [
             self.templates[relation][which % len(self.templates[relation])].state(labels[head], labels[tail])
@@ -54,7 +54,7 @@ class StatedFacts:
         ]
 
     def lengths(self, tokenizer: Tokenizer) -> Ints:
-        """About how many tokens each fact has, int [n]: those of its names and of the first template."""
+        """The approximate number of tokens of each fact, int [n]: of its names and of the first template."""
         rows = np.unique(self.triples[:, [0, 2]])
         names = np.zeros(len(self.graph), np.int64)
         names[rows] = tokenizer.encode([self.graph.labels[row] for row in rows.tolist()]).lengths
@@ -65,7 +65,7 @@ class StatedFacts:
 
 
 class FactRows:
-    """Batch n of facts: an epoch sees each once, in another order and, where there are several, in other templates."""
+    """Batches of facts: each epoch has every fact once, in a new order and with newly drawn templates."""
 
     def __init__(self, facts: StatedFacts, tokenizer: Tokenizer, shape: RowShape) -> None:
         lengths = facts.lengths(tokenizer)
@@ -78,11 +78,11 @@ class FactRows:
 
     @property
     def per_epoch(self) -> int:
-        """Batches that see every fact once."""
+        """The number of batches of an epoch."""
         return self._sampler.per_epoch
 
     def __getitem__(self, n: int) -> TokenRows:
-        """See `RowStream`. A row is cut where a template makes it longer than rows may be."""
+        """See `RowStream`. A row is truncated if a long template makes it exceed the row length."""
         examples = self._sampler.rows(n)
         rng = np.random.default_rng([self.shape.seed, _WORDING, n])
         statements = self._facts.state(self._numbers[examples], rng.integers(1 << 30, size=len(examples)))
@@ -97,7 +97,7 @@ def _seed(seed: int, draw: int) -> int:
 def _rows(
     statements: Sequence[Statement], tokenizer: Tokenizer, shape: RowShape, refs: ExampleRefs
 ) -> TokenRows:
-    """A row a statement, whose object is salient."""
+    """One row per statement, with its object marked as salient."""
     encoded = tokenizer.encode([statement.text for statement in statements])
     rows, begin = len(statements), int(shape.begin)
     of = np.repeat(np.arange(rows), encoded.lengths)
@@ -134,9 +134,9 @@ def _rows(
 
 @dataclass(frozen=True)
 class MixedRows:
-    """Text and facts in turn, as evenly as `share` lets them be: of the first n batches ⌊n · share⌋ are facts.
+    """Batches of text and facts, interleaved evenly: of the first n batches, ⌊n · share⌋ are facts.
 
-    Text comes in the order in which it would come alone.
+    The text batches keep their order.
     """
 
     text: RowStream

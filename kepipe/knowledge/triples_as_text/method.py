@@ -1,6 +1,6 @@
-"""`triples-as-text`: facts of a graph written as sentences, for a pretraining to learn, or beside a text to read.
+"""`triples-as-text`: facts of a graph as sentences, learned in pretraining, or added to a text as input.
 
-The strong and simple baseline that methods which bring facts have to beat (Moiseev et al. 2022, "SKILL").
+A simple and strong baseline for other methods with facts (Moiseev et al. 2022, "SKILL").
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearnedFacts(LearnedKnowledge):
-    """Facts that are learned as rows of their own, among those of the text."""
+    """Facts as pretraining rows of their own, mixed with those of the text."""
 
     facts: StatedFacts
     tokenizer: Tokenizer
@@ -51,7 +51,7 @@ class LearnedFacts(LearnedKnowledge):
 
 
 class FactsBesideText(FactsInText):
-    """Facts of the entities that a text names, written after it."""
+    """Facts about the mentioned entities, added after the text."""
 
     def __init__(self, appender: FactAppender, folder: Path) -> None:
         super().__init__(appender.chooser, appender.settings, folder)
@@ -98,7 +98,7 @@ class TriplesAsTextMethod(GraphMethod):
         sources: Sources,
         note: Callable[[str], None],  # noqa: ARG002
     ) -> FactsBesideText:
-        """See `KnowledgeMethod`: facts beside a text."""
+        """See `KnowledgeMethod`: facts added to a text."""
         from kepipe.knowledge.choosing.chooser import FactChooser
         from kepipe.knowledge.choosing.triple_tokenizer import TripleTokenizer
         from kepipe.knowledge.triples_as_text.appended_facts import FactAppender

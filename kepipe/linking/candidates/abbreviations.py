@@ -1,9 +1,9 @@
 """Abbreviations that a text defines: "myotonic dystrophy (DM)" (Schwartz and Hearst 2003, §3).
 
-From its end on, each character of the short form is looked for in the words before the bracket, backwards; the
-first must begin a word. A long form has no more words than min(|A| + 5, 2 |A|). Besides, the initials of as many
-words as the short form has letters may stand in another order, since it may come from another language (dystrophia
-myotonica).
+The characters of the short form are matched from right to left against the words before the bracket; the first
+character must begin a word. A long form has at most min(|A| + 5, 2 |A|) words. In addition to the paper, the initials
+of as many words as the short form has letters may occur in any order, since the abbreviation may come from another
+language (dystrophia myotonica).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WORD = re.compile(r"\S+")
 
 
 class Abbreviation(NamedTuple):
-    """The short form, and where its long form stands."""
+    """The short form, and the span of its long form."""
 
     short: str
     start: int
@@ -45,7 +45,7 @@ def abbreviations(text: str) -> Iterator[Abbreviation]:
 
 
 def _long_form(text: str, first: int, end: int, short: str) -> int | None:
-    """Where the long form begins of those that end at `end` and begin at `first` or later."""
+    """The start of the shortest long form that ends at `end` and starts at `first` or later; None if there is none."""
     place = end
     letters = [letter for letter in short.lower() if letter.isalnum()]
     for number in range(len(letters) - 1, -1, -1):

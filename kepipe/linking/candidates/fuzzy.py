@@ -1,4 +1,4 @@
-"""The name of the graph that is written most like a surface: for slips of the pen and other transcriptions."""
+"""Fuzzy lookup: the name of the graph most similar to a surface form, for typos and other transcriptions."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from kg.lexicon import Lexicon
 from kg.surface import fits_case, fold, normalise
 
 MIN_LENGTH = 5
-"""Shorter surfaces are like too many names."""
-LIKENESS = 85.0
-"""The least Indel similarity, 0..100: one letter in seven or so may differ."""
+"""Shorter surfaces are similar to too many names."""
+MIN_SIMILARITY = 85.0
+"""The least Indel similarity, 0..100: about one letter in seven may differ."""
 PREFIX = 2
-"""The first letters must be the same, which leaves a small stretch of the sorted keys to compare with."""
+"""So many first letters must be equal, which restricts the search to a short range of the sorted keys."""
 
 
-class Near(NamedTuple):
-    """A name like the surface, the row of its likeliest entity, how like it is (0..100), and p(entity | name)."""
+class NearestName(NamedTuple):
+    """The most similar name, the row of its likeliest entity, the similarity (0..100), and p(entity | name)."""
 
     name: str
     row: int
-    likeness: float
+    similarity: float
     prior: float
 
 
-class NearNames:
-    """Looks names up that are written almost as in the lexicon; answers are kept, since misspellings repeat.
+class FuzzyLookup:
+    """Looks up surfaces that are similar to a name of the lexicon; results are cached, since misspellings repeat.
 
-    `cutoff`: the least likeness, 0..100.
+    `cutoff`: the least similarity, 0..100.
     """
 
     def __init__(self, lexicon: Lexicon, cutoff: float) -> None:
-        self._near = lru_cache(maxsize=100_000)(partial(nearest_name, lexicon, cutoff=cutoff))
+        self._nearest = lru_cache(maxsize=100_000)(partial(nearest_name, lexicon, cutoff=cutoff))
 
     def find(
         self, text: str, spans: Iterable[tuple[int, int]], taken: Sequence[tuple[int, int]]
     ) -> Iterator[tuple[int, int, int, float]]:
-        """Start, end, row and score of each span that is like a name and touches none of the `taken` ones.
+        """Start, end, row and score of each span that is similar to a name and overlaps none of the `taken` spans.
 
-        These are in order and apart. The score is the likeness, 0..1, times p(entity | name).
+        `taken` is sorted and without overlap. The score is the similarity, 0..1, times p(entity | name).
         """
         for start, end in spans:
             if touches(taken, start, end):
                 continue
-            near = self._near(text[start:end])
+            near = self._nearest(text[start:end])
             if near is not None:
-                yield start, end, near.row, near.likeness / 100 * near.prior
+                yield start, end, near.row, near.similarity / 100 * near.prior
 
 
-def nearest_name(lexicon: Lexicon, surface: str, cutoff: float = LIKENESS) -> Near | None:
-    """The most similar name whose first letters and length (give or take a fifth) agree; None where none is near."""
+def nearest_name(lexicon: Lexicon, surface: str, cutoff: float = MIN_SIMILARITY) -> NearestName | None:
+    """The most similar name with the same first letters and a length within a fifth; None if below `cutoff`."""
     from rapidfuzz import fuzz, process
 
     written = normalise(surface)
@@ -71,7 +71,7 @@ def nearest_name(lexicon: Lexicon, surface: str, cutoff: float = LIKENESS) -> Ne
     best = process.extractOne(key, near, scorer=fuzz.ratio, score_cutoff=cutoff)
     if best is None:
         return None
-    _, likeness, number = best
+    _, similarity, number = best
     name = next(
         (
             name
@@ -83,4 +83,4 @@ def nearest_name(lexicon: Lexicon, surface: str, cutoff: float = LIKENESS) -> Ne
     candidates = [] if name is None else lexicon.of_key(number, name)
     if not name or not candidates:
         return None
-    return Near(name, candidates[0].row, round(float(likeness), 1), candidates[0].prior)
+    return NearestName(name, candidates[0].row, round(float(similarity), 1), candidates[0].prior)

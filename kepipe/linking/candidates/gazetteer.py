@@ -1,7 +1,7 @@
-"""Where in texts the names of a graph stand, and what each may mean.
+"""Candidate generation: the spans of a text that are names of the graph, with the candidate entities of each.
 
-All overlapping names are found; choosing among those that overlap is left to `resolve`, once their scores are known.
-(Leftmost-longest matching would lose "York" where "New Yorkshire" only seems to begin a longer name.)
+All names are found, also overlapping ones; `decision.decide` chooses among them once they are scored.
+(Leftmost-longest matching would lose "York" in "New Yorkshire", which only looks like the start of a longer name.)
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from kg.surface import INVISIBLE, align, fits_case, fold, lower, normalise, simp
 
 
 class Entries(NamedTuple):
-    """The candidates of one surface: `number` entries from `first` on, of the lexicon, or of `Gazetteer._merged`
-    where `merged`; `exact`: the surface is written as the lexicon's name, in either Chinese script.
+    """The candidates of one surface: `number` entries from index `first`, of `Gazetteer._merged` if `merged`, else of
+    the lexicon; `exact`: the surface equals the lexicon's name, up to simplified and traditional Chinese.
     """
 
     first: int
@@ -33,12 +33,12 @@ class Entries(NamedTuple):
 
 
 _INVISIBLE = code_points(INVISIBLE)
-_NOTHING = Entries(0, 0, False, False)
-_KEPT = 1_000_000
+_NO_ENTRIES = Entries(0, 0, False, False)
+_CACHE_SIZE = 1_000_000
 
 
 class Gazetteer:
-    """The names of a lexicon, ready to be found. `limit`: no more candidates than this for one name."""
+    """Finds the names of a lexicon in texts. `limit`: the most candidates of one name."""
 
     def __init__(
         self, lexicon: Lexicon, min_length: int = 2, limit: int = 20, matcher: Matcher | None = None
@@ -50,23 +50,23 @@ class Gazetteer:
         self._merged = Merged()
 
     def find(self, text: str) -> Matches:
-        """All stretches of `text` that end and begin at boundaries and whose case allows a name."""
+        """All spans of `text` between word boundaries that are a name, case included (capitals must be capitals)."""
         return self.find_all((text,))
 
     def find_all(self, texts: Sequence[str]) -> Matches:
-        """Those of several texts, in characters of the texts laid end to end, one between (`TextBatch`)."""
+        """The matches of several texts; offsets are those of the joined texts, one separator between (`TextBatch`)."""
         aligned = [align(text) for text in texts]
         normal = "\n".join(text for text, _ in aligned)
         lowered = "\n".join(lower(text) for text, _ in aligned)
         keys, starts, ends = self.matcher.find(simplify(lowered))
-        small = code_points(normal) == code_points(lowered)
+        is_lower = code_points(normal) == code_points(lowered)
         keep = ends - starts >= self.min_length
-        keep &= ~(small[starts] & self.lexicon.capitals[keys])  # "nice" is not Nice
+        keep &= ~(is_lower[starts] & self.lexicon.capitals[keys])  # "nice" is not Nice
         keys, starts, ends = keys[keep], starts[keep], ends[keep]
         surfaces = [normal[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
         if any(places is not None for _, places in aligned):
-            raw = _raw_places(texts, [places for _, places in aligned])
-            starts, ends = raw[starts], _after_visible("\n".join(texts), raw[ends])
+            raw = _raw_offsets(texts, [places for _, places in aligned])
+            starts, ends = raw[starts], _trim_invisible("\n".join(texts), raw[ends])
         return self._candidates_of(keys, surfaces, starts, ends)
 
     def _candidates_of(self, keys: Ints, surfaces: list[str], starts: Ints, ends: Ints) -> Matches:
@@ -75,7 +75,7 @@ class Gazetteer:
         firsts, counts, merged, exact = table[kept].T
         owners = np.repeat(np.arange(len(kept)), counts)
         entries = np.arange(len(owners)) - (np.cumsum(counts) - counts - firsts)[owners]
-        rows, priors, labels = self._read(entries, merged[owners] > 0, exact[owners] > 0)
+        rows, priors, labels = self._entry_values(entries, merged[owners] > 0, exact[owners] > 0)
         return Matches(
             starts[kept],
             ends[kept],
@@ -88,8 +88,8 @@ class Gazetteer:
             np.zeros(len(kept), np.bool_),
         )
 
-    def _read(self, entries: Ints, merged: Bools, exact: Bools) -> tuple[Ints, Floats, Bools]:
-        """Row, prior, and whether the surface is the label, of each entry [P]."""
+    def _entry_values(self, entries: Ints, merged: Bools, exact: Bools) -> tuple[Ints, Floats, Bools]:
+        """Entity row, prior, and whether the surface is the label, of each entry: [P] each."""
         lexicon = self.lexicon
         if not merged.any():
             return (
@@ -110,7 +110,7 @@ class Gazetteer:
         return rows, priors, labels
 
     def _look_up(self, keys: Ints, surfaces: Sequence[str]) -> list[Entries]:
-        """The entries of each key as it is written here; surfaces repeat, so answers are kept."""
+        """The entries of each key for its surface in the text; cached by surface, since surfaces repeat."""
         lexicon, known = self.lexicon, self._entries
         new = {
             surface: key for key, surface in zip(keys.tolist(), surfaces, strict=True) if surface not in known
@@ -123,23 +123,23 @@ class Gazetteer:
         fresh = {
             surface: Entries(entry, number, False, True)
             if alone and surface == name
-            else self._fit(key, surface)
+            else self._matching_entries(key, surface)
             for (surface, key), alone, name, entry, number in zip(new.items(), *columns, strict=True)
         }
-        if len(known) + len(fresh) <= _KEPT:
+        if len(known) + len(fresh) <= _CACHE_SIZE:
             known.update(fresh)
             return [known[surface] for surface in surfaces]
         return [known.get(surface) or fresh[surface] for surface in surfaces]
 
-    def _fit(self, key: int, surface: str) -> Entries:
-        """The entries of one key where the surface is not just the key's only name."""
+    def _matching_entries(self, key: int, surface: str) -> Entries:
+        """The entries of a key that has several names, or whose only name is written unlike the surface."""
         lexicon, written = self.lexicon, normalise(surface)
         if fold(written) != lexicon.keys[key]:
-            return _NOTHING  # another text of the same hash
+            return _NO_ENTRIES  # a hash collision
         first, stop = lexicon.key_starts[key : key + 2].tolist()
         fitting = [place for place in range(first, stop) if fits_case(written, lexicon.names[place])]
         if not fitting:
-            return _NOTHING
+            return _NO_ENTRIES
         if len(fitting) > 1:
             return self._merge(key, written, fitting)
         begin, end = lexicon.name_starts[fitting[0] : fitting[0] + 2].tolist()
@@ -147,7 +147,7 @@ class Gazetteer:
         return Entries(begin, min(end - begin, self.limit), False, exact)
 
     def _merge(self, key: int, written: str, fitting: Sequence[int]) -> Entries:
-        """Several names fit ("US" in capitals may be "us" too): their candidates ranked together."""
+        """The merged candidates of several names that the surface may be written for ("US" may be "us" too)."""
         lexicon, merged = self.lexicon, self._merged
         labelled = {
             int(lexicon.rows[entry])
@@ -166,15 +166,15 @@ class Gazetteer:
 
 @dataclass
 class Merged:
-    """Candidates of surfaces that several names of a key fit, one list after the other."""
+    """Concatenated candidate lists of surfaces that match several names of a key."""
 
     rows: list[int] = field(default_factory=list)
     priors: list[float] = field(default_factory=list)
     labels: list[bool] = field(default_factory=list)
 
 
-def _raw_places(texts: Sequence[str], places: Sequence[Ints32 | None]) -> Ints:
-    """Where on the batch of raw texts each character of the batch of aligned ones came from."""
+def _raw_offsets(texts: Sequence[str], places: Sequence[Ints32 | None]) -> Ints:
+    """For each character of the joined normalised texts, its offset in the joined raw texts."""
     return np.concatenate(
         [
             begin + (np.arange(len(text) + 1) if at is None else at)
@@ -183,7 +183,7 @@ def _raw_places(texts: Sequence[str], places: Sequence[Ints32 | None]) -> Ints:
     )
 
 
-def _after_visible(text: str, places: Ints) -> Ints:
-    """Places that stand behind invisible characters moved to before them: they belong to no name that ends there."""
+def _trim_invisible(text: str, places: Ints) -> Ints:
+    """End offsets moved to before any trailing invisible characters, which belong to no name."""
     visible = np.flatnonzero(~np.isin(code_points(text), _INVISIBLE))
     return visible[np.searchsorted(visible, places, "left") - 1] + 1

@@ -1,11 +1,11 @@
-"""Where names stand in a text: names and text as rows of tokens, compared by hashes of their characters.
+"""Multi-pattern string matching: finds names in a text by rolling hashes over token sequences.
 
-A token is a run of letters and digits, or else a single character, so that every boundary at which a name may begin or
+A token is a run of letters and digits, or any other single character, so every boundary at which a name may start or
 end lies between two tokens. The hash of the characters a … b − 1 is Σ c_i · B^(i − a + 1) mod 2^64 (Karp and Rabin
-1987), so that one running sum gives that of any stretch. From each token on, stretches grow token by token, all of the
-text at once, as long as some name begins so: a walk down a trie whose nodes are found by hash.
+1987), so that one running sum gives the hash of any span. Spans are extended from each token, token by token and
+vectorised over the text, as long as the span is a prefix of some name: a trie whose nodes are looked up by hash.
 
-Unlike an Aho-Corasick automaton the table is opened memory-mapped in no time, and nothing is found inside words.
+Unlike an Aho-Corasick automaton, the table opens memory-mapped at once, and no name is found inside a word.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from kepipe.linking.text.characters import LETTER, classify, code_points
 from kg.columns import load, save
 
 BASE = 0x9E3779B97F4A7C15
-"""B, odd, so that it has an inverse; where two names have one hash, the next odd number is tried."""
+"""B is odd, so that it has an inverse; if the hashes of two names collide, the next odd number is tried."""
 _BLOCK = 65_536
 _COLUMNS = ("hashes", "keys", "longer", "buckets")
 
 
 @dataclass(frozen=True)
 class Matcher:
-    """The stretches with which names begin: `hashes` [H], ascending; `keys` [H], the name that ends there, −1 none;
-    `longer` [H], whether a name goes on; `buckets` [2^k + 1], where the hashes with each k first bits begin.
+    """Hash table of the prefixes of names: `hashes` [H], ascending; `keys` [H], the index of the name equal to the
+    prefix, −1 none; `longer` [H], whether it is a proper prefix of a name; `buckets` [2^k + 1], offsets into `hashes`
+    by their first k bits.
     """
 
     base: int
@@ -43,7 +44,7 @@ class Matcher:
 
     @classmethod
     def build(cls, names: Sequence[str], base: int = BASE) -> Matcher:
-        """Read distinct folded names; a name's number is its place."""
+        """Index distinct folded names; keys are indices into `names`."""
         empty = np.zeros(0, np.uint64), np.zeros(0, np.int32)
         parts = [empty, *(_prefixes(names, first, base) for first in range(0, len(names), _BLOCK))]
         hashes, keys = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -62,17 +63,17 @@ class Matcher:
         return cls(base, hashes, ending, longer, buckets)
 
     def find(self, folded: str) -> tuple[Ints, Ints, Ints]:
-        """Number, start and end of every name in a folded text, by start, then end."""
+        """Key, start and end of every name in a folded text, sorted by start, then end."""
         codes = code_points(folded)
         bounds = boundaries(codes)
         power, inverse = _powers(self.base, _round_up(len(codes)))
         sums = _sums(codes, power)
-        token = np.flatnonzero(codes[bounds[:-1]] != ord(" "))  # no name begins with a blank
+        token = np.flatnonzero(codes[bounds[:-1]] != ord(" "))  # no name starts with a space
         last = token
         found: list[tuple[Ints, Ints, Ints]] = []
         while len(token):
             start, end = bounds[token], bounds[last + 1]
-            place = self._place((sums[end] - sums[start]) * inverse[start])
+            place = self._find_hashes((sums[end] - sums[start]) * inverse[start])
             known = np.flatnonzero(place >= 0)
             place, token, last, start, end = (column[known] for column in (place, token, last, start, end))
             key = self.keys[place]
@@ -86,8 +87,8 @@ class Matcher:
         order = np.lexsort((ends, starts))
         return keys[order], starts[order], ends[order]
 
-    def _place(self, hashes: Hashes) -> Ints:
-        """The place of each hash, −1 where it is not there."""
+    def _find_hashes(self, hashes: Hashes) -> Ints:
+        """The index of each hash in `self.hashes`, −1 if absent."""
         bits = len(self.buckets).bit_length() - 1
         bucket = (hashes >> np.uint64(64 - bits)).astype(np.int64)
         at, stop = self.buckets[bucket].astype(np.int64), self.buckets[bucket + 1]
@@ -115,14 +116,14 @@ class Matcher:
 
 
 def boundaries(codes: npt.NDArray[np.uint32]) -> Ints:
-    """Where tokens begin, and the end of the text: everywhere but between two letters."""
+    """Offsets of the starts of tokens and of the end of the text: everywhere but between two letters."""
     letter = classify(codes) == LETTER
     inner = np.flatnonzero(~(letter[1:] & letter[:-1])) + 1
     return np.concatenate(([0], inner, [len(codes)])) if len(codes) else np.zeros(1, np.int64)
 
 
 def _prefixes(names: Sequence[str], first: int, base: int) -> tuple[Hashes, Ints32]:
-    """Hash of what each token of each name of a block ends, and the name's number where that is all of it, else −1."""
+    """Hashes of all token prefixes of a block of names, and the name's index where the prefix is all of it, else −1."""
     block = list(names[first : first + _BLOCK])
     codes = code_points("\n".join(chain(block, ("",))))
     lengths = np.fromiter(map(len, block), np.int64, len(block))
@@ -140,7 +141,7 @@ def _prefixes(names: Sequence[str], first: int, base: int) -> tuple[Hashes, Ints
 
 
 def _sums(codes: npt.NDArray[np.uint32], power: Hashes) -> Hashes:
-    """Running sums of c_i · B^(i + 1) before each character, and of all: [n + 1]."""
+    """Prefix sums of c_i · B^(i + 1): [n + 1]."""
     sums = np.zeros(len(codes) + 1, np.uint64)
     np.cumsum(codes * power[: len(codes)], out=sums[1:])
     return sums
@@ -155,5 +156,5 @@ def _powers(base: int, size: int) -> tuple[Hashes, Hashes]:
 
 
 def _round_up(size: int) -> int:
-    """The next power of two, so that few tables of powers are made."""
+    """The next power of two, so that few tables of powers are computed."""
     return 1 << max(size, 1 << 12).bit_length()

@@ -1,4 +1,4 @@
-"""The names found in a text and the entities that each may mean."""
+"""Matches: the spans of a text that may be mentions, with their candidate entities."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ import numpy.typing as npt
 from kepipe.arrays import Bools, Floats, Ints
 
 WHOLE, SHORT, LAST, FIRST = range(4)
-"""A name of the graph; a short form of what the text names in full, or an abbreviation that it defines (`shortforms`);
-the last and the first name of somebody whom it does not (`bare_names`)."""
+"""Source of a candidate: WHOLE, a name of the graph; SHORT, a short form of a full name in the text, or an abbreviation
+that the text defines (`shortforms`); LAST, FIRST, the last or first name of a person whose full name is not in the text
+(`bare_names`)."""
 
 
-class Given(NamedTuple):
-    """A candidate that is no name of the graph: its row, p(entity | name), and how it came."""
+class AddedCandidate(NamedTuple):
+    """A candidate whose surface is not a name of the graph: entity row, p(entity | name), and source (SHORT …)."""
 
     row: int
     prior: float
-    short: int
+    source: int
 
 
 @dataclass(frozen=True)
 class Matches:
-    """M stretches of a text that are names, in order of start, then end, and their P candidates.
+    """M spans of a text that may be mentions, sorted by start, then end, and their P candidates.
 
-    `starts`, `ends`: [M] characters of the raw text; `surfaces`: [M] normalised. Candidate p belongs to match
-    `owners[p]`, has row `rows[p]` in the graph and p(entity | name) `priors[p]`; candidates of a match stand
-    together, likeliest first. `labels` [P]: the surface is the label of the candidate; `short` [P]: whether it is
-    only a part of the candidate's name, and how the candidate came (WHOLE, SHORT, LAST, FIRST). `outside` [M]: a
-    part of the full name of something that the graph lacks.
+    `starts`, `ends`: [M] character offsets in the raw text; `surfaces`: [M] normalised surface forms. Candidate p
+    belongs to match `owners[p]`, has row `rows[p]` in the graph and p(entity | name) `priors[p]`; candidates of a match
+    are contiguous, likeliest first. `labels` [P]: the surface is the label of the candidate; `sources` [P]: the source
+    of the candidate (WHOLE, SHORT, LAST, FIRST). `outside` [M]: the span is a short form of a full name whose entity is
+    not in the graph.
     """
 
     starts: Ints
@@ -42,7 +43,7 @@ class Matches:
     rows: Ints
     priors: Floats
     labels: Bools
-    short: npt.NDArray[np.int8]
+    sources: npt.NDArray[np.int8]
     outside: Bools
 
     def __len__(self) -> int:
@@ -50,5 +51,5 @@ class Matches:
 
     @property
     def bounds(self) -> Ints:
-        """Where the candidates of each match begin and those of the last end: [M + 1]."""
+        """Offsets into the candidates: those of match m are `bounds[m]` … `bounds[m + 1]` − 1: [M + 1]."""
         return np.searchsorted(self.owners, np.arange(len(self) + 1))

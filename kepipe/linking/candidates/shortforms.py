@@ -1,10 +1,10 @@
-"""What a text calls in full somewhere and elsewhere for short: "Beckett" and "Samuel Beckett", whichever comes first.
+"""Short forms of full names in the same text: "Beckett" and "Samuel Beckett", in either order.
 
-Two kinds of short forms are told: parts of a name that stand alone (the last or first name of a person, an organisation
-without its last word, the initials of either), and abbreviations that the text defines, "long form (LF)" (Schwartz and
-Hearst 2003). A short form has the entities of all full names of its text that fit as candidates, the one that stands
-nearest before it first. Where a full name is of somebody whom the graph lacks, the short form is most likely no name of
-the graph either (`outsiders`).
+There are two kinds: parts of a name (the last or first name of a person, an organisation without its last word, its
+initials), and abbreviations that the text defines, "long form (LF)" (Schwartz and Hearst 2003). The candidates of a
+short form are the entities of all full names in its text that it may shorten; the nearest preceding one gets the
+largest prior. If the nearest full name has no entity in the graph and no other fits, the short form is marked
+`Matches.outside`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ import numpy as np
 from kepipe.arrays import Ints
 from kepipe.linking.candidates.abbreviations import Abbreviation, abbreviations
 from kepipe.linking.candidates.bare_names import bare_names
-from kepipe.linking.candidates.matches import SHORT, Given, Matches
+from kepipe.linking.candidates.matches import SHORT, AddedCandidate, Matches
 from kepipe.linking.kb.kinds import KINDS
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.text.batch import TextBatch
 
 PART_PRIOR, DEFINED_PRIOR = 0.6, 0.95
-"""What the entities of the full names share of p(entity | short form), where the graph knows others of that name."""
-NEAREST = 0.7
-"""What the one that stands nearest before has of that."""
+"""Total share of p(entity | short form) of the entities of full names, where the surface is also a name of the graph:
+of parts of a name, and of defined abbreviations."""
+NEAREST_SHARE = 0.7
+"""The part of `PART_PRIOR` that the nearest preceding full name gets."""
 MIN_LENGTH = 3
 UNKNOWN = -1
 _PERSON, _ORGANISATION = KINDS.index("person"), KINDS.index("organisation")
@@ -37,11 +38,12 @@ _TITLE = re.compile(
     r"Queen|Prince|Princess|Pope|St|Minister|Chancellor|Colonel|Major|Sergeant|Rep\.|Gov\.)\.? "
 )
 _ENDING = re.compile(r"(?:'s|’s|')$")
-Place = tuple[int, int]
+SpanKey = tuple[int, int]
+"""Start and end, batch offsets."""
 
 
-class Full(NamedTuple):
-    """Where a full name stands, and the row of its entity (UNKNOWN: the graph does not have it)."""
+class FullName(NamedTuple):
+    """The span of a full name, and the row of its entity (UNKNOWN: the graph does not have it)."""
 
     start: int
     end: int
@@ -49,43 +51,44 @@ class Full(NamedTuple):
 
 
 @dataclass
-class _Text:
-    """What one text calls in full: by the word that stands for it, and which stretches stand for what."""
+class _TextNames:
+    """One text: full names by the short form that they may have; candidates of the short forms found in it; spans of
+    short forms whose entity the graph lacks."""
 
-    called: dict[str, list[Full]] = field(default_factory=lambda: defaultdict(list))
-    short: dict[Place, list[Given]] = field(default_factory=dict)
-    outside: set[Place] = field(default_factory=set)
+    by_short_form: dict[str, list[FullName]] = field(default_factory=lambda: defaultdict(list))
+    short: dict[SpanKey, list[AddedCandidate]] = field(default_factory=dict)
+    outside: set[SpanKey] = field(default_factory=set)
 
 
 def add_short_forms(batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Matches:
-    """The matches of a batch, and the short forms of what its texts name in full, and bare names (`bare_names`)."""
+    """The matches of a batch, extended by the short forms of full names in its texts and by `bare_names`."""
     kinds = knowledge.kinds
-    added: dict[Place, list[Given]] = {}
-    outside: set[Place] = set()
-    full = _full_names(batch, matches, kinds)
-    for number, defined in _defined(batch, matches).items():
+    added: dict[SpanKey, list[AddedCandidate]] = {}
+    outside: set[SpanKey] = set()
+    full = _full_names_by_text(batch, matches, kinds)
+    for number, defined in _defined_abbreviations(batch, matches).items():
         text = full[number]
         for place, row in defined:
             if row == UNKNOWN:
                 text.outside.add(place)
             else:
-                text.short[place] = [Given(row, DEFINED_PRIOR, SHORT)]
+                text.short[place] = [AddedCandidate(row, DEFINED_PRIOR, SHORT)]
     for number, text in full.items():
-        if text.called:
-            _refer(batch, number, text)
+        if text.by_short_form:
+            _resolve_short_forms(batch, number, text)
         added |= text.short
         outside |= text.outside
     added |= bare_names(batch, matches, knowledge, {**added, **dict.fromkeys(outside)})
     return _merge(batch, matches, added, outside - added.keys())
 
 
-def _full_names(batch: TextBatch, matches: Matches, kinds: Ints) -> dict[int, _Text]:
-    """By the number of the text, the full names in it, by what each may be called for short."""
-    texts: dict[int, _Text] = defaultdict(_Text)
+def _full_names_by_text(batch: TextBatch, matches: Matches, kinds: Ints) -> dict[int, _TextNames]:
+    """The full names of each text, by text index; in `by_short_form` under each short form that they may have."""
+    texts: dict[int, _TextNames] = defaultdict(_TextNames)
     firsts = matches.rows[matches.bounds[:-1]] if len(matches) else np.zeros(0, np.int64)
-    called = np.isin(kinds[firsts], (_PERSON, _ORGANISATION))
-    # The longest match that ends with a run, or with what NER takes for a name, and is of several words.
-    names = _several_words(batch, np.unique(matches.ends[called]))
+    is_person_or_org = np.isin(kinds[firsts], (_PERSON, _ORGANISATION))
+    # A full name's entity is that of the longest match of several words that ends where the name does.
+    names = _multiword_names(batch, np.unique(matches.ends[is_person_or_org]))
     if not names:
         return texts
     ends = np.asarray([end for _, end, _ in names], np.int64)
@@ -99,15 +102,20 @@ def _full_names(batch: TextBatch, matches: Matches, kinds: Ints) -> dict[int, _T
         row = UNKNOWN
         if best is not None and " " in matches.surfaces[best]:
             start, row = int(matches.starts[best]), int(firsts[best])
-        for key in _keys(batch.text[start:end], _PERSON if person else int(kinds[row]) if row >= 0 else 0):
-            texts[number].called[key].append(Full(start, end, row))
+        for key in _short_forms_of(
+            batch.text[start:end], _PERSON if person else int(kinds[row]) if row >= 0 else 0
+        ):
+            texts[number].by_short_form[key].append(FullName(start, end, row))
     return texts
 
 
-def _several_words(batch: TextBatch, ends: Ints) -> list[tuple[int, int, bool]]:
-    """Stretches of several words that look like a name, in order, and whether NER takes it for a person; of those that
-    it does not, only what ends where a name of a person or an organisation does (`ends`)."""
-    found: dict[Place, bool] = {}
+def _multiword_names(batch: TextBatch, ends: Ints) -> list[tuple[int, int, bool]]:
+    """Sorted spans of several words that look like a name, and whether NER labels them PERSON.
+
+    These are named entities labelled PERSON or ORG, and runs of capitalised words that end at one of `ends`, the ends
+    of matches whose likeliest candidate is a person or an organisation.
+    """
+    is_person: dict[SpanKey, bool] = {}
     text = batch.text
     named = {
         (name.start + begin, name.end + begin): name.label
@@ -117,15 +125,15 @@ def _several_words(batch: TextBatch, ends: Ints) -> list[tuple[int, int, bool]]:
     runs = batch.runs
     for start, end in runs[np.isin(runs[:, 1], ends)].tolist():
         if " " in text[start:end]:
-            found[start, end] = False
+            is_person[start, end] = False
     for (start, end), label in named.items():
         if " " in text[start:end] and label in ("PERSON", "ORG"):
-            found[start, end] = label == "PERSON"
-    return [(*place, found[place]) for place in sorted(found)]
+            is_person[start, end] = label == "PERSON"
+    return [(*span, is_person[span]) for span in sorted(is_person)]
 
 
-def _keys(name: str, kind: int) -> Iterator[str]:
-    """What somebody or something of a kind is called for short."""
+def _short_forms_of(name: str, kind: int) -> Iterator[str]:
+    """The short forms that the full name of an entity of this kind may have."""
     words = _ENDING.sub("", name).split()
     if len(words) < 2:
         return
@@ -141,27 +149,33 @@ def _keys(name: str, kind: int) -> Iterator[str]:
             yield shorter
 
 
-def _refer(batch: TextBatch, number: int, text: _Text) -> None:
-    """Find what stands alone and is a part of a full name of its text."""
-    for start, end in _alone(batch, number):
+def _resolve_short_forms(batch: TextBatch, number: int, text: _TextNames) -> None:
+    """Find the short forms of the text's full names and add their candidates to `text.short`, or to `text.outside`."""
+    for start, end in _possible_short_forms(batch, number):
         surface = batch.text[start:end]
-        given = text.called.get(surface)
-        if not given or (start, end) in text.short or (start, end) in text.outside:
+        full_names = text.by_short_form.get(surface)
+        if not full_names or (start, end) in text.short or (start, end) in text.outside:
             continue
-        before = [full for full in given if full.end <= start]
-        nearest = before[-1] if before else given[0]
-        others = {full.row for full in given} - {nearest.row, UNKNOWN}
+        before = [full for full in full_names if full.end <= start]
+        nearest = before[-1] if before else full_names[0]
+        others = {full.row for full in full_names} - {nearest.row, UNKNOWN}
         if nearest.row == UNKNOWN and not others:
             text.outside.add((start, end))
             continue
-        share = NEAREST if others or nearest.row == UNKNOWN else 1.0
-        candidates = [] if nearest.row == UNKNOWN else [Given(nearest.row, share * PART_PRIOR, SHORT)]
-        left = (1 - share) / max(len(others), 1) if nearest.row != UNKNOWN else (1 - NEAREST) / len(others)
-        text.short[start, end] = candidates + [Given(row, left * PART_PRIOR, SHORT) for row in sorted(others)]
+        share = NEAREST_SHARE if others or nearest.row == UNKNOWN else 1.0
+        candidates = (
+            [] if nearest.row == UNKNOWN else [AddedCandidate(nearest.row, share * PART_PRIOR, SHORT)]
+        )
+        left = (
+            (1 - share) / max(len(others), 1) if nearest.row != UNKNOWN else (1 - NEAREST_SHARE) / len(others)
+        )
+        text.short[start, end] = candidates + [
+            AddedCandidate(row, left * PART_PRIOR, SHORT) for row in sorted(others)
+        ]
 
 
-def _alone(batch: TextBatch, number: int) -> Iterator[Place]:
-    """Names of a text that may be short ones: what NER takes for a name, and runs of capitals, without titles."""
+def _possible_short_forms(batch: TextBatch, number: int) -> Iterator[SpanKey]:
+    """Spans of a text that may be short forms: named entities and runs of capitalised words, without titles and 's."""
     begin, stop = batch.begins[number : number + 2].tolist()
     runs = batch.runs
     low, high = np.searchsorted(runs[:, 0], (begin, stop)).tolist()
@@ -185,31 +199,32 @@ def _alone(batch: TextBatch, number: int) -> Iterator[Place]:
             yield start, end
 
 
-def _defined(batch: TextBatch, matches: Matches) -> Mapping[int, list[tuple[Place, int]]]:
-    """By the number of the text, where each abbreviation stands that is defined in it, and what it means."""
-    found: dict[int, list[tuple[Place, int]]] = {}
+def _defined_abbreviations(batch: TextBatch, matches: Matches) -> Mapping[int, list[tuple[SpanKey, int]]]:
+    """By text index, the occurrences of each abbreviation that the text defines, and the row of its entity."""
+    occurrences: dict[int, list[tuple[SpanKey, int]]] = {}
     for number, (text, begin) in enumerate(zip(batch.texts, batch.begins.tolist(), strict=False)):
         defined = list(abbreviations(text)) if "(" in text else []
         if defined:
-            found[number] = list(_occurrences(text, begin, defined, matches))
-    return found
+            occurrences[number] = list(_occurrences(text, begin, defined, matches))
+    return occurrences
 
 
 def _occurrences(
     text: str, begin: int, defined: Iterable[Abbreviation], matches: Matches
-) -> Iterator[tuple[Place, int]]:
+) -> Iterator[tuple[SpanKey, int]]:
     rows: dict[str, int] = {}
     for each in defined:
         row = _row_of(each.start + begin, each.end + begin, matches)
         if rows.get(each.short, UNKNOWN) == UNKNOWN:
             rows[each.short] = row
-    either = "|".join(re.escape(short) for short in sorted(rows, key=len, reverse=True))
-    for found in re.finditer(rf"(?<![\w-])(?:{either})(?![\w-])", text):
-        yield (found.start() + begin, found.end() + begin), rows[found[0]]
+    alternatives = "|".join(re.escape(short) for short in sorted(rows, key=len, reverse=True))
+    for match in re.finditer(rf"(?<![\w-])(?:{alternatives})(?![\w-])", text):
+        yield (match.start() + begin, match.end() + begin), rows[match[0]]
 
 
 def _row_of(start: int, end: int, matches: Matches) -> int:
-    """What a long form means: the likeliest entity of the name that is the whole of it, or all but its first word."""
+    """The likeliest entity of a long form: that of the first match that ends with it and spans at least two thirds of
+    it; UNKNOWN if there is none."""
     low, high = np.searchsorted(matches.starts, (start, end)).tolist()
     for at in range(low, high):
         if matches.ends[at] == end and matches.starts[at] - start <= (end - start) // 3:
@@ -218,36 +233,40 @@ def _row_of(start: int, end: int, matches: Matches) -> int:
 
 
 def _merge(
-    batch: TextBatch, matches: Matches, added: Mapping[Place, list[Given]], outside: set[Place]
+    batch: TextBatch, matches: Matches, added: Mapping[SpanKey, list[AddedCandidate]], outside: set[SpanKey]
 ) -> Matches:
-    """The matches with further candidates, which share `p` of each stretch that has others."""
+    """The matches with added candidates; the priors of existing candidates of the same span are scaled down to make
+    room.
+
+    An entity that is among both keeps only the added candidate. Where a span has no other candidates, the added priors
+    are normalised to sum to 1.
+    """
     known = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
     outside &= set(known)
     if not added and not outside:
         return matches
     spans = sorted({*known, *added})
-    place = {span: number for number, span in enumerate(spans)}
-    moved = np.asarray([place[span] for span in known], np.int64)
-    owners = moved[matches.owners]
-    taken = np.zeros(len(spans))
+    index = {span: number for number, span in enumerate(spans)}
+    new_index = np.asarray([index[span] for span in known], np.int64)
+    owners = new_index[matches.owners]
+    added_share = np.zeros(len(spans))
     for span, candidates in added.items():
-        taken[place[span]] = sum(each.prior for each in candidates)
-    new_owners = np.asarray([place[span] for span, each in added.items() for _ in each], np.int64)
-    new_rows = np.asarray([given.row for each in added.values() for given in each], np.int64)
-    new_priors = np.asarray([given.prior for each in added.values() for given in each], np.float64)
-    alone = ~np.isin(new_owners, owners)
-    new_priors[alone] /= taken[new_owners[alone]]
-    twice = np.isin(owners * (1 << 40) + matches.rows, new_owners * (1 << 40) + new_rows)
-    priors = matches.priors * (1 - taken)[owners]
-    away = np.zeros(len(spans), np.bool_)
-    away[[place[span] for span in outside]] = True
-    owners = np.concatenate((owners[~twice], new_owners))
-    rows = np.concatenate((matches.rows[~twice], new_rows))
-    priors = np.concatenate((priors[~twice], new_priors))
-    labels = np.concatenate((matches.labels[~twice], np.zeros(len(new_rows), np.bool_)))
-    short = np.concatenate(
-        (matches.short[~twice], [given.short for each in added.values() for given in each])
-    )
+        added_share[index[span]] = sum(candidate.prior for candidate in candidates)
+    flat = [candidate for candidates in added.values() for candidate in candidates]
+    new_owners = np.asarray([index[span] for span, candidates in added.items() for _ in candidates], np.int64)
+    new_rows = np.asarray([candidate.row for candidate in flat], np.int64)
+    new_priors = np.asarray([candidate.prior for candidate in flat], np.float64)
+    new_spans = ~np.isin(new_owners, owners)
+    new_priors[new_spans] /= added_share[new_owners[new_spans]]
+    duplicate = np.isin(owners * (1 << 40) + matches.rows, new_owners * (1 << 40) + new_rows)
+    priors = matches.priors * (1 - added_share)[owners]
+    is_outside = np.zeros(len(spans), np.bool_)
+    is_outside[[index[span] for span in outside]] = True
+    owners = np.concatenate((owners[~duplicate], new_owners))
+    rows = np.concatenate((matches.rows[~duplicate], new_rows))
+    priors = np.concatenate((priors[~duplicate], new_priors))
+    labels = np.concatenate((matches.labels[~duplicate], np.zeros(len(new_rows), np.bool_)))
+    sources = np.concatenate((matches.sources[~duplicate], [candidate.source for candidate in flat]))
     order = np.lexsort((-priors, owners))
     surfaces = dict(zip(known, matches.surfaces, strict=True))
     starts, ends = np.asarray(spans, np.int64).T
@@ -259,6 +278,6 @@ def _merge(
         rows[order],
         priors[order],
         labels[order],
-        short[order],
-        away,
+        sources[order],
+        is_outside,
     )

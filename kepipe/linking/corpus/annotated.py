@@ -1,4 +1,4 @@
-"""A chunk of documents with its annotations, in a file of its own."""
+"""A file with a chunk of documents and their annotations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kepipe.linking.text.annotations import Annotations, Name
 
 
 class AnnotatedChunk:
-    """A chunk as arrays, of which no more is decoded than is asked for."""
+    """A chunk as arrays, decoded lazily."""
 
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = arrays
@@ -33,8 +33,8 @@ class AnnotatedChunk:
 
     @classmethod
     def of(cls, documents: Sequence[Document], annotations: Sequence[Annotations]) -> Self:
-        """Documents with the annotations of each."""
-        seen = [
+        """Encode documents and their annotations."""
+        annotated = [
             replace(document, sentences=annotation.sentences, phrases=annotation.phrases, mentions=())
             for document, annotation in zip(documents, annotations, strict=True)
         ]
@@ -42,7 +42,7 @@ class AnnotatedChunk:
         names = [annotation.names for annotation in annotations]
         return cls(
             {
-                **DocumentColumns.of(seen).arrays(),
+                **DocumentColumns.of(annotated).arrays(),
                 **Rows.of(runs or () for runs in proper).arrays("proper"),
                 "tagged": np.array([runs is not None for runs in proper], bool),
                 **Rows.of([name[:2] for name in found or ()] for found in names).arrays("names"),
@@ -52,12 +52,12 @@ class AnnotatedChunk:
         )
 
     def save(self, file: Path) -> None:
-        """Write the chunk, whole or not at all."""
+        """Write the chunk atomically."""
         save_arrays(file, self._arrays)
 
     @classmethod
     def open(cls, file: Path) -> Self | None:
-        """The chunk of a file; None where there is no file, or a damaged one."""
+        """The chunk of a file; None if the file is missing or damaged."""
         return None if (arrays := open_arrays(file)) is None else cls(arrays)
 
     @cached_property

@@ -1,7 +1,7 @@
-"""What worker processes do with a chunk of documents: annotate it, learn from it, link it.
+"""The tasks of worker processes on a chunk of documents: annotate, extract training examples, link.
 
-What is done is a file in the scratch folder, written whole or not at all: `annotated-00012.npz` (the slow part), then
-`counts-00012.json` and `linked-00012.jsonl`. What is dear to load is kept between chunks.
+Results are files in the scratch folder, written atomically: `annotated-00012.npz` (the slow part), then
+`counts-00012.json` and `linked-00012.jsonl`. Annotator, linker and graph stay loaded between chunks.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from kg.store import open_graph
 
 
 class AnnotatedCounts(NamedTuple):
-    """The words of a chunk, as `count_spellings` counts them, and how many of its documents an earlier run knew."""
+    """The word counts of a chunk (`count_spellings`), and the number of its documents whose annotations were cached."""
 
     spellings: Counter[str]
     known: int
 
 
 def annotate_chunk(job: Job, chunk: Chunk) -> AnnotatedCounts:
-    """Parse and annotate a chunk into its file, unless it is there."""
+    """Parse and annotate a chunk and write its file, unless the file exists."""
     if (done := AnnotatedChunk.open(job.annotated(chunk))) is not None:
         return AnnotatedCounts(count_spellings(done.columns.texts), 0)
     documents = list(DocumentStream(job.documents, chunk.begin, chunk.line, chunk.end))
@@ -53,28 +53,28 @@ def annotate_chunk(job: Job, chunk: Chunk) -> AnnotatedCounts:
 
 
 def _annotate(job: Job, texts: Sequence[str]) -> tuple[list[Annotations], int]:
-    """The annotations of texts, and how many of them an earlier run made."""
-    memo = job.kept
+    """The annotations of texts, and how many of them were cached."""
+    memo = job.annotation_memo
     if memo is None:
         return list(_annotator(job.annotator).annotate(texts)), 0
-    found = memo.find(texts)
-    new = [text for text, annotations in zip(texts, found, strict=True) if annotations is None]
-    made = list(_annotator(job.annotator).annotate(new)) if new else []
-    memo.add(new, made)
-    following = iter(made)
-    together = [next(following) if annotations is None else annotations for annotations in found]
-    return together, len(texts) - len(new)
+    cached = memo.find(texts)
+    new_texts = [text for text, annotations in zip(texts, cached, strict=True) if annotations is None]
+    new = list(_annotator(job.annotator).annotate(new_texts)) if new_texts else []
+    memo.add(new_texts, new)
+    remaining = iter(new)
+    merged = [next(remaining) if annotations is None else annotations for annotations in cached]
+    return merged, len(texts) - len(new_texts)
 
 
 def open_chunk(job: Job, chunk: Chunk) -> AnnotatedChunk:
-    """A chunk that is annotated. Raises ValueError where its file is gone or damaged."""
+    """An annotated chunk. Raises ValueError if its file is missing or damaged."""
     if (annotated := AnnotatedChunk.open(job.annotated(chunk))) is None:
         raise ValueError(f"{job.annotated(chunk)}: missing or damaged; run again")
     return annotated
 
 
 def examples_of_chunk(job: Job, chunk: Chunk) -> list[TrainingExample]:
-    """The training documents of a chunk that have given links, as the ranker's examples."""
+    """The training examples of a chunk: its documents with gold links that are not held out."""
     annotated = open_chunk(job, chunk)
     if not len(annotated.columns.gold.entities):
         return []
@@ -94,7 +94,7 @@ def examples_of_chunk(job: Job, chunk: Chunk) -> list[TrainingExample]:
 
 
 def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> None:
-    """Link a chunk into its files, unless they are there: its documents, and what `_count` says of them."""
+    """Link a chunk and write its documents and counts (`_count`), unless both files exist."""
     if job.linked(chunk).exists() and job.counts(chunk).exists():
         return
     linker = _linker(job.linker).with_ranker(ranker, job.marks)
@@ -103,10 +103,10 @@ def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> None:
         (document.text, document.title, annotation)
         for document, annotation in zip(annotated.documents, annotated.annotations, strict=True)
     )
-    found = linker.link_all(rows, Policy(fuzzy=job.fuzzy))
+    links = linker.link_all(rows, Policy(fuzzy=job.fuzzy))
     linked = [
         replace(document, mentions=mentions)
-        for document, mentions in zip(annotated.documents, found, strict=True)
+        for document, mentions in zip(annotated.documents, links, strict=True)
     ]
     counts = {
         "mentions": sum(len(document.mentions) for document in linked),
@@ -117,7 +117,7 @@ def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> None:
 
 
 def _count(job: Job, linker: Linker, document: Document) -> dict[str, Any]:
-    """How the linker and the baseline do on a document with given links."""
+    """Counts of the linker and of the baseline on a document with gold links."""
     titles = _titles(job.graph, job.linker)
     given = titles.resolve(document.gold, document.text)
     matches = linker.gazetteer.find(document.text)

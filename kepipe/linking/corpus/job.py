@@ -1,4 +1,4 @@
-"""What is to be linked, and where what is done with it lies."""
+"""A linking job: its inputs, options, chunks, and the files of its intermediate results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNK = 200_000
 
 
 class AnnotatorChoice(NamedTuple):
-    """Which annotator: the arguments of `make_annotator`."""
+    """The arguments of `make_annotator`."""
 
     language: str
     spacy_model: str | None
@@ -25,7 +25,7 @@ class AnnotatorChoice(NamedTuple):
 
     @property
     def is_slow(self) -> bool:
-        """Whether it takes longer to annotate a text than to find what was kept of it; rules are as fast."""
+        """Whether annotating a text takes longer than a cache lookup; English rules do not."""
         return self.language == "zh" or self.spacy_model is not None
 
     def make(self) -> Annotator:
@@ -35,7 +35,7 @@ class AnnotatorChoice(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """Bytes `begin`..`end` of the documents, whole lines; `line`: lines before."""
+    """Bytes `begin`..`end` of the documents file, whole lines; `line`: the number of lines before it."""
 
     number: int
     begin: int
@@ -45,10 +45,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Job:
-    """Where things are and what is asked of each chunk.
+    """The files and options of a linking job.
 
-    `held_out_share`, of the documents; `complete_gold`: given links mark everything that could be linked; `fuzzy` as in
-    `Policy`; `marks`: what counts as a mention; `memo`: a folder of annotations that stays from run to run
+    `held_out_share`: the share of documents held out for evaluation; `complete_gold`: gold links are exhaustive;
+    `fuzzy` as in `Policy`; `marks`: what counts as a mention; `memo`: a folder of annotations that persists across runs
     (`AnnotationMemo`).
     """
 
@@ -63,8 +63,8 @@ class Job:
     memo: Path | None = None
 
     @property
-    def kept(self) -> AnnotationMemo | None:
-        """Annotations of earlier runs."""
+    def annotation_memo(self) -> AnnotationMemo | None:
+        """The cache of annotations of earlier runs; None if there is none."""
         return None if self.memo is None else AnnotationMemo(self.memo, self.scratch / "memo.npz")
 
     @property
@@ -81,12 +81,12 @@ class Job:
         return self.scratch / f"linked-{chunk.number:05}.jsonl"
 
     def counts(self, chunk: Chunk) -> Path:
-        """The file of what was counted in a chunk's linked documents."""
+        """The file of the counts of a chunk (mentions, and scores by document)."""
         return self.scratch / f"counts-{chunk.number:05}.json"
 
 
 def cut(documents: Path, size: int = CHUNK) -> Iterator[Chunk]:
-    """The chunks of a `documents.jsonl`, each as soon as its end is found; no line is parsed."""
+    """The chunks of a `documents.jsonl`, yielded while the file is read; no line is parsed."""
     number = begin = end = line = lines = 0
     with documents.open("rb") as stream:
         for text in stream:

@@ -1,8 +1,7 @@
-"""What an annotator said of texts in earlier runs, so that new texts alone are annotated.
+"""A cache of annotations across runs, so that only new texts are annotated.
 
-Annotations depend on the text alone, and are the same whether they are made or found. A folder belongs to one
-annotator; in it each file `NAME.npz` has the annotations of some texts, and `NAME.npy` beside it their digests,
-uint64 [n, 2].
+Annotations depend on the text alone. A folder belongs to one annotator; each file `NAME.npz` in it holds the
+annotations of some texts, and `NAME.npy` beside it their digests, uint64 [n, 2].
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ Digests = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class AnnotationMemo:
-    """A folder of annotations. `index`: the file of a run that lists what was there when it began (`write_index`)."""
+    """A folder of annotations. `index`: a file of the current run that lists the folder's entries (`write_index`)."""
 
     folder: Path
     index: Path
 
     def write_index(self) -> None:
-        """List what is there now. Damaged files are left out."""
+        """Write the index of the entries now in the folder. Damaged files are skipped."""
         names, digests = [], [np.zeros((0, 2), np.uint64)]
         for file in sorted(self.folder.glob("*.npy")):
             with suppress(OSError, ValueError, EOFError):
@@ -51,18 +50,18 @@ class AnnotationMemo:
             np.savez(stream, names=np.array(names, "U"), digests=together[order], files=files, rows=rows)
 
     def find(self, texts: Sequence[str]) -> list[Annotations | None]:
-        """The annotations of each text that was listed; None for the others."""
+        """The cached annotations of each text in the index; None for the others."""
         known = _index(self.index)
         found: list[Annotations | None] = [None] * len(texts)
         places = ((known.place(_digest(text)), number) for number, text in enumerate(texts))
         for (file, row), number in sorted((place, number) for place, number in places if place is not None):
             annotations = _annotations(self.folder / f"{file}.npz")
-            if row < len(annotations):  # else it was damaged since
+            if row < len(annotations):  # else the file was damaged after the index was written
                 found[number] = annotations[row]
         return found
 
     def add(self, texts: Sequence[str], annotations: Sequence[Annotations]) -> None:
-        """Keep the annotations of texts for later runs."""
+        """Store the annotations of texts for later runs."""
         if not texts:
             return
         digests = np.array([_digest(text) for text in texts], np.uint64)
@@ -79,7 +78,7 @@ class AnnotationMemo:
 
 @dataclass(frozen=True)
 class _Index:
-    """Digests [N, 2], ascending by the first number, and of each the file's name and the row in it."""
+    """Digests [N, 2], ascending by the first column, and the file name and row of each."""
 
     names: Sequence[str]
     digests: Digests
@@ -87,7 +86,7 @@ class _Index:
     rows: npt.NDArray[np.int64]
 
     def place(self, digest: tuple[int, int]) -> tuple[str, int] | None:
-        """File and row of a digest."""
+        """File name and row of a digest; None if it is not in the index."""
         first, second = map(np.uint64, digest)
         start = int(np.searchsorted(self.digests[:, 0], first))
         while start < len(self.digests) and self.digests[start, 0] == first:
@@ -111,7 +110,7 @@ def _index(file: Path) -> _Index:
 
 @lru_cache(maxsize=4)
 def _annotations(file: Path) -> list[Annotations]:
-    """Those of a file; none where it is gone or damaged. Its time becomes that of its last use."""
+    """The annotations of a file, [] if it is missing or damaged. Updates the file's modification time (last use)."""
     chunk = AnnotatedChunk.open(file)
     if chunk is None:
         return []

@@ -1,8 +1,9 @@
-"""Link a large corpus chunk by chunk, in parallel, so that a killed run goes on from the chunks it has.
+"""Link a large corpus chunk by chunk, in parallel; an interrupted run resumes from its finished chunks.
 
-A document is parsed once: annotated, it goes into the file of its chunk, from which the later passes read it. Each step
-needs what the one before learned of all chunks: the untrained linker needs to know which words are common, the ranker
-needs examples that this linker makes, and the links need the ranker. A process holds no more than a chunk at a time.
+There are three passes over the chunks: annotate (each document is parsed once, and the later passes read the annotated
+chunk from its file), extract training examples, link. Between them, the untrained linker is built from the word
+counts of all chunks, and the ranker is trained on the examples of all chunks. A process holds at most one chunk at a
+time.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from kepipe.worker_processes import end_with_parent
 from kg.store import open_graph
 
 Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
-"""What is done, how many of what: a bar to be told how many are done (`StageContext.progress`)."""
+"""(description, total, unit) → a progress bar, called with the increment (`StageContext.progress`)."""
 
 
 FIRST = 20
-"""Texts by which the user is told what may be wrong."""
+"""The number of texts that are passed to the `begun` callback."""
 
 
 @dataclass(frozen=True)
 class LinkerSettings:
-    """`max_candidates` and `min_length` as in `Gazetteer`; `train`: on given links, where there are enough of them;
-    `threshold` None: the ranker's own.
+    """`max_candidates` and `min_length` as in `Gazetteer`; `train`: train the ranker on the gold links, if there are
+    enough of them; `threshold` None: the ranker's own.
     """
 
     max_candidates: int
@@ -47,7 +48,7 @@ class LinkerSettings:
 
 @dataclass(frozen=True)
 class Workers:
-    """Processes that work on chunks; `count` −1: one a processor."""
+    """Worker processes for chunks; `count` −1: one per processor."""
 
     count: int
     progress: Progress
@@ -55,19 +56,20 @@ class Workers:
     def run(
         self, what: str, job: Job, chunks: Iterable[Chunk], do: Callable[..., Any], *args: Any
     ) -> Iterator[tuple[Chunk, Any]]:
-        """Each chunk of a job with `do(job, *args, chunk)`, in order, with a progress bar in bytes."""
+        """Yield each chunk of a job with the result of `do(job, *args, chunk)`, in order, with a progress bar in
+        bytes."""
         from joblib import Parallel, delayed, parallel_config
 
-        # loky renews a process that has grown much, as one does that loads spaCy; no job is lost by it.
+        # loky restarts a worker whose memory has grown much, as it does when spaCy is loaded; no job is lost.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-        sent: list[Chunk] = []  # not `chunks`, of which each is asked for once, by whoever sends it
+        sent: list[Chunk] = []  # `chunks` can be iterated only once
 
         def calls() -> Iterator[Any]:
             for chunk in chunks:
                 sent.append(chunk)
                 yield delayed(do)(job, *args, chunk)
 
-        # One thread a process: more would only wait for each other.
+        # One thread per process: more would only compete for the cores.
         with (
             self.progress(what, job.documents.stat().st_size, "bytes") as tick,
             parallel_config("loky", inner_max_num_threads=1, initializer=end_with_parent),
@@ -80,8 +82,8 @@ class Workers:
 
 @dataclass(frozen=True)
 class LinkedCorpus:
-    """The linker that linked a corpus, how many mentions it found, `score_corpus` of them, and how many documents were
-    annotated in an earlier run."""
+    """The linker of a corpus, the number of mentions, the result of `score_corpus`, and the number of documents whose
+    annotations were cached (`known`)."""
 
     linker: Linker
     mentions: int
@@ -94,13 +96,13 @@ def link_corpus(
 ) -> LinkedCorpus:
     """Link the documents of a job and write them to `documents`, in order.
 
-    `begun` is called with the first texts, up to FIRST, as soon as they are annotated.
+    `begun` is called with the first texts, at most FIRST, as soon as they are annotated.
     """
     chunks: list[Chunk] = []
     spellings: Counter[str] = Counter()
     known = 0
-    if job.kept is not None:
-        job.kept.write_index()
+    if job.annotation_memo is not None:
+        job.annotation_memo.write_index()
     for chunk, counted in workers.run("annotating", job, cut(job.documents), annotate_chunk):
         if not chunks:
             begun(open_chunk(job, chunk).columns.texts[:FIRST])
@@ -131,8 +133,8 @@ def link_corpus(
 
 
 def build_linker(job: Job, spellings: Mapping[str, int], max_candidates: int, min_length: int) -> None:
-    """Build the untrained linker of a graph and of the words of the documents in its folder, unless it is there and
-    whole."""
+    """Build the untrained linker from the graph and the documents' word counts into its folder, unless an intact one is
+    there."""
     if _opens(job.linker):
         return
     graph = open_graph(job.graph)
@@ -142,7 +144,7 @@ def build_linker(job: Job, spellings: Mapping[str, int], max_candidates: int, mi
 
 
 def _opens(folder: Path) -> bool:
-    """Whether an earlier attempt left a linker there that is not damaged."""
+    """Whether the folder holds an intact linker of an earlier attempt."""
     try:
         Linker.open(folder)
     except (OSError, ValueError):

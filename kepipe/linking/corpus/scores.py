@@ -1,4 +1,4 @@
-"""How good the links of a corpus are: linker and baseline side by side, where the corpus has given links."""
+"""Scores of the links of a corpus with gold links: linker and baseline."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PRECISION_ON = {
 
 
 class CorpusCounts(NamedTuple):
-    """The mentions of a corpus, and an entry for each document that has given links (`chunks.link_chunk`)."""
+    """The number of mentions of a corpus, and an entry for each document with gold links (`chunks.link_chunk`)."""
 
     mentions: int
     documents: list[dict[str, Any]]
 
     @classmethod
     def read(cls, files: Sequence[Path]) -> CorpusCounts:
-        """Those of all chunks."""
+        """Read and add up the counts of all chunks."""
         chunks = [read_json(file) for file in files]
         documents = [entry for chunk in chunks for entry in chunk["documents"]]
         return cls(sum(chunk["mentions"] for chunk in chunks), documents)
@@ -33,30 +33,30 @@ class CorpusCounts(NamedTuple):
 def score_corpus(
     documents: Sequence[dict[str, Any]], learned: Learned | None, complete_gold: bool
 ) -> dict[str, Any]:
-    """Scores of linker and baseline (longest exact name, likeliest entity) as plain data.
+    """Scores of linker and baseline (longest exact name, most probable entity by prior) as plain data.
 
-    `learned`: what training gave; `complete_gold`: given links mark everything that could be linked.
+    `learned`: the result of training, None if not trained; `complete_gold`: gold links are exhaustive.
     """
     if not documents:
         return {"linker": {}, "baseline": {}, "note": "the corpus has no given links to score against"}
-    held = [entry for entry in documents if entry["held_out"]]
-    rest = [entry for entry in documents if not entry["held_out"]]
+    held_out = [entry for entry in documents if entry["held_out"]]
+    training = [entry for entry in documents if not entry["held_out"]]
     hits, given = (sum(entry["candidates"][place] for entry in documents) for place in (0, 1))
     scores: dict[str, Any] = {
-        "linker": _summary(held, "linker"),
-        "baseline": _summary(held, "baseline"),
+        "linker": _summary(held_out, "linker"),
+        "baseline": _summary(held_out, "baseline"),
         "candidate_recall": round(hits / given, 6) if given else 0.0,
-        "documents": {"held_out": len(held), "training": len(rest)},
+        "documents": {"held_out": len(held_out), "training": len(training)},
         "precision_on": PRECISION_ON[complete_gold],
         "trained": learned is not None,
     }
     if learned is not None:
         scores["cross_validated"] = {
             "linker": learned.validation.to_json(),
-            "baseline": _summary(rest, "baseline"),
+            "baseline": _summary(training, "baseline"),
         }
     return scores
 
 
-def _summary(documents: Sequence[dict[str, Any]], who: str) -> dict[str, Any]:
-    return summarise([Counts(*entry[who]) for entry in documents]).to_json()
+def _summary(documents: Sequence[dict[str, Any]], system: str) -> dict[str, Any]:
+    return summarise([Counts(*entry[system]) for entry in documents]).to_json()

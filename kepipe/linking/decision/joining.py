@@ -1,6 +1,6 @@
-"""A place and what it lies in, as one mention: "Lille, France" means Lille.
+"""A place and its container as one mention: "Lille, France" means Lille.
 
-Some people mark the whole as a name of the town, others mark two names. Which it is, a linker learns from its gold
+Some annotators mark the whole as a mention of the town, others mark two mentions. A linker learns which from its gold
 sets; without any it links two.
 """
 
@@ -16,9 +16,9 @@ COMMA = ", "
 
 
 def join(text: str, linked: Iterable[LinkedSpan], knowledge: Knowledge) -> list[LinkedSpan]:
-    """The links of a text, in order, those of a place and of what it lies in made one."""
+    """The links of a text, sorted, with those of a place and of its container merged into one."""
     joined: list[LinkedSpan] = []
-    last = -1  # the row of what is named last: "Lille, Nord, France" goes on from Nord
+    last = -1  # the row of the previous link: "Lille, Nord, France" continues from Nord
     for span in sorted(linked):
         before = joined[-1] if joined else None
         if before and text[before.end : span.start] == COMMA and knowledge.lies_in(last, span.row):
@@ -30,7 +30,7 @@ def join(text: str, linked: Iterable[LinkedSpan], knowledge: Knowledge) -> list[
 
 
 def _split(text: str, link: Link, knowledge: Knowledge, lexicon: Lexicon) -> tuple[Link, Link] | None:
-    """A given link of both taken apart, the second of unknown entity; None where it is no such link."""
+    """A gold link of a place with its container, split into two, the second with row UNKNOWN; None if it is not one."""
     name, *outer = text[link.start : link.end].split(COMMA)
     if not outer or not any(row == link.row for row, _ in lexicon.candidates(name)):
         return None
@@ -48,22 +48,22 @@ def _split(text: str, link: Link, knowledge: Knowledge, lexicon: Lexicon) -> tup
 
 
 def split_joined(text: str, links: Iterable[Link], knowledge: Knowledge, lexicon: Lexicon) -> list[Link]:
-    """Given links, those of a place and what it lies in as two: what they are to be learned as."""
+    """Gold links with those of a place and its container split in two, as training needs them."""
     return [part for link in links for part in _split(text, link, knowledge, lexicon) or (link,)]
 
 
 def marks_joined(texts: Iterable[tuple[str, Iterable[Link]]], knowledge: Knowledge, lexicon: Lexicon) -> bool:
-    """Whether most of the places that stand before what they lie in are marked together with it."""
-    whole = apart = 0
+    """Whether most places that are followed by their container are marked together with it."""
+    joined = separate = 0
     for text, links in texts:
         before: Link | None = None
         for link in links:
-            whole += _split(text, link, knowledge, lexicon) is not None
-            apart += (
+            joined += _split(text, link, knowledge, lexicon) is not None
+            separate += (
                 before is not None
                 and min(before.row, link.row) >= 0
                 and text[before.end : link.start] == COMMA
                 and knowledge.lies_in(before.row, link.row)
             )
             before = link
-    return whole > apart
+    return joined > separate

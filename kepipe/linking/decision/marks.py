@@ -1,8 +1,8 @@
-"""What counts as a mention: the manner in which people mark names, apart from what the names mean.
+"""What counts as a mention: annotation guidelines, independent of which entity a mention means.
 
-One gold set marks roles ("lecturer"), nationalities, pronouns, "the" before a name, or a place together with what it
-lies in; another does not. Which of these are links is chosen by name (`MANNERS`), or learned from a gold set
-(`learned`); no weight of the ranker tells.
+One gold set marks roles ("lecturer"), nationalities, pronouns, "the" before a name, or a place together with its
+container; another does not. Which of these are linked is chosen by name (`MARKS_BY_NAME`) or inferred from a gold set
+(`infer_marks`); the weights of the ranker do not depend on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from kepipe.arrays import Bools
 from kepipe.linking.candidates.matches import Matches
-from kepipe.linking.features.surroundings import INSIDE, name_relations, within
+from kepipe.linking.features.surroundings import INSIDE, name_relations, splits_span
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.kb.links import Link, LinkedSpan
 from kepipe.linking.kb.nations import DEMONYMS
@@ -29,19 +29,21 @@ _CALENDAR = frozenset(
         "Wednesday Thursday Friday Saturday Sunday",
     )
 )
-Manner = Literal["names", "wiki", "everything"]
-SWITCHES = ("concepts", "roles", "nationalities", "nested", "dates")
-"""What is told of each candidate; the others concern the links of a text."""
+MarksName = Literal["names", "wiki", "everything"]
+CANDIDATE_SWITCHES = ("concepts", "roles", "nationalities", "nested", "dates")
+"""The fields of `Marks` that filter candidates; the others change the links of a text."""
 
 
 @dataclass(frozen=True)
 class Marks:
-    """`concepts`: what is written in small letters ("insurance"), None: only in a graph of terms
-    (`Knowledge.is_terminology`); `roles`: concepts that a person can be ("lecturer"), None as before; `nationalities`:
-    "Dutch" means Netherlands; `nested`: names inside a longer stretch that NER takes for one name; `pronouns`: "he" and
-    "she"; `joined`: "Lille, France" is one mention, None: only where it is a name of the graph; `dates`: months, days;
-    `modifiers`: "sporadic renal cell carcinoma", which the graph lacks, means renal cell carcinoma, None: only in
-    a graph of terms; `articles`: "the" before a name belongs to it.
+    """Which kinds of mentions are linked.
+
+    `concepts`: entities with a lower-case label ("insurance"), None: only if the graph is a terminology
+    (`Knowledge.is_terminology`); `roles`: concepts that describe persons ("lecturer"), None: likewise;
+    `nationalities`: "Dutch" means Netherlands; `nested`: names inside a longer named entity; `pronouns`: "he" and
+    "she"; `joined`: "Lille, France" is one mention, None: only if it is a name of the graph; `dates`: months and
+    weekdays; `modifiers`: "sporadic renal cell carcinoma", which the graph lacks, means renal cell carcinoma, None:
+    only if the graph is a terminology; `articles`: "the" before a name belongs to the mention.
     """
 
     concepts: bool | None = None
@@ -59,7 +61,7 @@ class Marks:
         return asdict(self)
 
     def kinds(self) -> list[str]:
-        """The kinds that are marked besides names."""
+        """The kinds besides names that are linked."""
         return [
             name
             for name in ("concepts", "roles", "nationalities", "nested", "dates", "articles")
@@ -67,35 +69,35 @@ class Marks:
         ]
 
     def allows(self, batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Bools:
-        """Which candidates [P] are of a kind that is marked."""
+        """Which candidates [P] are of a kind that is linked."""
         allowed = np.ones(len(matches.rows), np.bool_)
-        for switch in SWITCHES:
-            wanted = getattr(self, switch)
-            if wanted is None:
-                wanted = knowledge.is_terminology
-            if not wanted:
-                allowed &= ~_of_kind(switch, batch, matches, knowledge)
+        for switch in CANDIDATE_SWITCHES:
+            enabled = getattr(self, switch)
+            if enabled is None:
+                enabled = knowledge.is_terminology
+            if not enabled:
+                allowed &= ~_is_kind(switch, batch, matches, knowledge)
         if self.joined is False:
-            allowed &= ~_begins_with_own_name(matches, ", ", 0)
+            allowed &= ~_contains_own_name(matches, ", ", 0)
         if not self.articles:
-            allowed &= ~_begins_with_own_name(matches, "the ", 1)
+            allowed &= ~_contains_own_name(matches, "the ", 1)
         return allowed
 
 
-MANNERS: Mapping[Manner, Marks] = {
+MARKS_BY_NAME: Mapping[MarksName, Marks] = {
     "names": Marks(),
     "wiki": Marks(roles=True, nested=True, pronouns=True, joined=True),
     "everything": Marks(concepts=True, roles=True, nested=True, dates=True),
 }
-"""Names, and terms where the graph is one of terms; as the articles of Wikipedia are marked by those who mark all that
-has a page of its own; all that the graph has, pronouns left out, which name nothing."""
-NAMES = MANNERS["names"]
+"""`names`: names, and terms if the graph is a terminology; `wiki`: everything with its own Wikipedia article, as in
+gold sets annotated that way; `everything`: all entities of the graph, without pronouns."""
+NAMES = MARKS_BY_NAME["names"]
 
 
-def _begins_with_own_name(matches: Matches, cut: str, side: int) -> Bools:
-    """Which candidates [P] have a shorter name within the match too: what stands before (side 0) or behind (1) `cut`.
+def _contains_own_name(matches: Matches, cut: str, side: int) -> Bools:
+    """Which candidates [P] are also candidates of the part of their match before (side 0) or after (side 1) `cut`.
 
-    "Toronto, Ontario" and "the US" are aliases, and the places are called Toronto and US.
+    "Toronto, Ontario" and "the US" may be aliases of entities that also have the names Toronto and US.
     """
     longer = [number for number, surface in enumerate(matches.surfaces) if cut in surface]
     has = np.zeros(len(matches.rows), np.bool_)
@@ -118,43 +120,45 @@ def _begins_with_own_name(matches: Matches, cut: str, side: int) -> Bools:
     return has
 
 
-def _of_kind(switch: str, batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Bools:
-    """Which candidates [P] are of the kind that a switch of `SWITCHES` is about."""
+def _is_kind(switch: str, batch: TextBatch, matches: Matches, knowledge: Knowledge) -> Bools:
+    """Which candidates [P] are of the kind that a switch of `CANDIDATE_SWITCHES` controls."""
     rows = matches.rows
     if switch == "concepts":
         return knowledge.concepts[rows] & ~knowledge.occupations[rows]
     if switch == "roles":
         return knowledge.concepts[rows] & knowledge.occupations[rows]
     if switch == "nested":
-        cut = within(matches.starts, batch.runs) | within(matches.ends, batch.runs)
+        cut = splits_span(matches.starts, batch.runs) | splits_span(matches.ends, batch.runs)
         nested = (name_relations(batch, matches) == INSIDE) & cut
         inside: Bools = nested[matches.owners] & ~(knowledge.concepts[rows] & knowledge.is_terminology)
         return inside
     words = DEMONYMS if switch == "nationalities" else _CALENDAR
-    there = np.fromiter((surface in words for surface in matches.surfaces), np.bool_, len(matches))
-    return there[matches.owners]
+    in_words = np.fromiter((surface in words for surface in matches.surfaces), np.bool_, len(matches))
+    return in_words[matches.owners]
 
 
-ENOUGH: Mapping[str, float] = {
+MIN_MARKED_SHARE: Mapping[str, float] = {
     "concepts": 0.1,
     "roles": 0.1,
     "nationalities": 0.4,
     "nested": 0.2,
     "dates": 0.4,
 }
-"""From this share of marked ones on a kind is taken to be marked: which of its words are, the ranker learns, but of
-nationalities all are alike."""
-FEWEST = 5
-"""Of a kind that stands there less often nothing is learned."""
+"""A kind is linked if at least this share of its occurrences is marked. The threshold is low where the ranker learns
+which words of the kind are marked, and higher for nationalities and dates, which are marked all or none."""
+MIN_OCCURRENCES = 5
+"""Kinds with fewer occurrences keep their default."""
 
 
-def learned(
+def infer_marks(
     marked: Sequence[tuple[TextBatch, Matches, tuple[int, int], Sequence[Link]]], knowledge: Knowledge
 ) -> Marks:
-    """Which kinds of candidates are marked in texts (each a batch of its own with its candidates, the stretch that was
-    looked at, and its links)."""
-    there, right = dict.fromkeys(SWITCHES, 0), dict.fromkeys(SWITCHES, 0)
-    article = [0, 0]
+    """Infer from annotated texts which kinds of candidates are marked.
+
+    Each text is a batch of one with its matches, the annotated span (start, end), and its gold links.
+    """
+    occurrences, right = dict.fromkeys(CANDIDATE_SWITCHES, 0), dict.fromkeys(CANDIDATE_SWITCHES, 0)
+    article = [0, 0]  # gold links after "the", and gold links that include it
     for batch, matches, (begin, end), links in marked:
         spans = {link[:2] for link in links}
         article[0] += sum(_has_article(batch.text, link.start) for link in links)
@@ -168,16 +172,16 @@ def learned(
             np.bool_,
             len(matches),
         )
-        for switch in SWITCHES:
-            asked = inside & _of_kind(switch, batch, matches, knowledge)[first]
-            there[switch] += int(asked.sum())
-            right[switch] += int((asked & exact).sum())
-    found = {
-        switch: right[switch] >= ENOUGH[switch] * there[switch]
-        for switch in SWITCHES
-        if there[switch] >= FEWEST
+        for switch in CANDIDATE_SWITCHES:
+            of_kind = inside & _is_kind(switch, batch, matches, knowledge)[first]
+            occurrences[switch] += int(of_kind.sum())
+            right[switch] += int((of_kind & exact).sum())
+    switches = {
+        switch: right[switch] >= MIN_MARKED_SHARE[switch] * occurrences[switch]
+        for switch in CANDIDATE_SWITCHES
+        if occurrences[switch] >= MIN_OCCURRENCES
     }
-    return Marks(**found, articles=article[1] > article[0])
+    return Marks(**switches, articles=article[1] > article[0])
 
 
 def _has_article(text: str, start: int) -> bool:
@@ -185,7 +189,7 @@ def _has_article(text: str, start: int) -> bool:
 
 
 def with_articles(text: str, linked: Sequence[LinkedSpan]) -> list[LinkedSpan]:
-    """Links with the article that stands before them."""
+    """Links extended by a preceding "the"."""
     return [
         span._replace(start=span.start - 4) if _has_article(text, span.start) else span for span in linked
     ]

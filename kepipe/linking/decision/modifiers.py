@@ -1,7 +1,7 @@
-"""What stands before a term and belongs to it: "sporadic renal cell carcinoma" is a renal cell carcinoma.
+"""Modifiers of terms: "sporadic renal cell carcinoma" is a renal cell carcinoma.
 
-A terminology does not have every kind of a thing. One that it lacks means the nearest that it has: the term at its end.
-Which words modify terms is read off the graph's labels; "breast and ovarian cancer" is read as one term too.
+A terminology does not list every subtype. A subtype that it lacks is linked to the term at its end, and the mention
+includes the modifiers. Modifiers are collected from the graph's labels; "breast and ovarian cancer" is one mention too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TYPE = re.compile(r",? type (?:\d{1,2}|[IVX]{1,4})?[A-Ca-c]?\b(?<! )")
 _NO_MODIFIERS = FUNCTION_WORDS | frozenset(
     ("adult", "autosomal", "childhood", "common", "dominant", "human", "mild", "recessive", "severe")
 )
-"""Besides, what people leave out who mark terms."""
+"""Function words, and modifiers that annotators leave out of a term."""
 _MODIFIERS = frozenset(
     re.findall(
         r"\S+",
@@ -27,11 +27,11 @@ _MODIFIERS = frozenset(
         "x-linked",
     )
 )
-"""Kinds of any disease, in case no label has them."""
+"""Modifiers of any disease, in case no label has them."""
 
 
-def widen(text: str, linked: Sequence[LinkedSpan], knowledge: Knowledge) -> list[LinkedSpan]:
-    """The links of a text, in order, those of terms with what modifies them."""
+def include_modifiers(text: str, linked: Sequence[LinkedSpan], knowledge: Knowledge) -> list[LinkedSpan]:
+    """The links of a text, sorted, with those of terms extended by their modifiers and type numbers."""
     widened: list[LinkedSpan] = []
     last = 0
     for span in linked:
@@ -39,7 +39,7 @@ def widen(text: str, linked: Sequence[LinkedSpan], knowledge: Knowledge) -> list
             knowledge.concepts[span.row]
             and text[span.start : span.end] != text[span.start : span.end].upper()
         ):
-            start = _begin(text, last, span.start, knowledge.modifiers)
+            start = _start_with_modifiers(text, last, span.start, knowledge.modifiers)
             kind = _TYPE.match(text, span.end)
             span = span._replace(start=start, end=kind.end() if kind else span.end)
         last = span.end
@@ -47,7 +47,7 @@ def widen(text: str, linked: Sequence[LinkedSpan], knowledge: Knowledge) -> list
     return widened
 
 
-def _begin(text: str, last: int, start: int, known: Container[str]) -> int:
+def _start_with_modifiers(text: str, last: int, start: int, known: Container[str]) -> int:
     while True:
         before = text[max(last, start - 40) : start]
         match = _AND.search(before) or _BEFORE.search(before)

@@ -1,4 +1,4 @@
-"""What a linker is asked to link, besides what it learned."""
+"""Options of linking that override what a linker learned."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from kepipe.linking.decision.marks import Marks
 
 @dataclass(frozen=True)
 class Policy:
-    """What is linked, and how surely.
+    """What is linked, and with which confidence.
 
-    `threshold`: the least score, instead of the ranker's own (None).
-    `gate`: of the names that the ranker links, only those that NER takes for names; without NER all of them.
-    `fuzzy`: what looks like a name and is not linked means the name most like it, if so like (0..100); None: off.
-    `marks`: what counts as a mention, instead of as the linker learned (None).
-    `pronouns`: "he" and "she" mean persons named before, instead of as in `marks` (None).
-    `join`: "Lille, France" is one mention, instead of as in `marks` (None).
+    `threshold`: the least score; None: the ranker's own.
+    `gate`: link only spans that are named entities to NER; no effect without NER.
+    `fuzzy`: link unlinked name-like spans to the most similar name, if its similarity (0..100) is at least this;
+    None: off. `marks`: what counts as a mention; None: as the linker learned.
+    `pronouns`: link "he" and "she" to persons named before; None: as in `marks`.
+    `join`: "Lille, France" is one mention; None: as in `marks`.
     """
 
     threshold: float | None = None
@@ -27,7 +27,7 @@ class Policy:
     marks: Marks | None = None
 
     def marks_of(self, learned: Marks) -> Marks:
-        """What counts as a mention to a linker that learned `learned`."""
+        """What counts as a mention, given the `learned` marks of a linker."""
         marks = learned if self.marks is None else self.marks
         pronouns = marks.pronouns if self.pronouns is None else self.pronouns
         joined = marks.joined if self.join is None else self.join

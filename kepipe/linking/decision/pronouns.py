@@ -1,8 +1,8 @@
-"""He and she: an English pronoun means the nearest person named before it, in the same text, whose gender fits.
+"""Coreference of "he" and "she": an English pronoun means the nearest preceding person in the text whose gender fits.
 
-Who is named before is what NER takes for a person, linked or not, and linked names of entities that are persons. If
-that person is not linked, neither is the pronoun: the graph does not have whom it means. Without NER nothing is linked
-so, since unknown persons would be overlooked.
+Persons are the spans that NER labels PERSON, linked or not, and links to entities of the kind person. If the nearest
+fitting person is not linked, the pronoun is not linked either: its referent is not in the graph. Without NER no
+pronoun is linked, since persons that the graph lacks would be missed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PERSON, _NONE = KINDS.index("person"), KINDS.index("none")
 
 
 class Reference(NamedTuple):
-    """A pronoun, with row and score of the name that it stands for, and where that name is."""
+    """A pronoun with the row and score of its antecedent, and the antecedent's span."""
 
     pronoun: LinkedSpan
     antecedent: Span
@@ -33,55 +33,58 @@ class Reference(NamedTuple):
 def resolve_pronouns(
     text: str, annotation: Annotations, linked: Sequence[LinkedSpan], kinds: Ints, genders: Genders
 ) -> list[Reference]:
-    """The pronouns of a text whose persons are `linked`, in order; `kinds`, `genders` [E] of the graph's entities."""
+    """The resolved pronouns of a text, given its sorted links; `kinds`, `genders` [E] of the graph's entities."""
     if annotation.names is None:
         return []
     references: list[Reference] = []
     persons = _persons(annotation, linked, kinds)
-    seen = 0
+    preceding = 0  # how many persons end before the pronoun
     names = _Spans(linked)
     for match in PRONOUN.finditer(text):
         start, end = match.span()
-        while seen < len(persons) and persons[seen].end <= start:
-            seen += 1
-        if names.touch(start, end):  # "Her", the film
+        while preceding < len(persons) and persons[preceding].end <= start:
+            preceding += 1
+        if names.overlap(start, end):  # "Her", the film
             continue
         gender = MALE if match[1] else FEMALE
         fitting = (
             person
-            for person in reversed(persons[:seen])
+            for person in reversed(persons[:preceding])
             if person.row < 0 or genders[person.row] in (UNKNOWN, gender)
         )
-        meant = next(fitting, None)
-        if meant is not None and meant.row >= 0:
-            pronoun = LinkedSpan(start, end, meant.row, meant.score)
-            references.append(Reference(pronoun, Span(meant.start, meant.end)))
+        antecedent = next(fitting, None)
+        if antecedent is not None and antecedent.row >= 0:
+            pronoun = LinkedSpan(start, end, antecedent.row, antecedent.score)
+            references.append(Reference(pronoun, Span(antecedent.start, antecedent.end)))
     return references
 
 
 def _persons(annotation: Annotations, linked: Sequence[LinkedSpan], kinds: Ints) -> list[LinkedSpan]:
-    """The persons named in a text, in order; who is not linked has row −1."""
+    """The persons named in a text, in order; unlinked ones have row −1."""
     named = [name for name in annotation.names or () if name.label == "PERSON"]
-    by_ner, by_us = _Spans(named), _Spans(linked)
+    ner_spans, linked_spans = _Spans(named), _Spans(linked)
     persons = [
         span
         for span in linked
-        if kinds[span.row] == _PERSON or (kinds[span.row] == _NONE and by_ner.touch(span.start, span.end))
+        if kinds[span.row] == _PERSON
+        or (kinds[span.row] == _NONE and ner_spans.overlap(span.start, span.end))
     ]
     unlinked = (
-        LinkedSpan(name.start, name.end, -1, 0.0) for name in named if not by_us.touch(name.start, name.end)
+        LinkedSpan(name.start, name.end, -1, 0.0)
+        for name in named
+        if not linked_spans.overlap(name.start, name.end)
     )
     return sorted((*persons, *unlinked))
 
 
 class _Spans:
-    """Spans in order, without overlap."""
+    """Sorted spans without overlap."""
 
     def __init__(self, spans: Sequence[LinkedSpan | Name]) -> None:
         self.starts = [span.start for span in spans]
         self.ends = [span.end for span in spans]
 
-    def touch(self, start: int, end: int) -> bool:
-        """Whether one of them has a character of `start`..`end`."""
+    def overlap(self, start: int, end: int) -> bool:
+        """Whether one of them overlaps `start`..`end`."""
         place = bisect_right(self.ends, start)
         return place < len(self.ends) and self.starts[place] < end

@@ -1,1 +1,1 @@
-"""How good links are, why a linker decided as it did, and what it misses."""
+"""Scores of links, explanations of a linker's decisions, and diagnosis of what it misses."""

@@ -1,9 +1,9 @@
-"""How a linker does on a gold set: what was right, and what kind of mistake each other decision is.
+"""Evaluate a linker on a gold set: scores, and the kind of each mistake.
 
-Only what lies inside the annotated stretch counts. *In the graph*: every prediction is held against the links
-whose entity the graph has, so linking what is not marked costs precision. *Outside*: a marked name that the graph
-lacks is right where nothing is linked over it. *Overall*: both, a marked name without a prediction over it being a
-prediction of "not in the graph".
+Only the annotated span of each text counts. *In the graph*: every prediction is compared with the gold links whose
+entity is in the graph, so a prediction on unmarked text costs precision. *Outside*: a gold mention whose entity is not
+in the graph (NIL) is right if no prediction overlaps it. *Overall*: both together, where a gold mention that no
+prediction overlaps counts as a prediction of NIL.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from kepipe.linking.text.annotations import Annotations
 Mistake = Literal[
     "wrong entity", "wrong boundary", "not in the graph", "not marked", "no candidate", "left out"
 ]
-"""Of a prediction: the span is marked with another entity; it overlaps a marked name; the marked name is not in the
-graph; nothing is marked there. Of a marked name: no alias leads to its entity; it was a candidate and not chosen."""
+"""Of a prediction: "wrong entity", the span is marked with another entity; "wrong boundary", it overlaps a gold
+mention; "not in the graph", the gold mention is NIL; "not marked", it overlaps no gold mention. Of a gold mention: "no
+candidate", its entity was not among the candidates; "left out", it was, and was not predicted."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A prediction or a marked name and what became of it: `mistake` None is right.
+    """A prediction or a missed gold mention; `mistake` None: it is right.
 
-    `predicted`, `given`: rows, NIL for none; `choices`: how many candidates the name has; `kind`: the marked type;
-    `written`: how it is written (`case_of`).
+    `text`: index of the text; `predicted`, `given`: predicted and gold rows, NIL for none; `choices`: the number of
+    candidates of the span; `kind`: the gold type; `written`: the case of the surface (`case_of`).
     """
 
     text: int
@@ -51,7 +52,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Assessment:
-    """Scores of one linker on one set; `decisions` holds every prediction and every missed link, in order."""
+    """Scores of a linker on a gold set; `decisions` holds every prediction and every missed gold link, in order."""
 
     in_graph: Scores
     outside: Scores
@@ -60,7 +61,7 @@ class Assessment:
     decisions: tuple[Decision, ...]
 
     def mistakes(self) -> Counter[str]:
-        """How many of each kind."""
+        """The number of mistakes of each kind."""
         return Counter(decision.mistake for decision in self.decisions if decision.mistake is not None)
 
 
@@ -73,7 +74,7 @@ def assess(
     predict: Predict,
     find: Callable[[GoldText, Annotations], Matches],
 ) -> Assessment:
-    """Score what `predict` says about each text; `find` gives the candidates."""
+    """Score the links that `predict` returns for each text; `find` returns the candidates."""
     decisions: list[Decision] = []
     inside: list[Counts] = []
     outside: list[Counts] = []
@@ -83,9 +84,9 @@ def assess(
             link for link in predict(text, annotation) if text.begin <= link.start and link.end <= text.end
         ]
         choices = _choices(find(text, annotation))
-        decided = list(_judge(number, text, predicted, choices))
-        decisions += decided
-        right = sum(decision.mistake is None for decision in decided)
+        text_decisions = list(_decisions(number, text, predicted, choices))
+        decisions += text_decisions
+        right = sum(decision.mistake is None for decision in text_decisions)
         known = [link for link in text.links if link.row >= 0]
         inside.append(Counts(len(predicted), len(known), right))
         outside.append(_count_outside(text, predicted))
@@ -104,7 +105,7 @@ def _choices(matches: Matches) -> dict[tuple[int, int], set[int]]:
     return choices
 
 
-def _judge(
+def _decisions(
     number: int, text: GoldText, predicted: Sequence[Link], choices: dict[tuple[int, int], set[int]]
 ) -> Iterable[Decision]:
     given = {
@@ -133,16 +134,18 @@ def _judge(
 
 
 def _count_outside(text: GoldText, predicted: Sequence[Link]) -> Counts:
-    """Marked names with nothing linked over them are predicted to be outside the graph."""
-    silent = [
+    """Counts of NIL predictions: gold mentions that no prediction overlaps."""
+    unlinked_rows = [
         link.row
         for link in text.links
         if not any(other.start < link.end and link.start < other.end for other in predicted)
     ]
-    return Counts(len(silent), sum(link.row < 0 for link in text.links), sum(row < 0 for row in silent))
+    return Counts(
+        len(unlinked_rows), sum(link.row < 0 for link in text.links), sum(row < 0 for row in unlinked_rows)
+    )
 
 
-# Who is compared
+# The linker and the baselines
 
 
 def by_linker(linker: Linker, policy: Policy = AS_LEARNED) -> Predict:
@@ -157,12 +160,12 @@ def by_linker(linker: Linker, policy: Policy = AS_LEARNED) -> Predict:
 
 
 def by_prior(gazetteer: Gazetteer) -> Predict:
-    """Baseline: the longest exact names, each meaning its likeliest entity."""
+    """Baseline: the longest exact names, each linked to its most probable entity by prior."""
     return lambda text, _: decide_by_prior(gazetteer.find(text.document.text))
 
 
 def by_ner(gazetteer: Gazetteer, degrees: Sequence[int]) -> Predict:
-    """Baseline: what NER takes for a name and the graph knows exactly so; of several entities the best connected."""
+    """Baseline: named entities that exactly match a name of the graph, linked to the entity of highest degree."""
 
     def predict(text: GoldText, annotation: Annotations) -> list[Link]:
         links = []
@@ -191,14 +194,14 @@ def summary(assessment: Assessment) -> dict[str, Any]:
 
 
 def breakdown(assessment: Assessment, group: Callable[[Decision], str]) -> dict[str, dict[str, float]]:
-    """For each group, the largest first: marked names in the graph, how many of them are right, and recall."""
+    """For each group, the largest first: gold mentions in the graph, how many of them are right, and recall."""
     given: Counter[str] = Counter()
     right: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
     for decision in assessment.decisions:
         place = (decision.text, decision.start)
         if decision.given < 0 or (decision.mistake == "wrong entity") or place in seen:
-            continue  # a wrong entity is told again as a name left out
+            continue  # a wrong entity is also listed as a missed gold mention
         seen.add(place)
         given[group(decision)] += 1
         right[group(decision)] += decision.mistake is None
@@ -209,7 +212,7 @@ def breakdown(assessment: Assessment, group: Callable[[Decision], str]) -> dict[
 
 
 def case_of(surface: str) -> str:
-    """How a name is written, in words."""
+    """The case of a surface form, in words."""
     if surface.islower():
         return "small letters"
     if surface.isupper():
@@ -218,7 +221,7 @@ def case_of(surface: str) -> str:
 
 
 def ambiguity(choices: int) -> str:
-    """How ambiguous a name is, in words."""
+    """The ambiguity of a name by its number of candidates, in words."""
     if choices <= 1:
         return ("no candidate", "one candidate")[choices]
     return "two to four" if choices < 5 else "five or more"

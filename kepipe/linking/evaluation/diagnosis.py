@@ -1,9 +1,9 @@
 """What a linker misses in texts, and why.
 
-A span that looks like a name (`kepipe.linking.text.namelike`), or, in a graph of terms, like a term
-(`term_spans`), and is not linked has one of five reasons: the graph has no such *alias*; it has one, written in a
-*case* that does not allow this text; a link overlaps it, so that the *boundary* differs; its best candidate is
-*below the threshold*; it lost against an *overlap*ping name.
+Examined are spans that look like a name (`kepipe.linking.text.namelike`), or, in a terminology, like a term
+(`term_spans`). An unlinked one has one of five reasons: the graph has *no alias* of this form; it has one in another
+*case*; a link overlaps the span with another *boundary*; the best candidate is *below the threshold*; a link of an
+*overlap*ping name was preferred.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kepipe.data.document import Document
 from kepipe.linking.candidates.fuzzy import nearest_name
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.decision.decide import decide
-from kepipe.linking.decision.modifiers import widen
+from kepipe.linking.decision.modifiers import include_modifiers
 from kepipe.linking.kb.links import LinkedSpan
 from kepipe.linking.kb.terms import term_spans
 from kepipe.linking.linker import Linker
@@ -37,14 +37,14 @@ from kg.surface import fold, normalise
 Reason = Literal["no alias", "case", "boundary", "below the threshold", "overlap"]
 Decided = tuple[int, int, float]
 Rivals = dict[tuple[str, int, int], list[tuple[float, float]]]
-"""Name and rows of its first two candidates → their scores each time."""
+"""(Surface, row of the best candidate, row of the second) → their scores at each occurrence."""
 SUGGESTED_FROM = 200
-"""Aliases are suggested for this many of the most frequent names without one."""
+"""Aliases are suggested for this many of the most frequent names without an alias."""
 
 
 @dataclass(frozen=True)
 class Unlinked:
-    """A name that was not linked `count` times for one reason; `example`: its surroundings once."""
+    """A name that was left unlinked `count` times for one reason; `example`: one occurrence in context."""
 
     surface: str
     reason: Reason
@@ -54,9 +54,9 @@ class Unlinked:
 
 @dataclass(frozen=True)
 class Contested:
-    """A name linked `count` times though the second candidate came close: mean scores of the first two.
+    """A name linked `count` times, with the mean scores of its best two candidates.
 
-    `first`, `second`: their labels, with their ids where the labels are the same.
+    `first`, `second`: the candidates' labels, with their ids if the labels are equal.
     """
 
     surface: str
@@ -68,8 +68,8 @@ class Contested:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A name without an alias, met `count` times, that is written almost like a `name` of `entity`, whose label is
-    `label`; 0..100.
+    """A surface without an alias, seen `count` times, that is similar to `name`, a name of the entity with id `entity`
+    and label `label`; `likeness`: the similarity, 0..100.
     """
 
     surface: str
@@ -82,9 +82,9 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """`spans`: what looks like a name, `linked`: how many of these are linked exactly.
+    """`spans`: number of name-like spans; `linked`: how many of these are linked exactly.
 
-    Of `words`, each Chinese character is one.
+    In `words`, each Chinese character counts as one word.
     """
 
     documents: int
@@ -105,7 +105,7 @@ def diagnose(
     limit: int = 15,
     threshold: float | None = None,
 ) -> Diagnosis:
-    """Link the documents and gather what was missed, the most frequent first."""
+    """Link the documents and collect what was missed, the most frequent first."""
     documents = list(documents)
     casing = _casing(linker, [document.text for document, _ in documents])
     threshold = linker.ranker.threshold if threshold is None else threshold
@@ -128,7 +128,7 @@ def diagnose(
         else:
             looks_like_name = namelike(text, annotation, casing)
         for start, end in looks_like_name:
-            # "The Netherlands" is linked as a whole, while a name is read without its article.
+            # "The Netherlands" is linked with its article, which a name-like span leaves out.
             whole = start - 4 if text[max(start - 4, 0) : start].lower() == "the " else start
             reason = None if why.is_linked(whole, end) else why.unlinked(start, end, text[start:end])
             spans += 1
@@ -158,21 +158,21 @@ def diagnose(
 
 
 def _widened(linker: Linker, text: str, matches: Matches, decided: Sequence[Decided]) -> set[tuple[int, int]]:
-    """Where the terms that are linked stand, with what modifies them."""
+    """The spans of linked terms, including their modifiers."""
     spans = [
         LinkedSpan(int(matches.starts[match]), int(matches.ends[match]), row, score)
         for match, row, score in decided
     ]
-    return {span[:2] for span in widen(text, sorted(spans), linker.knowledge)}
+    return {span[:2] for span in include_modifiers(text, sorted(spans), linker.knowledge)}
 
 
 def _casing(linker: Linker, texts: Sequence[str]) -> Casing:
-    """What the linker knows of common words, and, of those that it does not, what the texts tell."""
+    """The casing counts of the linker, extended by those of the texts for words it lacks."""
     return Casing(dict(Casing.count(texts).share) | dict(linker.casing.share))
 
 
 class _Reasons:
-    """Why stretches of one text are not linked; `decided` as `decide` gives them."""
+    """Why spans of one text are not linked; `decided`: the result of `decide`."""
 
     def __init__(
         self, lexicon: Lexicon, matches: Matches, scores: Floats, decided: Sequence[Decided], threshold: float
@@ -186,11 +186,11 @@ class _Reasons:
         np.maximum.at(self.best, matches.owners, scores)
 
     def is_linked(self, start: int, end: int) -> bool:
-        """Whether a link covers exactly this stretch."""
+        """Whether a link has exactly this span."""
         return (start, end) in self.chosen
 
     def unlinked(self, start: int, end: int, surface: str) -> Reason | None:
-        """The reason, or None where the stretch is linked."""
+        """The reason, or None if the span is linked."""
         if self.is_linked(start, end):
             return None
         match = self.match_at.get((start, end))
@@ -202,7 +202,7 @@ class _Reasons:
 
 
 def _add_rivals(rivals: Rivals, matches: Matches, scores: Floats, decided: Sequence[Decided]) -> None:
-    """The scores of the first two candidates of each linked name that has more than one."""
+    """Add the scores of the best two candidates of each linked name that has several."""
     bounds = matches.bounds
     for match, _, _ in decided:
         own = np.arange(*bounds[match : match + 2])
@@ -219,7 +219,7 @@ def _has_key(lexicon: Lexicon, surface: str) -> bool:
 
 
 def _around(text: str, start: int, end: int, width: int = 40) -> str:
-    """A stretch of text in brackets, with its surroundings on one line."""
+    """A span in square brackets with its context, on one line."""
     before, after = surrounding_text(text, start, end, width)
     return " ".join(f"{before}[{text[start:end]}]{after}".split())
 
@@ -242,5 +242,5 @@ def _suggest(linker: Linker, unknown: Sequence[tuple[str, int]], limit: int) -> 
         near = nearest_name(linker.gazetteer.lexicon, surface)
         if near is not None:
             id, label = linker.knowledge.ids[near.row], linker.knowledge.labels[near.row]
-            suggestions.append(Suggestion(surface, count, id, label, near.name, near.likeness))
+            suggestions.append(Suggestion(surface, count, id, label, near.name, near.similarity))
     return tuple(suggestions[:limit])

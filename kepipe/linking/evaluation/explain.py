@@ -1,4 +1,5 @@
-"""Why a linker decided as it did: for each name in a text its candidates, their scores, and what each feature adds."""
+"""Explain a linker's decisions: for each name in a text its candidates, their scores, and each feature's
+contribution."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ Outcome = Literal["linked", "below the threshold", "another name overlaps", "no 
 
 @dataclass(frozen=True)
 class Choice:
-    """A candidate: `parts` are (feature, its value, what it adds to the logit), the weightiest first."""
+    """A candidate; `parts`: (feature, value, contribution to the logit), largest absolute contribution first."""
 
     entity: str
     label: str
@@ -32,9 +33,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Explained:
-    """A name at `start`..`end` of the text, its candidates (the best first), and what became of it.
+    """A name at `start`..`end` of the text, its candidates (best first), and the outcome.
 
-    `note`: of what is no name of the graph, why it means the entity.
+    `note`: why a span that is not a name of the graph is linked (pronoun, joined place, fuzzy match).
     """
 
     start: int
@@ -48,7 +49,7 @@ class Explained:
 def explain(
     linker: Linker, text: str, annotation: Annotations, title: str = "", policy: Policy = AS_LEARNED
 ) -> list[Explained]:
-    """Every name of the graph in the text, linked or not, and what else is linked, in order."""
+    """Every name of the graph in the text, linked or not, and all other links, in order."""
     threshold = linker.ranker.threshold if policy.threshold is None else policy.threshold
     matches, features, _ = linker.featurize(text, annotation, title)
     scores = linker.ranker.score(features)
@@ -72,7 +73,7 @@ def explain(
         if mention is not None and (mention.entity, mention.score) == (
             linker.knowledge.ids[int(matches.rows[best])],
             float(scores[best]),
-        ):  # and not a pronoun, or a name written otherwise, in the place of a name that was not linked
+        ):  # rather than a pronoun or fuzzy match with the span of an unlinked name
             del mentions[start, end]
             outcome = "linked"
         elif not allowed[best]:
@@ -106,7 +107,7 @@ def explain(
 def _references(
     linker: Linker, text: str, annotation: Annotations, title: str, policy: Policy
 ) -> list[Reference]:
-    """What each pronoun would stand for."""
+    """The antecedents of the pronouns of the text."""
     named = linker.link(text, annotation, title, replace(policy, pronouns=False))
     return linker.resolve_pronouns(
         text,
@@ -116,10 +117,12 @@ def _references(
 
 
 def _choice(linker: Linker, row: int, prior: float, score: float, values: Floats) -> Choice:
-    adds = values * linker.ranker.weights
-    order = np.argsort(-np.abs(adds), kind="stable")
+    contributions = values * linker.ranker.weights
+    order = np.argsort(-np.abs(contributions), kind="stable")
     parts = tuple(
-        (FEATURES[place], float(values[place]), float(adds[place])) for place in order.tolist() if adds[place]
+        (FEATURES[column], float(values[column]), float(contributions[column]))
+        for column in order.tolist()
+        if contributions[column]
     )
     knowledge = linker.knowledge
     return Choice(knowledge.ids[row], knowledge.labels[row], float(prior), float(score), parts)

@@ -1,19 +1,20 @@
-"""Given links → rows of the graph.
+"""Resolve the entities of gold links to rows of the graph.
 
-A link names a graph's id, or, as a Wikipedia anchor does, the title of a batch. A title means
+A gold link names an id of the graph, or, like a Wikipedia anchor, the title of an article. A title is resolved to
 
-1. the entity whose id it is; else
-2. "Lincoln, Nebraska", "Georgia (U.S. state)": the likeliest entity of the name before the comma or bracket that
-   the rest describes, being a type, a word of the description, or a name of a neighbour;
-3. "Paris": the likeliest entity of that name, if the name is its label (accents apart) or it is among the
-   `PROMINENT` share of the graph, if the name is no common word ("Republic"), and if the entity is prominent or a
-   neighbour of it is named somewhere in the text. Without this last rule the philosopher Plato would be a town.
+1. the entity with that id; else
+2. "Lincoln, Nebraska", "Georgia (U.S. state)": the most probable entity of the name before the comma or bracket that
+   fits the rest, which must be a type, words of the description, or a name of a neighbour;
+3. "Paris": the most probable entity of that name, if (a) the name is its label (ignoring accents) or the entity is
+   prominent (its prior is in the top `PROMINENT` share of the graph), (b) the name is not a common word ("Republic"),
+   and (c) the entity is prominent or a neighbour of it is named in the text. Without (c), the philosopher Plato would
+   be resolved to a town.
 
-A title that fails the third rule is an entity outside the graph (NIL); one whose name is known but whose
-qualification is not ("Syracuse, Sicily") is UNKNOWN: it counts neither as right nor as wrong. The text of a link
-"Lincoln, Nebraska" is trimmed to "Lincoln". A prominent name inside a longer NIL link ("Algiers" in "Bombardment
-of Algiers") may well be linked, so it is UNKNOWN too. Titles that are worded unlike the graph's names are taken
-for NIL: this silver standard is a little too strict with linkers.
+A title that fails the third rule is an entity outside the graph (NIL). If the name is known but the qualifier fits none
+of its entities ("Syracuse, Sicily"), the link is UNKNOWN, which counts neither as right nor as wrong. The span of a
+link "Lincoln, Nebraska" is trimmed to "Lincoln". A prominent name inside a longer NIL link ("Algiers" in "Bombardment
+of Algiers") may well be linked, so it is UNKNOWN too. Titles that differ from all names of the graph become NIL, so
+this silver standard is slightly too strict.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _QUALIFIED = re.compile(r"(?P<name>[^,(]+?)(?:, (?P<after>[^(]+)| \((?P<inside>[
 
 
 class Titles:
-    """Finds the entity that a given link means; `casing` tells common words."""
+    """Resolves gold links to rows of the graph; `casing` holds the common words."""
 
     def __init__(self, graph: Graph, lexicon: Lexicon, casing: Casing) -> None:
         self.graph, self.lexicon, self.casing = graph, lexicon, casing
@@ -49,7 +50,7 @@ class Titles:
         self._names: dict[int, frozenset[str]] = {}
 
     def resolve(self, gold: Iterable[Mention], text: str) -> list[Link]:
-        """The links of one text in order, without overlap, each with its row."""
+        """The gold links of a text with their rows, sorted, without overlap."""
         words = " ".join(["", *WORD.findall(fold(text)), ""])
         rows: dict[str, int] = {}
         links: list[Link] = []
@@ -62,7 +63,7 @@ class Titles:
         return links
 
     def _pieces(self, text: str, link: Link) -> list[Link]:
-        """The link without what qualifies its name; a NIL link cut at the prominent names in it."""
+        """The link without the qualifier after its name; a NIL link is split at a prominent name inside it."""
         inside = text[link.start : link.end]
         if link.row >= 0:
             name = inside.partition(", ")[0]
@@ -113,7 +114,7 @@ class Titles:
         return any(name and f" {name} " in words for name in near)
 
     def _near(self, row: int) -> frozenset[str]:
-        """Folded names of the neighbours (of those that point here, the first 100)."""
+        """Folded names of the neighbours (of the incoming ones, the first 100)."""
         if row not in self._names:
             tails, heads = self.graph.by_head(row)[:, 2], self.graph.by_tail(row)[:100, 0]
             self._names[row] = frozenset(

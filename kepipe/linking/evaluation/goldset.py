@@ -1,7 +1,7 @@
-"""Gold sets: texts in which people have marked what names mean, and which stretch of each they looked at.
+"""Gold sets: texts with manually annotated mentions, and the span of each text that was annotated.
 
-A line of JSON a text (`kepipe.data.gold_formats` has other forms): `{"id", "text", "mentions": [{"start", "end",
-"entity", "type"}, …], "evaluation_span": [start, end]}`; `gold` may stand for `mentions`, and without
+One JSON object per line (other formats: `kepipe.data.gold_formats`): `{"id", "text", "mentions": [{"start", "end",
+"entity", "type"}, …], "evaluation_span": [start, end]}`; `gold` may be used instead of `mentions`, and without
 `evaluation_span` the whole text counts.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import from_record
-from kepipe.data.gold_formats.offsets import Marks, offsets_problem
+from kepipe.data.gold_formats.offsets import MarkedOffsets, check_offsets
 from kepipe.data.gold_formats.table import format_of
 from kepipe.linking.decision.pronouns import PRONOUN
 from kepipe.linking.kb.links import NIL, Link
@@ -27,9 +27,9 @@ from kg.store import open_graph
 
 @dataclass(frozen=True)
 class GoldText:
-    """A document, the characters `begin`..`end` that were annotated, and the links within, in order.
+    """A document, its annotated characters `begin`..`end`, and the gold links inside, in order.
 
-    `kinds`: the type that each link was given, "" where none. A link's row is NIL where the graph lacks its entity.
+    `kinds`: the type of each link, "" if none. The row of a link is NIL if its entity is not in the graph.
     """
 
     document: Document
@@ -41,17 +41,17 @@ class GoldText:
 
 @dataclass(frozen=True)
 class EntityIds:
-    """Ids as a gold set writes them → rows of a graph: the graph's own ids, and those of `others`."""
+    """Maps the ids of a gold set to rows of a graph: the graph's own ids, and `others` (other id → own id)."""
 
     rows: Mapping[str, int]
     others: Mapping[str, str]
 
     @classmethod
     def read(cls, own: Iterable[str], source: str | None = None) -> EntityIds:
-        """`own`: the graph's ids by row. `source` names other ids: `entities.jsonl:qid`, a key of a
-        JSONL file with `id`, a TSV of other id TAB id, or a stored graph, with the further ids that it has.
+        """`own`: the graph's ids by row. `source` maps other ids: `entities.jsonl:qid` (a key of a JSONL file that also
+        has `id`), a TSV file of other id TAB id, or the folder of a stored graph with additional ids.
 
-        Raises ValueError naming file and line where that cannot be read.
+        Raises ValueError naming file and line if that cannot be read.
         """
         rows = {id: row for row, id in enumerate(own)}
         if source is None:
@@ -66,23 +66,23 @@ class EntityIds:
         if not colon:
             name, key = source, ""
         if not Path(name).is_file():
-            raise ValueError(f"{name}: no such file; other ids are given as FILE.jsonl:KEY or FILE.tsv")
-        read = _read_jsonl(Path(name), key) if key else _read_tsv(Path(name))
+            raise ValueError(f"{name}: no such file; give other ids as FILE.jsonl:KEY or FILE.tsv")
+        pairs = _read_jsonl(Path(name), key) if key else _read_tsv(Path(name))
         others: dict[str, str] = {}
-        for other, id in read:
+        for other, id in pairs:
             others.setdefault(other, id)
         return cls(rows, others)
 
     def row(self, id: str) -> int:
-        """The row of an entity, NIL where the graph lacks it."""
+        """The row of an entity, NIL if it is not in the graph."""
         return self.rows.get(self.others.get(id, id), NIL)
 
     def row_of_any(self, names: Iterable[str]) -> int:
-        """The row of an entity that has several ids: the first that is known, NIL where none is."""
+        """The row of an entity with several ids: that of the first known id, NIL if none is known."""
         return next((row for name in names if (row := self.row(name)) != NIL), NIL)
 
     def name_kind(self, kind: str, labels: Sequence[str]) -> str:
-        """A type or several ("Q5|Q215627") by the labels of the graph, as far as they are entities of it."""
+        """One or several types ("Q5|Q215627"), with ids that are entities of the graph replaced by their labels."""
         rows = ((part, self.row(part)) for part in kind.split("|"))
         return ", ".join(part if row == NIL else labels[row] for part, row in rows)
 
@@ -109,8 +109,11 @@ def _read_tsv(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> list[GoldText]:
-    """The texts of a gold set. Bad lines go to `problems`; without them the first is a ValueError. Its account is told
-    how many texts of which format there are, and how many marks are used and not."""
+    """The texts of a gold set.
+
+    Bad lines are added to `problems`; if it is None, the first one raises ValueError. `problems.account` counts the
+    texts by format, and the used and unused annotations.
+    """
     if not (file.is_file() or (file.is_dir() and any(file.rglob("*.ann")))):
         raise ValueError(
             f"{file}: no such file; a gold set is a file of JSON, a line a text, or of another format"
@@ -118,11 +121,11 @@ def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> l
     problems = Problems(strict=True) if problems is None else problems
     account = problems.account
     format, texts = format_of(file), list[GoldText]()
-    marks: list[Marks] = []
+    marks: list[MarkedOffsets] = []
     for number, record in format.read(file, problems):
-        with suppress(TypeError, KeyError, AttributeError):  # of another form, which is told below
+        with suppress(TypeError, KeyError, AttributeError):  # a malformed record, reported below
             places = record.get("gold") or record.get("mentions") or ()
-            marks.append(Marks(record["text"], [(one["start"], one["end"]) for one in places]))
+            marks.append(MarkedOffsets(record["text"], [(one["start"], one["end"]) for one in places]))
         try:
             text = _gold_text(record, f"{file.stem}:{number}", ids)
         except ValueError as error:
@@ -136,7 +139,7 @@ def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> l
             )
         given = len(text.document.gold or text.document.mentions)
         account.leave("marks within others, or outside of what was annotated", count=given - len(text.links))
-    if (wrong := offsets_problem(marks)) is not None:
+    if (wrong := check_offsets(marks)) is not None:
         problems.add(file, 0, wrong)
     return texts
 
@@ -153,7 +156,9 @@ def _gold_text(record: Any, default_id: str, ids: EntityIds) -> GoldText:
     kinds: list[str] = []
     for mention, fields in marked:
         inside = begin <= mention.start and mention.end <= end
-        if inside and not (links and mention.start < links[-1].end):  # of nested ones the outer counts
+        if inside and not (
+            links and mention.start < links[-1].end
+        ):  # of nested mentions the outer one counts
             links.append(
                 Link(
                     mention.start, mention.end, ids.row_of_any([mention.entity, *fields.get("entities", ())])
@@ -170,28 +175,28 @@ def _evaluation_span(record: Mapping[str, Any], length: int) -> tuple[int, int]:
     if not (isinstance(span, list) and len(span) == 2 and all(type(end) is int for end in span)):
         raise ValueError(f"`evaluation_span`: expected [start, end], found {span!r}")
     if not 0 <= span[0] <= span[1] <= length:
-        raise ValueError(f"`evaluation_span`: {span} is no stretch of a text of {length} characters")
+        raise ValueError(f"`evaluation_span`: {span} is not within a text of {length} characters")
     return span[0], span[1]
 
 
 def marks_pronouns(texts: Iterable[GoldText]) -> bool:
-    """Whether most of the pronouns that stand for persons are marked."""
-    marked = there = 0
+    """Whether most personal pronouns (he, she, …) are marked."""
+    marked = total = 0
     for text in texts:
         spans = {link[:2] for link in text.links}
         for pronoun in PRONOUN.finditer(text.document.text, text.begin, text.end):
-            there += 1
+            total += 1
             marked += pronoun.span() in spans
-    return 2 * marked > there
+    return 2 * marked > total
 
 
 def require_known(texts: Sequence[GoldText], name: str) -> None:
-    """Raise ValueError where no link has an entity of the graph: most likely its ids are others."""
+    """Raise ValueError if no gold link has an entity of the graph: most likely the gold set uses other ids."""
     if not any(text.links for text in texts):
-        raise ValueError(f"{name}: no name is marked in its {len(texts):,} texts")
+        raise ValueError(f"{name}: no mention is annotated in its {len(texts):,} texts")
     links = [link for text in texts for link in text.links]
     if not any(link.row >= 0 for link in links):
         raise ValueError(
-            f"{name}: none of the {len(links):,} marked entities is in the graph; if its ids are others than the "
-            "graph's, say where both stand: --ids entities.jsonl:qid"
+            f"{name}: none of the {len(links):,} annotated entities is in the graph; if the gold set uses other ids, "
+            "give a file that maps them to the graph's: --ids entities.jsonl:qid"
         )

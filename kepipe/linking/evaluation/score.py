@@ -1,9 +1,8 @@
-"""How good links are: precision, recall and F1 by exact span and entity, against given links.
+"""Precision, recall and F1 of links against gold links, by exact span and entity.
 
-Given links need not mark everything that could be linked: Wikipedia marks a first mention, and that not always.
-So precision is computed on those predictions that overlap a given link (`complete=False`); a prediction over
-a NIL link is an error. With `complete=True` every prediction counts. Recall is of the given links whose entity
-the graph has.
+Gold links may be incomplete: Wikipedia links only first mentions, and not all of them. With `complete=False`, precision
+is therefore computed on the predictions that overlap a gold link; a prediction that overlaps a NIL link is an error.
+With `complete=True` every prediction counts. Recall is over the gold links whose entity is in the graph.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from kepipe.linking.kb.links import NIL, UNKNOWN, Link
 
 
 class Counts(NamedTuple):
-    """Of one text: predictions that count, given in-graph links, and predictions that are right."""
+    """Of one text: counted predictions, gold links in the graph (`given`), and correct predictions."""
 
     predicted: int
     given: int
@@ -27,7 +26,7 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """Micro: over all links; macro: the mean over texts that have given in-graph links."""
+    """Micro: over all links; macro: the mean over texts that have gold links in the graph."""
 
     precision: float
     recall: float
@@ -45,7 +44,7 @@ class Scores:
 
 
 def count(predicted: Iterable[Link], given: Sequence[Link], complete: bool = False) -> Counts:
-    """Compare the links of one text. Both are in order and without overlap."""
+    """Compare predicted and gold links of one text. Both are sorted and without overlap."""
     right = predictions = place = 0
     in_graph = {link for link in given if link.row >= 0}
     for link in predicted:
@@ -64,7 +63,7 @@ def count(predicted: Iterable[Link], given: Sequence[Link], complete: bool = Fal
 
 
 def summarise(counts: Sequence[Counts]) -> Scores:
-    """Scores over texts; where nothing was predicted or given, the fraction is 0."""
+    """Scores over texts; a fraction with denominator 0 is 0."""
     whole = Counts(*np.asarray(counts, np.int64).reshape(-1, 3).sum(axis=0).tolist())
     each = [_fractions(entry) for entry in counts if entry.given]
     precision, recall, f1 = _fractions(whole)
@@ -82,7 +81,7 @@ def _fractions(counts: Counts) -> tuple[float, float, float]:
 
 
 def candidate_recall(candidates: Iterable[Link], given: Iterable[Link]) -> tuple[int, int]:
-    """How many given in-graph links stand among all `candidates`, and how many there are."""
+    """The number of gold links in the graph that are among `candidates`, and the number of all of them."""
     known = set(candidates)
     in_graph = [link for link in given if link.row > NIL]
     return sum(link in known for link in in_graph), len(in_graph)

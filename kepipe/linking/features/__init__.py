@@ -1,1 +1,1 @@
-"""Each candidate as numbers: how its name stands in the text, and how the entity goes with it."""
+"""Feature vectors of candidates: of the mention in its text, and of the entity given the text."""

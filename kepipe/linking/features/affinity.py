@@ -1,4 +1,4 @@
-"""How well what NER takes a name for goes with the type of an entity."""
+"""Affinity between the NER label of a mention and the type of a candidate entity."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.features.surroundings import GROUPS
 from kepipe.linking.kb.kinds import KINDS
 
-DRAW = 4.0
-"""How many candidates more are taken to have been seen of each pair of group and type."""
+PSEUDO_COUNT = 4.0
+"""Pseudo-count of candidates for each pair of NER group and type, and for each type."""
 
 
-def agree(groups: Ints, kinds: Ints) -> tuple[Floats, Floats, Floats]:
-    """Whether NER's group and the entity's kind are the same, differ, or are a nationality and a place: each [P].
+def kind_agreement(groups: Ints, kinds: Ints) -> tuple[Floats, Floats, Floats]:
+    """Whether NER group and entity kind are the same, differ, or are a nationality and a place: three arrays [P].
 
-    All are 0 where either is unknown. "German" is a nationality to NER, and often Germany to a graph.
+    All are 0 where either is unknown. "German" is a nationality for NER, and often an alias of Germany in a graph.
     """
     known = (groups > 0) & (groups < len(KINDS)) & (kinds > 0)
     national = (KINDS.index("people"), KINDS.index("language"))
@@ -28,23 +28,24 @@ def agree(groups: Ints, kinds: Ints) -> tuple[Floats, Floats, Floats]:
 
 @dataclass(frozen=True)
 class Affinity:
-    """How well a type of entity goes with what NER saw: log odds [groups, types + 1], last column no type."""
+    """Log odds that a candidate is right, by NER group and entity type: [groups, types + 1], last column: no type."""
 
     table: Floats = field(default_factory=lambda: np.zeros((len(GROUPS), 1)))
 
     @classmethod
     def learn(cls, groups: Ints, types: Ints, right: Bools, count: int) -> Affinity:
-        """From candidates whose truth is known; `types` −1 is no type, `count` the number of types.
+        """Estimate from labelled candidates; `types` −1 is no type, `count` the number of types.
 
-        A pair's share of right candidates is drawn towards that of its type, and the type's towards that of all
-        candidates, each as if `DRAW` more had been seen; of these shares the log odds, less those of all.
+        The share of right candidates of a pair is smoothed towards that of its type, and the type's towards that of
+        all candidates, each by `PSEUDO_COUNT` pseudo-observations. The result is the log odds of these shares minus the
+        log odds over all candidates.
         """
         hits, seen = np.zeros((2, len(GROUPS), count + 1))
         np.add.at(hits, (groups[right], types[right]), 1.0)
         np.add.at(seen, (groups, types), 1.0)
         base = (right.sum() + 0.5) / (len(right) + 1.0)
-        of_type = (hits.sum(axis=0) + DRAW * base) / (seen.sum(axis=0) + DRAW)
-        share = (hits + DRAW * of_type) / (seen + DRAW)
+        of_type = (hits.sum(axis=0) + PSEUDO_COUNT * base) / (seen.sum(axis=0) + PSEUDO_COUNT)
+        share = (hits + PSEUDO_COUNT * of_type) / (seen + PSEUDO_COUNT)
         return cls(np.log(share / (1 - share)) - np.log(base / (1 - base)))
 
     def of(self, groups: Ints, types: Ints) -> Floats:

@@ -1,9 +1,9 @@
-"""How well the candidates of a text go together in the graph (after Ratinov et al. 2011, §4, and Adamic–Adar).
+"""Coherence of the candidates of a text in the graph (after Ratinov et al. 2011, §4, and Adamic–Adar).
 
-Each entity votes with the strength of its best candidate. `related` counts the votes of an entity's
-neighbours, `kindred` those of the neighbours' neighbours, each way divided by the root of the degree between
-(two towns of one county say more than two of one country), `beside` whether a neighbour is named right next to
-the mention ("Lincoln, Nebraska").
+Each entity votes with the strength of its best candidate. `related` sums the votes of an entity's neighbours,
+`kindred` the votes of the neighbours' neighbours, each path divided by the square root of the degree of the entity
+between (two towns of one county are better evidence than two of one country), `beside` is whether a neighbour is
+named right next to the mention ("Lincoln, Nebraska").
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from kepipe.arrays import Bools, Floats, Ints, Ints32
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.kb.sparse import Matrix, expand, gather, locate, sum_by
 
-HUB = 2_000
-"""Two entities that share nothing but a neighbour of more than this many links are no kin."""
-GAP = 3
-"""Names stand next to each other where no more characters than this are between them."""
+MAX_DEGREE = 2_000
+"""Shared neighbours of a larger degree are ignored in `kindred`."""
+MAX_GAP = 3
+"""Two mentions are next to each other if at most this many characters are between them."""
 
 
 class Coherence(NamedTuple):
@@ -31,10 +31,10 @@ class Coherence(NamedTuple):
     beside: Floats
 
 
-def cohere(matches: Matches, texts: Ints, votes: Floats, neighbours: Matrix) -> Coherence:
-    """Coherence of all candidates of a batch with the others of their text; `texts` [P]: which text that is.
+def coherence_features(matches: Matches, texts: Ints, votes: Floats, neighbours: Matrix) -> Coherence:
+    """Coherence of each candidate of a batch with the others of its text; `texts` [P]: the text index of each.
 
-    `votes` [P] in 0..1 says how sure each candidate is before.
+    `votes` [P], 0..1: the strength of each candidate without coherence.
     """
     number = neighbours.shape[0]
     known, place = np.unique(texts * number + matches.rows, return_inverse=True)
@@ -47,7 +47,7 @@ def cohere(matches: Matches, texts: Ints, votes: Floats, neighbours: Matrix) -> 
         owners, ends = gather(neighbours, entities[first:stop])
         owners += first
         keys = text[owners] * number + ends
-        near = np.flatnonzero(_among(entities[first:stop], number)[ends])
+        near = np.flatnonzero(_mask_of(entities[first:stop], number)[ends])
         local = locate(known, keys[near])
         near, local = near[local >= 0], local[local >= 0]
         related += sum_by(owners[near], vote[local], len(known))
@@ -57,33 +57,33 @@ def cohere(matches: Matches, texts: Ints, votes: Floats, neighbours: Matrix) -> 
     return Coherence(np.log1p(related)[place], np.log1p(kindred)[place], beside)
 
 
-MOST = 4_000_000
-"""No more links than this are looked at at once, but those of one text."""
+MAX_LINKS = 4_000_000
+"""At most this many links are processed at once, or those of one text."""
 
 
 def _blocks(text: Ints, degrees: Ints) -> Iterator[tuple[int, int]]:
-    """Cut entities into stretches of whole texts that have at most `MOST` links, or are of one text."""
+    """Ranges of entities that cover whole texts and have at most `MAX_LINKS` links, or are of a single text."""
     if not len(text):
         return
     starts = np.append(np.flatnonzero(np.diff(text, prepend=-1)), len(text))
     before = np.concatenate(([0], np.cumsum(degrees)))[starts]
     begin = 0
     for number in range(1, len(starts)):
-        if number + 1 == len(starts) or before[number + 1] - before[begin] > MOST:
+        if number + 1 == len(starts) or before[number + 1] - before[begin] > MAX_LINKS:
             yield int(starts[begin]), int(starts[number])
             begin = number
 
 
-def _among(members: Ints, number: int) -> Bools:
-    """Of each of so many whether it is a member."""
-    among = np.zeros(number, np.bool_)
-    among[members] = True
-    return among
+def _mask_of(members: Ints, number: int) -> Bools:
+    """A boolean mask [number] that is true at `members`."""
+    mask = np.zeros(number, np.bool_)
+    mask[members] = True
+    return mask
 
 
 def _kindred(owners: Ints, between: Ints, keys: Ints, vote: Floats, ends: Ints32) -> Floats:
     degrees = ends[between + 1] - ends[between]
-    narrow = degrees <= HUB
+    narrow = degrees <= MAX_DEGREE
     owners, keys, degrees = owners[narrow], keys[narrow], degrees[narrow]
     middles, middle = np.unique(keys, return_inverse=True)
     gathered = sum_by(middle, vote[owners], len(middles))
@@ -92,14 +92,14 @@ def _kindred(owners: Ints, between: Ints, keys: Ints, vote: Floats, ends: Ints32
 
 
 def _beside(matches: Matches, place: Ints, edges: Ints, entities: int) -> Floats:
-    """Whether a candidate has an edge to one of a match right before or after."""
+    """Whether a candidate has an edge to a candidate of a match right before or after it."""
     beside = np.zeros(len(matches.rows))
-    connected = _among(edges // entities, entities)
-    kept = np.flatnonzero(connected[place])  # the others need not be tried
+    connected = _mask_of(edges // entities, entities)
+    kept = np.flatnonzero(connected[place])  # the others have no edges in the text
     counts = np.bincount(matches.owners[kept], minlength=len(matches))
     firsts = np.cumsum(counts) - counts
     low = np.searchsorted(matches.starts, matches.ends, "left")
-    high = np.searchsorted(matches.starts, matches.ends + GAP, "right")
+    high = np.searchsorted(matches.starts, matches.ends + MAX_GAP, "right")
     left, nth = expand(high - low)
     right = low[left] + nth
     pair, nth = expand(counts[left] * counts[right])

@@ -1,4 +1,4 @@
-"""How many of the words that go with an entity stand around a mention, and in the whole text."""
+"""Overlap of an entity's word profile with the words around a mention, and with the whole text."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from kepipe.linking.text.characters import LETTER, UNSPACED, classify, code_poin
 from kepipe.linking.text.words import WORD, split_words
 
 WINDOW = 300
-"""Characters on either side of a mention that count as near, some fifty words."""
+"""Characters on either side of a mention that count as near, about fifty words."""
 
 
-def compare(
+def profile_overlap(
     batch: TextBatch, matches: Matches, profiles: Matrix, columns: Mapping[str, int]
 ) -> tuple[Floats, Floats]:
-    """For each candidate [P], the share of its profile (0..1) near the mention, and anywhere in the text.
+    """For each candidate [P], the part of its profile that occurs near the mention, and anywhere in the text.
 
-    The share is the sum of the profile's weights over the distinct words that occur; a mention's own words
-    do not count as near it.
+    Both are the sum of the profile's weights over the distinct words that occur; the mention's own words do not count
+    as near it.
     """
     words, starts = _known_words(batch.folded, columns)
     distinct, word = np.unique(words, return_inverse=True)
@@ -35,27 +35,27 @@ def compare(
     owners, nth = expand(profiles.indptr[entities + 1] - first)
     entries = first[owners] + nth
     local = number[profiles.indices[entries]].astype(np.int64) - 1
-    there = local >= 0
-    owners, local, weights = owners[there], local[there], profiles.data[entries[there]].astype(np.float64)
+    occurs = local >= 0
+    owners, local, weights = owners[occurs], local[occurs], profiles.data[entries[occurs]].astype(np.float64)
 
-    # Each candidate with each word of its profile that stands on the batch, then only with those of its text.
+    # Pairs of a candidate and a word of its profile: first words of the batch, then only those of its own text.
     first = np.searchsorted(owners, np.arange(len(entities)))
     candidate, nth = expand(np.bincount(owners, minlength=len(entities))[place])
     entry = first[place[candidate]] + nth
     text = batch.number(matches.starts)
     present = np.zeros((len(batch.texts), max(len(distinct), 1)), np.bool_)
     present[batch.number(starts), word] = True
-    there = present[text[matches.owners[candidate]], local[entry]]
-    candidate, entry = candidate[there], entry[there]
+    in_text = present[text[matches.owners[candidate]], local[entry]]
+    candidate, entry = candidate[in_text], entry[in_text]
     anywhere = sum_by(candidate, weights[entry], len(place))
-    near = _stands_near(matches, batch, matches.owners[candidate], local[entry], (word, starts))
+    near = _is_near(matches, batch, matches.owners[candidate], local[entry], (word, starts))
     return sum_by(candidate[near], weights[entry[near]], len(place)), anywhere
 
 
-def _stands_near(
+def _is_near(
     matches: Matches, batch: TextBatch, match: Ints, profile_word: Ints, words: tuple[Ints, Ints]
 ) -> Bools:
-    """Whether a word stands in the window of a match, in its text and not in it itself, for each pair of the two."""
+    """For each pair of a match and a profile word: whether the word occurs in the match's window, outside the match."""
     word, starts = words
     text = batch.number(matches.starts)
     bounds = (
@@ -74,7 +74,7 @@ def _stands_near(
 
 
 def _known_words(folded: str, columns: Mapping[str, int]) -> tuple[Ints, Ints]:
-    """Column and first character of each word of a folded text that stands in some profile."""
+    """Profile column and start offset of each word of a folded text that occurs in some profile."""
     words = WORD.findall(folded)
     classes = classify(code_points(folded))
     letter = (classes == LETTER) | (classes == UNSPACED)

@@ -1,7 +1,7 @@
-"""What is known of each candidate of a text, as numbers: a row a candidate, a column a feature.
+"""The feature matrix of the candidates of a text: one row per candidate, one column per feature.
 
-Features of a match (is this a name at all?) are the same for all of its candidates; the others say which
-entity it is.
+Match features (is this span a mention?) are the same for all candidates of a match; candidate features tell which
+entity it means.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.candidates.matches import FIRST, LAST, SHORT, Matches
-from kepipe.linking.features.affinity import Affinity, agree
-from kepipe.linking.features.coherence import cohere
-from kepipe.linking.features.context import compare
+from kepipe.linking.features.affinity import Affinity, kind_agreement
+from kepipe.linking.features.coherence import coherence_features
+from kepipe.linking.features.context import profile_overlap
 from kepipe.linking.features.places import containment_conflict
 from kepipe.linking.features.surroundings import MATCH_FEATURES, describe_matches
 from kepipe.linking.kb.kinds import KINDS
@@ -32,9 +32,9 @@ CANDIDATE_FEATURES = (
 FEATURES = MATCH_FEATURES + CANDIDATE_FEATURES
 
 
-class Described(NamedTuple):
+class CandidateFeatures(NamedTuple):
     """`of_match` [len(MATCH_FEATURES), M]: the same for all candidates of a match; `of_candidate`
-    [len(CANDIDATE_FEATURES), P]; `groups` [P]: what NER takes each for.
+    [len(CANDIDATE_FEATURES), P]; `groups` [P]: the NER group of each candidate's match.
     """
 
     of_match: Floats
@@ -48,20 +48,20 @@ class Described(NamedTuple):
 
 def describe(
     batch: TextBatch, matches: Matches, knowledge: Knowledge, casing: Casing, affinity: Affinity
-) -> Described:
+) -> CandidateFeatures:
     """The features of all candidates of a batch."""
     of_match, groups = describe_matches(batch, matches, casing)
     owners, rows = matches.owners, matches.rows
-    terms = _terms(matches, knowledge)
-    of_match[np.ix_(_OF_NAMES, terms)] = 0.0
+    terms = _is_term(matches, knowledge)
+    of_match[np.ix_(_NAME_FEATURES, terms)] = 0.0
     common = of_match[MATCH_FEATURES.index("common")]
     votes = matches.priors * (1.0 - common)[owners]
     texts = batch.number(matches.starts)[owners]
-    coherence = cohere(matches, texts, votes, knowledge.neighbours)
-    near, anywhere = compare(batch, matches, knowledge.profiles, knowledge.columns)
+    coherence = coherence_features(matches, texts, votes, knowledge.neighbours)
+    near, anywhere = profile_overlap(batch, matches, knowledge.profiles, knowledge.columns)
     groups = groups[owners]
-    quoted = _quoted(batch, matches)[owners]
-    capital = _capital_within(batch, matches) & (of_match[MATCH_FEATURES.index("sentence_start")] == 0)
+    quoted = _is_quoted(batch, matches)[owners]
+    capital = _is_capitalised(batch, matches) & (of_match[MATCH_FEATURES.index("sentence_start")] == 0)
     of_candidate = (
         np.log(matches.priors),
         knowledge.weights[rows],
@@ -73,7 +73,7 @@ def describe(
         coherence.kindred,
         coherence.beside,
         containment_conflict(batch, matches, knowledge),
-        _titled(batch, texts, rows, knowledge),
+        _is_in_title(batch, texts, rows, knowledge),
         terms[owners],
         (
             terms
@@ -87,17 +87,17 @@ def describe(
         knowledge.occupations[rows],
         quoted & (knowledge.kinds[rows] == KINDS.index("work")),
         quoted & (knowledge.kinds[rows] != KINDS.index("work")),
-        matches.short == SHORT,
-        matches.short == LAST,
-        matches.short == FIRST,
+        matches.sources == SHORT,
+        matches.sources == LAST,
+        matches.sources == FIRST,
         matches.outside[owners],
-        *agree(groups, knowledge.kinds[rows]),
+        *kind_agreement(groups, knowledge.kinds[rows]),
         affinity.of(groups, knowledge.types[rows]),
     )
-    return Described(of_match, np.stack(of_candidate, dtype=np.float64, casting="unsafe"), groups)
+    return CandidateFeatures(of_match, np.stack(of_candidate, dtype=np.float64, casting="unsafe"), groups)
 
 
-_OF_NAMES = np.asarray(
+_NAME_FEATURES = np.asarray(
     [
         MATCH_FEATURES.index(name)
         for name in (
@@ -107,55 +107,55 @@ _OF_NAMES = np.asarray(
         )
     ]
 )  # fmt: skip
-"""What tells whether something is a name, and nothing of terms."""
+"""Match features that only apply to names, and are set to 0 for terms."""
 
 
-_SHORTEST_TERM = 4
-"""What is shorter and written in small letters is a common word, as "he" is though helium has the sign He."""
+_MIN_TERM_LENGTH = 4
+"""A shorter lower-case surface is a common word: "he", although it matches He, the symbol of helium."""
 
 
-def _terms(matches: Matches, knowledge: Knowledge) -> Bools:
-    """Whether each match [M] is a term: in a terminology, what can only be a concept."""
+def _is_term(matches: Matches, knowledge: Knowledge) -> Bools:
+    """Whether each match [M] is a term: in a terminology, a match whose candidates are all concepts."""
     if not knowledge.is_terminology:
         return np.zeros(len(matches), np.bool_)
     terms: Bools = np.logical_and.reduceat(knowledge.concepts[matches.rows], matches.bounds[:-1])
-    small = (len(surface) < _SHORTEST_TERM and surface.islower() for surface in matches.surfaces)
+    small = (len(surface) < _MIN_TERM_LENGTH and surface.islower() for surface in matches.surfaces)
     return terms & ~np.fromiter(small, np.bool_, len(matches))
 
 
 _OPENING = np.asarray([*map(ord, '"“„«「『《〈')])
 _CLOSING = np.asarray([*map(ord, '"”“»」』》〉')])
 _STOPS = np.asarray([*map(ord, ",.")])
-"""In American print they stand before the closing mark."""
+"""American typography puts them before the closing quotation mark."""
 
 
-def _quoted(batch: TextBatch, matches: Matches) -> Bools:
-    """Whether each match [M] is what stands between quotation marks."""
+def _is_quoted(batch: TextBatch, matches: Matches) -> Bools:
+    """Whether each match [M] is exactly the text between quotation marks."""
     ends = matches.ends + np.isin(batch.codes[matches.ends], _STOPS)
     return _after_opening(batch, matches) & np.isin(batch.codes[ends], _CLOSING)
 
 
-def _capital_within(batch: TextBatch, matches: Matches) -> Bools:
-    """Whether each match [M] has a capital, and neither is all in capitals nor follows a quotation mark."""
-    written = (surface[0].isupper() and not surface.isupper() for surface in matches.surfaces)
-    capital = np.fromiter(written, np.bool_, len(matches))
+def _is_capitalised(batch: TextBatch, matches: Matches) -> Bools:
+    """Whether each match [M] is capitalised, but not in all capitals or right after an opening quotation mark."""
+    capitalised = (surface[0].isupper() and not surface.isupper() for surface in matches.surfaces)
+    capital = np.fromiter(capitalised, np.bool_, len(matches))
     return capital & ~_after_opening(batch, matches)
 
 
 def _after_opening(batch: TextBatch, matches: Matches) -> Bools:
-    """Whether each match [M] stands right behind an opening quotation mark."""
+    """Whether each match [M] follows an opening quotation mark."""
     opened: Bools = np.isin(batch.codes[matches.starts - 1], _OPENING)
     return opened & (matches.starts > 0)
 
 
-def _titled(batch: TextBatch, texts: Ints, rows: Ints, knowledge: Knowledge) -> Floats:
-    """Whether the title of its text holds the label of each candidate: [P]."""
-    titled = np.zeros(len(rows))
+def _is_in_title(batch: TextBatch, texts: Ints, rows: Ints, knowledge: Knowledge) -> Floats:
+    """Whether the title of the text contains the candidate's label: [P]."""
+    in_title = np.zeros(len(rows))
     for text, title in enumerate(batch.titles):
         if title:
             first, stop = np.searchsorted(texts, (text, text + 1))
             folded = title.casefold()
             distinct, place = np.unique(rows[first:stop], return_inverse=True)
-            there = (knowledge.labels[row].casefold() in folded for row in distinct.tolist())
-            titled[first:stop] = np.fromiter(there, np.float64, len(distinct))[place]
-    return titled
+            contains = (knowledge.labels[row].casefold() in folded for row in distinct.tolist())
+            in_title[first:stop] = np.fromiter(contains, np.float64, len(distinct))[place]
+    return in_title

@@ -1,6 +1,6 @@
-"""How a name stands in its text: case, words around it, what tagger, parser and NER say; whatever it may mean.
+"""Match features, independent of the candidates: case, surrounding words, and tagger, parser and NER output.
 
-A feature that cannot be known, because no tagger or NER ran, is 0.
+A feature that is unavailable because no tagger or NER ran is 0.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from kepipe.linking.text.batch import TextBatch
 from kepipe.linking.text.casing import Casing
 
 Features = Mapping[str, npt.NDArray[Any]]
-"""A value of each match [M], by the feature's name."""
+"""Feature name → its value for each match [M]."""
 
 LABELS: Mapping[str, str] = {
     "GPE": "place", "LOC": "place", "FAC": "place", "PERSON": "person", "ORG": "organisation", "NORP": "people",
     "LANGUAGE": "language", "WORK_OF_ART": "work", "EVENT": "work", "PRODUCT": "work", "LAW": "work",
 }  # fmt: skip
-"""OntoNotes' labels, grouped; numbers, dates and the rest are "other"."""
+"""OntoNotes labels → groups; all others, such as numbers and dates, are "other"."""
 GROUPS = ("none", "place", "person", "organisation", "people", "language", "work", "other")
 
 MATCH_FEATURES = (
@@ -37,10 +37,10 @@ MATCH_FEATURES = (
 def describe_matches(batch: TextBatch, matches: Matches, casing: Casing) -> tuple[Floats, Ints]:
     """Features [len(MATCH_FEATURES), M] of the matches, and the NER group of each: [M]."""
     unspaced = np.fromiter((surface[0] >= "\u0e00" for surface in matches.surfaces), bool, len(matches))
-    relation, groups = _named(batch, matches)
+    relation, groups = _ner_relations(batch, matches)
     features = {
-        **_written(batch, matches, casing, unspaced),
-        **_read(batch, matches, unspaced),
+        **_surface_features(batch, matches, casing, unspaced),
+        **_syntax_features(batch, matches, unspaced),
         "name_same": relation == SAME,
         "name_inside": relation == INSIDE,
         "name_around": relation == AROUND,
@@ -51,18 +51,18 @@ def describe_matches(batch: TextBatch, matches: Matches, casing: Casing) -> tupl
     return np.stack(columns, dtype=np.float64, casting="unsafe"), groups
 
 
-def _written(batch: TextBatch, matches: Matches, casing: Casing, unspaced: Bools) -> Features:
-    """What the characters of a match and around it show; `unspaced` [M]: of a script without blanks."""
+def _surface_features(batch: TextBatch, matches: Matches, casing: Casing, unspaced: Bools) -> Features:
+    """Features of the characters of a match and around it; `unspaced` [M]: in a script without spaces."""
     starts, ends, surfaces, codes = matches.starts, matches.ends, matches.surfaces, batch.codes
     number = len(matches)
-    # Scripts without case cannot speak against a name by it.
+    # A script without case gives no evidence against a name.
     capital = np.fromiter((surface[0].isupper() for surface in surfaces), float, number)
     capital[unspaced] = 1.0
     common = np.fromiter(map(casing.common, surfaces), float, number)
     sentence = np.isin(starts, batch.spans(annotation.sentences for annotation in batch.annotations)[:, 0])
     article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
     runs = batch.runs
-    _, run_left, run_right = _inside(starts, ends, runs)
+    _, run_left, run_right = _span_position(starts, ends, runs)
     return {
         "capital": capital,
         "common": common,
@@ -84,47 +84,47 @@ def _written(batch: TextBatch, matches: Matches, casing: Casing, unspaced: Bools
     }
 
 
-def _read(batch: TextBatch, matches: Matches, unspaced: Bools) -> Features:
-    """How a match stands to the noun phrases and proper nouns of tagger and parser."""
+def _syntax_features(batch: TextBatch, matches: Matches, unspaced: Bools) -> Features:
+    """Features of the position of a match relative to noun phrases (parser) and runs of proper nouns (tagger)."""
     starts, ends, annotations = matches.starts, matches.ends, batch.annotations
     tagged = np.fromiter(
         (annotation.proper is not None for annotation in annotations), bool, len(annotations)
     )
     phrases = batch.spans(annotation.phrases for annotation in annotations)
-    phrase, phrase_left, phrase_right = _inside(starts, ends, _without_articles(batch.text, phrases))
+    phrase, phrase_left, phrase_right = _span_position(starts, ends, _without_articles(batch.text, phrases))
     runs = batch.spans(annotation.proper or () for annotation in annotations)
-    proper, proper_left, proper_right = _inside(starts, ends, runs)
+    proper, proper_left, proper_right = _span_position(starts, ends, runs)
     return {
         "tagged": tagged[batch.number(starts)],
         "phrase": phrase,
         "phrase_left": phrase_left,
         "phrase_right": phrase_right,
-        "phrase_cut": unspaced & (phrase == 0) & (within(starts, phrases) | within(ends, phrases)),
+        "phrase_cut": unspaced & (phrase == 0) & (splits_span(starts, phrases) | splits_span(ends, phrases)),
         "proper": proper,
         "proper_left": proper_left,
         "proper_right": proper_right,
     }
 
 
-def _named(batch: TextBatch, matches: Matches) -> tuple[Ints, Ints]:
-    """How each match stands to what NER took for a name (`APART` …), and the group of that name: both [M]."""
+def _ner_relations(batch: TextBatch, matches: Matches) -> tuple[Ints, Ints]:
+    """The relation of each match to a named entity (`APART` …), and the group of that entity's label: both [M]."""
     spans = batch.spans(annotation.names or () for annotation in batch.annotations)
-    relation, name = _against(matches.starts, matches.ends, spans)
+    relation, name = _relate(matches.starts, matches.ends, spans)
     labels = (name.label for annotation in batch.annotations for name in annotation.names or ())
     groups = [GROUPS.index(LABELS.get(label, "other")) for label in labels]
     return relation, np.asarray([*groups, 0], np.int64)[name]  # −1, no name, is the last
 
 
 def name_relations(batch: TextBatch, matches: Matches) -> Ints:
-    """How each match stands to what NER took for a name (`APART` …): [M]; APART where no NER ran."""
-    return _named(batch, matches)[0]
+    """The relation of each match to a named entity (`APART` …): [M]; APART where no NER ran."""
+    return _ner_relations(batch, matches)[0]
 
 
 _ARTICLES = ("the ", "a ", "an ", "his ", "her ", "their ", "its ", "this ", "that ")
 
 
 def _without_articles(text: str, phrases: Ints) -> Ints:
-    """Noun phrases without the article or possessive they begin with."""
+    """Noun phrases without their leading article or possessive pronoun."""
     heads = (text[start : start + 6].lower() for start in phrases[:, 0].tolist())
     skipped = [next((len(article) for article in _ARTICLES if head.startswith(article)), 0) for head in heads]
     bare = phrases[:, 0] + np.asarray(skipped, np.int64)
@@ -132,9 +132,9 @@ def _without_articles(text: str, phrases: Ints) -> Ints:
 
 
 def _echoes(batch: TextBatch, matches: Matches, runs: Ints) -> Floats:
-    """Whether a name of one word stands elsewhere in the text as the first or last word of a longer run of capitals.
+    """Whether a one-word match is the first or last word of a longer capitalised run elsewhere in the text.
 
-    "Paul" after "Paul Samuelson" is hardly Paul the town.
+    "Paul" in a text with "Paul Samuelson" is hardly Paul the town.
     """
     parts: set[tuple[int, str]] = set()
     for (start, end), number in zip(runs.tolist(), batch.number(runs[:, 0]).tolist(), strict=True):
@@ -146,7 +146,7 @@ def _echoes(batch: TextBatch, matches: Matches, runs: Ints) -> Floats:
 
 
 def _after_unknown(codes: npt.NDArray[np.uint32], matches: Matches, runs: Ints) -> Bools:
-    """Whether an unknown run of capitals and a comma stand before: "Noank, Connecticut"."""
+    """Whether a capitalised run that is no match, and a comma, precede the match: "Noank, Connecticut"."""
     ends = runs[:, 1]
     comma = (codes[ends] == ord(",")) & (codes[ends + 1] == ord(" "))
     return np.isin(matches.starts, ends[comma & ~np.isin(ends, matches.ends)] + 2)
@@ -155,8 +155,9 @@ def _after_unknown(codes: npt.NDArray[np.uint32], matches: Matches, runs: Ints) 
 APART, SAME, INSIDE, AROUND, ACROSS = range(5)
 
 
-def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
-    """How each match stands to the first span it touches (of spans [n, 2] in order, apart), and which: −1 none."""
+def _relate(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
+    """The relation of each match to the first span it overlaps (spans [n, 2] are sorted and disjoint), and the index of
+    that span, −1 if there is none."""
     if not len(spans):
         return np.full(len(starts), APART), np.full(len(starts), -1)
     span_starts, span_ends = spans.T
@@ -165,32 +166,33 @@ def _against(starts: Ints, ends: Ints, spans: Ints) -> tuple[Ints, Ints]:
     touches = (first < len(spans)) & (span_starts[place] < ends)
     same = (span_starts[place] == starts) & (span_ends[place] == ends)
     inside = (span_starts[place] <= starts) & (span_ends[place] >= ends)
-    cuts = within(starts, spans) | within(ends, spans)
+    cuts = splits_span(starts, spans) | splits_span(ends, spans)
     relation = np.select([~touches, same, inside, cuts], [APART, SAME, INSIDE, ACROSS], AROUND)
     return relation, np.where(touches, place, -1)
 
 
-def _inside(starts: Ints, ends: Ints, spans: Ints) -> tuple[Bools, Bools, Bools]:
-    """Whether each match is within a span; whether one goes on to its left, and to its right, be it within or not.
+def _span_position(starts: Ints, ends: Ints, spans: Ints) -> tuple[Bools, Bools, Bools]:
+    """Whether each match lies within a span, whether a span continues to its left, and whether one does to its right.
 
-    "University of Pennsylvania" is not within the run "Lock Haven University", and yet only a part of what it names.
+    The last two also hold for matches that only overlap a span: "University of Pennsylvania" is not within the run
+    "Lock Haven University", but splits it.
     """
-    relation, _ = _against(starts, ends, spans)
-    return (relation == SAME) | (relation == INSIDE), within(starts, spans), within(ends, spans)
+    relation, _ = _relate(starts, ends, spans)
+    return (relation == SAME) | (relation == INSIDE), splits_span(starts, spans), splits_span(ends, spans)
 
 
-def within(places: Ints, spans: Ints) -> Bools:
-    """Whether each place lies within a span and not at its ends, so that a name that begins or ends there cuts it."""
+def splits_span(offsets: Ints, spans: Ints) -> Bools:
+    """Whether each offset lies strictly inside a span, so that a name that starts or ends there would split it."""
     if not len(spans):
-        return np.zeros(len(places), np.bool_)
+        return np.zeros(len(offsets), np.bool_)
     span_starts, span_ends = spans.T
-    before = np.searchsorted(span_starts, places, "left") - 1
-    splits: Bools = (before >= 0) & (places < span_ends[before])
+    before = np.searchsorted(span_starts, offsets, "left") - 1
+    splits: Bools = (before >= 0) & (offsets < span_ends[before])
     return splits
 
 
 def _inside_longer(starts: Ints, ends: Ints) -> Floats:
-    """Whether another match covers this one and more; matches come by start, then end."""
+    """Whether each match is a proper part of another match; matches are sorted by start, then end."""
     if not len(starts):
         return np.zeros(0)
     reach = np.maximum.accumulate(ends)

@@ -1,1 +1,1 @@
-"""What linking knows of a graph: its entities in columns, and the names that they have without saying so."""
+"""The graph as linking uses it: columns of entity properties, and name variants that the graph does not list."""

@@ -1,4 +1,4 @@
-"""Whether an entity is a "he" or a "she": what its graph says, else how its English description speaks of it."""
+"""The gender of an entity: from the graph's triples, else from the pronouns in its English description."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _OBJECTS = {
     **dict.fromkeys(("male", "male organism", "man", "masculine", "transgender male", "男", "男性"), MALE),
     **dict.fromkeys(("female", "female organism", "woman", "feminine", "transgender female", "女", "女性"), FEMALE),
 }  # fmt: skip
-SHARE = 0.9
-"""A relation tells genders if at least this share of its triples has an object of that name."""
+MIN_SHARE = 0.9
+"""A relation states genders if at least this share of its triples has an object in `_OBJECTS`."""
 _PRONOUNS = re.compile(r"\b(?:(he|him|his|himself)|(she|her|hers|herself|actress))\b", re.IGNORECASE)
 
 
 def genders(graph: Graph, kinds: Ints) -> Genders:
-    """The gender of each entity: [E]. `kinds` [E]: only descriptions of persons are asked."""
+    """The gender of each entity: [E]. `kinds` [E]: only the descriptions of persons are read."""
     by_row = _stated(graph)
     person = KINDS.index("person")
     for row in np.flatnonzero((by_row == UNKNOWN) & (kinds == person)).tolist():
@@ -33,7 +33,7 @@ def genders(graph: Graph, kinds: Ints) -> Genders:
 
 
 def _stated(graph: Graph) -> Genders:
-    """By the relations whose objects are nearly all called male or female; who is both is neither."""
+    """Genders from relations whose objects are nearly all male or female; UNKNOWN for entities stated to be both."""
     objects = np.fromiter(
         (_OBJECTS.get(label.lower(), UNKNOWN) for label in graph.labels), np.int8, len(graph)
     )
@@ -41,14 +41,14 @@ def _stated(graph: Graph) -> Genders:
     stated = objects[tails]
     number = len(graph.relations)
     telling = np.bincount(relations[stated > 0], minlength=number)
-    tells = telling >= np.maximum(SHARE * np.bincount(relations, minlength=number), 1)
+    tells = telling >= np.maximum(MIN_SHARE * np.bincount(relations, minlength=number), 1)
     heads, stated = heads[tells[relations]], stated[tells[relations]]
     male, female = (np.isin(np.arange(len(graph)), heads[stated == gender]) for gender in (MALE, FEMALE))
     return np.select([male & ~female, female & ~male], [MALE, FEMALE], UNKNOWN).astype(np.int8)
 
 
 def gender_of(description: str) -> int:
-    """The gender that most of the pronouns of a description have, UNKNOWN where it has none or as many of both."""
+    """The gender of most pronouns in a description; UNKNOWN if there are none or as many of each."""
     pronouns = [MALE if he else FEMALE for he, _ in _PRONOUNS.findall(description)]
     balance = pronouns.count(FEMALE) - pronouns.count(MALE)
     return FEMALE if balance > 0 else MALE if balance < 0 else UNKNOWN

@@ -1,6 +1,6 @@
-"""Which kind of thing an entity is: a person, a place … read off what its graph says of it in English.
+"""The coarse kind of an entity (person, place, …), derived from the graph's types, descriptions and triples.
 
-NER tells the same kinds apart, so that the two can be held against each other without anything to learn from.
+NER distinguishes the same kinds, so the two can be compared without training data.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _CAN_BE = frozenset(
         " supervisor teacher tradesperson woman worker",
     )
 )
-"""What, besides the words for a person, says that a person can be that."""
+"""Words, besides those of the kind "person", that mark a concept as an occupation or role."""
 _TEAM = frozenset(("club", "franchise", "team"))
 _IS = re.compile(r"\b(?:is|was|are|were|is/was)\b (?:either )?(?:the name of |one of |the )?")
 _WORD = re.compile(r"[a-z][a-z'-]*")
@@ -61,32 +61,33 @@ _HEAD_ENDS = frozenset(
         " based born directed created produced written starring set released developed published known best",
     )
 )
-TERMS = 0.25
-"""The share of labels in small letters from which on a graph is taken for a terminology."""
-SURE = 0.8
-"""The least mean share at which an entity gets its kind from its roles in triples."""
-_LOOKED_AT = 300
-"""Characters of a description: its first sentence says what the thing is."""
+MIN_LOWERCASE_SHARE = 0.25
+"""A graph with at least this share of lower-case labels is a terminology."""
+MIN_MEAN_SHARE = 0.8
+"""An entity gets a kind from its roles in triples only if the mean share of that kind is at least this."""
+_MAX_CHARACTERS = 300
+"""Only this many characters of a description are read: its first sentence gives the kind."""
 
 
 def kinds(graph: Graph) -> Ints:
-    """The row in `KINDS` of each entity: [E]. Types decide, else the description, else the triples; 0: none tells.
+    """The index into `KINDS` of each entity: [E], from its types, else its description, else its triples; 0: unknown.
 
-    What is written in lower case ("diplomat") is a concept, and no person though it be a kind of person.
+    An entity with a lower-case label ("diplomat") is a concept, not a person, even if it is a kind of person.
     """
     concept = concepts(graph)
     return _by_triples(graph, _by_words(graph, concept), concept)
 
 
 def concepts(graph: Graph) -> Bools:
-    """Whether the label of each entity begins in lower case, as that of what has no proper name does: [E].
+    """Whether each entity is a concept, that is, its label is no proper name but begins in lower case: [E].
 
-    Its first word must have no capital: an iPhone is a name, "vitamin C" is none. In a terminology, where at least
-    a share of `TERMS` is such, so is what ends in lower case ("Duchenne muscular dystrophy").
+    The first word must have no capital at all: "iPhone" is a name, "vitamin C" is a concept. In a terminology (at
+    least `MIN_LOWERCASE_SHARE` of the labels are such), labels that end in lower case ("Duchenne muscular dystrophy")
+    are concepts too.
     """
     first = (label.split(" ", 1)[0] for label in graph.labels)
     small = np.fromiter((word[:1].islower() and word.islower() for word in first), np.bool_, len(graph))
-    if not len(graph) or small.mean() < TERMS:
+    if not len(graph) or small.mean() < MIN_LOWERCASE_SHARE:
         return small
     last = (label.rsplit(" ", 1)[-1] for label in graph.labels)
     return small | np.fromiter((word.isalpha() and word.islower() for word in last), np.bool_, len(graph))
@@ -102,9 +103,9 @@ def _by_words(graph: Graph, concept: Bools) -> Ints:
 
 
 def occupations(graph: Graph) -> Bools:
-    """Whether each entity is a concept that a person can be, an actor, a mayor, a captain: [E].
+    """Whether each entity is a concept that describes persons (actor, mayor, captain): [E].
 
-    It is enough that its label's last word says so, or a type of it, or its description, read as by `kind_of`.
+    Any one of these is enough: the last word of its label, one of its types, or its description (read as in `kind_of`).
     """
     person = KINDS.index("person")
     tells = {word: kind == person for word, kind in _KIND_OF.items()} | dict.fromkeys(_CAN_BE, True)
@@ -119,26 +120,27 @@ def occupations(graph: Graph) -> Bools:
         occupation[row] = (
             says_person(last)
             or any(of_type[name] for name in graph.types(row))
-            or says_person(_said_to_be(graph.descriptions[row]))
+            or says_person(_predicate_noun_phrase(graph.descriptions[row]))
         )
     return occupation
 
 
 def teams(graph: Graph) -> Bools:
-    """Whether a type of each entity, or the noun phrase of its description, says that it is a team or a club: [E]."""
+    """Whether each entity is a team or club by one of its types or the noun phrase of its description: [E]."""
     of_type = {name: bool(_TEAM & set(_WORD.findall(name.lower()))) for name in graph.type_names}
     is_team = (
-        any(of_type[name] for name in graph.types(row)) or bool(_TEAM & set(_said_to_be(description)))
+        any(of_type[name] for name in graph.types(row))
+        or bool(_TEAM & set(_predicate_noun_phrase(description)))
         for row, description in enumerate(graph.descriptions)
     )
     return np.fromiter(is_team, np.bool_, len(graph))
 
 
 def _by_triples(graph: Graph, known: Ints, concept: Bools) -> Ints:
-    """The kinds of entities of unknown kind by their roles in triples: what is the capital of something is a place.
+    """Infer unknown kinds from roles in triples: the tail of "capital" is a place.
 
-    The head and the tail of each relation are roles, which have the kinds of their known entities in some share; an
-    entity gets the kind whose mean share over its roles is the greatest and at least `SURE`.
+    Each relation has two roles, head and tail. The distribution of kinds of a role is taken over its entities of
+    known kind; an entity gets the kind with the largest mean share over its roles, if at least `MIN_MEAN_SHARE`.
     """
     head, relation, tail = graph.triples("train").astype(np.int64).T
     number = 2 * len(graph.relations)  # of roles
@@ -153,27 +155,27 @@ def _by_triples(graph: Graph, known: Ints, concept: Bools) -> Ints:
     np.add.at(sums, entities[asked], shares[roles[asked]])
     best = sums.argmax(axis=1)
     asked_roles = np.bincount(entities[asked], minlength=len(graph))
-    sure = sums.max(axis=1) >= SURE * np.maximum(asked_roles, 1)
+    sure = sums.max(axis=1) >= MIN_MEAN_SHARE * np.maximum(asked_roles, 1)
     return np.where(sure, best, known)
 
 
 def kind_of(description: str) -> int:
-    """The kind that a description gives: "… is a 1998 American drama film directed by …" is a work.
+    """The kind given by a description: "… is a 1998 American drama film directed by …" is a work.
 
-    What counts is the last known word before the noun phrase after "is" ends, or of the description's first phrase.
+    The last word with a known kind decides, in the noun phrase after "is", or else in the description's first phrase.
     """
-    return _first(_said_to_be(description)[::-1])
+    return _first(_predicate_noun_phrase(description)[::-1])
 
 
-def _said_to_be(description: str) -> list[str]:
-    """The words of the noun phrase after "is", or of the description's first one."""
-    sentence = description[:_LOOKED_AT]
+def _predicate_noun_phrase(description: str) -> list[str]:
+    """The words of the noun phrase after "is", or else of the description's first noun phrase."""
+    sentence = description[:_MAX_CHARACTERS]
     verb = _IS.search(sentence)
     return list(_noun_phrase(sentence[verb.end() :] if verb else sentence))
 
 
 def _noun_phrase(text: str) -> Iterator[str]:
-    """The words up to the first stop or word that cannot belong to the phrase; commas join ("actress, singer")."""
+    """The words up to the first punctuation or word that ends the phrase; commas do not ("actress, singer")."""
     for word in _WORD.findall(re.split(r"[.;:(]", text.lower(), maxsplit=1)[0]):
         if word in _HEAD_ENDS:
             return

@@ -1,7 +1,7 @@
-"""What disambiguation asks of a graph, in columns: who is next to whom, and which words go with whom.
+"""The properties of a graph's entities that disambiguation uses, in columns: neighbours, word profiles, kinds …
 
-The words of an entity are those of its description and of its neighbours' labels, weighted by tf-idf: a
-*profile*. Profiles and neighbours are sparse rows (CSR), so that all candidates of a text are read at once.
+The *profile* of an entity is the words of its description and of its neighbours' labels, weighted by tf-idf.
+Profiles and neighbours are sparse rows (CSR), so that all candidates of a text are looked up at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.kb.genders import Genders, genders
-from kepipe.linking.kb.kinds import KINDS, TERMS, concepts, kinds, occupations
+from kepipe.linking.kb.kinds import KINDS, MIN_LOWERCASE_SHARE, concepts, kinds, occupations
 from kepipe.linking.kb.name_parts import NameParts
 from kepipe.linking.kb.profiles import build_profiles
 from kepipe.linking.kb.sparse import Matrix
@@ -27,12 +27,12 @@ from kg.store import Graph
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the row of
-    the first type (else its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two stand in a triple;
+    """Of E entities: `ids`, `labels`; `weights` [E], log(1 + prior) scaled to 0..1; `types` [E], the index of
+    the first type (else of its role) in `type_names`, −1 none; `neighbours` [E, E], 1 where two share a triple;
     `profiles` [E, W], rows of length 1 over `words`; `kinds` [E], rows in `kinds.KINDS`;
     `genders` [E], of `genders.genders`; `concepts` [E], whether the label begins in lower case; `occupations` [E], of
-    `kinds.occupations`; `within` [E, E], 1 where a place, or what has its seat in one, lies in another place;
-    `name_parts`: by which words persons may be called.
+    `kinds.occupations`; `within` [E, E], 1 where the row, a place or organisation, lies in the column, a place;
+    `name_parts`: the first and last names of persons.
     """
 
     ids: Sequence[str]
@@ -52,7 +52,7 @@ class Knowledge:
 
     @classmethod
     def build(cls, graph: Graph) -> Knowledge:
-        """Read off a graph all that linking needs of it."""
+        """Compute the columns from a graph."""
         neighbours = _neighbours(graph)
         words, profiles = build_profiles(graph, neighbours)
         types, names = (_first_types(graph), graph.type_names) if graph.type_names else roles(graph)
@@ -82,30 +82,30 @@ class Knowledge:
 
     @cached_property
     def holds(self) -> Ints:
-        """How many places and organisations lie in each entity: [E]."""
+        """The number of places and organisations that lie in each entity: [E]."""
         return np.bincount(self.within.indices, minlength=len(self.ids))
 
     @cached_property
     def is_terminology(self) -> bool:
-        """Whether the graph is one of terms, as an ontology of diseases is: a good part of its labels are written in
-        small letters. In an encyclopaedic graph a tenth are."""
-        return bool(self.concepts.mean() >= TERMS) if len(self.concepts) else False
+        """Whether the graph is a terminology, such as an ontology of diseases: at least `MIN_LOWERCASE_SHARE` of its
+        labels are in lower case. In an encyclopaedic graph a tenth are."""
+        return bool(self.concepts.mean() >= MIN_LOWERCASE_SHARE) if len(self.concepts) else False
 
     @cached_property
     def modifiers(self) -> frozenset[str]:
-        """The words, in small letters, that stand before the last one in labels of terms ("renal", "hereditary")."""
+        """The lower-cased words before the last one in labels of terms ("renal", "hereditary")."""
         before = (label.lower().split(" ")[:-1] for label in compress(self.labels, self.concepts.tolist()))
         return frozenset(word.strip(",") for words in before for word in words)
 
     @cached_property
     def heads(self) -> frozenset[str]:
-        """The last words of labels of terms, in small letters, and their plurals ("carcinoma", "carcinomas")."""
+        """The lower-cased last words of labels of terms, and their plurals ("carcinoma", "carcinomas")."""
         labels = compress(self.labels, self.concepts.tolist())
         last = {label.lower().rsplit(" ", 1)[-1] for label in labels}
         return frozenset(last | {f"{word}s" for word in last})
 
     def lies_in(self, inner: int, outer: int) -> bool:
-        """Whether an entity is a place, or has its seat in one, that lies in another."""
+        """Whether a place or organisation lies in the place `outer`."""
         first, stop = self.within.indptr[inner : inner + 2].tolist() if inner >= 0 else (0, 0)
         return outer in self.within.indices[first:stop].tolist()
 
@@ -158,10 +158,10 @@ def _first_types(graph: Graph) -> Ints:
 
 
 def roles(graph: Graph) -> tuple[Ints, list[str]]:
-    """What stands in for types where a graph has none: the place that an entity most often takes in triples.
+    """A substitute for types where a graph has none: the role that an entity most often takes in triples.
 
-    For each entity [E] the row of its role, −1 where it has no triple; and the roles there are: the head ("r of")
-    or the tail ("r") of each relation r.
+    Returns the index of the role of each entity [E], −1 where it has no triple, and the names of the roles: the head
+    ("r of") and the tail ("r") of each relation r.
     """
     triples = graph.triples("train").astype(np.int64)
     names = [name for relation in graph.relations for name in (f"{relation.label} of", relation.label)]
@@ -176,7 +176,7 @@ def roles(graph: Graph) -> tuple[Ints, list[str]]:
 
 
 def _neighbours(graph: Graph) -> Matrix:
-    """Symmetric, without loops, 1 where two entities stand in a training triple."""
+    """The adjacency matrix: symmetric, without loops, 1 where two entities share a training triple."""
     triples = graph.triples("train").astype(np.int64)
     heads, tails = triples[:, 0], triples[:, 2]
     ends = np.concatenate((heads, tails)), np.concatenate((tails, heads))
@@ -188,10 +188,10 @@ def _neighbours(graph: Graph) -> Matrix:
 
 
 def _within(graph: Graph, kinds: Ints, neighbours: Matrix) -> Matrix:
-    """1 where a place or an organisation stands in a triple with the place in which it lies.
+    """1 where a place or an organisation (row) shares a triple with the place that contains it (column).
 
-    The wider end of a relation is the one whose entities have more neighbours in most of its triples. Where it also
-    holds the other way round, as between neighbouring countries, neither lies in the other.
+    The container is the end of a relation whose entities have more neighbours in most of its triples. Pairs for which
+    the relation holds in both directions, such as neighbouring countries, are left out.
     """
     place, organisation = KINDS.index("place"), KINDS.index("organisation")
     head, relation, tail = graph.triples("train").astype(np.int64).T

@@ -1,4 +1,4 @@
-"""Stretches of text, each with the row of the entity that it means."""
+"""Linked spans: character offsets and the row of the entity that is meant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NIL, UNKNOWN = -1, -2
 
 
 class Link(NamedTuple):
-    """A stretch of text and the row of what it means: NIL nothing in the graph, UNKNOWN cannot be told."""
+    """A span and the row of its gold or predicted entity. NIL: the entity is not in the graph; UNKNOWN: undecidable."""
 
     start: int
     end: int
@@ -16,7 +16,7 @@ class Link(NamedTuple):
 
 
 class LinkedSpan(NamedTuple):
-    """A stretch of text that a linker linked: the row of its entity and its score."""
+    """A span that a linker linked, with the row of its entity and its score."""
 
     start: int
     end: int

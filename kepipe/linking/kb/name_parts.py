@@ -1,4 +1,4 @@
-"""By which single words a person may be called: the first and the last of the name."""
+"""Single words that may name a person: the first and last words of their labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kepipe.linking.kb.kinds import KINDS
 from kg.columns import Strings, load, offsets, save, save_strings
 from kg.store import Graph
 
-SHORTEST = 3
+MIN_LENGTH = 3
 _NO_NAMES = frozenset(
     ("Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV", "The", "Sir", "Dr", "Dr.", "Saint", "St", "St.")
 )
@@ -23,7 +23,7 @@ _NO_NAMES = frozenset(
 
 @dataclass(frozen=True)
 class NameParts:
-    """`words` [W]; of word w the persons `rows[starts[w]:starts[w + 1]]`, the best connected first."""
+    """`words` [W]; the persons with word w in their name are `rows[starts[w]:starts[w + 1]]`, by falling degree."""
 
     words: Sequence[str]
     starts: Ints
@@ -31,7 +31,7 @@ class NameParts:
 
     @classmethod
     def of(cls, graph: Graph, kinds: Ints, degrees: Ints) -> NameParts:
-        """Of the labels of a graph's persons."""
+        """Index the first and last words of the labels of a graph's persons."""
         by_word: dict[str, list[int]] = defaultdict(list)
         persons = np.flatnonzero(kinds == KINDS.index("person"))
         for row in persons[np.argsort(-degrees[persons], kind="stable")].tolist():
@@ -39,25 +39,25 @@ class NameParts:
             if len(words) < 2:
                 continue
             for word in dict.fromkeys((words[0], words[-1])):
-                if len(word) >= SHORTEST and word[0].isupper():
+                if len(word) >= MIN_LENGTH and word[0].isupper():
                     by_word[word].append(row)
         ordered = sorted(by_word)
         counts = [len(by_word[word]) for word in ordered]
         rows = [row for word in ordered for row in by_word[word]]
         return cls(ordered, offsets(np.asarray(counts, np.int64)), np.asarray(rows, np.int64))
 
-    def persons(self, word: str, most: int) -> Ints:
-        """Who may be called so: no more than `most`."""
-        place = self.places.get(word)
-        if place is None:
+    def persons(self, word: str, limit: int) -> Ints:
+        """The rows of the persons with this first or last name, at most `limit`."""
+        index = self.word_indices.get(word)
+        if index is None:
             return np.zeros(0, np.int64)
-        first, stop = self.starts[place : place + 2].tolist()
-        return np.asarray(self.rows[first : min(stop, first + most)], np.int64)
+        first, stop = self.starts[index : index + 2].tolist()
+        return np.asarray(self.rows[first : min(stop, first + limit)], np.int64)
 
     @cached_property
-    def places(self) -> dict[str, int]:
-        """The place of each word."""
-        return {word: place for place, word in enumerate(self.words)}
+    def word_indices(self) -> dict[str, int]:
+        """The index of each word in `words`."""
+        return {word: index for index, word in enumerate(self.words)}
 
     def save(self, folder: Path) -> None:
         """Write the columns into `folder`, which is made."""

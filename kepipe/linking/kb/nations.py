@@ -1,4 +1,4 @@
-"""What the inhabitants and things of a country or a city are called in English."""
+"""English demonyms: adjectives and inhabitants of countries, regions and cities."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ NATIONS: Mapping[str, str] = {
     "Texas": "Texan", "Transylvania": "Transylvanian", "Tuscany": "Tuscan", "Tyrol": "Tyrolean", "Venice": "Venetian",
     "Vienna": "Viennese",
 }  # fmt: skip
-"""State, region, city or continent → its adjectives and inhabitants in the singular; `_` stands for a blank."""
+"""State, region, city or continent → its adjectives and inhabitants in the singular; `_` stands for a space."""
 _NO_PLURAL = ("sh", "ese", "French", "Dutch", "ss", "gasy", "otho", "Soviet")
 
 
@@ -86,14 +86,14 @@ def _forms(adjectives: str) -> Iterator[str]:
 
 
 DEMONYMS = frozenset(form for adjectives in NATIONS.values() for form in _forms(adjectives))
-"""All of them."""
+"""All demonyms, in singular and plural."""
 
 
 def demonyms(names: Sequence[str]) -> Iterator[str]:
-    """The adjectives and inhabitants of what is called `names`, its label first.
+    """The demonyms of the entity with these `names`, its label first.
 
-    An alias counts too, as "Scotland" of Kingdom of Scotland and "United States" of United States of America, but
-    not where the label goes on otherwise: neither Kuwait City nor England national football team is called so.
+    An alias counts too ("Scotland" of Kingdom of Scotland, "United States" of United States of America), unless the
+    label continues it other than by "of": Kuwait City and England national football team have no demonyms.
     """
     label = names[0]
     for name in filter(NATIONS.__contains__, names):

@@ -1,4 +1,4 @@
-"""The words that go with each entity: those of its description and of its neighbours' labels, weighted by tf-idf."""
+"""Word profiles of entities: the words of the description and of the neighbours' labels, weighted by tf-idf."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kepipe.linking.kb.sparse import Matrix
 from kepipe.linking.text.words import split_words
 from kg.store import Graph
 
-PROFILE = 100
-"""No more words than this in a profile: the most telling ones. It keeps hubs (a country) as cheap as others."""
+MAX_PROFILE_WORDS = 100
+"""A profile keeps the words with the largest weights, at most this many, so that hubs (a country) cost no more."""
 
 
 def build_profiles(graph: Graph, neighbours: Matrix) -> tuple[list[str], Matrix]:
-    """The words W, and each entity's: [E, W], rows of length 1."""
+    """The vocabulary of W words, and the profiles: [E, W], rows of L2 norm 1."""
     texts = chain(graph.labels, graph.descriptions)
     counts, words = _count_words(texts, 2 * len(graph))
     labels, descriptions = counts[: len(graph)], counts[len(graph) :]
     frequency = np.bincount(counts.indices, minlength=len(words)) + 1
     near = sp.csr_array(descriptions + neighbours @ labels)
     near.data = np.log1p(near.data) * np.log(len(graph) / frequency + 1.0)[near.indices]
-    return words, _strongest(near, PROFILE)
+    return words, _strongest(near, MAX_PROFILE_WORDS)
 
 
 def _count_words(texts: Iterable[str], number: int) -> tuple[Matrix, list[str]]:
@@ -44,7 +44,7 @@ def _count_words(texts: Iterable[str], number: int) -> tuple[Matrix, list[str]]:
 
 
 def _strongest(matrix: Matrix, count: int) -> Matrix:
-    """The `count` greatest values of each row, the row scaled to length 1."""
+    """Keep the `count` largest values of each row, and scale the row to L2 norm 1."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((matrix.indices, -matrix.data, rows))
     rank = np.arange(len(order)) - matrix.indptr[rows[order]]

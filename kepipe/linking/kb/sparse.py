@@ -1,4 +1,4 @@
-"""Sparse rows (CSR) and grouped values in columns, read for many entities at once."""
+"""Vectorised operations on sparse rows (CSR) and grouped values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Matrix = sp.csr_array
 
 
 def gather(matrix: Matrix, rows: Ints) -> tuple[Ints, Ints]:
-    """All entries of some rows of a CSR matrix: which of `rows` (0 … n − 1), and the column."""
+    """All entries of some rows of a CSR matrix: the index into `rows` (0 … n − 1) and the column of each."""
     first = matrix.indptr[rows].astype(np.int64)
     counts = matrix.indptr[rows + 1].astype(np.int64) - first
     owners, within = expand(counts)
@@ -19,19 +19,19 @@ def gather(matrix: Matrix, rows: Ints) -> tuple[Ints, Ints]:
 
 
 def expand(counts: Ints) -> tuple[Ints, Ints]:
-    """0, 0, 1, 1, 1 … (who) and 0, 1, 0, 1, 2 … (its how manieth) for counts 2, 3, …"""
+    """Group index 0, 0, 1, 1, 1 … and position within the group 0, 1, 0, 1, 2 … for counts 2, 3, …"""
     owners = np.repeat(np.arange(len(counts)), counts)
     starts = np.cumsum(counts) - counts
     return owners, np.arange(len(owners)) - starts[owners]
 
 
 def sum_by(owners: Ints, values: Floats, count: int) -> Floats:
-    """The sum of the values of each owner, 0 … count − 1."""
+    """The sum of `values` for each owner 0 … count − 1."""
     return np.asarray(np.bincount(owners, values, minlength=count), np.float64)
 
 
 def locate(sorted_values: Ints, values: Ints) -> Ints:
-    """The place of each wanted value among sorted distinct ones, −1 where it is not there."""
+    """The index of each value in sorted distinct `sorted_values`, −1 if absent."""
     if not len(sorted_values):
         return np.full(len(values), -1)
     place = np.minimum(np.searchsorted(sorted_values, values), len(sorted_values) - 1)

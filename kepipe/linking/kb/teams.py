@@ -1,4 +1,4 @@
-"""What teams are called for short: "Anderlecht" for R.S.C. Anderlecht, "Hoffenheim" for TSG 1899 Hoffenheim, "Sweden"
+"""Short names of teams: "Anderlecht" for R.S.C. Anderlecht, "Hoffenheim" for TSG 1899 Hoffenheim, "Sweden"
 for Sweden national football team, "Bengals" for Cincinnati Bengals, "Georgia Bulldogs" for Georgia Bulldogs football.
 """
 
@@ -14,12 +14,12 @@ _CLUB_SIGNS = (
     "IF IFK IK KAA KRC KSC KV LOSC MFC NAC NEC NK OFI OGC OSC PFC RB RC RCD RKC RSC SBV SC SCO SE SFC SG SK SL SS SSC "
     "SV SVG TSG TSV UD VfB VfL"
 )
-"""Of a club in many languages, as "fotbal club", "Sportverein", "società sportiva", without full stops."""
+"""Abbreviations for "club" in many languages ("fotbal club", "Sportverein", "società sportiva"), without full stops."""
 _SIGNS = frozenset(_CLUB_SIGNS.split())
 _SURE_SIGNS = frozenset(("FC", "AFC"))
-"""No firm is called so."""
+"""Abbreviations that firms do not use in their names."""
 _BESIDE_SIGN = re.compile(r"1\.|0\d|1[89]\d\d")
-"""The first club of a place, and when it was founded: 1. FC Köln, TSV 1860 Munich."""
+"""Numbers and founding years beside the abbreviation: 1. FC Köln, TSV 1860 Munich."""
 _CLUB = re.compile(
     r"Club (?P<after>[^\W\d_a-z].+)"
     r"|(?!The )(?P<before>.+?)(?: Calcio|(?: Association| Rugby)? (?:Football|Soccer|Sports?) Club)"
@@ -29,21 +29,21 @@ _COLLEGE = re.compile(
     r"(?P<name>.+ \w+s) (?:(?:wo)?men's )?(?:baseball|basketball|football|ice hockey|soccer)"
 )
 _NICKNAME = re.compile(r"(?:Bay |City |State )?(?P<name>[^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)?)")
-"""One word or two; "State" is no part of it, nor is "Bay" where Tampa Bay is no place of the graph."""
+"""One or two words, without a leading "City" or "State", or "Bay" (if Tampa Bay is not a place of the graph)."""
 _NO_TEAM = re.compile(
     r"(?:.* )?(?:Air(?:lines|ways)|Courts|Enterprises|Galleries|Holdings|Industries|Instruments|Lines|Motors|Pictures|"
     r"Productions|Railways|Records|Schools|Sciences|Series|Services|Studios|\w*[Ss]ystems|Times|\w*[Ww]orks)"
 )
-_PLACE = 4
-"""No place by which a team is called has more words."""
-_SHORTEST = 4
-"""What remains of a club's name has at least so many characters."""
+_MAX_PLACE_WORDS = 4
+"""The most words of a place in a team's name."""
+_MIN_LENGTH = 4
+"""The fewest characters of a club's name without its abbreviations."""
 
 
 def team_names(name: str, places: Container[str], team: bool) -> Iterator[str]:
-    """Shorter names of an organisation that is said to be a `team`, or that may be one.
+    """Shorter names of an organisation; `team`: the graph says that it is a team (otherwise it may be one).
 
-    `places`: names of places, by which a nickname is told.
+    `places`: names of places; what follows one in the name is a nickname.
     """
     if match := _NATIONAL.fullmatch(name):
         yield match["place"]
@@ -57,13 +57,13 @@ def team_names(name: str, places: Container[str], team: bool) -> Iterator[str]:
     if team and (match := _CLUB.fullmatch(name)):
         bare = match["after"] or match["before"]
     bare = _without_signs(bare, _SIGNS if team else _SURE_SIGNS)
-    if len(bare) >= _SHORTEST and bare != name:
+    if len(bare) >= _MIN_LENGTH and bare != name:
         yield bare
     yield from _nicknames(name, places)
 
 
 def _without_signs(club: str, signs: Container[str]) -> str:
-    """The name without the signs of a club at its beginning and end, and what stands beside them."""
+    """The name without leading and trailing club abbreviations and the numbers beside them."""
     words = club.replace(",", "").split(" ")
     signed = [word.replace(".", "") in signs for word in words]
     beside = [bool(_BESIDE_SIGN.fullmatch(word)) for word in words]
@@ -78,11 +78,11 @@ def _without_signs(club: str, signs: Container[str]) -> str:
 
 
 def _nicknames(team: str, places: Container[str]) -> Iterator[str]:
-    """What stands behind the place in the name of a team: "Bengals", "Red Sox"; the longest place counts."""
+    """The part after the place in a team's name ("Bengals", "Red Sox"); the longest matching place is used."""
     if not team.endswith(("s", " Sox")):
         return
-    words = team.split(" ", _PLACE + 3)  # a place, and a nickname of three words at the most
-    for cut in range(min(_PLACE, len(words) - 1), 0, -1):
+    words = team.split(" ", _MAX_PLACE_WORDS + 3)  # a place, and a nickname of three words at the most
+    for cut in range(min(_MAX_PLACE_WORDS, len(words) - 1), 0, -1):
         if " ".join(words[:cut]) in places:
             match = _NICKNAME.fullmatch(" ".join(words[cut:]))
             if match and not _NO_TEAM.fullmatch(match["name"]):

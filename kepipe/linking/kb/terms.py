@@ -1,4 +1,4 @@
-"""Names that terms of a domain have without saying so: spellings, hyphens, possessives, word order, singular, types.
+"""Name variants of domain terms: spelling, hyphens, possessives, word order, singular and plural, type numbers.
 
 "tumour" for tumor, "anaemia" for anemia, "ataxia-telangiectasia" for ataxia telangiectasia, "Wilms tumor" for Wilms'
 tumor, "breast cancer" for cancer of the breast, "sickle cell anemia" for anemia, sickle cell, "type I" for type 1,
@@ -33,7 +33,7 @@ _EPONYM = re.compile(
     r"(?P<name>(?:von )?[A-Z][a-z]+(?:[ -][A-Z][a-z]+)+|von [A-Z][a-z]+) (?:syndrome|disease)"
 )
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
-_SMALL, _LONGEST = frozenset(("of", "and", "the", "with", "in")), 6
+_SKIPPED_IN_INITIALS, _MAX_INITIALS = frozenset(("of", "and", "the", "with", "in")), 6
 CATEGORIES = frozenset(
     re.findall(
         r"\S+",
@@ -42,7 +42,7 @@ CATEGORIES = frozenset(
         "substance symptom symptoms syndrome syndromes system",
     )
 )
-"""Nouns that say what sort of thing something is, and alone are no term of which anything is said."""
+"""Category nouns, which are not mentions of a term when they stand alone."""
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\S+",
@@ -51,14 +51,14 @@ FUNCTION_WORDS = frozenset(
     )
 )
 _WORD = re.compile(r"[^\W_][\w'-]*")
-_HYPHENED = 4
-"""No name of more words is written with a hyphen instead of a blank."""
+_MAX_HYPHENATED_WORDS = 4
+"""The most words of a name for which variants with a hyphen instead of a space are made."""
 
 
 def term_spans(text: str, modifiers: Container[str], heads: Container[str]) -> list[tuple[int, int]]:
-    """What looks like a term: words that modify terms of a graph, the last a word with which its terms end.
+    """Spans that look like terms: words that modify terms of the graph, ending in the last word of one of its terms.
 
-    A category alone ("disease"), and what has no letters, is none.
+    A category noun alone ("disease") and spans without letters are left out.
     """
     spans: list[tuple[int, int]] = []
     start = end = last = -1
@@ -85,7 +85,7 @@ def term_spans(text: str, modifiers: Container[str], heads: Container[str]) -> l
 
 
 def term_variants(names: Sequence[str]) -> Iterator[str]:
-    """Further names of the term that is called `names`; some may be among them."""
+    """Variants of the `names` of a term; some may already be among `names`."""
     yield from _initials(names[0])
     for name in names:
         forms = [name]
@@ -100,14 +100,14 @@ def term_variants(names: Sequence[str]) -> Iterator[str]:
 
 
 def _initials(name: str) -> Iterator[str]:
-    """ "DMD" for Duchenne muscular dystrophy, "VHL" for von Hippel-Lindau disease: only who is named after somebody."""
+    """Initials of eponyms only: "DMD" for Duchenne muscular dystrophy, "VHL" for von Hippel-Lindau disease."""
     words = re.split(r"[ -]", _POSSESSIVE.sub(r"\g<who>", name))
     if not any(word[:1].isupper() for word in words[:-1]) or not all(word.isalpha() for word in words):
         return
-    initials = "".join(word[0] for word in words if word not in _SMALL).upper()
-    if 2 < len(initials) <= _LONGEST:
+    initials = "".join(word[0] for word in words if word not in _SKIPPED_IN_INITIALS).upper()
+    if 2 < len(initials) <= _MAX_INITIALS:
         yield initials
-    if words[-1] in CATEGORIES and 3 < len(initials) <= _LONGEST:
+    if words[-1] in CATEGORIES and 3 < len(initials) <= _MAX_INITIALS:
         yield initials[:-1]
 
 
@@ -145,7 +145,7 @@ def _hyphens(name: str) -> Iterator[str]:
     if "-" in name:
         yield name.replace("-", " ")
     words = name.split(" ")
-    if 1 < len(words) <= _HYPHENED:
+    if 1 < len(words) <= _MAX_HYPHENATED_WORDS:
         yield f"{words[0]}-{' '.join(words[1:])}"
         if len(words) > 2:
             yield f"{words[0]} {words[1]}-{' '.join(words[2:])}"

@@ -1,5 +1,5 @@
-"""Names that a graph implies without writing them: without accents and brackets, and, in English, plurals,
-nationalities, what institutions, firms, parties and seas are called.
+"""Name variants that the graph does not list: without accents and brackets, and, in English, plurals, demonyms,
+and short names of institutions, firms, parties and seas.
 
 "Medellin" for Medellín, "Titanic" for Titanic (film), "poets" for poet, "Soviet" for Soviet Union, "Jewish" for Jewish
 people, "Dutch" for Netherlands, "Utrecht University" for University of Utrecht, "University of California-Berkeley"
@@ -7,7 +7,7 @@ for University of California, Berkeley, "Oberlin Conservatory" for Oberlin Conse
 Acme Tools, Inc., "Epic" for Epic Records, "Cosby Show" for The Cosby Show, "Pacific" for Pacific Ocean, "John Smith"
 for John Q. Smith, "St Helens" for St. Helens, "Liberal Party" for Liberal Party of Canada, "Best Director" for Academy
 Award for Best Director, "U.S. Navy" for United States Navy, "Bullets over Broadway" for Bullets Over Broadway; for
-teams see `teams`. A variant is a candidate like any other, with a lower prior than a name that the graph has.
+teams see `teams`. A variant gives candidates like any other name, with a lower prior than a name of the graph.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _NO_MAN = (
     "ataman", "brahman", "caiman", "cayman", "doberman", "firman", "german", "hetman", "human", "norman",
     "ottoman", "roman", "shaman", "talisman", "turcoman", "turkoman",
 )  # fmt: skip
-"""Ends of what takes -mans: these have no "man" in them; -men is what the rest takes, as woman and policeman."""
+"""Endings of nouns in -man whose plural is -mans; the others take -men (woman, policeman)."""
 _UNIVERSITY_OF = re.compile(r"University of (?P<place>[^\W\d_a-z][\w.'-]+)")
 _PLACE_UNIVERSITY = re.compile(r"(?P<place>[^\W\d_a-z][\w.'-]+) University")
 _PEOPLE = re.compile(r"(?P<name>[^\W\d_a-z][\w' -]*\w) people")
-"""With a small letter: "Ordinary People" is a title."""
+"""Lower-case "people" only: "Ordinary People" is a title."""
 _SEA = re.compile(r"(?P<name>[^\W\d_a-z]\w+(?:ic|ean)) (?:Sea|Ocean)")
-"""The Pacific and the Aegean; nobody calls the North Sea the North, nor the Indian Ocean the Indian."""
+"""The Pacific and the Aegean, but not the North (Sea) or the Indian (Ocean)."""
 _PARTY = re.compile(r"(?P<name>[^\W\d_a-z]\w+) Party")
 _PARTY_OF = re.compile(r"(?P<name>[^\W\d_a-z]\w+ Party) of .+")
 _JUNIOR = re.compile(r"(?P<name>.+?),? (?:Jr|Sr)\.?")
@@ -39,43 +39,43 @@ _FIRMS = ("Inc", "Corp", "Ltd", "Co", "Corporation", "Company", "Incorporated", 
 _FIRM = re.compile(
     rf"(?!The .* (?:Company|Corporation)$)(?P<name>\S+ .*?\S)(?<! &)(?<! and),?(?: &| and)? (?:{'|'.join(_FIRMS)})\.?"
 )
-"""At least two words remain: a single one is too often a common word (The Limited, Bad Company; Monsters, Inc.). "The"
-belongs to the word "Company", so that without it the one is not said either (The Boeing Company)."""
+"""At least two words must remain: a single one is too often a common word (The Limited, Bad Company; Monsters, Inc.).
+Names like The Boeing Company are left out: nobody says "The Boeing"."""
 _BRACKETED = re.compile(r"(?P<name>.*\w) \([^()]+\)")
-"""What is between brackets tells things of one name apart: "Titanic (film)"."""
+"""A disambiguating suffix in brackets: "Titanic (film)"."""
 _SHORTENED = (_PEOPLE, _SEA, _PARTY, _JUNIOR, _FIRM, _BRACKETED)
 _ENDINGS = (
     "University", " people", "Sea", "Ocean", "Party", "Jr", "Sr", "Jr.", "Sr.", ")",
     *_FIRMS, *(f"{firm}." for firm in _FIRMS),
 )  # fmt: skip
-"""What the patterns end with, so that the many names without are passed over quickly."""
+"""Endings of all names that the patterns can match, as a quick test before the patterns."""
 _ACCENTED = re.compile(r"[\u00c0-\u024f\u1e00-\u1eff]")
 _STROKES = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "ss", "ẞ": "SS"})
-"""Letters whose stroke is no accent to Unicode, which does not take them apart."""
+"""Letters that Unicode does not decompose into a base letter and an accent."""
 _INSTITUTION = re.compile(
     r"(?!(?:The|Agricultural|Graduate|High|Law|Medical|Military|National|Normal|Polytechnic|State|University) )"
     r"(?P<name>[^\W\d_a-z][\w.'-]* (?:Academy|College|Conservatory|Institute|Museum|School)) of .+"
 )
-"""There are too many that a medical college or a national museum may be."""
+"""Names that begin with a generic adjective (medical college, national museum) would be too ambiguous."""
 _INITIALED = re.compile(r"(?P<first>[^\W\d_]{2,}) (?:[^\W\d_]\.? )+(?P<last>[^\W\d_][\w'-]+)")
 _STATES = re.compile(r"(?:United States|U\.S\.) (?!of )(?P<rest>[^\W\d_].+)")
 _STUDIO = re.compile(r"(?!The )(?P<name>.{4,})(?<! World) (?:Pictures|Recordings|Records|Studios)")
 _AWARD = re.compile(r".+ Awards? for (?P<name>(?:Best|Outstanding) .+)")
 _ABBREVIATED = re.compile(r"\b(Dr|Ft|Mr|Mrs|Mt|St)\.")
-"""What the British write without a full stop."""
+"""Abbreviations that British spelling writes without a full stop."""
 _SMALL = re.compile(r"(?<=\w )(?:And|As|At|By|For|From|In|Into|Of|On|Or|Over|The|To|Under|With)(?= \w)")
-"""Words within a title that some write with a small letter."""
+"""Words within a title that may be written in lower case."""
 _NO_NATION = ("person", "organisation", "work")
-"""Michael Jordan has the alias Jordan; Brazil is a film too, and Chicago a band."""
+"""Kinds that get no demonyms: Michael Jordan has the alias Jordan; Brazil is a film too, and Chicago a band."""
 
 
 def variants(
     names: Sequence[str], kind: str = "none", places: Container[str] = (), team: bool = False
 ) -> Iterator[str]:
-    """Further names of the entity that is called `names`, its label first; some may be among `names`.
+    """Variants of the `names` of an entity, its label first; some may already be among `names`.
 
-    `kind` (`kinds.KINDS`): a person, a band or a film is no nation though it be called so. `places`: names of places,
-    by which a team is told from its nickname; `team`: whether the graph says that it is one.
+    `kind` (of `kinds.KINDS`): persons, bands and films named after a nation get no demonyms. `places`: names of
+    places, to split a team's name into place and nickname; `team`: whether the graph says that it is a team.
     """
     label = names[0]
     if kind == "organisation":
@@ -83,14 +83,14 @@ def variants(
     if label[:1].islower():
         yield from filter(None, map(plural, names))
     for name in names:
-        yield from _written_otherwise(name, kind)
-        yield from _shortened(name, kind)
+        yield from _spelling_variants(name, kind)
+        yield from _shortened_names(name, kind)
     if kind not in _NO_NATION:
         yield from demonyms(names)
 
 
-def _written_otherwise(name: str, kind: str) -> Iterator[str]:
-    """The whole name in other characters."""
+def _spelling_variants(name: str, kind: str) -> Iterator[str]:
+    """The whole name in other spellings."""
     if not name.isascii() and _ACCENTED.search(name):
         yield without_accents(name)
     if name.startswith("University of ") and ", " in name:
@@ -103,12 +103,12 @@ def _written_otherwise(name: str, kind: str) -> Iterator[str]:
         yield small
 
 
-def _shortened(name: str, kind: str) -> Iterator[str]:
-    """Parts of the name that stand for it, and universities the other way round."""
+def _shortened_names(name: str, kind: str) -> Iterator[str]:
+    """Parts of the name that may stand for it, and "X University" for "University of X" and vice versa."""
     if " of " in name and (match := _INSTITUTION.fullmatch(name)):
         yield match["name"]
     if name.startswith("The ") and name.count(" ") > 1:
-        # In running text the article has a small letter, and is no part of the name.
+        # In running text the article is in lower case and not part of the name.
         yield name.removeprefix("The ")
     if kind == "person" and "." in name and (match := _INITIALED.fullmatch(name)):
         yield f"{match['first']} {match['last']}"
@@ -121,7 +121,7 @@ def _shortened(name: str, kind: str) -> Iterator[str]:
     if not name.endswith(_ENDINGS) and "University of " not in name:
         return
     if kind == "work" and name.endswith(" Party"):
-        return  # a film that is called House Party is not called House
+        return  # the film House Party is not called "House"
     if match := _UNIVERSITY_OF.fullmatch(name):
         yield f"{match['place']} University"
     elif match := _PLACE_UNIVERSITY.fullmatch(name):
@@ -131,7 +131,7 @@ def _shortened(name: str, kind: str) -> Iterator[str]:
 
 
 def without_accents(name: str) -> str:
-    """The name in the letters that its accents stand on."""
+    """The name in its base letters."""
     decomposed = unicodedata.normalize("NFKD", name)
     bare = "".join(char for char in decomposed if not unicodedata.combining(char))
     return unicodedata.normalize("NFC", bare.translate(_STROKES))

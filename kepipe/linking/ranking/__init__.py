@@ -1,1 +1,1 @@
-"""Features → how likely each candidate is what its mention means."""
+"""Features → the probability that a candidate is what its mention means."""

@@ -1,1 +1,1 @@
-"""The linker in spaCy's pipelines, and its names as spaCy's knowledge base."""
+"""The linker as a spaCy pipeline component, and its names as a spaCy knowledge base."""

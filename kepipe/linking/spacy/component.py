@@ -1,9 +1,9 @@
-"""The linker in anybody's spaCy pipeline: `nlp.add_pipe("kepipe_linker", config={"path": "…/linker"})`.
+"""The linker as a spaCy component: `nlp.add_pipe("kepipe_linker", config={"path": "…/linker"})`.
 
-The component is registered by an entry point, or by importing this module. It uses what the pipes before it found
-(tags, parse, entities; all optional), writes the mentions to `doc.spans["kepipe"]` (label: the NER label where
-there is one; kb_id: the entity's id), and sets `kb_id_` on the entities in `doc.ents` that a mention covers.
-Mentions that do not fall on token borders are widened to them.
+The component is registered by an entry point, or by importing this module. It uses the annotations of earlier pipes
+(tags, parse, entities; all optional), writes the mentions to `doc.spans["kepipe"]` (label: the NER label if there is
+one; kb_id: the entity's id), and sets `kb_id_` on entities in `doc.ents` with the same span as a mention. Mentions that
+do not align with token boundaries are expanded to them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.annotators import doc_annotations
 
 KEY = "kepipe"
-NO_LINKER = "no linker at {path}; give `path`, a folder that the stage link, `kepipe link train` or `Linker.save` made"
+NO_LINKER = (
+    "no linker at {path}; set `path` to the folder of a stage link, `kepipe link train` or `Linker.save`"
+)
 
 META = "kepipe_linkers"
-"""Key of a pipeline's meta data: names of the linkers that it was given, by which a saved one is known."""
+"""Key of the pipeline's meta data: the names of its linker components, which a saved pipeline keeps."""
 
 
 def is_linker(path: Path) -> bool:
@@ -41,8 +43,8 @@ def is_linker(path: Path) -> bool:
 class KepipeLinker:
     """The component. `path`: a linker folder; `from_disk` and `from_bytes` load another.
 
-    A saved pipeline remembers `path`, but carries its linker along: where nothing is at `path` any more, as on another
-    machine, that is no error until a text is to be linked: it is warned of.
+    A saved pipeline stores `path` in its config, and also a copy of the linker. If `path` does not exist, for example
+    on another machine, the constructor warns, and only linking without a loaded linker raises ValueError.
     """
 
     def __init__(self, name: str, path: str | None, policy: Policy) -> None:
@@ -60,7 +62,7 @@ class KepipeLinker:
         return next(self.pipe((doc,)))
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Link documents, several at a time: the same as one by one, and many times as fast where they are short."""
+        """Link documents in batches: same results as one by one, but many times as fast for short texts."""
         rest = iter(stream)
         while docs := list(islice(rest, batch_size)):
             if self.linker is None:
@@ -73,7 +75,8 @@ class KepipeLinker:
                 yield doc
 
     def __reduce__(self) -> Any:
-        """Another process opens the same folder; one that lasts no longer than this object is sent along."""
+        """Another process opens the same folder; a temporary one, unpacked by `from_bytes`, is pickled with the
+        object."""
         rebuilt = KepipeLinker, (self.name, self.path, self.policy)
         return rebuilt if self._unpacked is None else (*rebuilt, self.to_bytes())
 
@@ -81,12 +84,12 @@ class KepipeLinker:
         self.from_bytes(data)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:  # noqa: ARG002 (spaCy passes it)
-        """Write the linker folder, which may be the one that the linker was opened from."""
+        """Write the linker folder, possibly over the one that the linker was opened from."""
         if self.linker is not None:
             self.linker.save(Path(path))
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> KepipeLinker:  # noqa: ARG002 (spaCy passes it)
-        """Open the linker folder; a pipeline that was saved without a linker has none."""
+        """Open the linker folder, if it exists (a pipeline may be saved without a linker)."""
         if Path(path).exists():
             self.linker, self.path = Linker.open(Path(path)), str(path)
         return self
@@ -105,7 +108,7 @@ class KepipeLinker:
         return stream.getvalue()
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> KepipeLinker:  # noqa: ARG002 (spaCy passes it)
-        """Open what `to_bytes` gave; its files lie in a temporary folder as long as this object lives."""
+        """Open the archive of `to_bytes`, unpacked into a temporary folder that lives as long as this object."""
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if not archive.namelist():
                 return self
@@ -115,10 +118,9 @@ class KepipeLinker:
 
 
 def _annotate(doc: Doc, annotation: Annotations, mentions: Sequence[Mention]) -> None:
-    """Write mentions to `doc.spans`, and their ids to the entities that they cover.
+    """Write mentions to `doc.spans`, and their ids to the entities with the same span.
 
-    An entity is covered as it was read: without "the" at its beginning and "'s" at its end. One that is not keeps what
-    another linker may have said of it.
+    Entities are compared without a leading "the" and a trailing "'s". Other entities keep their `kb_id_`.
     """
     names = {
         (name.start, name.end): entity for name, entity in zip(annotation.names or (), doc.ents, strict=False)
@@ -152,10 +154,10 @@ def make_component(
     pronouns: bool | None,
     join: bool | None,
 ) -> KepipeLinker:
-    """`threshold`, `pronouns`, `join`: instead of the linker's own (`Policy`).
+    """`threshold`, `pronouns`, `join`: override the linker's own (`Policy`).
 
-    Raises ValueError for a threshold outside 0..1, and for a path that holds no linker, but of a pipeline that was
-    saved with one, which it brings along: such a pipeline has the component's name in its meta data.
+    Raises ValueError for a threshold outside 0..1, and for a path without a linker, unless the pipeline was saved
+    with a copy of it: then its meta data lists the component's name.
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"{name}: threshold: {threshold:g} is no probability; give 0 to 1")

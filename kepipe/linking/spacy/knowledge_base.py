@@ -1,4 +1,4 @@
-"""To spaCy's own entity linking and back: a linker's names as a `KnowledgeBase`, and linked Docs as mentions."""
+"""Conversion to and from spaCy's own entity linking: a linker's names as a `KnowledgeBase`, linked Docs as mentions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 WIDTH = 64
-"""Of the vectors made here."""
+"""Dimension of the vectors of `profile_vectors`."""
 
 
 def to_spacy_kb(linker: Linker, vocab: Vocab, vectors: Floats32 | None = None) -> InMemoryLookupKB:
-    """A knowledge base for spaCy's `entity_linker`: entities, all names as the graph writes them, their priors.
+    """A knowledge base for spaCy's `entity_linker`: entities, all names in their original spelling, and priors.
 
-    `vectors` [E, width] in the order of the graph, say the graph's embeddings; without them each entity gets the
-    projection of its words (`profile_vectors`). An entity's frequency is its degree in the graph.
+    `vectors` [E, width] in the order of the graph, for example its embeddings; None: `profile_vectors`. An entity's
+    frequency is its degree in the graph. Raises ValueError if there is not one vector per entity.
     """
     from spacy.kb import InMemoryLookupKB
 
@@ -42,16 +42,16 @@ def to_spacy_kb(linker: Linker, vocab: Vocab, vectors: Floats32 | None = None) -
     ids, starts = knowledge.ids, lexicon.name_starts.tolist()
     for place, name in enumerate(lexicon.names):
         entries = slice(starts[place], min(starts[place + 1], starts[place] + linker.gazetteer.limit))
-        # spaCy refuses priors whose sum is above one by the least rounding.
+        # spaCy rejects priors whose sum exceeds 1 by a rounding error.
         priors = np.floor(lexicon.shares[entries] * 1e6) / 1e6
         kb.add_alias(name, [ids[row] for row in lexicon.rows[entries].tolist()], priors.tolist())
     return kb
 
 
 def profile_vectors(knowledge: Knowledge, width: int = WIDTH) -> Floats32:
-    """Each entity's words (`Knowledge.profiles`) projected at random onto `width` directions: [E, width].
+    """A random projection of each entity's word profile (`Knowledge.profiles`) to `width` dimensions: [E, width].
 
-    Distances between profiles are kept, roughly (Johnson and Lindenstrauss); the projection is always the same.
+    Approximately preserves distances (Johnson and Lindenstrauss); the seed is fixed.
     """
     directions = np.random.default_rng(0).standard_normal((len(knowledge.words), width)).astype(np.float32)
     projected: Floats32 = knowledge.profiles @ (directions / np.sqrt(width))
@@ -59,9 +59,9 @@ def profile_vectors(knowledge: Knowledge, width: int = WIDTH) -> Floats32:
 
 
 def mentions_of(doc: Doc, known: Sequence[str] | None = None) -> tuple[Mention, ...]:
-    """What any spaCy pipeline linked: the entities of a Doc that have a `kb_id_`, other than NIL.
+    """The links of any spaCy pipeline: the entities of a Doc whose `kb_id_` is set and not NIL.
 
-    `known`: the ids there are; a mention of another is left out.
+    `known`: the ids of the graph; mentions of other ids are left out.
     """
     ids = None if known is None else frozenset(known)
     return tuple(

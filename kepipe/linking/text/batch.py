@@ -1,4 +1,4 @@
-"""Texts laid end to end, so that what is asked of each is asked of all of them in one pass."""
+"""Texts concatenated into one string, so that features are computed for all of them in one vectorised pass."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from kepipe.linking.text.characters import code_points
 from kg.surface import fold
 
 BATCH_CHARACTERS = 100_000
-"""A batch ends after the text that brings it to this many characters,"""
+"""A batch ends after the text that brings it to this many characters."""
 BATCH_TEXTS = 256
-"""or has this many texts."""
+"""A batch has at most this many texts."""
 
 
 @dataclass(frozen=True)
 class TextBatch:
-    """D texts with their titles ("" none) and annotations. Places in the batch are characters of `text`."""
+    """D texts with their titles ("" none) and annotations. Batch offsets are character offsets into `text`."""
 
     texts: Sequence[str]
     titles: Sequence[str]
@@ -33,36 +33,36 @@ class TextBatch:
 
     @cached_property
     def text(self) -> str:
-        """The texts, a line break between, over which neither words nor names go on."""
+        """The texts joined by line breaks; no word or name crosses a line break."""
         return "\n".join(self.texts)
 
     @cached_property
     def begins(self) -> Ints:
-        """Where each text begins, and where one more would: [D + 1]."""
+        """Batch offset of the start of each text, and of the end plus 1: [D + 1]."""
         return begins(self.texts)
 
     @cached_property
     def folded(self) -> str:
-        """The batch in the form of names that are looked up."""
+        """The batch case-folded and normalised, as the keys of the lexicon are."""
         return "\n".join(map(fold, self.texts))
 
     @cached_property
     def codes(self) -> npt.NDArray[np.uint32]:
-        """The batch's characters, with two line breaks after them, so that every place has a next and a last."""
+        """Code points of the batch, with two line breaks appended, so that `offset + 1` and `offset - 1` are valid."""
         return code_points(f"{self.text}\n\n")
 
     @cached_property
     def runs(self) -> Ints:
-        """Starts and ends of the runs of capitals in the batch: [n, 2]."""
+        """Starts and ends of the runs of capitalised words in the batch: [n, 2]."""
         return np.asarray(capital_runs(self.text), np.int64).reshape(-1, 2)
 
-    def number(self, places: Ints) -> Ints:
-        """On which text each place is: 0 … D − 1."""
-        numbers: Ints = np.searchsorted(self.begins, places, "right") - 1
+    def number(self, offsets: Ints) -> Ints:
+        """The index of the text at each batch offset: 0 … D − 1."""
+        numbers: Ints = np.searchsorted(self.begins, offsets, "right") - 1
         return numbers
 
     def spans(self, of_texts: Iterable[Sequence[tuple[Any, ...]]]) -> Ints:
-        """Spans of each text (what follows start and end is ignored) → starts and ends in the batch: [n, 2]."""
+        """Spans of each text (fields after start and end are ignored) → batch offsets of starts and ends: [n, 2]."""
         groups = list(of_texts)
         counts = [len(spans) for spans in groups]
         flat = chain.from_iterable(span[:2] for spans in groups for span in spans)
@@ -71,7 +71,7 @@ class TextBatch:
 
 
 def begins(texts: Sequence[str]) -> Ints:
-    """Where texts begin that are laid end to end with one character between, and where one more would: [D + 1]."""
+    """Start of each text when joined by one-character separators, and the start of a next one: [D + 1]."""
     starts = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) + 1 for text in texts], out=starts[1:])
     return starts

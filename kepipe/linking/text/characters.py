@@ -1,4 +1,4 @@
-"""Characters as numbers, their classes, and where words may begin and end."""
+"""Code points, character classes, and word boundaries."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 OTHER, LETTER, UNSPACED, UNSPACED_MARK = 0, 1, 2, 3
-"""Classes of characters. Between two letters there is no boundary; scripts without spaces have one everywhere.
-
-LETTER and UNSPACED are what a regular expression's `[^\\W_]` matches.
+"""Character classes. There is no word boundary between two LETTERs; scripts without spaces (UNSPACED) have one
+everywhere. LETTER and UNSPACED together are what the regular expression `[^\\W_]` matches.
 """
 _TABLED = 0x10000
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
-    """The characters of a text as numbers: uint32 [n]."""
+    """The code points of a text: uint32 [n]."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
@@ -30,7 +29,7 @@ def classify(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
 
 @cache
 def _classes() -> npt.NDArray[np.uint8]:
-    """The class of each character of the basic plane."""
+    """The class of each character of the basic multilingual plane."""
     return np.fromiter(map(_class_of, range(_TABLED)), np.uint8, _TABLED)
 
 

@@ -1,4 +1,4 @@
-"""jieba, with a cache of its user's own."""
+"""jieba, with its cache in the user's own folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from types import ModuleType
 
 
 def open_jieba() -> ModuleType:
-    """jieba, ready to cut.
+    """The jieba module, with a private dictionary cache.
 
-    Left to itself it loads its dictionary, by `marshal`, from a file in the folder for temporary files, where any user
-    of the machine may have put one.
+    By default jieba loads its dictionary with `marshal` from the shared temporary folder, where any user of the
+    machine could have planted a file.
     """
     import jieba
 

@@ -1,7 +1,7 @@
-"""What looks like a name in a text, whether or not a graph knows it.
+"""Spans that look like names, whether or not the graph has them.
 
-Where NER ran, it decides. Else: runs of capitals, without months and days, and in Chinese the words that jieba takes
-for persons, places, organisations and other proper names.
+With NER: its named entities. Without: runs of capitalised words other than months and days, and in Chinese the
+words that jieba tags as persons, places, organisations and other proper names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kepipe.linking.text.chinese_words import open_jieba
 from kepipe.linking.text.words import is_chinese
 
 _NAMES = ("nr", "ns", "nt", "nz")
-"""jieba's tags of proper names begin so (ICTCLAS: person, place, organisation, other)."""
+"""Prefixes of jieba's tags for proper names (ICTCLAS: person, place, organisation, other)."""
 _WORD = re.compile(r"([^ ]+) ?")
 _CALENDAR = re.compile(
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December|"
@@ -24,7 +24,8 @@ _CALENDAR = re.compile(
 
 
 def namelike(text: str, annotation: Annotations, casing: Casing) -> list[tuple[int, int]]:
-    """Start and end of each; `casing` knows which words are common and mean nothing at the beginning of a sentence."""
+    """Start and end of each name-like span; `casing` tells common words, whose capital at a sentence start is
+    ignored."""
     if annotation.names is not None:
         return name_spans(text, annotation, casing)
     if is_chinese(text):
@@ -33,7 +34,7 @@ def namelike(text: str, annotation: Annotations, casing: Casing) -> list[tuple[i
 
 
 def _by_capitals(text: str, annotation: Annotations, casing: Casing) -> Iterator[tuple[int, int]]:
-    """Runs of capitals, without the common words that begin a sentence ("In Omaha")."""
+    """Runs of capitalised words, without the common words at the start of a sentence ("In Omaha")."""
     begins = {sentence.start for sentence in annotation.sentences}
     for begin, end in capital_runs(text):
         if begin in begins:
@@ -43,7 +44,7 @@ def _by_capitals(text: str, annotation: Annotations, casing: Casing) -> Iterator
 
 
 def _skip_common(text: str, begin: int, end: int, casing: Casing) -> int:
-    """Where the first word begins that is not common; `end` where all are."""
+    """The start of the first word that is not common; `end` if all are common."""
     while word := _WORD.match(text, begin, end):
         if casing.common(word[1]) <= COMMON:
             return begin
@@ -52,7 +53,7 @@ def _skip_common(text: str, begin: int, end: int, casing: Casing) -> int:
 
 
 def _chinese(text: str) -> Iterator[tuple[int, int]]:
-    """Proper names; the parts of a foreign one, 比尔·盖茨, together."""
+    """Proper names; the parts of a transliterated name (比尔·盖茨) form one span."""
     open_jieba()
     from jieba import posseg
 
@@ -72,16 +73,16 @@ def _chinese(text: str) -> Iterator[tuple[int, int]]:
         yield begin, end
 
 
-COUNTED = frozenset(("CARDINAL", "ORDINAL", "DATE", "TIME", "QUANTITY", "PERCENT", "MONEY"))
-"""Labels of NER that are no names."""
+NUMERIC_LABELS = frozenset(("CARDINAL", "ORDINAL", "DATE", "TIME", "QUANTITY", "PERCENT", "MONEY"))
+"""NER labels of numbers and dates, which are not names."""
 COMMON = 0.5
-"""A capital at the beginning of a sentence tells nothing of words that are commoner than this (`Casing.common`)."""
+"""Words with a larger lower-case share (`Casing.common`) are not taken for names at the start of a sentence."""
 
 
 def name_spans(text: str, annotation: Annotations, casing: Casing) -> list[tuple[int, int]]:
-    """What looks like a name: what NER takes for one, else runs of capitals."""
+    """Name-like spans: named entities where NER ran, else runs of capitalised words."""
     if annotation.names is not None:
-        return [(name.start, name.end) for name in annotation.names if name.label not in COUNTED]
+        return [(name.start, name.end) for name in annotation.names if name.label not in NUMERIC_LABELS]
     begins = {sentence.start for sentence in annotation.sentences}
     return [
         (start, end)

@@ -1,4 +1,4 @@
-"""Stretches of a text: whether they touch, and what stands around them."""
+"""Spans of a text: overlap and surrounding context."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 
 def touches(spans: Sequence[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether a stretch has characters in common with one of `spans`, which are in order and do not overlap."""
+    """Whether the span `start`..`end` overlaps one of `spans`, which are sorted and do not overlap each other."""
     place = bisect_right(spans, start, key=lambda span: span[1])
     return place < len(spans) and spans[place][0] < end
 
 
 def surrounding_text(text: str, start: int, end: int, width: int) -> tuple[str, str]:
-    """At most `width` characters before and after a stretch of text, cut between words."""
+    """At most `width` characters before and after a span of a text, cut between words."""
     before, after = text[max(start - width, 0) : start], text[end : end + width]
     if start > width:
         before = f"… {before[before.find(' ') + 1 :]}"

@@ -1,4 +1,4 @@
-"""Words: what counts as one, and how Chinese is counted."""
+"""Splitting and counting words, including Chinese."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORD = re.compile(r"[^\W_]+")
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text in lower case; a run of Chinese characters counts as its pairs of neighbours."""
+    """The lower-cased words of a text; a run of Chinese characters is split into overlapping bigrams."""
     words: list[str] = WORD.findall(fold(text))
     return words if text.isascii() else [part for word in words for part in _pairs(word)]
 

@@ -1,1 +1,1 @@
-"""Gold links → examples → a trained ranker."""
+"""Gold links → training examples → a trained ranker."""

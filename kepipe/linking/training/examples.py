@@ -1,4 +1,4 @@
-"""A text with given links as an example to learn from, and the truth of each of its candidates."""
+"""Training examples: texts with gold links, and the label of each of their candidates."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kepipe.linking.text.batch import TextBatch
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """A text with given links: its candidates' features [P, F], NER groups [P], types [P], and whether they are of
-    a kind that is marked (`allowed` [P]); only `span` counts.
+    """A text with gold links (`given`): features [P, F], NER groups [P] and types [P] of its candidates, and whether
+    each is of a kind that is linked (`allowed` [P]); only candidates inside `span` (character offsets) are used.
     """
 
     matches: Matches
@@ -39,7 +39,7 @@ def training_example(
     title: str = "",
     span: tuple[int, int] | None = None,
 ) -> TrainingExample:
-    """A text with given links, to learn from; `span`: only what lies in these characters counts."""
+    """The training example of a text with gold links; `span`: the annotated characters, None: all of the text."""
     matches, features, groups = linker.featurize(text, annotation, title)
     types = linker.knowledge.types[matches.rows]
     batch = TextBatch((text,), ("",), (annotation,))
@@ -47,40 +47,40 @@ def training_example(
     return TrainingExample(matches, features, groups, types, allowed, given, span or (0, len(text)))
 
 
-RIGHT, WRONG, PLAIN, LEFT_OUT = range(4)
+POSITIVE, NEGATIVE, EASY_NEGATIVE, IGNORED = range(4)
 
 
 def label_candidates(example: TrainingExample, complete: bool = False) -> Ints:
-    """The truth of each candidate [P]: RIGHT, WRONG, PLAIN (wrong: nothing takes it for a name), LEFT_OUT (what
-    lies outside, or is of a kind that is not marked).
+    """The training label of each candidate [P]: POSITIVE, NEGATIVE, EASY_NEGATIVE (a span that does not look like a
+    name), or IGNORED (outside of `span`, of a kind that is not linked, or undecidable).
 
-    `complete`: everything that could be linked is linked, so what is not is wrong.
+    `complete`: the gold links are exhaustive, so that a candidate without one is NEGATIVE; otherwise it is IGNORED.
     """
     matches, given = example.matches, example.given
     owners, rows = matches.owners, matches.rows
     starts, ends = matches.starts[owners], matches.ends[owners]
     named = _looks_like_name(example.features)
-    truth: Ints = np.where(named, WRONG if complete else LEFT_OUT, PLAIN)
-    out = (starts < example.span[0]) | (ends > example.span[1]) | ~example.allowed
-    truth[out] = LEFT_OUT
+    labels: Ints = np.where(named, NEGATIVE if complete else IGNORED, EASY_NEGATIVE)
+    excluded = (starts < example.span[0]) | (ends > example.span[1]) | ~example.allowed
+    labels[excluded] = IGNORED
     if not given:
-        return truth
+        return labels
     link_starts, link_ends, link_rows = np.asarray(given, np.int64).T
     place = np.minimum(np.searchsorted(link_ends, starts, "right"), len(given) - 1)
     touches = (link_starts[place] < ends) & (link_ends[place] > starts)
     same = (link_starts[place] == starts) & (link_ends[place] == ends)
     meant = link_rows[place] == rows
-    truth[touches] = WRONG
-    truth[touches & (meant | (link_rows[place] == UNKNOWN))] = LEFT_OUT
-    truth[touches & same & meant] = RIGHT
-    truth[out] = LEFT_OUT
-    return truth
+    labels[touches] = NEGATIVE
+    labels[touches & (meant | (link_rows[place] == UNKNOWN))] = IGNORED
+    labels[touches & same & meant] = POSITIVE
+    labels[excluded] = IGNORED
+    return labels
 
 
 def _looks_like_name(features: Floats) -> Bools:
     def column(name: str) -> Floats:
         return features[:, FEATURES.index(name)]
 
-    seen = sum(map(column, ("proper", "name_same", "name_inside", "name_around", "name_across")))
-    named: Bools = (seen > 0) | ((column("capital") > 0) & (column("common") <= 0.5))
+    tagged = sum(map(column, ("proper", "name_same", "name_inside", "name_around", "name_across")))
+    named: Bools = (tagged > 0) | ((column("capital") > 0) & (column("common") <= 0.5))
     return named

@@ -1,4 +1,4 @@
-"""Gold texts → training examples, and in what manner they are marked."""
+"""Gold texts → training examples, and which kinds of mentions the texts mark."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from kepipe.linking.decision.joining import marks_joined, split_joined
-from kepipe.linking.decision.marks import Marks, learned
+from kepipe.linking.decision.marks import Marks, infer_marks
 from kepipe.linking.evaluation.goldset import GoldText
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations
@@ -16,7 +16,7 @@ from kepipe.linking.training.examples import TrainingExample, training_example
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The examples, whose links like "Lille, France" are two, and what counts as a mention in them."""
+    """The examples, in which a link "Lille, France" is split into two, and what counts as a mention in them."""
 
     examples: Sequence[TrainingExample]
     marks: Marks
@@ -28,27 +28,27 @@ def training_data(
     annotations: Iterable[Annotations],
     marks: Marks | None = None,
 ) -> TrainingData:
-    """The examples of gold texts; `marks`: what counts as a mention, None: as the texts show."""
+    """The training examples of gold texts; `marks`: what counts as a mention, None: inferred from the texts."""
     known = linker.knowledge, linker.gazetteer.lexicon
     annotations = list(annotations)
     joined = marks_joined(((text.document.text, text.links) for text in texts), *known)
     if marks is None:
-        read = (
+        batches = (
             (TextBatch((text.document.text,), ("",), (annotation,)), text)
             for text, annotation in zip(texts, annotations, strict=True)
         )
-        marks = learned(
+        marks = infer_marks(
             [
                 (batch, linker.find(text.document.text, annotation), (text.begin, text.end), text.links)
-                for (batch, text), annotation in zip(read, annotations, strict=True)
+                for (batch, text), annotation in zip(batches, annotations, strict=True)
             ],
             linker.knowledge,
         )
         marks = replace(marks, joined=joined or None)
-    manner = linker.with_ranker(linker.ranker, marks)
+    linker_with_marks = linker.with_ranker(linker.ranker, marks)
     examples = [
         training_example(
-            manner,
+            linker_with_marks,
             text.document.text,
             annotation,
             split_joined(text.document.text, text.links, *known) if joined else text.links,

@@ -62,11 +62,11 @@ def row(
     return Row(ours, theirs, transposed, leading, flipped)
 
 
-Named = tuple[str, tuple[str, ...], Row]
+EntitySpan = tuple[str, tuple[str, ...], Row]
 """Our full name, their full names, and the row they come from."""
 
 
-def expand(table: Sequence[Row], names: Mapping[str, object]) -> Iterator[Named]:
+def expand(table: Sequence[Row], names: Mapping[str, object]) -> Iterator[EntitySpan]:
     """The table's rows for each of a model's parameter `names`; every name must have one."""
     stems = {}
     for entry in table:

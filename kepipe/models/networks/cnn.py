@@ -55,9 +55,8 @@ class CNN(Network):
             x_BTD = found_BTD + x_BTD if number else found_BTD
         return x_BTD
 
-    def encode(self, batch: Batch) -> Tensor:
-        """See `Encoder`."""
-        states_BTD = self.states(batch)
+    def with_row_state(self, states_BTD: Tensor, batch: Batch) -> Tensor:
+        """See `Network`."""
         padding_BT1 = (batch.documents == 0).unsqueeze(-1)
         row_B1D = states_BTD.masked_fill(padding_BT1, float("-inf")).amax(1, keepdim=True)
         return torch.cat([row_B1D, states_BTD[:, 1:]], 1)

@@ -71,13 +71,12 @@ class LSTM(ReadingNetwork):
             x_BTD = self.dropout(layer(x_BTD, turned_BT))
         return x_BTD
 
-    def encode(self, batch: Batch) -> Tensor:
-        """See `Encoder`."""
-        states_BTD = self.states(batch)
+    def with_row_state(self, states_BTD: Tensor, batch: Batch) -> Tensor:
+        """See `Network`."""
         if not self.config.bidirectional:
             return states_BTD
         half = self.config.hidden // 2
-        rows_B = torch.arange(len(states_BTD), device=states_BTD.device)
+        rows_B = torch.arange(states_BTD.shape[0], device=states_BTD.device)
         ends_BD = states_BTD[rows_B, (batch.documents > 0).sum(1) - 1, :half]
         row_BD = torch.cat([ends_BD, states_BTD[:, 0, half:]], 1)
         return torch.cat([row_BD[:, None], states_BTD[:, 1:]], 1)

@@ -49,7 +49,11 @@ class Network(TrainableEncoder):
 
     def encode(self, batch: Batch) -> Tensor:
         """See `Encoder`."""
-        return self.states(batch)
+        return self.with_row_state(self.states(batch), batch)
+
+    def with_row_state(self, states_BTD: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
+        """The states of an encoder, whose first place may stand for the row: [B, T, D]."""
+        return states_BTD
 
     def vocabulary(self, hidden_ND: Tensor) -> Tensor:
         """Logits [N, V] of the states given."""

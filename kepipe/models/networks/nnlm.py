@@ -48,7 +48,7 @@ class NNLM(ReadingNetwork):
         """See `ReadingNetwork`; the state is the last n − 2 tokens."""
         before_BN = self._beginning(tokens_BT) if state is None else state[0]
         reach, length = self.config.order - 2, tokens_BT.shape[1]
-        rows_B1 = torch.arange(len(tokens_BT), device=tokens_BT.device)[:, None]
+        rows_B1 = torch.arange(tokens_BT.shape[0], device=tokens_BT.device)[:, None]
         ends_B1 = torch.full_like(rows_B1, length) if lengths_B is None else lengths_B[:, None]
         last_BN = ends_B1 + torch.arange(reach, device=tokens_BT.device)
         after_BN = torch.cat([before_BN, tokens_BT], 1)[rows_B1, last_BN]
@@ -56,7 +56,7 @@ class NNLM(ReadingNetwork):
 
     def _beginning(self, tokens_BT: Tensor) -> Tensor:
         assert self.config.start is not None, "a network that is built knows its tokenizer"
-        return tokens_BT.new_full((len(tokens_BT), self.config.order - 2), self.config.start)
+        return tokens_BT.new_full((tokens_BT.shape[0], self.config.order - 2), self.config.start)
 
     def _contexts(self, tokens_BT: Tensor, before_BN: Tensor) -> Tensor:
         """The n − 1 tokens up to each place, [B, T, n − 1]."""

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from kepipe.data.batch import Batch
 from kepipe.models.networks.network import ReadingNetwork, State, tied_head
 from kepipe.models.networks.xlnet_config import XLNetConfig
-from kepipe.models.networks.xlnet_sight import ORDER, RowSight
+from kepipe.models.networks.xlnet_masks import ORDER, RowMasks
 from kepipe.nn.feedforward import ACTIVATIONS, FeedForward
 from kepipe.nn.gather import pick, slots
-from kepipe.nn.relative_attention import RelativeAttention, Sight
+from kepipe.nn.relative_attention import RelativeAttention, RelativeMask
 
 DEVIATION = 0.02
 """Of first weights (Yang et al. 2019, code)."""
@@ -37,12 +37,12 @@ class XLNetLayer(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.hidden, eps=config.norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x_BKD: Tensor, streams: Sequence[tuple[Tensor, Sight]]) -> list[Tensor]:
+    def forward(self, x_BKD: Tensor, streams: Sequence[tuple[Tensor, RelativeMask]]) -> list[Tensor]:
         """Streams that look at `x_BKD`, memory and tokens: [B, Q, D] of each → the same after the layer."""
         keys_BHKW, values_BHKW = self.attention.keys_and_values(x_BKD)
         found = []
-        for stream_BQD, sight in streams:
-            seen_BQD = self.attention(stream_BQD, keys_BHKW, values_BHKW, sight)
+        for stream_BQD, mask in streams:
+            seen_BQD = self.attention(stream_BQD, keys_BHKW, values_BHKW, mask)
             normed_BQD = self.attention_norm(self.dropout(seen_BQD) + stream_BQD)
             found.append(self.mlp_norm(self.dropout(self.mlp(normed_BQD)) + normed_BQD))
         return found
@@ -90,16 +90,16 @@ class XLNet(ReadingNetwork):
         tokens, which it tells in the order from the left. The state is a memory of all that was read."""
         rows, length = tokens_BT.shape
         at_T = torch.arange(length, device=tokens_BT.device)
-        there_BT = (
+        not_padding_BT = (
             torch.ones_like(tokens_BT, dtype=torch.bool) if lengths_B is None else at_T < lengths_B[:, None]
         )
         memory = self._no_memory(rows) if state is None else (state[0], state[1])
         order_BT = None if self.query is None else at_T.expand(rows, -1)
         places_BU = None if order_BT is None else order_BT + 1
-        sight = self._sight(there_BT, memory[1], order_BT)
-        content_BTD, queries_BUD, inputs_BLTD = self._run(tokens_BT, sight, memory[0], places_BU, places_BU)
+        masks = self._masks(not_padding_BT, memory[1], order_BT)
+        content_BTD, queries_BUD, inputs_BLTD = self._run(tokens_BT, masks, memory[0], places_BU, places_BU)
         keep = memory[1].shape[1] + length
-        after = remember(memory, inputs_BLTD, there_BT, keep)
+        after = remember(memory, inputs_BLTD, not_padding_BT, keep)
         return content_BTD if queries_BUD is None else queries_BUD, after
 
     def layer_modules(self) -> list[nn.Module]:
@@ -125,23 +125,23 @@ class XLNet(ReadingNetwork):
         self, batch: Batch, order_BT: Tensor | None, places_BU: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Content [B, T, D] and queries [B, U, D] of a batch, after what its state holds."""
-        there_BT, state = batch.documents > 0, batch.state
-        memory = self._no_memory(len(there_BT))
+        not_padding_BT, state = batch.documents > 0, batch.state
+        memory = self._no_memory(not_padding_BT.shape[0])
         if state:
             memory = state["memory"], state["present"]
-        sight = self._sight(there_BT, memory[1], order_BT, batch.segments, batch.from_right)
+        masks = self._masks(not_padding_BT, memory[1], order_BT, batch.segments, batch.from_right)
         numbers_BU = None
         if places_BU is not None:
             assert order_BT is not None
             numbers_BU = order_BT.gather(1, places_BU)
         content_BTD, queries_BUD, inputs_BLTD = self._run(
-            batch.tokens, sight, memory[0], places_BU, numbers_BU
+            batch.tokens, masks, memory[0], places_BU, numbers_BU
         )
         if state is not None and self.config.memory:
-            reused_BT = there_BT
+            reused_BT = not_padding_BT
             if self.config.reuse:
-                reused_BT = there_BT & (
-                    torch.arange(there_BT.shape[1], device=there_BT.device) < self.config.reuse
+                reused_BT = not_padding_BT & (
+                    torch.arange(not_padding_BT.shape[1], device=not_padding_BT.device) < self.config.reuse
                 )
             state["memory"], state["present"] = remember(memory, inputs_BLTD, reused_BT, self.config.memory)
         return content_BTD, queries_BUD
@@ -149,7 +149,7 @@ class XLNet(ReadingNetwork):
     def _run(
         self,
         tokens_BT: Tensor,
-        sight: RowSight,
+        masks: RowMasks,
         memory_BLMD: Tensor,
         places_BU: Tensor | None,
         numbers_BU: Tensor | None,
@@ -157,12 +157,12 @@ class XLNet(ReadingNetwork):
         """Content [B, T, D], queries [B, U, D] at places with these numbers in the order, and what each layer of the
         content stream has read, [B, L, T, D]. Where there are queries, the content is that before the last layer."""
         width = self.config.hidden
-        content = self._dropped(sight.content(width))
+        content = self._dropped(masks.content_mask(width))
         content_BTD = self.dropout(self.tokens(tokens_BT))
         queries = queries_BUD = None
         if places_BU is not None and self.query is not None:
             assert numbers_BU is not None
-            queries = sight.queries(width, places_BU, numbers_BU)._replace(positions=content.positions)
+            queries = masks.query_mask(width, places_BU, numbers_BU)._replace(positions=content.positions)
             queries_BUD = self.dropout(self.query.expand(*places_BU.shape, -1))
         inputs = []
         for number, layer in enumerate(self.layers):
@@ -179,20 +179,20 @@ class XLNet(ReadingNetwork):
         last = self.dropout(content_BTD) if queries_BUD is None else content_BTD
         return last, None if queries_BUD is None else self.dropout(queries_BUD), torch.stack(inputs, 1)
 
-    def _dropped(self, sight: Sight) -> Sight:
-        return sight._replace(positions=self.dropout(sight.positions))
+    def _dropped(self, mask: RelativeMask) -> RelativeMask:
+        return mask._replace(positions=self.dropout(mask.positions))
 
-    def _sight(
+    def _masks(
         self,
-        there_BT: Tensor,
+        not_padding_BT: Tensor,
         present_BM: Tensor,
         order_BT: Tensor | None,
         segments_BT: Tensor | None = None,
         from_right_B: Tensor | None = None,
-    ) -> RowSight:
+    ) -> RowMasks:
         config = self.config
-        return RowSight(
-            there_BT,
+        return RowMasks(
+            not_padding_BT,
             present_BM,
             order_BT,
             segments_BT,
@@ -220,7 +220,7 @@ def remember(
     lacking = max(0, size - before_BLMD.shape[2])
     empty_BLED = before_BLMD.new_zeros(*before_BLMD.shape[:2], lacking, before_BLMD.shape[3])
     all_BLKD = torch.cat([empty_BLED, before_BLMD.to(inputs_BLTD.dtype), inputs_BLTD], 2)
-    present_BK = torch.cat([present_BM.new_zeros(len(present_BM), lacking), present_BM, kept_BT], 1)
+    present_BK = torch.cat([present_BM.new_zeros(present_BM.shape[0], lacking), present_BM, kept_BT], 1)
     first_B1 = lacking + before_BLMD.shape[2] - size + kept_BT.sum(1, keepdim=True)
     place_BS = first_B1 + torch.arange(size, device=first_B1.device)
     at_BLSD = place_BS[:, None, :, None].expand(-1, all_BLKD.shape[1], -1, all_BLKD.shape[3])

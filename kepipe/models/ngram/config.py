@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from kepipe.models.config import CONFIG, read_values, require_known
-from kepipe.models.counted import CountedBase
+from kepipe.models.fitted_base import FittedBase
 from kepipe.models.ngram.smoothing import SmoothingName, described
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ WIDEST = 30
 """Most bits of a word's id."""
 
 
-class NgramBase(CountedBase):
+class NgramBase(FittedBase):
     """An n-gram model."""
 
     family: Literal["ngram"] = "ngram"
@@ -50,7 +50,7 @@ class NgramBase(CountedBase):
         return self
 
     def configure(self, vocabulary: int) -> NgramConfig:
-        """See `CountedBase`."""
+        """See `FittedBase`."""
         return NgramConfig(
             order=self.order,
             bits=1,

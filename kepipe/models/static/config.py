@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from kepipe.models.config import CONFIG, read_values, require_known, require_sizes
-from kepipe.models.counted import CountedBase
+from kepipe.models.fitted_base import FittedBase
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
@@ -91,7 +91,7 @@ def read_static_config(folder: Path) -> StaticConfig:
         raise ValueError(f"{folder / CONFIG}: {error}") from None
 
 
-class StaticBase(CountedBase):
+class StaticBase(FittedBase):
     """What all static vectors have."""
 
     hidden: int = Field(100, ge=1, le=4096)
@@ -100,7 +100,7 @@ class StaticBase(CountedBase):
     """Minimum count of a word; rarer words get no vector."""
 
     def configure(self, vocabulary: int) -> StaticConfig:
-        """See `CountedBase`."""
+        """See `FittedBase`."""
         return StaticConfig(family=self.family, vocabulary=vocabulary, hidden=self.hidden)
 
 

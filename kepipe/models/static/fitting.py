@@ -26,30 +26,30 @@ from kepipe.models.static.text import Words, documents, words_of
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
-    from kepipe.models.counted_families import CountedText, Places
+    from kepipe.models.fitted_families import FitContext, FittingText
 
 PARTS = "subwords.safetensors"
 """The file with the vectors of parts of words."""
 
 
-def fit_word2vec(base: Word2vecBase, text: CountedText, places: Places) -> Mapping[str, float]:
+def fit_word2vec(base: Word2vecBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
     """Train word2vec or fastText on a text, and write the folder: what is logged."""
     tokenizer = load_tokenizer(text.tokenizer)
     words = words_of(text.train, tokenizer, base.min_count)
 
     def tick() -> None:
-        places.tick(len(text.train))
+        context.tick(len(text.train))
 
-    trained = word2vec.train(base, text.train, words, places.scratch, places.seed, tick)
+    trained = word2vec.train(base, text.train, words, context.scratch, context.seed, tick)
     composed = None
     if isinstance(base, FastTextBase) and trained.parts is not None:
         composed = _compose_others(words, tokenizer, trained.parts, base)
-        write_tensors(places.out / PARTS, {"parts": torch.from_numpy(trained.parts)})
-    _write(base, trained.words, composed, words, tokenizer, text.tokenizer, places.out)
+        write_tensors(context.out / PARTS, {"parts": torch.from_numpy(trained.parts)})
+    _write(base, trained.words, composed, words, tokenizer, text.tokenizer, context.out)
     return _coverage(words, text, tokenizer)
 
 
-def fit_glove(base: GloveBase, text: CountedText, places: Places) -> Mapping[str, float]:
+def fit_glove(base: GloveBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
     """Count and train GloVe on a text, and write the folder: what is logged."""
     tokenizer = load_tokenizer(text.tokenizer)
     words = words_of(text.train, tokenizer, base.min_count)
@@ -58,16 +58,16 @@ def fit_glove(base: GloveBase, text: CountedText, places: Places) -> Mapping[str
         len(words),
         base.window,
         len(text.train),
-        places.scratch / "pairs",
-        places.tick,
+        context.scratch / "pairs",
+        context.tick,
     )
-    model = glove.Glove.fresh(len(words), base.hidden, base.x_max, base.alpha, places.seed)
+    model = glove.Glove.fresh(len(words), base.hidden, base.x_max, base.alpha, context.seed)
 
     def tick() -> None:
-        places.tick(len(text.train))
+        context.tick(len(text.train))
 
-    losses = glove.train(model, counted, base.epochs, base.learning_rate, places.seed, tick)
-    _write(base, model.vectors(), None, words, tokenizer, text.tokenizer, places.out)
+    losses = glove.train(model, counted, base.epochs, base.learning_rate, context.seed, tick)
+    _write(base, model.vectors(), None, words, tokenizer, text.tokenizer, context.out)
     return {
         **_coverage(words, text, tokenizer),
         "pairs": counted.pairs(),
@@ -76,15 +76,15 @@ def fit_glove(base: GloveBase, text: CountedText, places: Places) -> Mapping[str
     }
 
 
-def draw(base: RandomVectorsBase, text: CountedText, places: Places) -> Mapping[str, float]:
+def draw(base: RandomVectorsBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
     """Draw a vector for each word of a text, and write the folder: what is logged."""
     tokenizer = load_tokenizer(text.tokenizer)
     words = words_of(text.train, tokenizer, base.min_count)
-    rng = np.random.default_rng(places.seed)
+    rng = np.random.default_rng(context.seed)
     drawn_WD = rng.standard_normal((len(words), base.hidden), np.float32)
     drawn_WD *= np.float32(base.norm / np.linalg.norm(drawn_WD, axis=1).mean())
-    places.tick(len(text.train))
-    _write(base, drawn_WD, None, words, tokenizer, text.tokenizer, places.out)
+    context.tick(len(text.train))
+    _write(base, drawn_WD, None, words, tokenizer, text.tokenizer, context.out)
     return _coverage(words, text, tokenizer)
 
 
@@ -140,7 +140,7 @@ def save(
     folders.save(folder, model, tokenizer=tokenizer_folder)
 
 
-def _coverage(words: Words, text: CountedText, tokenizer: Tokenizer) -> dict[str, float]:
+def _coverage(words: Words, text: FittingText, tokenizer: Tokenizer) -> dict[str, float]:
     """The number of words, and the share of held-out tokens that have no vector."""
     logged: dict[str, float] = {"words": len(words)}
     if len(text.held_out):

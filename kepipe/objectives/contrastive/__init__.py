@@ -1,1 +1,1 @@
-"""Objectives that move the vectors of texts that belong together towards one another, and others apart."""
+"""Contrastive objectives: pull the vectors of matching texts together, and push others apart."""

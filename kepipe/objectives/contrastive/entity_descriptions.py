@@ -1,6 +1,5 @@
-"""`entity-descriptions`: tell which description belongs to the entity that a text names, by the vector of the mention
-in its sentence and that of the description (Wu et al. 2020, "Scalable Zero-shot Entity Linking", §4.1, with one
-encoder for both)."""
+"""`entity-descriptions`: match a mention's vector in its sentence with the vector of its entity's description (Wu et
+al. 2020, "Scalable Zero-shot Entity Linking", §4.1, with one encoder for both)."""
 
 from __future__ import annotations
 
@@ -14,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class EntityDescriptions(OfFile):
-    """Tell which description belongs to a mention of the linked text. The file is a graph's `entities.jsonl`, of which
-    `id`, `label` and `description` are read."""
+    """Match mentions of the linked text with entity descriptions. The file is a graph's `entities.jsonl`, with `id`,
+    `label` and `description`."""
 
     name: Literal["entity-descriptions"] = "entity-descriptions"
 
 
 def rows(section: EntityDescriptions, text: Text) -> PairedBatches:
-    """Mentions, each in its sentence, with descriptions. Raises ValueError where no mention has one."""
+    """Mentions in their sentences, paired with descriptions. Raises ValueError if no mention has a description."""
     import numpy as np
 
     from kepipe.data.document import Document

@@ -1,4 +1,4 @@
-"""The contrastive loss of pooled vectors, and the two figures by which such vectors are judged."""
+"""The contrastive loss of pooled vectors, and the metrics alignment and uniformity."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kepipe.training.criterion import Losses
 
 @dataclass(frozen=True)
 class ContrastiveLoss(HiddenCriterion):
-    """`contrastive`: −ln of the share that the partner has among all second texts of the batch, by e^(cosine / τ) (Gao
-    et al. 2021, "SimCSE", equations 1 and 5). A second text that is word for word the partner's counts as none of the
-    others.
+    """`contrastive`: cross-entropy of a first text's partner among all second texts of the batch, with logits cosine /
+    τ (Gao et al. 2021, "SimCSE", equations 1 and 5). Second texts identical to the partner are excluded from the
+    negatives.
 
     `accuracy`: how often the partner is the nearest. `alignment`: mean squared distance of partners; `uniformity`: ln
-    of the mean of e^(−2 · squared distance) of first texts (Wang & Isola 2020, §4.1). Of both, less is better.
+    of the mean of e^(−2 · squared distance) of first texts (Wang & Isola 2020, §4.1). For both, lower is better.
     """
 
     temperature: float
@@ -38,7 +38,7 @@ class ContrastiveLoss(HiddenCriterion):
         return ("accuracy", "alignment", "uniformity")
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
-        """See `Criterion`: a pair is a place; uniformity is of a whole batch."""
+        """See `Criterion`: the number of pairs; uniformity counts once per batch."""
         pairs = len(batch.extra["same"])
         return {"contrastive": pairs, "accuracy": pairs, "alignment": pairs, "uniformity": int(pairs > 1)}
 
@@ -67,7 +67,7 @@ class ContrastiveLoss(HiddenCriterion):
 
 
 def pool(hidden_ND: Tensor, batch: Batch) -> Tensor:
-    """The mean of the tokens that are pooled of each row, float32 [B, D]."""
+    """The mean hidden state of the pooled tokens of each row, float32 [B, D]."""
     rows_N, hidden_ND = batch.extra["pooled_rows"], hidden_ND.float()
     sums_BD = hidden_ND.new_zeros(len(batch.tokens), hidden_ND.shape[1]).index_add(0, rows_N, hidden_ND)
     counts_B = hidden_ND.new_zeros(len(batch.tokens)).index_add(0, rows_N, hidden_ND.new_ones(len(rows_N)))
@@ -75,7 +75,7 @@ def pool(hidden_ND: Tensor, batch: Batch) -> Tensor:
 
 
 def alignment(first_PD: Tensor, second_PD: Tensor) -> Tensor:
-    """Mean ‖x − y‖² of pairs of vectors of length 1 (Wang & Isola 2020, equation 4 with α = 2)."""
+    """Mean ‖x − y‖² over pairs of unit vectors (Wang & Isola 2020, equation 4 with α = 2)."""
     return (first_PD - second_PD).square().sum(1).mean()
 
 

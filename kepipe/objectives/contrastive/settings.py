@@ -1,4 +1,4 @@
-"""What contrastive objectives have in common: settings, the collator, what their rows are made of."""
+"""Shared by contrastive objectives: settings, collator and rows."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 class Contrastive(ObjectiveSettings):
-    """Tell which texts belong together."""
+    """Distinguish matching texts from others."""
 
     pooling: Pooling = "mean"
-    """What a text's vector is: the mean of its tokens, special ones included, or the first token ([CLS])."""
+    """The vector of a text: the mean over its tokens, special ones included, or the first token ([CLS])."""
     temperature: float = Field(0.05, gt=0)
-    """τ, by which cosines are divided: the smaller, the more the nearest of the others count."""
+    """τ, by which cosines are divided; a smaller one gives the hardest negatives more weight."""
 
 
 class OfFile(Contrastive):
-    """Of texts of a file."""
+    """A contrastive objective on texts of a file."""
 
     file: UserPath = runtime_only(...)
     """The user's file."""
@@ -57,7 +57,8 @@ def build(section: Contrastive, _tokenizer: Tokenizer) -> Objective:
 
 
 def _collate(pooling: str, rows: TokenRows, _rng: np.random.Generator, _progress: float) -> Batch:
-    """Nothing is hidden. `extra` says which tokens are pooled, and which pairs have one and the same second text."""
+    """The rows without masking. `extra` holds the positions of pooled tokens, and groups pairs with equal second
+    texts."""
     import numpy as np
 
     from kepipe.data.batch import Batch
@@ -81,7 +82,7 @@ def _collate(pooling: str, rows: TokenRows, _rng: np.random.Generator, _progress
 
 
 def paired(text: Text, members: Sequence[Member]) -> PairedBatches:
-    """Batches of members. Raises ValueError where there is no pair."""
+    """Batches of members. Raises ValueError if there is no pair."""
     from kepipe.data.paired_rows import PairedBatches
     from kepipe.data.row_batches import SpecialTokens
 
@@ -92,7 +93,7 @@ def paired(text: Text, members: Sequence[Member]) -> PairedBatches:
 def text_rows(
     file: Path, documents: Sequence[Document], tokenizer: Tokenizer, length: int
 ) -> tuple[Shard, Examples]:
-    """Texts as a shard in memory, a row each."""
+    """Texts as an in-memory shard, one row each."""
     import numpy as np
 
     from kepipe.data.alignment import tokenise

@@ -1,4 +1,4 @@
-"""`simcse`: tell a sentence from others, by its vector under other dropout (Gao et al. 2021, "SimCSE", §3)."""
+"""`simcse`: match a sentence with itself under another dropout mask (Gao et al. 2021, "SimCSE", §3)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class SimCSE(Contrastive):
-    """Tell a sentence of the text from others by its vector under another dropout. Needs `base: {dropout: 0.1}`."""
+    """Match a sentence with itself under another dropout mask. Needs `base: {dropout: 0.1}`."""
 
     name: Literal["simcse"] = "simcse"
 
     def needs_dropout(self) -> bool:
-        """See `ObjectiveSettings`: else a sentence is equal to itself."""
+        """See `ObjectiveSettings`: without dropout both vectors are equal."""
         return True
 
 

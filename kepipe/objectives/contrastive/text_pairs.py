@@ -1,5 +1,4 @@
-"""`text-pairs`: tell which texts belong together, such as a sentence and one that follows from it (Gao et al. 2021,
-"SimCSE", §4)."""
+"""`text-pairs`: match pairs of texts, such as a sentence and one that it entails (Gao et al. 2021, "SimCSE", §4)."""
 
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ KEYS = ("text_a", "text_b", "negative")
 
 
 class TextPairs(OfFile):
-    """Tell which texts belong together. The file has lines `{"text_a", "text_b"}`, and perhaps, in all, a `negative`,
-    which is like the first and does not belong to it."""
+    """Match pairs of texts. The file has lines `{"text_a", "text_b"}`, optionally (in all lines) with a hard
+    `negative`."""
 
     name: Literal["text-pairs"] = "text-pairs"
 

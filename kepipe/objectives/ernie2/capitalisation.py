@@ -1,7 +1,7 @@
-"""`capitalisation`: tell which words of a lower-cased text begin with a capital (Sun et al. 2020, "ERNIE 2.0", §4.2.1).
+"""`capitalisation`: predict which words of a lower-cased text are capitalised (Sun et al. 2020, "ERNIE 2.0", §4.2.1).
 
-Names and the beginnings of sentences have capitals in a language that writes them; a tokenizer that ignores case does
-not show them to the model. Chinese is written without, and is refused.
+Needs a language with capitals and a tokenizer that ignores case, so that the model does not see them. Chinese text is
+rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Capitalisation(Labelling):
-    """Tell which words begin with a capital. A file has lines `{"text": …}`."""
+    """Predict which words are capitalised. A file has lines `{"text": …}`."""
 
     name: Literal["capitalisation"] = "capitalisation"
 
@@ -28,19 +28,19 @@ class Capitalisation(Labelling):
 
 
 def require_lowercase(tokenizer: Tokenizer) -> int:
-    """Raises ValueError for a tokenizer that keeps case: the answer would stand in the text."""
+    """Raise ValueError for a tokenizer that keeps case: the input would contain the answer."""
     small, capital = (
         tokenizer.encode([text]).tokens.tolist() for text in ("the paris word", "The Paris Word")
     )
     if small != capital:
         raise ValueError(
-            "the tokenizer keeps capitals, so that nothing is left to tell: leave capitalisation out"
+            "the tokenizer keeps capitals, so the input would contain the answer: leave capitalisation out"
         )
     return tokenizer.cls
 
 
 def rows(section: Capitalisation, text: Text) -> LabelledBatches:
-    """Stretches of documents, every word of which is asked that could have a capital.
+    """Rows of documents, with a label for every word in a script that has capitals.
 
     Raises ValueError for a text without capitals.
     """

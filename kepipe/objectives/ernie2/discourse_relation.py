@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class DiscourseRelation(PairLabelling):
-    """Tell the relation of two sentences. A file has lines `{"text_a", "text_b", "label"}`, with labels of your own."""
+    """Predict the relation of two sentences. A file has lines `{"text_a", "text_b", "label"}`, with any labels."""
 
     name: Literal["discourse-relation"] = "discourse-relation"
     language: Language = "en"
-    """Whose connectives are looked for (`kepipe/data/connectives.py`)."""
+    """The language of the connectives (`kepipe/data/connectives.py`)."""
     connectives: dict[str, tuple[str, ...]] | None = None
-    """Relation → the words at the beginning of a sentence that state it, in place of the language's."""
+    """Relation → its connectives at the beginning of a sentence, in place of the language's defaults."""
 
     @model_validator(mode="after")
     def _several_relations(self) -> DiscourseRelation:
@@ -32,7 +32,7 @@ class DiscourseRelation(PairLabelling):
         return self
 
     def stated_by(self) -> Connectives:
-        """Relation → what states it."""
+        """Relation → its connectives."""
         from kepipe.data.connectives import CONNECTIVES
 
         return CONNECTIVES[self.language] if self.connectives is None else self.connectives

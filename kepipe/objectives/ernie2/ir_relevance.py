@@ -1,4 +1,4 @@
-"""`ir-relevance`: tell how much a passage has to do with a query (Sun et al. 2020, "ERNIE 2.0", §4.2.3)."""
+"""`ir-relevance`: predict the relevance of a passage to a query (Sun et al. 2020, "ERNIE 2.0", §4.2.3)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 class IRRelevance(PairLabelling):
-    """Tell how relevant a passage is to a query. A file has lines `{"text_a", "text_b", "label"}`, the query first, the
-    label one of strong, weak, none; without a file, titles or first sentences are queries."""
+    """Predict how relevant a passage is to a query. A file has lines `{"text_a", "text_b", "label"}`, the query first,
+    the label one of strong, weak, none; without a file, titles or first sentences are queries."""
 
     name: Literal["ir-relevance"] = "ir-relevance"
 
@@ -25,7 +25,7 @@ class IRRelevance(PairLabelling):
 
 
 def rows(section: IRRelevance, text: Text) -> LabelledBatches:
-    """Queries with passages. Raises ValueError for a text whose documents have nothing in common."""
+    """Queries with passages. Raises ValueError if the documents share no words."""
     from kepipe.data.relevance import plan_relevance
 
     if section.file is not None:

@@ -1,5 +1,5 @@
-"""`sentence-distance`: tell whether two sentences are neighbours, of one document, or of two (Sun et al. 2020, "ERNIE
-2.0", §4.2.2)."""
+"""`sentence-distance`: predict whether two sentences are adjacent, of the same document, or of different documents (Sun
+et al. 2020, "ERNIE 2.0", §4.2.2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SentenceDistance(PairLabelling):
-    """Tell how far apart two sentences stand. A file has lines `{"text_a", "text_b", "label"}`, the label one of
+    """Predict how far apart two sentences are. A file has lines `{"text_a", "text_b", "label"}`, the label one of
     adjacent, same-document, other-document."""
 
     name: Literal["sentence-distance"] = "sentence-distance"

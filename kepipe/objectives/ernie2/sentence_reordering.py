@@ -1,4 +1,4 @@
-"""`sentence-reordering`: tell in which order the shuffled segments of a paragraph stand (Sun et al. 2020, "ERNIE 2.0",
+"""`sentence-reordering`: predict the order of the shuffled segments of a paragraph (Sun et al. 2020, "ERNIE 2.0",
 §4.2.2)."""
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class SentenceReordering(Labelling):
-    """Tell the order of segments. A file has lines `{"sentences": ["…", …]}`, in their right order."""
+    """Predict the order of segments. A file has lines `{"sentences": ["…", …]}`, in their right order."""
 
     name: Literal["sentence-reordering"] = "sentence-reordering"
     segments: int = Field(3, ge=2, le=5)
-    """Into how many segments a paragraph is cut at most, m: there are 1! + 2! + … + m! orders."""
+    """The maximum number m of segments of a paragraph; there are 1! + 2! + … + m! classes."""
 
     def labels(self) -> Sequence[str]:
-        """See `Labelling`: "1 0" says that the second segment stands before the first."""
+        """See `Labelling`: "1 0" means that the second segment comes before the first."""
         counts = range(1, self.segments + 1)
         return [" ".join(map(str, order)) for count in counts for order in permutations(range(count))]
 
 
 def rows(section: SentenceReordering, text: Text) -> LabelledBatches:
-    """Paragraphs, each cut into 1 to m segments. Raises ValueError where none has m sentences."""
+    """Paragraphs, each cut into 1 to m segments. Raises ValueError if none has m sentences."""
     from kepipe.data.reordering import plan_reordered
 
     shard = text.source(section.file)

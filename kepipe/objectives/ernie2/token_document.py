@@ -1,5 +1,5 @@
-"""`token-document`: tell which tokens of a segment stand in other segments of its document too (Sun et al. 2020,
-"ERNIE 2.0", §4.2.1): a word that comes again is often one that the document is about."""
+"""`token-document`: predict which tokens of a segment also occur in other segments of its document (Sun et al. 2020,
+"ERNIE 2.0", §4.2.1): repeated words are often keywords."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TokenDocument(Labelling):
-    """Tell which tokens come again elsewhere in the document. A file has lines `{"sentences": ["…", …]}`, a document
+    """Predict which tokens also occur elsewhere in the document. A file has lines `{"sentences": ["…", …]}`, a document
     each."""
 
     name: Literal["token-document"] = "token-document"
@@ -25,7 +25,7 @@ class TokenDocument(Labelling):
 
 
 def rows(section: TokenDocument, text: Text) -> LabelledBatches:
-    """Stretches of documents that are longer than one. Raises ValueError where none is."""
+    """Rows of documents that span several rows. Raises ValueError if there is no such document."""
     from kepipe.data.formats import plan
     from kepipe.data.token_labels import elsewhere_labels, of_parted_documents
 

@@ -1,4 +1,4 @@
-"""What answers the quiz without a language model: scores of each question's options."""
+"""Baselines for the quiz without a language model: scores of each question's options."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A language model answers the quiz: the log-likelihood of each option, and of what follows it in the statement.
+"""Quiz scores of a causal language model: the log-likelihood of each option and of the rest of its statement.
 
-What stands before the option is the prompt, which is read once for all options that follow it.
+The text before the option is the prompt, which is encoded once for all options.
 """
 
 from __future__ import annotations

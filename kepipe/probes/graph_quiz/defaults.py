@@ -1,4 +1,4 @@
-"""What is asked where nothing is said: known to the command line's help, which loads no settings."""
+"""Default settings of the quiz, separate so that the command line's help need not load the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the graph quiz asks, and how answers are scored."""
+"""Settings of the graph quiz."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class GraphQuizSettings(Section):
     """The probe `graph-quiz`."""
 
     questions: int = Field(QUESTIONS, ge=1)
-    """Facts that are asked for, at most; half of them held out, where there are so many."""
+    """Maximum number of questions; half of them are held-out facts, if there are enough."""
     options: int = Field(OPTIONS, ge=2)
-    """Options of a question, at most; the true one is always among them."""
+    """Maximum number of options of a question, including the true one."""
     templates: UserPath | None = None
     """Sentences for the relations: `relation TAB [X] was born in [Y].`, several lines for paraphrases; or a folder
     in ParaRel's form. None, and for relations that it lacks: made from labels."""
     paraphrases: int | None = Field(None, ge=1)
-    """Templates of a relation that are asked, at most; None: all."""
+    """Maximum number of templates per relation; None: all."""
     relations: tuple[str, ...] = ()
-    """Ids of the relations that are asked for; none given: all that have two objects or more."""
+    """Ids of the relations to ask about; (): all with at least two objects."""
     stated: tuple[str, ...] = STATED
-    """Splits of the graph whose facts training may have stated."""
+    """Splits of the graph whose facts may be in the training data."""
     held_out: tuple[str, ...] = HELD_OUT
-    """Splits of the graph whose facts training never states."""
+    """Splits of the graph whose facts are never in the training data."""
     reduction: Reduction = REDUCTION
-    """Of the log-likelihoods of an option's tokens: their sum, as in BEAR, or their mean."""
+    """How the token log-likelihoods of an option are combined: the sum, as in BEAR, or the mean."""

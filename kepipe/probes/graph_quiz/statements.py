@@ -32,7 +32,7 @@ def encode(statements: Sequence[Statement], tokenizer: Tokenizer) -> list[TokenS
     """Each statement is tokenised whole, so that its tokens are those of running text.
 
     A token belongs to a name if it covers one of its characters. A word is a piece of pre-tokenisation. An option with
-    an unknown token has none: the model cannot say it.
+    an unknown token has none: the model cannot produce it.
     """
     encoded = tokenizer.encode([statement.text for statement in statements])
     unknown = tokenizer.id(tokenizer.named["unk"]) if "unk" in tokenizer.named else None

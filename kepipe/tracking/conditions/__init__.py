@@ -1,1 +1,1 @@
-"""What a new model has to show to become champion: a table of conditions."""
+"""Conditions of the promotion gate: a table."""

@@ -1,10 +1,10 @@
-"""`approval`: somebody says yes, by `kepipe models approve`."""
+"""`approval`: a person approves the model with `kepipe models approve`."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from kepipe.tracking.conditions.base import Condition, Facts, Found
+from kepipe.tracking.conditions.base import Condition, ConditionResult, GateInput
 
 
 class Approval(Condition):
@@ -12,5 +12,5 @@ class Approval(Condition):
 
     condition: Literal["approval"] = "approval"
 
-    def check(self, _facts: Facts) -> Found:
-        return Found(None, "it waits for a person's approval (`kepipe models approve`)")
+    def check(self, _facts: GateInput) -> ConditionResult:
+        return ConditionResult(None, "waits for approval (`kepipe models approve`)")

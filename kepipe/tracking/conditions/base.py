@@ -1,4 +1,4 @@
-"""What a condition is given, and what it finds."""
+"""Base class of the gate's conditions, with their input and result."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from kepipe.studies.design import Better, better_by_name
 from kepipe.studies.intervals import Estimate
 
 Data = Literal["new", "old"]
-"""The evaluation in which the new model took part, or that in which the champion became what it is."""
+"""The new model's evaluation, or the evaluation with which the champion was registered."""
 
 
 @dataclass(frozen=True)
-class Rematch:
-    """The champion, and the new model where both were asked, put to the same questions now.
+class PairedEvaluation:
+    """The champion, and where possible the new model, evaluated now on the same questions.
 
-    `champion`: `probe/metric` → its value. `differences`: `probe/metric` → new − champion, paired case by case, with a
-    95% interval that resamples documents. `unpaired`: why some have none.
+    `champion`: `probe/metric` → the champion's value. `differences`: `probe/metric` → new − champion, paired by case,
+    with a 95% interval from resampled documents. `unpaired`: why some metrics have no difference.
     """
 
     champion: Mapping[str, float]
@@ -30,25 +30,25 @@ class Rematch:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known of a new model. `metric`: what the gate names, and `values` the new model's, with its costs.
+class GateInput:
+    """Input of the gate for a new model. `metric`: the gate's metric. `values`: the new model's metrics and costs.
 
-    `rematch`: both put to the same questions, or None with a reason where that cannot be; asked for only where a
-    condition needs it. None: there is no champion. `better`: which values of `metric` are; None: told by its name.
+    `evaluate_pair`: evaluates both models on the same questions, or returns None and a reason; it is called only if a
+    condition needs it. None: there is no champion. `better`: direction of `metric`; None: inferred from its name.
     """
 
     metric: str
     values: Mapping[str, float]
-    rematch: Callable[[Data], tuple[Rematch | None, str]] | None
+    evaluate_pair: Callable[[Data], tuple[PairedEvaluation | None, str]] | None
     better: Better | None = None
 
     def sign(self, metric: str) -> int:
-        """+1 where a higher value of a metric is better, −1 where a lower one is."""
+        """+1 if higher values of a metric are better, −1 if lower ones are."""
         better = self.better if metric == self.metric else None
         return 1 if (better or better_by_name(metric)) == "higher" else -1
 
     def gain(self, metric: str, difference: Estimate) -> Estimate:
-        """A difference new − champion, turned so that more is better."""
+        """The difference new − champion, with its sign flipped for metrics where lower is better."""
         if self.sign(metric) > 0:
             return difference
         low, high = difference.low, difference.high
@@ -62,29 +62,29 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Whether a condition is met, None where somebody has to say so first, and why, in words."""
+class ConditionResult:
+    """Whether a condition is met, None if a person has to decide, and the reason as a sentence."""
 
     met: bool | None
     why: str
 
 
 class Condition(Section, ABC):
-    """Settings of a condition, and how it is checked."""
+    """A condition with its settings."""
 
     costs: ClassVar[tuple[str, ...]] = ()
-    """What has to be measured of the model for it, of `kepipe.tracking.costs`."""
+    """Costs of the model that it needs, names from `kepipe.tracking.costs`."""
 
     @abstractmethod
-    def check(self, facts: Facts) -> Found:
-        """Whether a new model meets it."""
+    def check(self, inputs: GateInput) -> ConditionResult:
+        """Whether the new model meets the condition."""
 
     def metrics(self) -> tuple[str, ...]:
-        """Names of figures that it asks for, `*` standing for any part."""
+        """Names of metrics that it needs; `*` matches any part."""
         return ()
 
 
-def in_words(gained: Estimate) -> str:
+def describe(gained: Estimate) -> str:
     """`better by 0.031 (95% interval 0.012 to 0.05)`."""
     word = "better" if gained.value >= 0 else "worse"
     if gained.low is None or gained.high is None:
@@ -95,13 +95,13 @@ def in_words(gained: Estimate) -> str:
 
 
 def matching(pattern: str, differences: Mapping[str, Estimate]) -> list[str]:
-    """The figures that a name with `*` stands for."""
+    """The metrics that match a name with `*`."""
     return [name for name in differences if fnmatchcase(name, pattern)]
 
 
-def limit(value: float | None, most: float, what: str, unit: str) -> Found:
-    """Whether a cost keeps within its limit."""
+def check_limit(value: float | None, most: float, what: str, unit: str) -> ConditionResult:
+    """Whether a cost is within its limit."""
     if value is None:
-        return Found(False, f"its {what} was not measured")
+        return ConditionResult(False, f"{what} was not measured")
     relation = "within" if value <= most else "above"
-    return Found(value <= most, f"{what} {value:.4g} {unit} is {relation} {most:.4g} {unit}")
+    return ConditionResult(value <= most, f"{what} {value:.4g} {unit} is {relation} {most:.4g} {unit}")

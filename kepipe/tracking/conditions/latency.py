@@ -1,4 +1,4 @@
-"""`latency`: how long one answer takes."""
+"""`latency`: an upper limit on the time per prediction."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from kepipe.tracking.conditions.base import Condition, Facts, Found, limit
+from kepipe.tracking.conditions.base import Condition, ConditionResult, GateInput, check_limit
 
 
 class Latency(Condition):
-    """Answer in time."""
+    """Predictions must be fast enough."""
 
     costs: ClassVar[tuple[str, ...]] = ("cost/latency_p95",)
 
     condition: Literal["latency"] = "latency"
     p95: float = Field(gt=0)
-    """Milliseconds that 95% of answers to one short text may take, in a process of its own on the run's machine."""
+    """Upper limit of the 95th percentile, in milliseconds, for one short text; measured in a separate process on the
+    run's machine."""
 
-    def check(self, facts: Facts) -> Found:
-        return limit(facts.values.get(self.costs[0]), self.p95, "latency (95% of answers)", "ms")
+    def check(self, inputs: GateInput) -> ConditionResult:
+        return check_limit(inputs.values.get(self.costs[0]), self.p95, "latency (95th percentile)", "ms")

@@ -1,4 +1,4 @@
-"""`memory`: what a process that answers takes."""
+"""`memory`: an upper limit on the memory for inference."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from kepipe.tracking.conditions.base import Condition, Facts, Found, limit
+from kepipe.tracking.conditions.base import Condition, ConditionResult, GateInput, check_limit
 
 
 class Memory(Condition):
-    """Take little memory."""
+    """Inference must fit in memory."""
 
     costs: ClassVar[tuple[str, ...]] = ("cost/memory",)
 
     condition: Literal["memory"] = "memory"
     most: float = Field(gt=0)
-    """Megabytes (10⁶ bytes) that a process which answers with the model may hold at its peak, libraries included."""
+    """Upper limit of the peak memory of a process that serves the model, with its libraries, in megabytes (10⁶
+    bytes)."""
 
-    def check(self, facts: Facts) -> Found:
-        return limit(facts.values.get(self.costs[0]), self.most, "memory", "MB")
+    def check(self, inputs: GateInput) -> ConditionResult:
+        return check_limit(inputs.values.get(self.costs[0]), self.most, "memory", "MB")

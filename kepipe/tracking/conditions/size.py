@@ -1,4 +1,4 @@
-"""`size`: what a model takes on disk."""
+"""`size`: an upper limit on the model's size on disk."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from kepipe.tracking.conditions.base import Condition, Facts, Found, limit
+from kepipe.tracking.conditions.base import Condition, ConditionResult, GateInput, check_limit
 
 
 class Size(Condition):
-    """Be small enough."""
+    """The model must be small enough."""
 
     costs: ClassVar[tuple[str, ...]] = ("cost/size",)
 
     condition: Literal["size"] = "size"
     most: float = Field(gt=0)
-    """Megabytes (10⁶ bytes) that the model's folder may have."""
+    """Upper limit of the size of the model folder, in megabytes (10⁶ bytes)."""
 
-    def check(self, facts: Facts) -> Found:
-        return limit(facts.values.get(self.costs[0]), self.most, "size", "MB")
+    def check(self, inputs: GateInput) -> ConditionResult:
+        return check_limit(inputs.values.get(self.costs[0]), self.most, "size", "MB")

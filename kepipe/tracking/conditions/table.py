@@ -1,4 +1,4 @@
-"""Every condition of a gate. A new one is one module and one row here."""
+"""All conditions of the gate. A new one is one module and one row here."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ else:
         Discriminator("condition"),
         BeforeValidator(named_section("condition", "condition", CONDITIONS)),
     ]
-    """The settings of any condition, or its name alone."""
+    """A condition with its settings, or only its name."""

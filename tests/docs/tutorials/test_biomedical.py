@@ -71,7 +71,7 @@ def test_the_ontology_is_read_and_found_in_the_text(followed: Tutorial) -> None:
 
 
 def test_both_taggers_are_scored_on_one_page(followed: Tutorial) -> None:
-    assert "fine; stages" in followed.said("kepipe config check")
+    assert "valid; stages" in followed.said("kepipe config check")
     made = Path("workspace/diseases")
     for name in ("tag", "plain"):
         metrics = read_scores(made / name / "scores.json").arms[MODEL]["test"]

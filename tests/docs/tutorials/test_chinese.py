@@ -55,7 +55,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
 
 def test_the_graphs_words_are_seen_in_a_sentence(followed: Tutorial) -> None:
     assert "卫生间" in followed.said("kepipe link --explain")
-    assert "hotels/tree.html: drawn" in followed.said("kepipe inject")
+    assert "wrote hotels/tree.html" in followed.said("kepipe inject")
     tree = Path("hotels/tree.html").read_text(encoding="utf-8")
     assert 'lang="zh"' in tree
     assert "排泄" in tree  # what HowNet says of 卫生间

@@ -16,7 +16,7 @@ from kepipe.api.tuning import Tuning
 from kepipe.cli import app
 from kepipe.config import ConfigError
 from kepipe.flow.events import Event, Metrics
-from kepipe.stages.champion import rematch
+from kepipe.stages.champion import evaluate_pair
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 from kepipe.tuning.ranges import read_ranges
@@ -136,7 +136,7 @@ def test_what_is_done_is_not_done_again_and_more_trials_go_on(
 def test_mlflow_has_the_tuning_with_its_trials_under_it(project: Path, whole: kepipe.TuneResult) -> None:
     killed = place(project, "killed")
     store = connect(killed)
-    deliver_pending(killed, store, rematch)
+    deliver_pending(killed, store, evaluate_pair)
     experiment = store.client.get_experiment_by_name("own-en")
     runs = store.client.search_runs([experiment.experiment_id])
     (above,) = (run for run in runs if run.info.run_name.startswith("own-en, tuning own-en-"))

@@ -11,5 +11,5 @@ def test_arms_are_called_by_what_tells_them_apart() -> None:
         "a/pretrain": "w/a/pretrain",
         "b/pretrain": "w/b/pretrain",
     }
-    with pytest.raises(ValueError, match="each model once"):
+    with pytest.raises(ValueError, match="the same model is given twice"):
         arms(["minilm", "minilm"])

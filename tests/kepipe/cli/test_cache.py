@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from tests.support.flow import Bench, flow
+from tests.support.kepipe_run import EXAMPLE, Kepipe
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_what_the_newest_runs_use_and_unfinished_work_are_kept(bench: Bench) -> 
     assert [folder.name.partition("-")[0] for folder in store.damaged()] == [unused.name]
     count = len(store.finished())
     said = clear(bench)
-    assert "1.0 MB are those of 1 unfinished stages; `--unfinished` removes them too" in said
+    assert "1 unfinished stages with 1.0 MB were kept; `--unfinished` removes them too" in said
     assert not store.damaged()
     assert {folder.resolve() for folder in store.finished()} == bench.workspace.in_use()
     assert len(store.finished()) == 4 < count + 1
@@ -57,7 +58,7 @@ def test_what_the_newest_runs_use_and_unfinished_work_are_kept(bench: Bench) -> 
 def test_what_a_process_works_on_is_left_alone(bench: Bench) -> None:
     scratch = interrupted(bench)
     with bench.workspace.store.lock("0123456789", lambda: None):
-        assert "1 left: runs that go on use them" in clear(bench, "--unfinished")
+        assert "1 kept: in use by running pipelines" in clear(bench, "--unfinished")
     assert scratch.exists()
 
 
@@ -68,7 +69,7 @@ def test_a_damaged_result_is_named_and_made_again(bench: Bench) -> None:
     first, second = (CliRunner().invoke(app, command) for _ in range(2))
     assert first.exit_code == 1
     assert "value.json: content does not match its digest" in first.output
-    assert second.output == "all fine\n"
+    assert second.output == "no damage found\n"
     assert bench.run(flow())[0]["write"].folder == made["write"].folder
 
 
@@ -76,9 +77,9 @@ def test_what_a_run_that_goes_on_reads_is_left_alone(bench: Bench) -> None:
     """Killed runs count for nothing: their lists go with the next look."""
     made, _ = bench.run(flow())
     store = bench.workspace.store
-    with store.live.begin("other") as note_use:
+    with store.live.track("other") as note_use:
         note_use(made["write"].folder.name)
-        assert "1 left: runs that go on use them" in clear(bench, "--everything")
+        assert "1 kept: in use by running pipelines" in clear(bench, "--everything")
         assert [folder.name for folder in store.finished()] == [made["write"].folder.name]
         assert not store.forget(made["write"].folder.name)
     (store.root / "live" / "killed.keys").write_text(f"{made['write'].folder.name}\n")
@@ -112,7 +113,7 @@ def test_results_are_listed_by_pipeline_with_a_total_that_counts_links_once(benc
     bench.run(flow(times=2))
     said = cache(bench, "list")
     assert said.splitlines()[0] == flow(times=1).name
-    assert "not used by the newest run" in said
+    assert "not used by the latest run" in said
     store = bench.workspace.store
     (file,) = (file for file in store.finished()[0].rglob("*.json") if file.name == "value.json")
     place = bench.workspace.root / "mlartifacts" / "model"
@@ -120,7 +121,7 @@ def test_results_are_listed_by_pipeline_with_a_total_that_counts_links_once(benc
     (place / "linked").hardlink_to(file)
     assert "mlartifacts" not in cache(bench, "list")
     (place / "own").write_bytes(bytes(2_000_000))
-    assert "mlartifacts, what only MLflow has: 2.0 MB" in cache(bench, "list")
+    assert "mlartifacts, files of MLflow alone: 2.0 MB" in cache(bench, "list")
     assert cache(bench, "list").splitlines()[-1].startswith("total 2.")
 
 
@@ -138,3 +139,29 @@ def test_old_results_go_and_those_in_use_and_the_newest_stay(bench: Bench) -> No
     assert len(left) < len(before)
     result = CliRunner().invoke(app, ["cache", "prune", "--older", "soon"])
     assert result.exit_code == 2
+
+
+def test_results_are_pushed_pulled_and_pruned(tmp_path: Path) -> None:
+    shared, example = str(tmp_path / "shared"), str(EXAMPLE)
+    Kepipe(tmp_path / "a").run("--until", "corpus")
+    made = len(list((tmp_path / "a" / "store" / "done").iterdir()))
+
+    def cache(*arguments: str, workspace: str = "a") -> str:
+        place = str(tmp_path / workspace)
+        result = CliRunner().invoke(app, ["cache", *arguments, "--store", shared, "--workspace", place])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert f"{made} of {made} results copied" in cache("push")
+    assert f"0 of {made} results copied, 0.0 MB" in cache("push")
+    assert "results copied: graph, corpus" in cache("pull", example, workspace="b")
+    assert "results copied: none" in cache("pull", example, workspace="b")
+    assert "would free 0.0 MB" in cache("prune", "--older", "1d", "--dry-run")
+    assert "results copied: graph, corpus" in cache("pull", example, workspace="c")
+
+
+def test_without_a_shared_store_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KEPIPE_STORE", raising=False)
+    result = CliRunner().invoke(app, ["cache", "push", "--workspace", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "missing: a folder" in result.output

@@ -15,7 +15,7 @@ def test_a_compiler_is_found_or_said_how_to_get(monkeypatch: pytest.MonkeyPatch)
     assert missing.found == "no C++ compiler: `no-such-compiler` is not here"
     assert missing.advice.startswith("install it (Debian: apt-get install g++)")
     monkeypatch.setenv("CXX", "sh")  # anything that is there
-    assert _compiler().found.endswith("/sh; `compile: true` can be set")
+    assert _compiler().found.endswith("/sh; `compile: true` is supported")
 
 
 def test_what_a_training_would_choose_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,4 +26,4 @@ def test_what_a_training_would_choose_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: card)
     told = _training("cuda:0")
     assert "is cuda:0, `precision: auto` is bf16" in told
-    assert told.endswith("of BERT-base there is room for about 186,000")
+    assert told.endswith("BERT-base fits with about 186,000")

@@ -60,4 +60,4 @@ def test_models_stand_side_by_side_on_a_page(asked: Path, tmp_path: Path) -> Non
 
 def test_a_model_is_named_once(asked: Path) -> None:
     ended = CliRunner().invoke(app, ["few-shot", "gpt", str(asked), "--beside", "gpt"])
-    assert str(ended.exception) == "name each model once"
+    assert str(ended.exception) == "the same model is given twice"

@@ -41,7 +41,7 @@ def test_import_keeps_the_report_and_what_is_there(store: Path) -> None:
     assert "g.spo:2" in str(strict.exception)
     assert (store / "graph.json").is_file()  # a failed import takes nothing away
     elsewhere = call("import", source, "--out", store.parent)
-    assert "something else than a graph" in str(elsewhere.exception)
+    assert "not empty and not a graph" in str(elsewhere.exception)
 
 
 def test_a_failed_import_leaves_nothing_and_touches_nothing_else(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_failed_import_leaves_nothing_and_touches_nothing_else(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.spo", "g.partial"]
     assert (tmp_path / "g.partial" / "mine").is_file()
     onto_file = call("import", tmp_path / "bad.spo", "--out", tmp_path / "bad.spo")
-    assert "something else than a graph" in str(onto_file.exception)
+    assert "not empty and not a graph" in str(onto_file.exception)
 
 
 def test_a_killed_import_leaves_the_old_graph_and_is_done_again(store: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_what_stands_beside_is_not_taken_away(tmp_path: Path) -> None:
     (tmp_path / "g.importing").mkdir()
     (tmp_path / "g.importing/mine").touch()
     result = call("import", tmp_path / "g.spo", "--out", tmp_path / "g")
-    assert "holds something else; move it away" in str(result.exception)
+    assert "has other files; move it away" in str(result.exception)
     assert (tmp_path / "g.importing/mine").is_file()
 
 
@@ -111,14 +111,14 @@ def test_what_has_no_effect_and_what_is_repeated_is_said(tmp_path: Path) -> None
     (folder / "test.tsv").write_text("a\tr\tb\nb\tr\ta\n")
     result = call("import", folder, "--out", tmp_path / "g", "--hold-out", 0.1, "--language", "zh")
     assert result.stderr.splitlines() == [
-        "--language means nothing to the format native",
+        "--language has no effect for the format native",
         "taken: facts: 4 (train.tsv 2, test.tsv 2)",
         "left out: repeated triples: 1",
         "left out: test triples that an earlier split has: 1",
-        "--hold-out is not heeded: the source brings a division of its own",
+        "--hold-out has no effect: the source has its own splits",
     ]
     few = call("import", folder / "train.tsv", "--out", tmp_path / "few", "--hold-out", 0.1)
-    assert "too few triples can be spared" in few.stderr
+    assert "too few triples can be held out" in few.stderr
 
 
 def test_import_holds_out(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_import_holds_out(tmp_path: Path) -> None:
         (("nowhere.nt",), "nowhere.nt: no such file"),
         ((__file__,), "cannot tell its format"),
         ((__file__, "--format", "xls"), "--format xls: expected one of geonames, obo-json, obo"),
-        ((__file__, "--format", "csv", "--columns", "a,b"), "expected three names"),
+        ((__file__, "--format", "csv", "--columns", "a,b"), "expected three column names"),
         ((__file__, "--format", "spo"), "no triples"),
     ],
 )
@@ -158,7 +158,7 @@ def test_validate(store: Path) -> None:
 def test_describe(store: Path, tmp_path: Path) -> None:
     result = call("describe", store, "--html", tmp_path / "g.html", "--graphml", tmp_path / "g.graphml")
     assert result.exit_code == 0, result.exception
-    assert "connected parts: 1, the largest of 4 entities" in result.stdout
+    assert "connected components: 1, the largest of 4 entities" in result.stdout
     page = (tmp_path / "g.html").read_text(encoding="utf-8")
     assert "4 entities in 3 triples" in page
     assert "CEO" in page
@@ -173,8 +173,8 @@ def test_query(store: Path) -> None:
     assert few.stdout.count("→") == 1
     assert "… 1 more (--limit)" in few.stdout
     missing = call("query", store, "京")
-    assert "no entity is called '京'" in str(missing.exception)
-    assert "there is '北京'" in str(missing.exception)
+    assert "no entity has the name '京'" in str(missing.exception)
+    assert "did you mean '北京'" in str(missing.exception)
 
 
 def test_a_frequent_relation_pushes_out_no_other(tmp_path: Path) -> None:

@@ -27,11 +27,11 @@ def test_seeds_of_which_the_same_is_said_share_a_line() -> None:
     steps = [step("graph")]
     for seed in (0, 1, 2, 4):
         steps += [copy("pretrain", "on", seed), copy("pretrain", "off", seed)]
-        waits = f"its input `pretrain.on.{seed}` is to be made first"
+        waits = f"waits for its input `pretrain.on.{seed}`"
         steps.append(copy("evaluate", "on", seed, "to run", waits))
     steps[1] = copy("pretrain", "on", 0, "resumable", "an attempt was interrupted")
-    steps.append(step("study", "to run", "never made before"))
-    waiting = "evaluate seeds 0-2, 4 to run its input `pretrain.on` is to be made first"
+    steps.append(step("study", "to run", "has not run before"))
+    waiting = "evaluate seeds 0-2, 4 to run waits for its input `pretrain.on`"
     told = [words(*line) for line in lines(steps)]
     assert told == [
         ["graph", "cached", "k1", "made", "by", "run", "r"],
@@ -41,7 +41,7 @@ def test_seeds_of_which_the_same_is_said_share_a_line() -> None:
         words(waiting),
         ["off"],
         ["pretrain", "seeds", "0-2,", "4", "cached", "made", "by", "run", "r"],
-        ["study", "to", "run", "k1", "never", "made", "before"],
+        ["study", "to", "run", "k1", "has", "not", "run", "before"],
     ]  # fmt: skip
 
 

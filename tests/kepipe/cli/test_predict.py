@@ -14,14 +14,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kepipe.cli import app
-from kepipe.cli.predict_files import AT_ONCE, InputText, answer_all
+from kepipe.cli.predict_files import BATCH_SIZE, InputText, answer_all
 from kepipe.files import lock
 from kepipe.finetuning.predictor import Predictor
 from tests.support.tasks import base_model, finetune, write_task
 from tests.support.waiting import until
 
 GOOD, BAD = "we saw a lovely day", "the rain was awful"
-MANY = 8 * AT_ONCE
+MANY = 8 * BATCH_SIZE
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_killed_it_goes_on_with_the_same_bytes(tuned: Path, tmp_path: Path) -> N
         with partial.open("a") as stream:
             stream.write('{"id": "cut')  # as a kill in mid-write leaves it
         ended = CliRunner().invoke(app, words)
-        assert "going on after" in ended.output
+        assert "resuming after" in ended.output
     assert out.read_bytes() == whole
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "t.txt"]
     partial.write_bytes(whole[:1000])
@@ -104,8 +104,8 @@ def test_no_more_is_read_than_is_answered_at_once(tuned: Path) -> None:
             yield InputText(str(read), GOOD)
 
     for number, records in zip(range(1, 3), answer_all(Predictor.open(tuned), endless()), strict=False):
-        assert len(records) == AT_ONCE
-        assert read == number * AT_ONCE
+        assert len(records) == BATCH_SIZE
+        assert read == number * BATCH_SIZE
 
 
 def test_a_text_that_is_not_as_the_task_wants_it_costs_itself_alone(relations: Path, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_text_that_is_not_as_the_task_wants_it_costs_itself_alone(relations: P
     assert ended.exit_code == 0, ended.output
     found = lines((tmp_path / "out.jsonl").read_text())
     assert ["error" in record for record in found] == [False, True, False]
-    assert "1 texts are not as the task wants them" in ended.output
+    assert "1 texts are invalid for the task" in ended.output
     shown = predict(relations, "--file", tmp_path / "t.txt")
     assert [bool(line) for line in shown.stdout.splitlines()] == [True, False, True]
     assert "kepipe: 2: " in shown.stderr
@@ -141,10 +141,10 @@ def test_two_do_not_write_one_file(tuned: Path, tmp_path: Path) -> None:
     ("words", "why"),
     [
         ([], "give texts, or --file"),
-        (["a text", "--out", "o.jsonl"], "--out goes with --file"),
-        (["--file", "-", "--out", "o.jsonl"], "standard input cannot be read again"),
+        (["a text", "--out", "o.jsonl"], "--out needs --file"),
+        (["--file", "-", "--out", "o.jsonl"], "standard input cannot be resumed"),
         (["--file", "none.txt"], "none.txt: no such file"),
-        (["--file", "empty.txt"], "empty.txt: no text"),
+        (["--file", "empty.txt"], "empty.txt: contains no text"),
     ],
 )
 def test_mistakes_are_told(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import kepipe
 from kepipe.cli import app
-from kepipe.stages.champion import rematch
+from kepipe.stages.champion import evaluate_pair
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 
@@ -60,7 +60,7 @@ def test_arms_tests_and_costs_stand_on_the_page(workspace: Path, tmp_path: Path)
 
 
 def test_the_store_of_mlflow_tells_the_same(workspace: Path) -> None:
-    deliver_pending(workspace.resolve(), connect(workspace.resolve()), rematch)
+    deliver_pending(workspace.resolve(), connect(workspace.resolve()), evaluate_pair)
     found = [
         CliRunner().invoke(app, ["results", "--workspace", str(workspace), *more]).output
         for more in ((), ("--mlflow",))

@@ -88,7 +88,7 @@ def test_a_workspace_that_cannot_be_written_says_so(
     (example / "file").write_text("")
     monkeypatch.setenv("KEPIPE_WORKSPACE", str(example / "file" / "workspace"))
     assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--until", "graph") == 2
-    assert "file/workspace: Not a directory; `--workspace DIR` puts it elsewhere" in capsys.readouterr().err
+    assert "file/workspace: Not a directory; choose another with `--workspace DIR`" in capsys.readouterr().err
 
 
 def test_an_empty_corpus_fails_with_code_1_and_says_what_was_looked_for(

@@ -67,7 +67,7 @@ def test_what_the_store_has_no_more_is_told(runs: dict[str, Path], tmp_path: Pat
     shutil.copytree(runs["workspace"], tmp_path / "less", symlinks=True)
     shutil.rmtree(tmp_path / "less" / runs["link"].relative_to(runs["workspace"].resolve()))
     less = {"workspace": tmp_path / "less"}
-    assert "(not in the store any more)" in ask(less, "lineage", runs["other-text"]).stdout
+    assert "(no longer in the store)" in ask(less, "lineage", runs["other-text"]).stdout
     assert ask(less, "lineage", runs["other-text"], "--html", tmp_path / "l.html").exit_code == 0
     found = differences(less, runs["first"], runs["other-text"])
     assert found["input"].keys() == {"shards.linked"}
@@ -89,7 +89,7 @@ def test_settings_that_differ_are_told_with_what_came_of_them(runs: dict[str, Pa
     assert "pretrain.final_held_out_loss" in found["figures"]
     printed = ask(runs, "runs", "diff", runs["first"], runs["longer"]).stdout
     assert "settings\n  pretrain.steps" in printed
-    assert ask(runs, "runs", "diff", runs["first"], runs["first"]).stdout == "they are one result\n"
+    assert ask(runs, "runs", "diff", runs["first"], runs["first"]).stdout == "they are the same result\n"
 
 
 def test_a_changed_file_is_found_behind_the_inputs(runs: dict[str, Path]) -> None:
@@ -99,7 +99,7 @@ def test_a_changed_file_is_found_behind_the_inputs(runs: dict[str, Path]) -> Non
     assert "pretrain.final_held_out_loss" in found["figures"]
 
 
-@pytest.mark.parametrize(("name", "why"), [("feedfeed", "no such folder"), ("a", "4 characters at least")])
+@pytest.mark.parametrize(("name", "why"), [("feedfeed", "no such folder"), ("a", "at least 4 characters")])
 def test_what_is_not_there_is_told(runs: dict[str, Path], name: str, why: str) -> None:
     ended = ask(runs, "lineage", name)
     assert ended.exit_code != 0

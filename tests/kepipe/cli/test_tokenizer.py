@@ -22,7 +22,7 @@ def test_a_tokenizer_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     texts.write_text("a rose is a rose is a rose\n" * 20, encoding="utf-8")
     command = ["train", str(texts), "--out", str(out), "--size", "400"]
     first = CliRunner().invoke(app, command)
-    assert "no more than these to give; 400 were asked for" in first.output
+    assert "too small for the requested 400 entries" in first.output
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 2

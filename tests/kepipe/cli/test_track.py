@@ -46,8 +46,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_without_work_tells_too_what_waits(workspace: Path) -> None:
     words = ("run", str(EXAMPLE), "--until", "corpus", "--workspace", str(workspace))
     printed = kepipe(*words, MLFLOW_TRACKING_URI=AWAY)
-    assert "MLflow could not be reached (http://***@127.0.0.1:9" in printed
-    assert f"Nothing is lost: 2 runs wait in {workspace}/tracking" in printed
+    assert "MLflow is unreachable (http://***@127.0.0.1:9" in printed
+    assert f"No data is lost: 2 runs are stored in {workspace}/tracking" in printed
     assert f"`kepipe track sync --workspace {workspace}`" in printed
     assert SECRET not in printed
 

@@ -54,7 +54,7 @@ def test_files_become_models_and_models_files(file: Path, tmp_path: Path) -> Non
         assert dict(zip(again.words, again.vectors.tolist(), strict=True)) == pytest.approx(
             {word: pytest.approx(vector) for word, vector in VECTORS.items()}
         )
-    assert "name a new file" in refusal("export", model, str(tmp_path / "glove"))
+    assert "choose a new file" in refusal("export", model, str(tmp_path / "glove"))
     assert "not empty" in refusal("import", str(file), model)
     assert "Invalid value for '--format'" in refusal("export", model, str(tmp_path / "n"), "--format", "n")
 

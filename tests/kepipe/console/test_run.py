@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kepipe.console.live import Live
-from kepipe.console.run import Lines, describe, speed
+from kepipe.console.run import Lines, describe, rate_text
 from kepipe.flow.events import Event, Metrics, Noted, Progressed, RunEnded, StageEnded
 
 
@@ -64,6 +64,6 @@ def test_without_a_terminal_a_line_comes_every_so_often(capsys: pytest.CaptureFi
 
 
 def test_where_a_step_takes_long_it_says_how_long() -> None:
-    assert speed(0.125, "steps") == "8 s/step"
-    assert speed(12.0, "steps") == "12 steps/s"
-    assert speed(0.0, "steps") == speed(3.0, "") == ""
+    assert rate_text(0.125, "steps") == "8 s/step"
+    assert rate_text(12.0, "steps") == "12 steps/s"
+    assert rate_text(0.0, "steps") == rate_text(3.0, "") == ""

@@ -8,7 +8,7 @@ from kepipe.data.batch_sampler import BatchSampler
 from kepipe.data.formats import plan
 from kepipe.data.row_batches import RowBatches, RowShape, SpecialTokens
 from kepipe.data.shards import Shard
-from kepipe.data.stream_batches import StreamBatches, as_streams, goes_on
+from kepipe.data.stream_batches import StreamBatches, as_streams, continues_document
 from tests.support.shards import random_documents, write_shard
 
 PAD, CLS, SEP = 0, 1, 2
@@ -33,16 +33,16 @@ def test_doc_packed_rows_cut_a_document_and_frame_it_once(tmp_path: Path) -> Non
     assert shown == {
         (CLS, *range(10, 17)), (*range(17, 20), SEP), (CLS, *range(20, 26), SEP), (CLS, 26, SEP),
     }  # fmt: skip
-    assert goes_on(examples, shard).tolist() == [False, True, False, False]
+    assert continues_document(examples, shard).tolist() == [False, True, False, False]
 
 
 def test_a_row_of_a_documents_last_special_token_alone_goes_on(tmp_path: Path) -> None:
     shard = write_shard(tmp_path, [[8], [3]])
     examples = plan(shard, "doc-packed", 8, begin=False)
     assert examples.lengths.tolist() == [8, 1, 4]
-    assert goes_on(examples, shard).tolist() == [False, True, False]
+    assert continues_document(examples, shard).tolist() == [False, True, False]
     packed = plan(shard, "packed", 8, begin=False)
-    assert goes_on(packed, shard).tolist() == [False, True]
+    assert continues_document(packed, shard).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("both", [False, True])

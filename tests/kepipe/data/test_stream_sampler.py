@@ -31,7 +31,7 @@ def test_rows_that_go_on_follow_one_another_in_the_text(
             found, part = sampler.rows(n), sampler.part(n)
             assert len(found.examples)
             assert sampler.epoch(n) == epoch
-            for row, (example, goes_on, from_right) in enumerate(
+            for row, (example, continues_document, from_right) in enumerate(
                 zip(*map(np.ndarray.tolist, found), strict=True)
             ):
                 seen[from_right].append(example)
@@ -40,7 +40,7 @@ def test_rows_that_go_on_follow_one_another_in_the_text(
                     if from_right
                     else before[part][row] + 1 == example and not begins[example]
                 )
-                assert goes_on == follows
+                assert continues_document == follows
             before[part] = found.examples
         left_out = len(begins) % (parts * max(1, min(rows // (1 + both), len(begins) // parts)))
         for from_right, examples in seen.items():

@@ -54,5 +54,5 @@ def test_a_change_is_found_and_documents_without_a_value_do_not_count() -> None:
     assert found.new == pytest.approx(new.mean())
     assert found.statistic == pytest.approx(abs(new.mean() - before.mean()))
     assert found.p == 0.001
-    with pytest.raises(NotMeasurable, match="40 documents before and 4 new ones"):
+    with pytest.raises(NotMeasurable, match="40 reference and 4 new documents"):
         compare_means(before, np.append(new[:4], np.nan), rng)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kepipe.config import ConfigError
-from kepipe.finetuning.asking import read_asked
+from kepipe.finetuning.asking import read_prompted_task
 from kepipe.finetuning.table import TASKS
 from kepipe.inference.few_shot import Result
 
@@ -76,8 +76,8 @@ def write(folder: Path, name: str | None, records: list[Any], **settings: Any) -
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_task_is_put_in_words_and_measured_as_it_is_elsewhere(name: str, tmp_path: Path) -> None:
-    asked = read_asked(write(tmp_path, name, RECORDS[name]))
+def test_a_prompted_task_has_the_metrics_of_the_task(name: str, tmp_path: Path) -> None:
+    asked = read_prompted_task(write(tmp_path, name, RECORDS[name]))
     task = asked.task
     first = task.questions[0]
     assert task.prompt(first, ()) == PROMPTS[name]
@@ -105,7 +105,7 @@ def test_names_are_written_and_read_back(tmp_path: Path) -> None:
         *RECORDS["tagging"],
         {"tokens": ["Io", "and", "Io"], "ner_tags": ["B-moon", "O", "B-moon"]},
     ]
-    asked = read_asked(write(tmp_path, "tagging", records, words={"moon": "satellite"}))
+    asked = read_prompted_task(write(tmp_path, "tagging", records, words={"moon": "satellite"}))
     written = [question.answers[0] for question in asked.task.questions]
     assert written == ["Io (satellite); New York (city)", "none", "Io (satellite); Io (satellite)"]
     half = ("io (satellite); Rome (city); of (thing)", "Nothing (city)", "Io (satellite)")
@@ -117,14 +117,14 @@ def test_names_are_written_and_read_back(tmp_path: Path) -> None:
 
 def test_texts_are_written_after_texts(tmp_path: Path) -> None:
     records = [{"text": "1 + 1 =", "target": "2"}, {"text": "2 + 2 =", "target": "4"}]
-    asked = read_asked(write(tmp_path, None, records))
+    asked = read_prompted_task(write(tmp_path, None, records))
     task = asked.task
     assert task.prompt(task.questions[0], task.examples[1:]) == "2 + 2 =\n4\n\n1 + 1 ="
     assert not task.questions[0].choices
     assert asked.score(Result(1, ("2", "5"), np.array([1.0, 0.0])))["exact_match"].value == 0.5
 
 
-def test_words_templates_and_limits_are_ones_own(tmp_path: Path) -> None:
+def test_words_templates_and_limits_can_be_set(tmp_path: Path) -> None:
     settings = {
         "words": {"bad_one": "no"},
         "instruction": "Good?",
@@ -132,7 +132,7 @@ def test_words_templates_and_limits_are_ones_own(tmp_path: Path) -> None:
         "max_questions": 1,
         "longest_example": 10,
     }
-    task = read_asked(write(tmp_path, "classification", RECORDS["classification"], **settings)).task
+    task = read_prompted_task(write(tmp_path, "classification", RECORDS["classification"], **settings)).task
     assert (len(task.questions), task.choices) == (1, ("no", "good"))
     assert [example.given["text"] for example in task.examples] == ["Too long."]
     assert task.prompt(task.questions[0], task.examples).startswith("Good?\n\nToo long. - no\n\n")
@@ -141,7 +141,7 @@ def test_words_templates_and_limits_are_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"words": {"good": "x", "bad_one": "x"}}, "two labels have one word"),
+        ({"words": {"good": "x", "bad_one": "x"}}, "two labels have the same word"),
         ({"task": "clasification"}, "classification"),
         ({"questions": "nowhere.jsonl"}, "no such file"),
         ({"template": "{answer} it is"}, "has to end with"),
@@ -150,4 +150,4 @@ def test_words_templates_and_limits_are_ones_own(tmp_path: Path) -> None:
 def test_mistakes_are_told(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     file = write(tmp_path, "classification", RECORDS["classification"], **settings)
     with pytest.raises((ConfigError, ValueError), match=said):
-        read_asked(file)
+        read_prompted_task(file)

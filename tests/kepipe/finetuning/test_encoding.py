@@ -127,7 +127,7 @@ def test_characters_are_tokens_of_their_own() -> None:
     assert row.mentions == ((2, 6, "year"),)
 
 
-def test_words_that_are_cut_off_have_no_mark() -> None:
+def test_truncated_words_have_no_read_position() -> None:
     text = "a " * 20
     example = Example("x", text.strip(), tuple(Span(2 * n, 2 * n + 1) for n in range(20)))
     stats = TruncationStats()
@@ -175,7 +175,7 @@ def test_an_empty_text_has_a_row() -> None:
     assert names(row) == ["[CLS]", "[SEP]"]
 
 
-def test_words_of_which_the_tokenizer_leaves_nothing_have_no_mark() -> None:
+def test_words_without_tokens_have_no_read_position() -> None:
     """Not that of the word behind them, or before them."""
     pieces = ["\u200b", "Oslo", "\u200b", "\u200b", "is", "old", "\u200b"]
     stats = TruncationStats()

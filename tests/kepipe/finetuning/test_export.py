@@ -95,7 +95,7 @@ def test_what_has_no_class_at_hugging_face_is_refused_and_nothing_is_written(tmp
     for number, (task, family, settings, message) in enumerate(
         (
             ("relations", "bert", {}, "no class for relations"),
-            ("classification", "gpt2", {}, "head for gpt2 computes something else"),
+            ("classification", "gpt2", {}, "head for gpt2 differs from the trained one"),
             ("classification", "bert", {"mean": True}, "reads the mean of a row"),
             ("classification", "bert", {"mixture": True}, "reads a mixture of all layers"),
             ("tagging", "bert", {"decoding": "crf"}, "decoded by a CRF"),
@@ -107,13 +107,13 @@ def test_what_has_no_class_at_hugging_face_is_refused_and_nothing_is_written(tmp
         assert not (tmp_path / "out").exists()
 
 
-def test_knowledge_that_stays_behind_is_told(tmp_path: Path) -> None:
+def test_knowledge_that_is_not_exported_gives_a_note(tmp_path: Path) -> None:
     source = tuned(tmp_path, "classification")
     (source / KNOWLEDGE_FILE).write_text(json.dumps({"methods": [{"method": "k-bert"}]}))
     notes: list[str] = []
     export(tmp_path / "out", source, notes.append)
     (note,) = notes
-    assert "what k-bert brings does not go with it" in note
+    assert "the knowledge of k-bert is not exported" in note
 
 
 def test_the_command_writes_head_labels_and_card(tmp_path: Path) -> None:

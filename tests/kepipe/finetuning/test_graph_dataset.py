@@ -53,7 +53,7 @@ def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-def test_nobody_is_asked_about_in_two_parts(graph: Graph, seed: int) -> None:
+def test_no_entity_is_in_two_splits(graph: Graph, seed: int) -> None:
     parts = [{q.mention.entity for q in questions} for questions in dataset(graph, seed).splits.values()]
     assert sum(map(len, parts)) == len(set.union(*parts))
     assert [len(part) for part in parts[1:]] == [round(0.1 * 55), round(0.3 * 55)]
@@ -88,7 +88,7 @@ def test_an_entity_is_asked_for_all_its_types(graph: Graph) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), most=st.integers(2, 70))
-def test_typing_asks_nobody_twice_and_no_type_without_need(graph: Graph, seed: int, most: int) -> None:
+def test_typing_uses_each_entity_once_and_caps_types(graph: Graph, seed: int, most: int) -> None:
     made = make_typing(graph, ENGLISH_TYPES, np.random.default_rng(seed), Limits(["field"], 5, most))
     entities = [q.mention.entity for questions in made.splits.values() for q in questions]
     assert len(entities) == len(set(entities)) == made.asked["person"]
@@ -102,5 +102,5 @@ def test_typing_asks_nobody_twice_and_no_type_without_need(graph: Graph, seed: i
 def test_what_typing_cannot_ask_is_refused(graph: Graph) -> None:
     with pytest.raises(ValueError, match="1 types that 30 entities or more have"):
         make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=30))
-    with pytest.raises(ValueError, match="asks for no relation"):
+    with pytest.raises(ValueError, match="has no relations"):
         GraphDatasetConfig(ask="types", templates=["The {relation} of {name}"])

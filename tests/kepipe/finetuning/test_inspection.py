@@ -23,23 +23,23 @@ def warnings(train: Path, task: str = "classification", **splits: Path) -> list[
     return list(inspect(FinetuneConfig.model_validate({"task": task, "data": data})))
 
 
-def test_data_that_is_as_it_should_be_says_nothing(tmp_path: Path) -> None:
+def test_good_data_gives_no_warning(tmp_path: Path) -> None:
     test = table(tmp_path / "test.tsv", [("good", "sun"), ("bad", "fog")])
     assert warnings(table(tmp_path / "train.tsv", TRAIN), test=test) == []
 
 
-def test_overlap_identical_splits_and_strange_labels_are_told(tmp_path: Path) -> None:
+def test_overlap_identical_splits_and_unknown_labels_give_warnings(tmp_path: Path) -> None:
     train = table(tmp_path / "train.tsv", TRAIN)
     same = table(tmp_path / "same.tsv", TRAIN)
     some = table(tmp_path / "some.tsv", [*TRAIN[:2], ("good", "sun"), ("worse", "fog")])
     told = warnings(train, dev=same, test=some)
     assert len(told) == 3
-    assert f"`data.dev`: all 11 examples of {same} are in {train} too" in told[0]
+    assert f"`data.dev`: all 11 examples of {same} are also in {train}" in told[0]
     assert "`data.test`: 2 of 4 examples" in told[1]
-    assert told[2] == "`data.test`: labels that training never sees: 'worse'"
+    assert told[2] == "`data.test`: labels that are not in the training data: 'worse'"
 
 
-def test_columns_that_are_not_there_and_empty_files_are_told(tmp_path: Path) -> None:
+def test_missing_columns_and_empty_files_give_warnings(tmp_path: Path) -> None:
     other = tmp_path / "other.tsv"
     other.write_text("sentiment\tsentence\n1\tfine\n")
     (told,) = warnings(other)
@@ -60,7 +60,7 @@ def test_json_lines_of_words_and_labels_are_sentences(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.jsonl"
     numbers.write_text(json.dumps({"tokens": ["Ann", "saw"], "ner_tags": [1, 0]}) + "\n")
     (told,) = warnings(numbers, "tagging")
-    assert "`ner_tags` has numbers: write the labels that they stand for" in told
+    assert "`ner_tags` has numbers: use label names" in told
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def moved(before: Transformer, after: Transformer) -> set[str]:
 
 
 @pytest.mark.parametrize("layers", ["attention", "all"])
-def test_low_rank_matrices_begin_with_nothing_and_are_merged_exactly(bert: Model, layers: Any) -> None:
+def test_lora_starts_at_zero_and_merges_exactly(bert: Model, layers: Any) -> None:
     model = load(bert.folder).eval()
     plain = model.encode(batch())
     model.requires_grad_(False)
@@ -173,7 +173,7 @@ def test_the_states_of_all_layers_end_with_those_that_are_encoded(bert: Model, t
         ({"task": "tagging", "decoding": "crf", "label_smoothing": 0.1}, "`label_smoothing` is of"),
     ],
 )
-def test_settings_that_say_nothing_together_are_refused(settings: dict[str, Any], message: str) -> None:
+def test_contradictory_settings_raise(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FinetuneConfig.model_validate({"task": "classification", **settings})
 

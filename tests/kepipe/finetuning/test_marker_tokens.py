@@ -14,7 +14,7 @@ from tests.support.tasks import tokenizer
 TINY = Base(layers=1, hidden=16, heads=2)
 
 
-def test_spare_rows_are_taken_and_look_like_words() -> None:
+def test_markers_use_spare_rows_initialised_like_words() -> None:
     words = tokenizer()
     model = build(TINY, words.vocab_size, 0)
     before = model.tokens.weight.detach().clone()
@@ -42,7 +42,7 @@ def test_a_vocabulary_without_spare_rows_grows(tmp_path: Path) -> None:
     assert words.encode(["a [HD] b"]).tokens.tolist().count(7) == 0  # written in a text it is text
 
 
-def test_marks_of_an_earlier_task_keep_what_they_learned(tmp_path: Path) -> None:
+def test_markers_of_an_earlier_task_keep_their_embeddings(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]))
     words = load_tokenizer(tmp_path / "vocab.txt")
     grown, markers = place_markers(build(TINY, words.vocab_size, 0), words, ("[HD]", "[TL]"), seed=1)

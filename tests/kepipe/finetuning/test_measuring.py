@@ -28,7 +28,7 @@ def test_tokens_that_knowledge_cuts_off_from_the_head_are_told(
         "knowledge": method,
     }
     tune(tmp_path, str(words), {"graph": graph}, ear, epochs=1, **changes)
-    message = "tokens that the head reads are cut off by what `knowledge` writes into the rows"
+    message = "tokens that the head reads are cut off because `knowledge` adds tokens to the rows"
     assert (message in ear.notes()) == cut_off
     counts = [e.values["read_cut_off"] for e in ear.events if isinstance(e, Metrics) and "rows" in e.values]
     assert [count > 0 for count in counts] == [cut_off]

@@ -38,7 +38,7 @@ def injected(tmp_path_factory: pytest.TempPathFactory, words: str) -> FineTuned:
     return tune(root, words, {"graph": graph}, knowledge={"method": "k-bert", "max_branches": 1})
 
 
-def test_injected_triples_answer_for_entities_never_seen(
+def test_injected_triples_generalise_to_unseen_entities(
     injected: FineTuned, words: str, tmp_path: Path
 ) -> None:
     assert right(injected) > 0.95
@@ -164,7 +164,7 @@ def newcomers_are_answered_by_their_neighbours(made: FineTuned, folder: Path) ->
         app, ["predict", str(made.folder), texts[0], "--graph", str(graph), "--unknown", "compose"]
     )
     assert said.stdout.startswith("north")
-    with pytest.raises(ValueError, match="takes a graph that knows the entities"):
+    with pytest.raises(ValueError, match="needs a graph that has the entities"):
         Predictor.open(made.folder, unknown="compose")
 
 
@@ -215,7 +215,7 @@ def what_was_left_out_is_told(made: FineTuned) -> None:
         assert ("no entities were used" in asked.stderr) is told
 
 
-def test_fused_vectors_answer_for_entities_never_seen(words: str, tmp_path: Path) -> None:
+def test_fused_vectors_generalise_to_unseen_entities(words: str, tmp_path: Path) -> None:
     """Vectors whose first half says the side. Shuffled among the towns they say nothing, and the test notices."""
     rng = np.random.default_rng(0)
     table = rng.normal(0, 0.1, (len(NAMES), 16)).astype(np.float32)

@@ -84,7 +84,7 @@ def test_a_span_of_another_type_is_wrong() -> None:
     assert found["span_f1"].score == 0.0
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+def test_bootstrap_intervals_have_their_nominal_coverage() -> None:
     rng = np.random.default_rng(3)
     held = 0
     for round in range(200):

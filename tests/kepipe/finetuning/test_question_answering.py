@@ -68,7 +68,7 @@ def test_an_answer_that_does_not_stand_there_is_told(tmp_path: Path) -> None:
     problems = Problems()
     assert list(read(tmp_path / "a.jsonl", problems)) == []
     assert [problem.line for problem in problems.first] == [1, 2]
-    assert "does not stand at character 0" in problems.first[0].message
+    assert "is not at character 0" in problems.first[0].message
     assert "`answers` is missing" in problems.first[1].message
 
 
@@ -99,7 +99,7 @@ def test_a_window_learns_the_answer_that_it_holds_as_a_whole(tmp_path: Path) -> 
     assert unknown.labels is None
 
 
-def test_the_best_span_is_that_of_looking_at_all() -> None:
+def test_the_best_span_equals_brute_force() -> None:
     rng = np.random.default_rng(0)
     for size in (1, 5, 40):
         logits, there = rng.normal(size=(size + 1, 2)), rng.random(size + 1) < 0.9
@@ -117,7 +117,7 @@ def test_the_best_span_is_that_of_looking_at_all() -> None:
     assert best_span(np.zeros((1, 2)), np.array([True])).first == 0
 
 
-def test_the_threshold_is_that_of_trying_all() -> None:
+def test_the_threshold_equals_brute_force() -> None:
     rng = np.random.default_rng(2)
     for _ in range(20):
         margins, gains = rng.normal(size=30), rng.choice([-1.0, 0.0, 0.4, 1.0], 30)

@@ -16,10 +16,10 @@ from kepipe.finetuning.crf import CrfHead, log_likelihoods
 from kepipe.finetuning.sequence_decoding import (
     Transitions,
     allowed,
+    as_valid_bio,
     likeliest_sequence,
     marginals,
     rules,
-    spelt,
 )
 from tests.support.tasks import base_model, finetune, write_task
 
@@ -27,7 +27,7 @@ BIO = ("B-LOC", "B-PER", "I-LOC", "I-PER", "O")
 BIOES = ("B-X", "E-X", "I-X", "O", "S-X")
 
 
-def test_bio_goes_on_within_a_type_alone() -> None:
+def test_bio_spans_continue_within_one_type() -> None:
     first, last, pairs = allowed(BIO)
     assert first.tolist() == [True, True, False, False, True]
     assert last.all()
@@ -39,9 +39,7 @@ def test_bio_goes_on_within_a_type_alone() -> None:
 
 
 @pytest.mark.parametrize(("labels", "scheme"), [(BIO, IOB2), (BIOES, IOBES)])
-def test_allowed_sequences_are_those_that_seqeval_reads_without_loss(
-    labels: tuple[str, ...], scheme: type
-) -> None:
+def test_allowed_sequences_round_trip_through_seqeval(labels: tuple[str, ...], scheme: type) -> None:
     first, last, pairs = allowed(labels)
     for numbers in product(range(len(labels)), repeat=3):
         tags = [labels[number] for number in numbers]
@@ -64,7 +62,7 @@ def every(scores: np.ndarray, transitions: Transitions) -> dict[tuple[int, ...],
 
 
 @pytest.mark.parametrize("words", [1, 2, 4])
-def test_the_likeliest_sequence_and_the_marginals_are_those_of_looking_at_all(words: int) -> None:
+def test_viterbi_and_marginals_equal_brute_force(words: int) -> None:
     rng = np.random.default_rng(words)
     transitions = Transitions(rng.normal(size=5), rng.normal(size=5), rng.normal(size=(5, 5)))
     for these in (transitions, rules(BIO)):
@@ -97,9 +95,9 @@ def test_the_likelihood_of_labels_is_theirs_among_all_sequences() -> None:
 
 def test_labels_that_begin_within_a_span_are_written_as_its_beginning() -> None:
     tags = ["I-PER", "I-PER", "O", "I-LOC", "B-LOC", "I-PER"]
-    assert spelt(tags) == ["B-PER", "I-PER", "O", "B-LOC", "B-LOC", "B-PER"]
-    assert get_entities(spelt(tags)) == get_entities(tags)
-    assert spelt(["S-X", "O"]) == ["S-X", "O"]
+    assert as_valid_bio(tags) == ["B-PER", "I-PER", "O", "B-LOC", "B-LOC", "B-PER"]
+    assert get_entities(as_valid_bio(tags)) == get_entities(tags)
+    assert as_valid_bio(["S-X", "O"]) == ["S-X", "O"]
 
 
 @pytest.mark.parametrize("decoding", ["valid", "crf"])
@@ -112,7 +110,7 @@ def test_answers_spell_spans(tmp_path: Path, decoding: str) -> None:
     for name, how in (("independent", "independent"), (decoding, decoding)):
         made = finetune(tmp_path / name, base, "tagging", data, decoding=how, **changes)
         records = [json.loads(line) for line in (made.folder / "predictions.jsonl").open()]
-        invalid[name] = sum(spelt(record["predicted"]) != record["predicted"] for record in records)
+        invalid[name] = sum(as_valid_bio(record["predicted"]) != record["predicted"] for record in records)
         sure = [span["probability"] for record in records for span in record["spans"]]
         assert all(0 <= probability <= 1 for probability in sure)
     assert invalid["independent"] > 0

@@ -27,7 +27,7 @@ def test_correlations_are_those_of_scipy() -> None:
     assert float(part) == pytest.approx(pearsonr(gold[:20], predicted[:20]).statistic)
 
 
-def test_what_is_always_the_same_goes_with_nothing() -> None:
+def test_a_constant_variable_has_correlation_zero() -> None:
     assert correlation(np.full(5, 3.0), np.arange(5.0)).score == 0
 
 
@@ -50,8 +50,8 @@ def test_answers_have_the_scale_of_the_training(tmp_path: Path) -> None:
     assert answers[1]["predicted"] == pytest.approx(0, abs=1)
 
 
-def test_one_number_alone_teaches_nothing(tmp_path: Path) -> None:
+def test_a_constant_target_raises(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("score\ttext_a\ttext_b\n" + "2\tx\ty\n" * 20)
     data = {"train": str(tmp_path / "a.tsv"), "dev": str(tmp_path / "a.tsv")}
-    with pytest.raises(ValueError, match="the data has one number, 2"):
+    with pytest.raises(ValueError, match="all numbers of the data are 2"):
         finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "similarity", data)

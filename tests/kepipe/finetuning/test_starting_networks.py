@@ -69,7 +69,7 @@ def test_tasks_are_learned(base: dict[str, Any], task: Any, changes: dict[str, A
             assert one["probability"] == pytest.approx(other["probability"], abs=2e-6)
 
 
-def test_a_fresh_one_is_a_base_with_vectors_of_words(tmp_path: Path) -> None:
+def test_a_new_model_can_start_from_word_vectors(tmp_path: Path) -> None:
     words = tokenizer()
     words.save(tmp_path / "words")
     table = np.random.default_rng(0).normal(size=(words.vocab_size, 32)).astype(np.float32)

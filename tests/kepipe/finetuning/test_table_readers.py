@@ -130,7 +130,7 @@ def test_a_header_that_lacks_a_column_is_refused(tmp_path: Path) -> None:
         read("pairs", tmp_path / "d.tsv", "label\ttext_a\n1\tgood\n")
 
 
-def test_splits_never_share_an_example_and_fewer_are_among_the_more(tmp_path: Path) -> None:
+def test_splits_are_disjoint_and_smaller_samples_are_subsets(tmp_path: Path) -> None:
     file = tmp_path / "train.tsv"
     file.write_text("label\ttext_a\n" + "".join(f"{n % 2}\ttext number {n}\n" for n in range(200)))
     read_task = TASKS["classification"].read

@@ -33,7 +33,7 @@ SLOWLY = {"epochs": 16, "learning_rate": 2e-3, "batch_tokens": 256}
 """A decoder has to find out how to read its encoder first."""
 
 
-def test_measures_are_those_of_the_libraries() -> None:
+def test_metrics_equal_those_of_the_libraries() -> None:
     answers, targets = zip(*PAIRS, strict=True)
     found = measure_texts(answers, targets)
     rouge = RougeScorer(["rouge1", "rouge2", "rougeL"])
@@ -81,7 +81,7 @@ def test_files_of_both_kinds_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "t5", "bart"])
-def test_models_that_write_learn_to(tmp_path: Path, family: str) -> None:
+def test_generating_models_learn_the_task(tmp_path: Path, family: str) -> None:
     data = write_task(tmp_path / "data", "text-to-text")
     generation = {"max_new_tokens": 8, "num_beams": 2}
     smoothed = {"label_smoothing": 0.1 if family == "bart" else 0.0}
@@ -99,16 +99,16 @@ def test_models_that_write_learn_to(tmp_path: Path, family: str) -> None:
     assert [one["predicted"] for one in again] == [record["predicted"] for record in records]
 
 
-def test_a_model_that_does_not_write_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_cannot_generate_raises(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 20, 10)
-    with pytest.raises(ValueError, match="writes no answer to a text; bart, t5, gpt2 do"):
+    with pytest.raises(ValueError, match="cannot generate text; bart, t5, gpt2 can"):
         finetune(tmp_path / "stage", base_model(tmp_path / "base"), "text-to-text", data)
     with pytest.raises(ValueError, match="no head that could learn alone"):
         finetune(tmp_path / "head", base_model(tmp_path / "bart", "bart"), "text-to-text", data, train="head")
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_of_k_bert_it_takes_what_is_text_alone(tmp_path: Path, plain: bool) -> None:
+def test_only_k_bert_as_plain_text_is_supported(tmp_path: Path, plain: bool) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 20, 10)
     graph = tmp_path / "graph"
     (tmp_path / "triples.tsv").write_text("rain\tnear\toslo\n")
@@ -124,22 +124,22 @@ def test_of_k_bert_it_takes_what_is_text_alone(tmp_path: Path, plain: bool) -> N
         )
         assert made.scores()["test"]["rouge_l"].value >= 0
     else:
-        with pytest.raises(ValueError, match="reads no entities and no trees"):
+        with pytest.raises(ValueError, match="supports no entity vectors"):
             finetune(tmp_path / "stage", start, "text-to-text", data, **options)
 
 
-def test_answers_that_are_cut_are_told(tmp_path: Path) -> None:
+def test_truncated_answers_give_a_warning(tmp_path: Path) -> None:
     ear = Ear()
     data = write_task(tmp_path / "data", "text-to-text", 20, 10)
     start = base_model(tmp_path / "base", "gpt2")
     finetune(tmp_path / "stage", start, "text-to-text", data, ear, generation={"max_new_tokens": 3}, epochs=1)
-    assert "40 of 40 true answers fill `max_new_tokens`" in ear.notes()
+    assert "40 of 40 gold answers fill `max_new_tokens`" in ear.notes()
 
 
 def test_what_does_not_go_together_is_told_before_anything_runs(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 8, 8)["train"]
     stage = f"use: finetune, base: {{from: minilm}}, data: {{train: {data}}}"
-    assert "`stages.tune.task`: this model writes no answer to a text" in complaint(
+    assert "`stages.tune.task`: this model cannot generate text" in complaint(
         tmp_path, f"  tune: {{{stage}, task: text-to-text}}\n"
     )
     gpt = "  pretrain: {base: {family: gpt2, positions: 64}, objective: causal-lm, format: packed, length: 64}\n"

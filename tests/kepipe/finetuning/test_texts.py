@@ -5,7 +5,7 @@ from kepipe.finetuning.texts import known_texts, read_documents
 from kg.problems import Problems
 
 
-def test_texts_of_pairs_stand_once_each_and_without_labels(tmp_path: Path) -> None:
+def test_texts_of_pairs_are_deduplicated_without_labels(tmp_path: Path) -> None:
     pairs = [
         {"text": "Who wrote it?", "second": "Ann did.", "label": "1"},
         {"text": "Who wrote it?", "second": "Nobody.", "label": "0"},

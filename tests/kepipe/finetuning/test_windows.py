@@ -14,7 +14,7 @@ from kepipe.finetuning.encoding import RowFormat, TruncationStats, encode_rows, 
 from kepipe.finetuning.examples import Example, from_words
 from kepipe.finetuning.label_output import ONE_LABEL, probabilities
 from kepipe.finetuning.output import AnswerFormat
-from kepipe.finetuning.windows import words_together
+from kepipe.finetuning.windows import merge_word_values
 from kepipe.tokenization.tokenizer import load_tokenizer
 
 MINILM = load_tokenizer("minilm")
@@ -80,7 +80,7 @@ def test_without_an_overlap_a_text_is_cut_as_ever() -> None:
     assert (len(row), stats.cut, stats.windows) == (24, 1, 0)
 
 
-def test_a_word_is_answered_by_the_window_in_which_most_stands_around_it() -> None:
+def test_a_word_gets_the_prediction_of_the_window_with_most_context() -> None:
     text, spans = from_words([*"abcdefghijkl"])
     rows = encode_rows([Example("x", text, tuple(spans))], row_format(reads="words", length=8, overlap=2))
     assert [list(row.read_words) for row in rows] == [
@@ -89,12 +89,12 @@ def test_a_word_is_answered_by_the_window_in_which_most_stands_around_it() -> No
         [6, 7, 8, 9, 10, 11],
     ]
     parts = [np.full((6, 2), float(number)) for number in range(3)]
-    together = words_together(parts, rows)[:, 0]
+    together = merge_word_values(parts, rows)[:, 0]
     # word 4 has one word behind it in the first window and none before it in the second
     assert together.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
 
 
-def test_a_text_is_answered_by_the_mean_of_its_windows() -> None:
+def test_a_text_gets_the_mean_prediction_of_its_windows() -> None:
     answers = AnswerFormat(MINILM, ("a", "b"), 0, "row")
     rows = encode_rows([Example("x", TEXT)], row_format())
     parts = [np.array([[number, 0.0]]) for number in range(len(rows))]

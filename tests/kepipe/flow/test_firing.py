@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from kepipe.flow import firing, schedules
-from kepipe.flow.firing import Begun, Firings, _note, read_begun
+from kepipe.flow.firing import PendingRun, ScheduleRunner, _note, read_pending
 from kepipe.flow.history import KEPT, Result, last_result, remember, results
 from kepipe.flow.scheduled_run import pipeline_lock
-from kepipe.flow.triggers.changes import WhenChanged
-from kepipe.flow.triggers.times import Cron
+from kepipe.flow.triggers.cron import Cron
+from kepipe.flow.triggers.when_changed import WhenChanged
 from tests.support.schedules import CALL, Scripts, calls, make_scripts
 
 FAILS_TWICE = CALL + "\nraise SystemExit(len((here / 'calls').read_text()) < 3)"
@@ -24,7 +24,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
 
 
 def fire(scripts: Scripts, name: str) -> Result | None:
-    return Firings(scripts.workspace, scripts.means).fire_if_due(
+    return ScheduleRunner(scripts.workspace, scripts.means).fire_if_due(
         name, schedules.find(scripts.workspace, name).schedule
     )
 
@@ -34,7 +34,7 @@ def test_what_fails_is_tried_again_with_growing_pauses(scripts: Scripts) -> None
     result = fire(scripts, "tiny")
     assert result is not None
     assert (result.outcome, result.attempts) == ("finished", 3)
-    assert ["attempt 2 follows in 0 s" in said or "attempt 3 follows in 0 s" in said for said in scripts.said] == [
+    assert ["attempt 2 starts in 0 s" in line or "attempt 3 starts in 0 s" in line for line in scripts.said] == [
         False, True, True, False,
     ]  # fmt: skip
     assert [each.attempts for each in results(scripts.workspace, "tiny")] == [3]
@@ -49,14 +49,14 @@ def test_no_more_than_the_retries_are_made(scripts: Scripts) -> None:
     assert result is not None
     assert (result.outcome, result.attempts, result.code) == ("failed", 2, 1)
     assert calls(folder) == 2
-    assert read_begun(scripts.workspace, "tiny") is None
+    assert read_pending(scripts.workspace, "tiny") is None
 
 
 def test_attempts_go_on_where_a_kill_cut_them_off(scripts: Scripts) -> None:
     folder = scripts.add(
         "tiny", CALL + "\nraise SystemExit(1)", Cron(cron="@yearly"), retries=2, backoff=0.01
     )
-    _note(scripts.workspace, "tiny", Begun("cron @yearly", attempt=3))
+    _note(scripts.workspace, "tiny", PendingRun("cron @yearly", attempt=3))
     result = fire(scripts, "tiny")
     assert result is not None
     assert (result.outcome, result.attempts, result.reason) == ("failed", 3, "cron @yearly")
@@ -81,10 +81,10 @@ def test_what_is_fired_by_hand_runs_once_each_time_and_keeps_its_output(scripts:
     )
     for times in (1, 2):
         firings, schedule = (
-            Firings(scripts.workspace, scripts.means),
+            ScheduleRunner(scripts.workspace, scripts.means),
             schedules.find(scripts.workspace, "tiny").schedule,
         )
-        result = firings.fire_by_hand("tiny", schedule)
+        result = firings.run_manually("tiny", schedule)
         assert (result.outcome, result.reason, result.attempts) == ("failed", "by hand", 1)
         assert Path(result.log).read_text() == "by hand\n"
         assert calls(folder) == times
@@ -99,15 +99,15 @@ def test_what_is_due_while_its_pipeline_runs_is_skipped(scripts: Scripts) -> Non
     assert result is not None
     assert result.outcome == "skipped"
     assert (calls(folder), list(results(scripts.workspace, "tiny")), scripts.told) == (0, [], [])
-    assert read_begun(scripts.workspace, "tiny") is None
+    assert read_pending(scripts.workspace, "tiny") is None
 
 
 def test_a_firing_that_was_cut_off_waits_for_the_run_at_work_and_is_made_up_for_once(
     scripts: Scripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(firing, "BEAT", 0.01)
+    monkeypatch.setattr(firing, "POLL_SECONDS", 0.01)
     folder = scripts.add("tiny", CALL, Cron(cron="@yearly"))
-    _note(scripts.workspace, "tiny", Begun("cron @yearly"))
+    _note(scripts.workspace, "tiny", PendingRun("cron @yearly"))
     with ThreadPoolExecutor(1) as pool:
         with pipeline_lock(scripts.workspace, folder / "tiny.py"):
             waiting = pool.submit(fire, scripts, "tiny")
@@ -122,23 +122,23 @@ def test_a_firing_that_was_cut_off_waits_for_the_run_at_work_and_is_made_up_for_
 
 def test_a_scheduler_that_stops_leaves_a_waiting_retry_to_its_successor(scripts: Scripts) -> None:
     scripts.add("tiny", CALL + "\nraise SystemExit(1)", WhenChanged(), retries=5, backoff=3600.0)
-    firings = Firings(scripts.workspace, scripts.means)
+    runner = ScheduleRunner(scripts.workspace, scripts.means)
     schedule = schedules.find(scripts.workspace, "tiny").schedule
-    assert firings.fire_if_due("tiny", schedule) is None  # seen once
+    assert runner.fire_if_due("tiny", schedule) is None  # seen once
     scripts.said.clear()
-    stopped = Firings(scripts.workspace, scripts.means)
+    stopped = ScheduleRunner(scripts.workspace, scripts.means)
     original = stopped._say
 
     def stop_at_retry(name: str, what: str) -> None:
         original(name, what)
-        if "follows in 3600 s" in what:
+        if "starts in 3600 s" in what:
             stopped.stop()
 
     stopped._say = stop_at_retry  # type: ignore[method-assign]
     result = stopped.fire_if_due("tiny", schedule)
     assert result is not None
     assert result.outcome == "stopped"
-    begun = read_begun(scripts.workspace, "tiny")
+    begun = read_pending(scripts.workspace, "tiny")
     assert begun is not None
     assert (begun.attempt, begun.reason) == (2, "never fired before")
 

@@ -92,7 +92,7 @@ def test_a_bad_line_is_located(tmp_path: Path) -> None:
     bad: list[str] = []
     assert [entry.event for entry in read(file, on_bad=bad.append)] == [EVERY[0], EVERY[-1]]
     assert len(bad) == 2
-    assert "other fields than expected" in bad[1]
+    assert "unexpected or invalid fields" in bad[1]
 
 
 def test_a_killed_writer_is_noticed_and_its_lines_are_there(tmp_path: Path) -> None:
@@ -127,5 +127,5 @@ def test_a_killed_writer_is_noticed_and_its_lines_are_there(tmp_path: Path) -> N
     ],
 )
 def test_values_of_another_kind_are_a_bad_line(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="event with other fields than expected"):
+    with pytest.raises(ValueError, match="event with unexpected or invalid fields"):
         decode(json.dumps(fields).encode())

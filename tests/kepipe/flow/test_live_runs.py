@@ -11,12 +11,12 @@ from kepipe.flow.live_runs import LiveRuns
 
 def used(live: LiveRuns, besides: str = "") -> set[str]:
     with live.guard():
-        return live.used(besides)
+        return live.in_use(besides)
 
 
 def test_what_a_run_reads_is_used_until_it_ends(tmp_path: Path) -> None:
     live = LiveRuns(tmp_path)
-    with live.begin("first") as note, live.begin("second") as note_second:
+    with live.track("first") as note, live.track("second") as note_second:
         note("a")
         note("b")
         note_second("b")
@@ -29,7 +29,7 @@ def test_the_list_of_a_run_that_was_killed_goes(tmp_path: Path) -> None:
     """Nobody holds its lock."""
     (tmp_path / "killed.keys").write_text("a\n")
     live = LiveRuns(tmp_path)
-    with live.begin("first") as note:
+    with live.track("first") as note:
         note("b")
         assert used(live) == {"b"}
     assert not list(tmp_path.glob("*.keys"))
@@ -40,7 +40,7 @@ def test_no_list_goes_while_somebody_looks_through_them(tmp_path: Path) -> None:
     live, noted, end = LiveRuns(tmp_path), threading.Event(), threading.Event()
 
     def run() -> None:
-        with live.begin("run") as note:
+        with live.track("run") as note:
             note("a")
             noted.set()
             end.wait(30)
@@ -51,6 +51,6 @@ def test_no_list_goes_while_somebody_looks_through_them(tmp_path: Path) -> None:
     with live.guard():
         end.set()
         time.sleep(0.3)  # it would be gone by now
-        assert live.used() == {"a"}
+        assert live.in_use() == {"a"}
     thread.join(30)
     assert used(live) == set()

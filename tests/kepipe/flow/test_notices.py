@@ -22,9 +22,9 @@ import pytest
 from kepipe.config import ConfigError
 from kepipe.flow.history import Result
 from kepipe.flow.notices.outbox import Outbox
-from kepipe.flow.notices.table import way_to
+from kepipe.flow.notices.table import channel_for
 from kepipe.flow.schedule import Schedule
-from kepipe.flow.triggers.times import Cron
+from kepipe.flow.triggers.cron import Cron
 
 SCHEDULE = Schedule(pipeline="/texts/moons.yaml", when=Cron(cron="@daily"))
 
@@ -128,7 +128,7 @@ def test_a_webhook_gets_what_happened_signed_and_is_tried_again(
     said: list[str] = []
     hooks = Hooks(503, 429)
     with running(hooks):
-        Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, pauses=(0.0, 0.0))(
+        Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, delays=(0.0, 0.0))(
             "nightly", SCHEDULE, result
         )
     assert len(hooks.taken) == 3
@@ -148,11 +148,11 @@ def test_a_webhook_gets_what_happened_signed_and_is_tried_again(
 def test_a_receiver_that_is_away_is_told_with_the_next_notice(tmp_path: Path, result: Result) -> None:
     said: list[str] = []
     hooks = Hooks()
-    outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, pauses=())
+    outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, delays=())
     hooks.socket.close()
     outbox("nightly", SCHEDULE, result)
     (line,) = said
-    assert "it is told with the next one" in line
+    assert "will be retried with the next notice" in line
     assert "pass-word" not in line
     assert "geheim" not in line
     assert len(waiting(tmp_path)) == 1
@@ -172,7 +172,7 @@ def test_a_receiver_that_refuses_is_not_asked_again(tmp_path: Path, result: Resu
     with running(hooks):
         Outbox(tmp_path, [f"webhook={hooks.address}"], said.append)("nightly", SCHEDULE, result)
     assert len(hooks.taken) == 1
-    assert f"answers {code}; it is given up" in said[0]
+    assert f"answered {code}; dropped" in said[0]
     assert waiting(tmp_path) == []
 
 
@@ -214,7 +214,7 @@ def test_a_mail_arrives(tmp_path: Path, result: Result, monkeypatch: pytest.Monk
     (attached,) = message.iter_attachments()
     assert json.loads(attached.get_content())["schedule"] == "nightly"
     (line,) = said
-    assert "refuses nobody@example.org; it is given up" in line
+    assert "rejected nobody@example.org; dropped" in line
 
 
 def test_a_program_gets_the_notice_and_no_shell_reads_its_words(tmp_path: Path, result: Result) -> None:
@@ -225,14 +225,14 @@ def test_a_program_gets_the_notice_and_no_shell_reads_its_words(tmp_path: Path, 
     Outbox(tmp_path, [target], said.append)("nightly", SCHEDULE, result)
     assert json.loads((tmp_path / "got;touch x").read_text())["outcome"] == "finished"
     take.write_text("import sys\nsys.exit('the pager is off')")
-    Outbox(tmp_path, [target], said.append, pauses=())("nightly", SCHEDULE, result)
-    assert "ended with 1: the pager is off; it is told with the next one" in said[0]
+    Outbox(tmp_path, [target], said.append, delays=())("nightly", SCHEDULE, result)
+    assert "exited with 1: the pager is off; will be retried with the next notice" in said[0]
 
 
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ("webhook=file:///etc/passwd", "expected an address https://"),
+        ("webhook=file:///etc/passwd", "expected a URL https://"),
         ("mail=nobody", "expected an address such as"),
         ("command=", "expected webhook=…, command=…, mail=…"),
         ("command='a", "No closing quotation"),
@@ -241,4 +241,4 @@ def test_a_program_gets_the_notice_and_no_shell_reads_its_words(tmp_path: Path, 
 )
 def test_targets_that_mean_nothing_are_refused(target: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
-        way_to(target)
+        channel_for(target)

@@ -42,7 +42,7 @@ def test_an_unchanged_pipeline_does_no_work(bench: Bench, statuses: Statuses) ->
 
 def test_what_a_stage_does_outside_the_store_is_done_again_where_it_is_cached(bench: Bench) -> None:
     repeated: list[Path] = []
-    stage = replace(WRITE, repeat=lambda _inputs, _config, context: repeated.append(context.out))
+    stage = replace(WRITE, on_cached=lambda _inputs, _config, context: repeated.append(context.out))
     once = Flow("tiny", 0, "cpu", [Node("write", stage, WriteConfig(), {})])
     bench.run(once)
     assert repeated == []
@@ -64,7 +64,7 @@ def test_equal_content_stops_the_recomputation(bench: Bench, statuses: Statuses)
 
 
 def test_until_only_and_force_choose_stages(bench: Bench, statuses: Statuses) -> None:
-    with pytest.raises(ConfigError, match="--only double: it needs `write`"):
+    with pytest.raises(ConfigError, match="--only double: its input `write` does not exist"):
         bench.run(flow(), StageSelection(only="double"))
     _, events = bench.run(flow(), StageSelection(until="write"))
     assert statuses(events) == {"write": "ran"}
@@ -98,8 +98,8 @@ def test_the_plan_says_what_would_run_and_why(bench: Bench) -> None:
         steps = make_plan(of, bench.workspace, force or [], warn=print)
         return {step.node.name: (step.status, step.why) for step in steps}
 
-    assert plan(flow())["write"] == ("to run", "never made before")
-    assert plan(flow())["add"] == ("to run", "its inputs `double`, `more` are to be made first")
+    assert plan(flow())["write"] == ("to run", "has not run before")
+    assert plan(flow())["add"] == ("to run", "waits for its inputs `double`, `more`")
     bench.run(flow())
     assert {status for status, _ in plan(flow()).values()} == {"cached"}
     assert plan(flow(times=4))["double"] == ("to run", "times changed, 1 → 4")
@@ -208,7 +208,7 @@ def test_force_throws_a_result_away_and_continues_what_was_interrupted(bench: Be
     bench.run(COUNTING)
     assert resumed(interrupt(bench, forced)) == [False]
     plan = make_plan(COUNTING, bench.workspace, ["count"], warn=print)
-    assert (plan[0].status, plan[0].why) == ("resumable", "forced; the attempt at it was interrupted")
+    assert (plan[0].status, plan[0].why) == ("resumable", "forced; continues an interrupted attempt")
     _, events = bench.run(COUNTING, forced)
     assert resumed(events) == [True]
     assert next(event.step for event in events if isinstance(event, Metrics)) == 9

@@ -37,7 +37,7 @@ def test_a_damaged_artifact_is_seen_kept_aside_and_made_again(
     again, events = bench.run(flow())
     warnings = [event for event in events if isinstance(event, Noted) and event.level == "warning"]
     assert len(warnings) == 1
-    assert "to be made again" in warnings[0].message
+    assert "will be made again" in warnings[0].message
     assert statuses(events)["double"] == "ran"
     assert again["add"].digest == made["add"].digest
     assert len(list((bench.workspace.store.root / "damaged").iterdir())) == 1
@@ -81,7 +81,7 @@ def test_bit_rot_of_a_small_file_is_seen_by_the_next_run(bench: Bench, statuses:
 def test_bit_rot_of_a_large_file_is_seen_after_a_week_or_by_a_thorough_check(
     bench: Bench, statuses: Statuses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kepipe.flow.artifact.SMALL", 0)
+    monkeypatch.setattr("kepipe.flow.artifact.ALWAYS_DIGESTED", 0)
     made, _ = bench.run(flow())
     rot(made["write"].folder / "value.json", "7")
     verify(made["write"].folder)

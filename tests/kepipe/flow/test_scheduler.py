@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from kepipe.flow import scheduler, schedules
-from kepipe.flow.firing import read_begun
+from kepipe.flow.firing import read_pending
 from kepipe.flow.history import results
-from kepipe.flow.scheduler import ClockWatch, set_right
-from kepipe.flow.triggers.changes import WhenChanged
-from kepipe.flow.triggers.times import Cron
+from kepipe.flow.scheduler import ClockWatch, repair_due_times
+from kepipe.flow.triggers.cron import Cron
+from kepipe.flow.triggers.when_changed import WhenChanged
 from tests.support.schedules import CALL, Scripts, calls, make_scripts
 from tests.support.waiting import until
 
@@ -25,15 +25,15 @@ SERVE = """
 import sys
 from pathlib import Path
 from kepipe.flow import scheduled_run, scheduler
-from kepipe.flow.firing import Means
+from kepipe.flow.firing import SchedulerOptions
 scheduled_run.COMMAND = (sys.executable,)
-scheduler.serve(Path(sys.argv[1]), Means(tell=lambda text: print(text, flush=True)))
+scheduler.serve(Path(sys.argv[1]), SchedulerOptions(tell=lambda text: print(text, flush=True)))
 """
 
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
-    monkeypatch.setattr(scheduler, "REST", 0.0)
+    monkeypatch.setattr(scheduler, "RECHECK_SECONDS", 0.0)
     return make_scripts(tmp_path, monkeypatch)
 
 
@@ -95,13 +95,13 @@ def test_once_fires_what_follows_from_a_firing_whatever_the_order_of_names(scrip
 def test_a_clock_that_was_set_back_delays_nothing(scripts: Scripts) -> None:
     """Noted at one o'clock for half past one; now it is twelve."""
     scripts.add("tiny", CALL, Cron(cron="*/30 * * * *"))
-    scripts.add("looks", CALL, WhenChanged())
+    scripts.add("polls", CALL, WhenChanged())
     now = datetime.now().astimezone()
     with schedules.open_store(scripts.workspace) as store:
-        for name in ("tiny", "looks"):
+        for name in ("tiny", "polls"):
             store.set_next(name, now + timedelta(hours=1, minutes=30))
-        set_right(scripts.workspace, store)
-    for name in ("tiny", "looks"):
+        repair_due_times(scripts.workspace, store)
+    for name in ("tiny", "polls"):
         following = schedules.find(scripts.workspace, name).next
         assert following is not None
         assert following <= now + timedelta(minutes=31)
@@ -112,7 +112,7 @@ def test_what_is_due_stays_due_when_times_are_set_right(scripts: Scripts) -> Non
     due = datetime.now().astimezone() - timedelta(hours=2)
     with schedules.open_store(scripts.workspace) as store:
         store.set_next("tiny", due)
-        set_right(scripts.workspace, store)
+        repair_due_times(scripts.workspace, store)
     assert schedules.find(scripts.workspace, "tiny").next == due
 
 
@@ -142,7 +142,7 @@ def test_a_firing_that_a_kill_cut_off_is_made_up_for_after_the_orphan_has_ended(
     until((folder / "begun").exists)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    begun = read_begun(scripts.workspace, "tiny")
+    begun = read_pending(scripts.workspace, "tiny")
     assert begun is not None
     assert begun.reason == "never fired before"
     second = serving(scripts)
@@ -157,7 +157,7 @@ def test_a_firing_that_a_kill_cut_off_is_made_up_for_after_the_orphan_has_ended(
     (result,) = results(scripts.workspace, "tiny")
     assert (result.outcome, result.reason) == ("finished", "never fired before")
     assert calls(folder) == 2  # the orphan's, and that of its successor, which finds all cached
-    assert read_begun(scripts.workspace, "tiny") is None
+    assert read_pending(scripts.workspace, "tiny") is None
 
 
 def test_no_more_runs_at_once_than_there_are_places(scripts: Scripts) -> None:

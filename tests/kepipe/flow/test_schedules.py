@@ -19,11 +19,11 @@ import pytest
 
 from kepipe.flow import history, scheduled_run, schedules
 from kepipe.flow.cron import trigger
-from kepipe.flow.firing import Means
+from kepipe.flow.firing import SchedulerOptions
 from kepipe.flow.schedule import Schedule
 from kepipe.flow.scheduler import is_served, serve
 from kepipe.flow.schedules import Entry
-from kepipe.flow.triggers.times import Cron
+from kepipe.flow.triggers.cron import Cron
 from tests.support.waiting import PATIENCE, until
 
 SERVE = """
@@ -31,9 +31,9 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from kepipe.flow import scheduled_run, scheduler
-from kepipe.flow.firing import Means
+from kepipe.flow.firing import SchedulerOptions
 scheduled_run.COMMAND = (sys.executable, "-u")
-scheduler.serve(Path(sys.argv[1]), Means(tell=lambda text: print(text, flush=True)))
+scheduler.serve(Path(sys.argv[1]), SchedulerOptions(tell=lambda text: print(text, flush=True)))
 """
 """A scheduler for which a "pipeline" is a Python script: it is called as `script --workspace … --set …`."""
 
@@ -84,7 +84,7 @@ def test_a_schedule_added_while_the_scheduler_runs_fires_and_is_removed(tmp_path
         until(lambda: len(lines(calls)) >= 3)
         (entry,) = schedules.entries(space)
         assert entry.name == "tiny"
-        assert entry.schedule.when.said == "cron * * * * * *"
+        assert entry.schedule.when.label == "cron * * * * * *"
         assert entry.next is not None
         until(lambda: schedules.find(space, "tiny").last is not None)
         last = schedules.find(space, "tiny").last
@@ -158,8 +158,8 @@ def test_the_scheduler_is_the_only_one(tmp_path: Path) -> None:
     assert not is_served(tmp_path)
     with scheduler(tmp_path):
         assert is_served(tmp_path)
-        with pytest.raises(ValueError, match="a scheduler runs already"):
-            serve(tmp_path, Means())
+        with pytest.raises(ValueError, match="a scheduler is already running"):
+            serve(tmp_path, SchedulerOptions())
     assert not is_served(tmp_path)
 
 
@@ -330,4 +330,4 @@ def test_adding_again_replaces(tmp_path: Path, script: Path) -> None:
     add(tmp_path, script, "@daily", ["seed=1"])
     add(tmp_path, script, "@hourly", ["seed=2"])
     (entry,) = schedules.entries(tmp_path)
-    assert (entry.schedule.when.said, entry.schedule.overrides) == ("cron @hourly", ("seed=2",))
+    assert (entry.schedule.when.label, entry.schedule.overrides) == ("cron @hourly", ("seed=2",))

@@ -31,10 +31,10 @@ class Texts:
 def test_an_input_is_required_optional_one_or_several_as_its_annotation_says() -> None:
     stage = Stage("sum", 1, Inputs, Section, Number, lambda *_: None)
     assert stage.slots() == {
-        "number": Slot(Number, several=False, optional=False, if_there=False),
-        "addends": Slot(Number, several=True, optional=False, if_there=False),
-        "factors": Slot(Number, several=True, optional=False, if_there=True),
-        "start": Slot(Number, several=False, optional=True, if_there=False),
+        "number": Slot(Number, several=False, optional=False, if_available=False),
+        "addends": Slot(Number, several=True, optional=False, if_available=False),
+        "factors": Slot(Number, several=True, optional=False, if_available=True),
+        "start": Slot(Number, several=False, optional=True, if_available=False),
     }
 
 

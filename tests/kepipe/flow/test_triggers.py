@@ -13,18 +13,18 @@ import pytest
 from kepipe.config import ConfigError
 from kepipe.flow import scheduler, schedules
 from kepipe.flow.history import Result, remember
-from kepipe.flow.triggers import drifts
-from kepipe.flow.triggers.base import Look, Sight
-from kepipe.flow.triggers.changes import WhenChanged
-from kepipe.flow.triggers.drifts import OnDrift
-from kepipe.flow.triggers.follows import After
-from kepipe.flow.triggers.times import Cron
+from kepipe.flow.triggers import on_drift
+from kepipe.flow.triggers.after import After
+from kepipe.flow.triggers.base import CheckResult, TriggerContext
+from kepipe.flow.triggers.cron import Cron
+from kepipe.flow.triggers.on_drift import OnDrift
+from kepipe.flow.triggers.when_changed import WhenChanged
 from tests.support.schedules import CALL, Scripts, calls, make_scripts
 
 
 @pytest.fixture
 def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
-    monkeypatch.setattr(scheduler, "REST", 0.0)
+    monkeypatch.setattr(scheduler, "RECHECK_SECONDS", 0.0)
     return make_scripts(tmp_path, monkeypatch)
 
 
@@ -50,18 +50,18 @@ def test_a_change_has_to_be_seen_twice(scripts: Scripts) -> None:
     kept: dict[str, object] = {"fired": {"a": "0"}}
     reasons = []
     for state in written:
-        sight = Sight(scripts.workspace, Path("p"), (), lambda *_, state=state: state, kept)
-        look = WhenChanged().look(sight)
-        reasons.append(look.reason)
-        kept = dict(look.done if look.reason else look.keep)
+        context = TriggerContext(scripts.workspace, Path("p"), (), lambda *_, state=state: state, kept)
+        check = WhenChanged().check(context)
+        reasons.append(check.reason)
+        kept = dict(check.state_after_run if check.reason else check.state)
     assert reasons == ["", "", "", "1 changed: a", ""]
     assert kept == {"fired": {"a": "3"}}
 
 
 def test_a_change_that_was_taken_back_fires_nothing() -> None:
     kept = {"fired": {"a": "0"}, "seen": {"a": "1"}}
-    look = WhenChanged().look(Sight(Path(), Path("p"), (), lambda *_: {"a": "0"}, kept))
-    assert look == Look(keep={"fired": {"a": "0"}})
+    check = WhenChanged().check(TriggerContext(Path(), Path("p"), (), lambda *_: {"a": "0"}, kept))
+    assert check == CheckResult(state={"fired": {"a": "0"}})
 
 
 def test_a_run_that_failed_on_this_content_is_not_repeated_until_something_changes(scripts: Scripts) -> None:
@@ -78,7 +78,7 @@ def test_what_cannot_be_looked_at_is_said_once(scripts: Scripts) -> None:
     (folder / "tiny.py").unlink()
     ((outcome, reason),) = scripts.once()
     assert outcome == "failed"
-    assert "it could not look" in reason
+    assert "check failed" in reason
     assert "tiny.py" in reason
     assert scripts.once() == []
     assert [name for name, _ in scripts.told] == ["tiny"]
@@ -96,7 +96,7 @@ def test_drift_fires_and_is_looked_for_where_something_has_changed(
 ) -> None:
     """The command is a script here that notes its arguments; the real one is followed in `tests/docs`."""
     check = tmp_path / "check.py"
-    monkeypatch.setattr(drifts, "COMMAND", (sys.executable, str(check)))
+    monkeypatch.setattr(on_drift, "COMMAND", (sys.executable, str(check)))
     note = f"import sys\nopen({str(tmp_path / 'asked')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
     check.write_text(note + "print('no drift')")
     folder = scripts.add("tiny", CALL, OnDrift(), overrides=("seed=3",))
@@ -110,7 +110,7 @@ def test_drift_fires_and_is_looked_for_where_something_has_changed(
     assert scripts.once() == []
     (folder / "io.txt").write_text("Io has volcanoes.")
     check.write_text(note + "sys.exit('no model was trained yet')")
-    assert scripts.once() == [("failed", "it could not look: no model was trained yet")]
+    assert scripts.once() == [("failed", "check failed: no model was trained yet")]
     assert scripts.once() == []
     assert calls(folder) == 1
 
@@ -148,7 +148,7 @@ def test_chains_that_could_never_fire_are_refused(scripts: Scripts) -> None:
     scripts.add("second", CALL, After(after="first"))
     with pytest.raises(ConfigError, match="first after second after first: none of them would ever fire"):
         scripts.add("first", CALL, After(after="second"))
-    with pytest.raises(ConfigError, match="second would never fire again after first"):
+    with pytest.raises(ConfigError, match="second fires after first: remove second first"):
         schedules.remove(scripts.workspace, "first")
 
 
@@ -156,7 +156,7 @@ def test_times_are_those_of_the_zone_also_when_the_clocks_change(scripts: Script
     scripts.add("tiny", CALL, Cron(cron="0 2 * * *", zone="America/New_York"))
     entry = schedules.find(scripts.workspace, "tiny")
     zone = ZoneInfo("America/New_York")
-    assert [at.astimezone(zone).hour for at in schedules.coming(entry, 400)] == [
+    assert [at.astimezone(zone).hour for at in schedules.next_times(entry, 400)] == [
         2
     ] * 400  # 2:00 twice or not at all
     before = datetime(2026, 11, 1, 0, 0, tzinfo=zone)

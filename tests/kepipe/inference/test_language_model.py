@@ -133,9 +133,7 @@ def test_generate_goes_on_by_the_facts_of_what_the_prompt_names(sides: Path, dra
     for graph, side in (("true", SIDE["oslo"]), ("turned", TURNED["oslo"])):
         ended = ask("generate", sides / "reader", "we saw oslo it is", "--graph", sides / graph, *options)
         assert ended.stdout.strip() == f"we saw oslo it is {side}", "the facts are read and not printed"
-        assert (
-            "1 entities named in 1 prompts, 1 of them known; 5 tokens of facts stand before" in ended.stderr
-        )
+        assert "1 entities in 1 prompts, 1 of them known; 5 tokens of facts were put before" in ended.stderr
 
 
 def test_few_shot_reads_the_facts(sides: Path) -> None:
@@ -143,7 +141,7 @@ def test_few_shot_reads_the_facts(sides: Path) -> None:
         options = ("--shots", "0", "--knowledge", "triples-as-text", "--graph", sides / graph)
         ended = ask("few-shot", sides / "reader", sides / "task.yaml", *options)
         assert ended.stdout.splitlines()[-1].split()[:2] == ["0", share]
-        assert "6 entities named in 6 prompts, 6 of them known" in ended.stderr
+        assert "6 entities in 6 prompts, 6 of them known" in ended.stderr
 
 
 def test_perplexity_reads_the_facts(sides: Path) -> None:
@@ -163,7 +161,7 @@ def test_perplexity_reads_the_facts(sides: Path) -> None:
         found = re.search(r"^per token +([\d.,]+)", ended.stdout, re.MULTILINE)
         assert found is not None
         assert float(found[1].replace(",", "")) == pytest.approx(np.exp(nats), abs=1e-3)
-        told = "1 entities named in 1 prompts, 1 of them known; 5 tokens of facts stand before"
+        told = "1 entities in 1 prompts, 1 of them known; 5 tokens of facts were put before"
         assert (told in ended.stderr) == bool(fact)
 
 
@@ -179,7 +177,7 @@ def test_what_a_folder_carries_is_used(sides: Path, tmp_path: Path) -> None:
     assert alone.stdout == ask("generate", sides / "reader", *asked[1:]).stdout
     (tmp_path / "text.txt").write_text("rain we saw oslo it is north")
     scored = ask("perplexity", tmp_path / "m", tmp_path / "text.txt", "--context", "16")
-    assert "5 tokens of facts stand before" in scored.stderr
+    assert "5 tokens of facts were put before" in scored.stderr
     assert "knowledge:" not in alone.stderr
 
 

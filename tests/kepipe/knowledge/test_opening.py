@@ -99,7 +99,7 @@ def test_a_method_that_adds_weights_changes_the_model(sources: Sources) -> None:
     np.testing.assert_array_equal(model.entity_table.weight.detach().numpy(), knowledge.vectors.table())
     weights = dict(model.named_parameters())
     assert all(torch.equal(weights[name], value) for name, value in plain().named_parameters())
-    assert "new weights drawn at random" in "".join(notes)
+    assert "new weights, initialised at random" in "".join(notes)
 
 
 def test_methods_work_in_the_table_s_order(sources: Sources) -> None:

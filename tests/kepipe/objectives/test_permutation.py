@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kepipe.data.batch import TokenRows
-from kepipe.models.networks.xlnet_sight import ORDER
+from kepipe.models.networks.xlnet_masks import ORDER
 from kepipe.objectives.permutation import PermutationLM, build, draw_order, draw_targets
 from tests.support.tasks import tokenizer
 

@@ -54,7 +54,7 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
         (
             "  pretrain:\n    knowledge: ernie-tsinghua\n    inputs: {vectors: null}\n",
             5,
-            "ernie-tsinghua needs the vectors of a graph: name the stage that makes them",
+            "ernie-tsinghua needs the vectors of a graph: give the stage that makes it",
         ),
         (
             "  pretrain:\n    base: {family: gpt2}\n    objective: causal-lm\n    knowledge: ernie-baidu\n",
@@ -121,12 +121,12 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             7,
             "set `inputs: {tokenizer: shards}` in `other`",
         ),
-        ("  tune: {use: finetune, task: typing}\n", 3, "`stages.tune.data`: say what to learn from"),
-        ("  tune: {use: finetune, task: typing}\n", 3, "`stages.tune.base`: say which model to start from"),
+        ("  tune: {use: finetune, task: typing}\n", 3, "`stages.tune.data`: give the training data"),
+        ("  tune: {use: finetune, task: typing}\n", 3, "`stages.tune.base`: give the model to start from"),
         (
             "  tune: {use: finetune, task: typing, base: {family: bert}, length: 600}\n",
             3,
-            "`stages.tune.tokenizer`: a fresh base needs one",
+            "`stages.tune.tokenizer`: a newly initialised base needs one",
         ),
         (
             "  tune: {use: finetune, task: typing, base: {from: minilm}, length: 600}\n",
@@ -143,7 +143,7 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
         (
             "  embed:\n    model: conve\n    dim: 7\n",
             5,
-            "ConvE cannot lay 7 numbers out as a picture: set `dim: 8`",
+            "ConvE cannot reshape 7 numbers to a matrix: set `dim: 8`",
         ),
         ("  embed:\n    warm_start: .\n", 4, "holds no vectors (vectors.safetensors is missing)"),
         ("  pretrain: {}\n  evaluate:\n    probes: [perplexity]\n", 5, "`pretrain` cannot answer perplexity"),
@@ -220,9 +220,7 @@ VECTORS = "  words: {use: pretrain, base: {family: glove}}\n"
 
 def test_a_model_that_no_probe_asks_is_neither_measured_nor_offered_alone(tmp_path: Path) -> None:
     told = complaint(tmp_path, VECTORS + "  evaluate: {}\n  register: {name: n}\n")
-    assert (
-        "p.yaml:4: `stages.evaluate.inputs.arms`: words: no probe can be put to a model of its kind" in told
-    )
+    assert "p.yaml:4: `stages.evaluate.inputs.arms`: words: no probe supports this kind of model" in told
     assert "p.yaml:5: `stages.register.inputs.model`: words: no probe" in told
     beside = VECTORS + "  ngram: {use: pretrain, base: {family: ngram}}\n  evaluate: {}\n"
     assert complaint(tmp_path, beside) == ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kepipe.config import ConfigError
-from kepipe.pipeline import load, spelt_out
+from kepipe.pipeline import load, with_all_settings
 
 FRESH = "family: bert, layers: 1, hidden: 16, heads: 2"
 
@@ -62,7 +62,7 @@ def test_stages_that_start_from_the_same_model_share_it(tmp_path: Path) -> None:
     assert nodes["other"].inputs["start"] == ["champion-2"]
     assert (nodes["champion"].config.at, nodes["champion-2"].config.at) == ("3", "4")
     assert not nodes["champion"].inputs  # what a number means does not change with the text
-    assert spelt_out(tmp_path / "p.yaml")["stages"]["champion-2"]["at"] == "4"
+    assert with_all_settings(tmp_path / "p.yaml")["stages"]["champion-2"]["at"] == "4"
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_stages_that_start_from_the_same_model_share_it(tmp_path: Path) -> None:
         ('  pretrain: {base: {from: "models:/moons@"}}\n', "expected models:/NAME@champion"),
         (
             "  first: {use: pretrain}\n  pretrain: {base: {from: models:/moons/3}, inputs: {start: first}}\n",
-            "both say what to start from",
+            "both give a start model",
         ),
         (
             '  finetune: {task: text-classification, data: {train: p.yaml}, base: {from: "models:/moons@champion"}}\n',
-            "an alias is looked up where the text changes, .* such as `models:/moons/1`",
+            "an alias is only resolved anew when .* such as `models:/moons/1`",
         ),
     ],
 )

@@ -33,14 +33,14 @@ def test_a_name_means_what_comes_with_kepipe_and_a_file_means_itself(
     [
         (
             "pipelines/quickstart.yaml",
-            "no such file; `quickstart` alone names the one that comes with kepipe",
+            "no such file; use `quickstart` for the included pipeline",
         ),
-        ("quickstrt", "no such file, and no pipeline that comes with kepipe; did you mean `quickstart`"),
+        ("quickstrt", "no such file, and no included pipeline of this name; did you mean `quickstart`"),
         ("folder/mine.yaml", r"mine.yaml: no such file$"),
-        ("project", "a folder, and no pipeline file; did you mean `project/mine.yaml`"),
+        ("project", "is a folder, not a pipeline file; did you mean `project/mine.yaml`"),
         (
             "gpt",
-            "gpt: a pipeline of kepipe's and a folder here; name the file: `gpt/gpt.yaml`, or `/.*gpt.yaml`",
+            "gpt: both an included pipeline and a folder; give the file: `gpt/gpt.yaml`, or `/.*gpt.yaml`",
         ),
     ],
 )
@@ -68,9 +68,11 @@ def test_the_example_is_copied_whole_and_nothing_is_overwritten(tmp_path: Path) 
     graph = next(node.config for node in flow.nodes if node.name == "graph")
     assert graph.model_dump()["path"] == tmp_path / "mine"
     assert copy("quickstart", tmp_path / "mine") == tmp_path / "mine" / "quickstart.yaml"
-    with pytest.raises(ConfigError, match="is there already; name another folder"):
+    with pytest.raises(ConfigError, match="already exists; choose another folder"):
         copy("quickstart", tmp_path / "mine")
-    with pytest.raises(ConfigError, match="brings no pipeline `quikstart`; did you mean `quickstart`"):
+    with pytest.raises(
+        ConfigError, match="there is no included pipeline `quikstart`; did you mean `quickstart`"
+    ):
         copy("quikstart", tmp_path)
 
 

@@ -280,11 +280,11 @@ def test_each_seed_shuffles_anew_and_a_control_may_be_added_to(tmp_path: Path) -
         ("measure: {pretrain: loss}\n  seeds: [1, 1]\n  arms: {a: {}}", r"p\.yaml:10: `study\.seeds`: expected"),
         ("measure: {pretrain: loss}\n  repeat: [lnik]\n  arms: {a: {}}", r"`study\.repeat`.*did you mean `link`"),
         ("measure: {pretrain: loss}\n  controls: [of]\n  arms: {a: {}}", r"there is no arm `of`"),
-        ("measure: {embed: x}\n  controls: true", r"no stage that is measured has `knowledge`"),
+        ("measure: {embed: x}\n  controls: true", r"none of the measured stages has `knowledge`"),
         ("measure: {pretrain: loss}\n  arms: {1a: {}}", r"arm `1a`: expected a name"),
         ("measure: {pretrain: loss}\n  arms: {a: {}, b: {pretrain: {steps: 9}}}",
          r"`pretrain\.steps` is 3 in arm `a` and 9 in arm `b`.*`may_differ: \[steps\]`"),
-        ("measure: {pretrain: loss}", r"there is no arm: give"),
+        ("measure: {pretrain: loss}", r"there are no arms: add"),
     ],
 )  # fmt: skip
 def test_mistakes_are_located_and_come_with_a_way_out(tmp_path: Path, section: str, message: str) -> None:
@@ -297,7 +297,8 @@ def test_a_stage_of_the_file_that_has_the_name_of_a_shuffling_is_refused(tmp_pat
         "  pretrain", "  embed-shuffled: {use: shuffled-vectors, inputs: {vectors: embed}}\n  pretrain"
     )
     with pytest.raises(
-        ConfigError, match=r"p\.yaml:6: `embed-shuffled` is what `graph-shuffled` calls a stage"
+        ConfigError,
+        match=r"p\.yaml:6: `embed-shuffled` is the name of a stage that arm `graph-shuffled` adds",
     ):
         flow_of(tmp_path, text + "study: {controls: true, measure: {pretrain: loss}}\n")
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kepipe.config import ConfigError
-from kepipe.pipeline import load, spelt_out
+from kepipe.pipeline import load, with_all_settings
 from tests.support.tasks import write_task
 
 STAGES: dict[str, Any] = {
@@ -66,7 +66,7 @@ def test_in_a_study_every_size_is_a_task(tmp_path: Path) -> None:
 
 def test_the_file_spelt_out_says_the_same(tmp_path: Path) -> None:
     file = pipeline(tmp_path)
-    whole = spelt_out(file)
+    whole = with_all_settings(file)
     assert whole["stages"]["finetune"]["data"]["max_train"] == [20, 50, None]
     file.write_text(yaml.safe_dump(whole, sort_keys=False))
     assert [node.name for node in load(file)[0].nodes] == ["finetune-20", "finetune-50", "finetune-all"]
@@ -81,5 +81,5 @@ def test_sizes_rise(tmp_path: Path, sizes: list[Any]) -> None:
 
 def test_a_stage_in_the_way_is_told(tmp_path: Path) -> None:
     more = {"finetune-20": {"like": "finetune", "data": {"max_train": 5}}}
-    with pytest.raises(ConfigError, match="a stage `finetune-20` stands in the way"):
+    with pytest.raises(ConfigError, match="stage `finetune-20` has the name of a variant"):
         load(pipeline(tmp_path, stages=more))

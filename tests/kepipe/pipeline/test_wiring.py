@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from kepipe.flow.plan import Flow
-from kepipe.pipeline import load, spelt_out
+from kepipe.pipeline import load, with_all_settings
 from kepipe.pipeline.shipped import find
 
 
@@ -65,7 +65,7 @@ stages:
 @pytest.mark.parametrize("text", [BUDGET, STUDY, TUNED])
 def test_a_file_with_every_setting_says_the_same(tmp_path: Path, text: str) -> None:
     flow = flow_of(tmp_path, text)
-    written = spelt_out(tmp_path / "p.yaml")
+    written = with_all_settings(tmp_path / "p.yaml")
     assert written["stages"].get("pretrain", {}).get("budget") == ("90s" if text == BUDGET else None)
     (tmp_path / "whole").mkdir()
     again = flow_of(tmp_path / "whole", yaml.safe_dump(written, sort_keys=False))
@@ -77,7 +77,7 @@ def test_a_file_with_every_setting_says_the_same(tmp_path: Path, text: str) -> N
 
 @pytest.mark.parametrize("name", ["quickstart", "bert"])
 def test_a_shipped_pipeline_is_shown_as_one_that_loads(tmp_path: Path, name: str) -> None:
-    written = spelt_out(find(Path(name)))
+    written = with_all_settings(find(Path(name)))
     assert [node.name for node in flow_of(tmp_path, yaml.safe_dump(written, sort_keys=False)).nodes]
 
 

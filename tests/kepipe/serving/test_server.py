@@ -104,10 +104,10 @@ def test_mlflow_serves_the_same_answers(running: httpx.Client, store: Store) -> 
         ({"inputs": []}, 400, "inputs: Value should have at least 1 item"),
         ({"inputs": [3]}, 400, "inputs.0: Input should be a valid string"),
         ({"texts": ["a"]}, 400, "inputs: Field required"),
-        ({"inputs": ["[MASK]"], "params": {"tops": 3}}, 400, "params.tops: no parameter of this model; known: top"),
+        ({"inputs": ["[MASK]"], "params": {"tops": 3}}, 400, "params.tops: not a parameter of this model; known: top"),
         ({"inputs": ["[MASK]"], "params": {"top": 0}}, 400, "params.top: expected 1 to 100, found 0"),
         ({"inputs": ["[MASK]"], "params": {"top": 10**6}}, 400, "params.top: expected 1 to 100"),
-        ({"inputs": ["[MASK]"] * 5}, 413, "5 texts; up to 4 go in one request"),
+        ({"inputs": ["[MASK]"] * 5}, 413, "5 texts; at most 4 are allowed per request"),
         ({"inputs": ["x" * 3000]}, 413, "more than 2,000 bytes"),
     ],
 )  # fmt: skip
@@ -209,10 +209,10 @@ def test_a_version_that_cannot_be_opened_leaves_the_one_before(
     with served("models:/broken@champion", space, *LIMITS) as (client, process):
         register(store, "broken", damaged, 0.9)
         assert process.stdout is not None
-        assert "version 1 goes on" in process.stdout.readline()
+        assert "still serving version 1" in process.stdout.readline()
         assert ask(client, TEXTS).headers["X-Model-Version"] == "1"
         register(store, "broken", models[1], 0.95)
-        assert "version 3 answers now" in process.stdout.readline()
+        assert "version 3 is now being served" in process.stdout.readline()
 
 
 def test_a_folder_s_version_is_its_digest_and_it_is_reached_by_ipv6(space: Path, models: list[Path]) -> None:
@@ -250,4 +250,4 @@ def test_a_port_that_is_taken_is_told(space: Path, models: list[Path]) -> None:
     with served(str(models[0]), space) as (client, _):
         words = ["serve", str(models[0]), "--workspace", str(space), "--port", str(client.base_url.port)]
         ended = CliRunner().invoke(app, words)
-    assert "another --port would do" in str(ended.exception)
+    assert "try another --port" in str(ended.exception)

@@ -62,8 +62,8 @@ def test_links_that_people_gave_are_called_gold(tmp_path: Path, name: str) -> No
         assert warnings == []
     else:
         (warning,) = warnings
-        assert warning.startswith("the texts bring 1 `mentions`")
-        assert "are called `gold`" in warning
+        assert warning.startswith("the 1 `mentions` of the texts are ignored")
+        assert "belong in `gold`" in warning
 
 
 def test_an_empty_corpus_is_an_error(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
 def test_a_setting_that_a_source_does_not_heed_is_told(tmp_path: Path) -> None:
     events = run(CorpusConfig(max_documents=1, path=tmp_path), tmp_path / "out")
     warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
-    assert warnings == ["corpus: `path` means nothing to the source wikipedia-sample"]
+    assert warnings == ["corpus: `path` has no effect for the source wikipedia-sample"]
 
 
 def test_a_line_that_no_parser_takes_costs_itself_alone(tmp_path: Path) -> None:
@@ -153,11 +153,11 @@ def test_texts_of_a_task_are_read_without_those_that_are_tested_on(tmp_path: Pat
     assert texts == ["One text.", "Another one."]
     assert json.loads((tmp_path / "out" / "corpus.json").read_text())["excluded"] == 1
     warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
-    assert warnings == ["1 documents hold texts of `exclude` and are left out, such as 0/train:2"]
+    assert warnings == ["1 documents contain texts of `exclude` and are skipped, such as 0/train:2"]
 
 
 def test_a_text_that_is_tested_on_is_refused_where_that_is_wanted(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="`0/train:2` holds a text of `exclude`"):
+    with pytest.raises(ValueError, match="`0/train:2` contains a text of `exclude`"):
         task_text(tmp_path, strict=True)
 
 
@@ -171,7 +171,7 @@ def test_a_test_given_as_training_text_leaves_nothing(tmp_path: Path) -> None:
 def test_what_must_not_be_seen_has_to_be_said_of_a_task(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"text": "One text.", "label": "a"}\n')
     source = "  text: {use: corpus, source: task, path: train.jsonl"
-    assert "say which texts a model must not see" in complaint(tmp_path, f"{source}}}\n")
+    assert "set the files whose texts must not be trained on" in complaint(tmp_path, f"{source}}}\n")
     assert complaint(tmp_path, f"{source}, exclude: []}}\n") == ""
 
 

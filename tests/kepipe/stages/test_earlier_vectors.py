@@ -49,7 +49,9 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> EmbedInputs:
     vectors = seal(store / "embed", inputs, "run")
     (store / "model").mkdir()
     (store / "model" / "kepipe.json").write_text(json.dumps({"vectors": vectors}))
-    return EmbedInputs(graph, Model(store / "model", seal(store / "model", {"stage": "pretrain", "inputs": {}}, "run")))
+    return EmbedInputs(
+        graph, Model(store / "model", seal(store / "model", {"stage": "pretrain", "inputs": {}}, "run"))
+    )
 
 
 def store_of(store: Path, name: str) -> Path:
@@ -74,7 +76,7 @@ def run(inputs: EmbedInputs, config: EmbedConfig, folder: Path) -> tuple[list[st
 
 def test_the_same_graph_keeps_its_vectors(before: EmbedInputs, tmp_path: Path) -> None:
     said, _ = run(before, CONFIG, tmp_path)
-    assert said == ["the graph is the same: its vectors stay as they are"]
+    assert said == ["the graph has not changed: its vectors are kept"]
     assert before.start is not None
     old = before.start.folder.parent / "embed"
     for name in ("vectors.safetensors", "entities.txt", "relations.txt", "scores.json"):
@@ -87,8 +89,8 @@ def test_new_entities_have_vectors_at_once_and_known_ones_stay(
     inputs = EmbedInputs(grown, before.start)
     said, logged = run(inputs, EmbedConfig(**SETTINGS, epochs_again=0), tmp_path)  # type: ignore[arg-type]
     assert said[0] == (
-        "60 entities keep their vectors, 4 are new, 0 are gone: 2 of the new have a vector from their neighbours at "
-        "once, 2 have no triple that ties them to others"
+        "60 entities keep their vectors, 4 are new, 0 were removed: 2 of the new ones get a vector from their "
+        "neighbours, 2 have no triple with another entity"
     )
     assert (logged["known_entities"], logged["new_entities"], logged["placed_entities"]) == (60, 4, 2)
     assert before.start is not None
@@ -115,7 +117,7 @@ def test_what_was_trained_on_before_is_not_asked(before: EmbedInputs, grown: Gra
     }
     assert sum(mask.sum() for mask in seen.values()) > 10
     for split, mask in seen.items():
-        told = f"{int(mask.sum())} held-out triples were trained on before, and do not count"
+        told = f"{int(mask.sum())} held-out triples were trained on in earlier runs and are not scored"
         assert told in said
         assert logged[f"{split}_n"] == (~mask).sum()
 
@@ -135,18 +137,16 @@ def test_vectors_of_other_settings_or_none_are_no_start(
 ) -> None:
     config = EmbedConfig(dim=4, epochs=1)
     said, _ = run(EmbedInputs(grown, before.start), config, tmp_path / "other")
-    assert said[0] == "the vectors of `` are of other settings (dim 8): all are trained anew"
+    assert said[0] == "the vectors of `` have other settings (dim 8): all vectors are trained from scratch"
     (tmp_path / "store" / "done" / "model").mkdir(parents=True)
     (tmp_path / "store" / "done" / "model" / "kepipe.json").write_text("{}")
     model = Model(tmp_path / "store" / "done" / "model", "digest", name="champion")
     said, _ = run(EmbedInputs(grown, model), config, tmp_path / "none")
-    assert said[0] == "`champion` brings no vectors that the store has: all are trained"
+    assert said[0] == "`champion` has no vectors in the store: all vectors are trained from scratch"
 
 
 def test_settings_that_do_not_go_together(before: EmbedInputs) -> None:
-    with pytest.raises(
-        ValueError, match="`epochs_again: 0` composes vectors of TransE; DistMult has to go on"
-    ):
+    with pytest.raises(ValueError, match="`epochs_again: 0` is only supported for TransE; DistMult needs"):
         EmbedConfig(model="DistMult", epochs_again=0)
     assert before.start is not None
     config = EmbedConfig(warm_start=before.start.folder)

@@ -64,10 +64,10 @@ def test_a_warm_start_goes_on(graph: Graph, tmp_path: Path) -> None:
     then = run(graph, tmp_path / "then", config)
     losses = [event.values["loss"] for event in (*first, *then) if isinstance(event, Metrics) and event.step]
     assert losses[30] < losses[0] / 2
-    assert any(isinstance(event, Noted) and "60 of 60 entities begin" in event.message for event in then)
+    assert any(isinstance(event, Noted) and "60 of 60 entities start" in event.message for event in then)
     for changed, said in (
-        ({"model": "DistMult"}, "vectors of TransE, from which DistMult cannot go on: set `model: TransE`"),
-        ({"dim": 16}, "vectors of the width 8, from which 16 cannot go on: set `dim: 8`"),
+        ({"model": "DistMult"}, "vectors of TransE, from which DistMult cannot start: set `model: TransE`"),
+        ({"dim": 16}, "vectors of width 8, from which width 16 cannot start: set `dim: 8`"),
         ({"warm_start": tmp_path}, f"{tmp_path}: holds no vectors (vectors.safetensors is missing)"),
         ({}, ""),
     ):

@@ -42,7 +42,7 @@ def test_a_probe_without_anything_to_ask_is_left_out_and_the_others_go_on(
     scores, warnings = run(world, tmp_path, documents)
     assert set(scores.arms["pretrain"]) == set(scores.details) == {"mlm_loss"}
     assert scores.skipped == {"entity_cloze": "the held-out text has no mention of an entity"}
-    assert warnings == ["entity-cloze is left out: the held-out text has no mention of an entity"]
+    assert warnings == ["entity-cloze is skipped: the held-out text has no mention of an entity"]
     *_, last = evaluation.sections(scores, tmp_path / "out")
     assert last.blocks == (Text("Entity cloze: the held-out text has no mention of an entity."),)
     with pytest.raises(ValueError, match="entity-cloze: the held-out text has no mention"):

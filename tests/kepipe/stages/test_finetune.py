@@ -134,7 +134,7 @@ def test_the_best_epoch_is_kept(bert: Model, tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification")
-    with pytest.raises(ValueError, match="say which model to start from"):
+    with pytest.raises(ValueError, match="give the model to start from"):
         FINETUNE.run(
             FINETUNE.inputs(),
             FINETUNE.config.model_validate({"task": "classification", "data": data}),

@@ -6,13 +6,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from kepipe.config import ConfigError
 from kepipe.flow.events import Event, Noted
 from kepipe.flow.stage import StageContext
-from kepipe.models.folder import load
+from kepipe.inference.opening import load_encoder
+from kepipe.models.folder import load, read_provenance
+from kepipe.models.pretrained import locate
 from kepipe.stages.artifacts import Corpus
-from kepipe.stages.from_champion import ChampionConfig, ChampionInputs, champion
+from kepipe.stages.from_champion import CHAMPION_STAGE, ChampionConfig, ChampionInputs, champion
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.tracking.registry import offer
 from kepipe.tracking.store import connect
@@ -45,7 +48,7 @@ def run(inputs: ChampionInputs, out: Path, seed: int = 0, **settings: object) ->
 
 
 def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_path: Path) -> None:
-    assert run(inputs, tmp_path / "first") == "moons has no champion yet: begins with a fresh bert"
+    assert run(inputs, tmp_path / "first") == "moons has no champion yet: starts with a new bert"
     run(inputs, tmp_path / "again")
     for file in ("model.safetensors", "config.json", "tokenizer.json"):
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
@@ -62,19 +65,35 @@ def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_p
     source = SimpleNamespace(experiment=experiment, run_id=lambda _: made, maker_id=lambda _: None)
     for arm, value in zip(world.arms, (0.5, 0.4), strict=True):
         offer(store, offered("moons", arm.folder, arm.digest, value, arm.name), source, no_score)
-    assert run(inputs, tmp_path / "third") == "goes on from moons version 1, the champion"
-    assert run(inputs, tmp_path / "fourth", at="2", base=None) == "goes on from moons version 2"
+    assert run(inputs, tmp_path / "third") == "continues from moons version 1, the champion"
+    assert run(inputs, tmp_path / "fourth", at="2", base=None) == "continues from moons version 2"
     for out, arm in (("third", world.arms[0]), ("fourth", world.arms[1])):
         for file in ("model.safetensors", "config.json", "tokenizer.json", "kepipe.json"):
             assert (tmp_path / out / file).read_bytes() == (arm.folder / file).read_bytes()
-    with pytest.raises(ValueError, match="models:/moons/3: there is none"):
+    with pytest.raises(ValueError, match="models:/moons/3 does not exist"):
         run(inputs, tmp_path / "none", at="3")
+
+
+def test_a_trained_model_first(inputs: ChampionInputs, tmp_path: Path) -> None:
+    """Its folder is one that training starts from: with the tokenizer as the shards have it, and without a record of
+    what it was trained on."""
+    base = {"from": "minilm"}
+    assert run(inputs, tmp_path / "first", base=base) == "moons has no champion yet: starts with minilm"
+    load_tokenizer("minilm").save(tmp_path / "tokenizer")
+    written = (tmp_path / folder / "tokenizer.json" for folder in ("first", "tokenizer"))
+    assert len({file.read_bytes() for file in written}) == 1
+    ours, theirs = load_encoder(tmp_path / "first"), load_encoder(locate("minilm"))
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
+    assert read_provenance(tmp_path / "first") == {}
+    fresh, trained = (ChampionConfig.model_validate({"base": each}) for each in (BASE, base))
+    assert CHAMPION_STAGE.fingerprint(trained).keys() > {"base/model.safetensors"}
+    assert not CHAMPION_STAGE.fingerprint(fresh).keys() & {"base/model.safetensors"}
 
 
 def test_without_settings_of_a_fresh_model_there_has_to_be_a_champion(
     inputs: ChampionInputs, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=r"models:/moons@champion: there is none .*family: bert"):
+    with pytest.raises(ValueError, match=r"models:/moons@champion does not exist .*family: bert"):
         run(inputs, tmp_path / "out", base=None)
 
 

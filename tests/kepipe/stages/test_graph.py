@@ -84,7 +84,7 @@ def test_another_format_with_its_options(tmp_path: Path) -> None:
     assert stored.describe()["triples"] == 40
     assert stored.relation(0).id == "p"
     warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
-    assert warnings == ["graph: `min_sitelinks` means nothing to the source csv"]
+    assert warnings == ["graph: `min_sitelinks` has no effect for the source csv"]
     assert GRAPH.fingerprint(config).keys() == {"g.csv"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,18 @@ def test_it_stands_alone_and_writes(members: tuple[Model, ...], tmp_path: Path) 
     assert written.output.startswith("river castle")
 
 
+def test_it_is_exported_member_by_member(members: tuple[Model, ...], tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = mixed(members, tmp_path, weights=[1, 3])
+    done = CliRunner().invoke(app, ["export", str(folder), str(tmp_path / "exported")])
+    assert done.exit_code == 0, f"{done.output}{done.exception!r}"
+    weights = json.loads((tmp_path / "exported" / "interpolation.json").read_text())["weights"]
+    assert list(weights.values()) == [0.25, 0.75]
+    counted, network = (tmp_path / "exported" / member for member in weights)
+    assert (counted / "model.arpa.gz").is_file()
+    assert (network / "model.onnx").is_file()
+
+
 def test_models_of_different_tokenizers_are_refused(members: tuple[Model, ...], tmp_path: Path) -> None:
     from kepipe.files import link_or_copy
 
@@ -82,8 +95,8 @@ TWO = "  one: {use: pretrain, base: {family: ngram}}\n  two: {use: pretrain, bas
     ("stages", "message"),
     [
         (f"{TWO}  interpolate: {{inputs: {{members: [one, two]}}}}\n", "`two` says not how likely a text is"),
-        (f"{TWO}  interpolate: {{inputs: {{members: [one]}}}}\n", "name two models or more"),
-        ("  one: {use: pretrain, base: {family: ngram}}\n  interpolate: {}\n", "name two models or more"),
+        (f"{TWO}  interpolate: {{inputs: {{members: [one]}}}}\n", "give two or more models"),
+        ("  one: {use: pretrain, base: {family: ngram}}\n  interpolate: {}\n", "give two or more models"),
         (f"{TWO}  interpolate: {{}}\n", "`two` says not how likely a text is"),
         (
             f"{TWO}  interpolate: {{weights: [1], inputs: {{members: [one, one]}}}}\n",

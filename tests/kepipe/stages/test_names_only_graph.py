@@ -45,7 +45,7 @@ def test_it_keeps_the_entities_and_tells_how_many_speak(graph: Path, tmp_path: P
     assert made.triples("train").tolist() == [[0, 0, 0]]
     (logged,) = [event.values for event in ear.events if isinstance(event, Metrics)]
     assert logged == {"entities": 1}
-    assert "1 entities that were the subject of a triple are told by name alone" in ear.notes()
+    assert "1 entities with triples keep only their names" in ear.notes()
 
 
 def test_the_same_graph_gives_the_same_files(graph: Path, tmp_path: Path) -> None:

@@ -127,8 +127,9 @@ def test_it_is_asked_from_the_command_line(name: str, made: dict[str, Path], tmp
     assert asked.exit_code == 0, asked.output
     beams = run(app, ["generate", folder, "river", "--beams", "2"])
     assert str(beams.exception).endswith("has no beam search: leave out beams")
+    pytest.importorskip("onnxruntime")
     exported = run(app, ["export", folder, str(tmp_path / "out")])
-    assert "no form in which others read" in str(exported.exception)
+    assert "model.onnx" in exported.output
 
 
 def test_training_goes_on_from_an_earlier_stage(
@@ -187,11 +188,11 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
         ),
         (
             "  pretrain: {base: {family: cnn}, gradient_checkpointing: true}\n",
-            "`stages.pretrain.gradient_checkpointing`: not implemented for cnn: leave it out",
+            "`stages.pretrain.gradient_checkpointing`: not implemented for cnn: remove it",
         ),
         (
             "  pretrain: {base: {family: cnn}, flex_attention: true}\n",
-            "`stages.pretrain.flex_attention`: not implemented for cnn: leave it out",
+            "`stages.pretrain.flex_attention`: not implemented for cnn: remove it",
         ),
         ("  pretrain: {base: {family: lstm, heads: 2}}\n", "unknown key `stages.pretrain.base.heads`"),
         ("  pretrain: {base: {family: lstm, bidirectional: true, hidden: 5}}\n", "hidden 5 cannot be halved"),
@@ -212,7 +213,7 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
         ),
         (
             "  finetune: {task: typing, data: {train: p.yaml}, base: {family: glove}}\n",
-            "glove is made in a pass of its own, by a stage `pretrain`",
+            "glove is fitted by a stage `pretrain`",
         ),
         (
             "  pretrain: {base: {family: cnn}}\n  evaluate: {probes: [perplexity]}\n",

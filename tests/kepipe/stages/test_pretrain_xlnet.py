@@ -145,7 +145,7 @@ STREAMS = "format: doc-packed, streams: true"
         ("base: {family: bert}, streams: true", "`stages.pretrain.streams`: base bert carries nothing"),
         (
             "base: {family: xlnet, memory: 8}, objective: permutation-lm",
-            "`stages.pretrain.base.memory`: what is remembered goes from batch to batch: set `streams: true`",
+            "`stages.pretrain.base.memory`: the memory is carried from batch to batch: set `streams: true`",
         ),
         (
             "base: {family: xlnet, memory: 8}, objective: permutation-lm, format: segment-pair, streams: true",

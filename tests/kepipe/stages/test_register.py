@@ -14,7 +14,7 @@ from kepipe.flow.events import Event, ModelOffered
 from kepipe.flow.plan import Node, cache_key_inputs
 from kepipe.flow.stage import StageContext
 from kepipe.stages.artifacts import Evaluation, FineTuned, Graph, Model
-from kepipe.stages.champion import rematch
+from kepipe.stages.champion import evaluate_pair
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs
 from kepipe.stages.finetune import FINETUNE
 from kepipe.stages.register import REGISTER, RegisterConfig, RegisterInputs
@@ -72,7 +72,7 @@ def test_a_cached_offer_is_made_again(world: World, evaluation: Evaluation, tmp_
     config = REGISTER.config.model_validate({})
     events_again: list[Event] = []
     context = StageContext(tmp_path, tmp_path, 0, "cpu", events_again.append)
-    REGISTER.repeat(REGISTER.inputs(world.arms[0], evaluation), config, context)
+    REGISTER.on_cached(REGISTER.inputs(world.arms[0], evaluation), config, context)
     (first,) = (event for event in events if isinstance(event, ModelOffered))
     (second,) = events_again
     assert isinstance(second, ModelOffered)
@@ -133,7 +133,7 @@ def test_a_fine_tuned_model_is_offered_with_the_scores_of_its_own(tmp_path: Path
 def test_a_champion_is_measured_as_the_evaluation_was(world: World, evaluation: Evaluation) -> None:
     for arm in world.arms:
         scores = evaluation.scores().arms[arm.name]
-        again = rematch(arm.folder, None, evaluation.folder)
+        again = evaluate_pair(arm.folder, None, evaluation.folder)
         assert again is not None
         assert again.champion["entity_cloze/mrr"] == pytest.approx(scores["entity_cloze"]["mrr"].value)
 
@@ -142,7 +142,7 @@ def test_champion_and_new_model_are_paired_case_by_case(world: World, evaluation
     """The differences are those that the evaluation finds between its arms."""
     (difference,) = evaluation.scores().differences
     assert (difference.first, difference.second) == ("pretrain", "control")
-    found = rematch(world.arms[1].folder, world.arms[0].folder, evaluation.folder)
+    found = evaluate_pair(world.arms[1].folder, world.arms[0].folder, evaluation.folder)
     assert found is not None
     for metric in ("entity_cloze/mrr", "mlm_loss/tokens", "entity_cloze/by_type/city/mrr"):
         probe, _, name = metric.partition("/")
@@ -158,11 +158,11 @@ def test_models_of_other_tokens_are_paired_where_cases_are_the_same(
     world: World, evaluation: Evaluation, tmp_path: Path
 ) -> None:
     other = in_other_tokens(world, tmp_path / "other")
-    found = rematch(world.arms[0].folder, other, evaluation.folder)
+    found = evaluate_pair(world.arms[0].folder, other, evaluation.folder)
     assert found is not None
     assert found.differences["entity_cloze/mrr"].cases > 10
     assert "mlm_loss/tokens" not in found.differences
-    assert found.unpaired == "its tokens are others than the champion's"
+    assert found.unpaired == "its tokenizer differs from the champion's"
 
 
 def test_the_gates_conditions_name_figures_and_costs_that_are_measured(
@@ -200,7 +200,7 @@ def test_a_champion_is_given_the_knowledge_that_the_evaluation_gave(world: World
     config = EvaluateConfig.model_validate({"context": 48, "max_mentions": 30, "knowledge": "k-bert"})
     with_triples = evaluate(world, "with-triples", config, graph=world.graph)
     loss = with_triples.scores().arms["pretrain"]["mlm_loss"]["tokens"].value
-    again = rematch(world.arms[0].folder, None, with_triples.folder)
+    again = evaluate_pair(world.arms[0].folder, None, with_triples.folder)
     assert again is not None
     assert again.champion["mlm_loss/tokens"] == pytest.approx(loss)
 
@@ -211,5 +211,5 @@ def test_without_its_data_or_its_files_a_champion_is_not_measured(
     alone = tmp_path / "evaluation"
     alone.mkdir()
     (alone / "artifact.json").write_text((evaluation.folder / "artifact.json").read_text())
-    assert rematch(world.arms[0].folder, None, alone) is None
-    assert rematch(tmp_path, None, evaluation.folder) is None
+    assert evaluate_pair(world.arms[0].folder, None, alone) is None
+    assert evaluate_pair(tmp_path, None, evaluation.folder) is None

@@ -37,7 +37,7 @@ def test_vectors_by_id_further_id_and_label(tmp_path: Path, graph: Graph) -> Non
     np.testing.assert_array_equal(made.matrix, [[1, 2], [3, 4], [7, 8]])
     notes = [event.message for event in events if isinstance(event, Noted)]
     assert notes == [
-        "3 of 4 entities have a vector, of the width 2",
+        "3 of 4 entities have a vector, of width 2",
         "taken: vectors of entities: 3 (ids 1, further ids 1, labels with _ for blanks 1)",
         "left out: vectors of no entity: 2",
     ]
@@ -48,6 +48,6 @@ def test_vectors_of_another_graph_are_refused(tmp_path: Path, graph: Graph) -> N
     file = tmp_path / "v.txt"
     file.write_text("x 1 2\n")
     with pytest.raises(
-        ValueError, match=r"none of its 1 vectors is of an entity of the graph; they are of 'x'"
+        ValueError, match=r"none of its 1 vectors belongs to an entity of the graph; they are named 'x'"
     ):
         run_stage(VECTORS, VECTORS.inputs(graph), VectorsConfig(path=file), tmp_path / "run")

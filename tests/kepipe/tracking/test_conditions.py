@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from kepipe.arrays import Floats
 from kepipe.studies.intervals import Estimate, paired_difference
-from kepipe.tracking.conditions.base import Condition, Data, Facts, Found, Rematch
+from kepipe.tracking.conditions.base import Condition, ConditionResult, Data, GateInput, PairedEvaluation
 from kepipe.tracking.conditions.table import CONDITIONS, AnyCondition
 from kepipe.tracking.gate import Gate, decide
 
@@ -27,22 +27,22 @@ def apart(value: float, low: float | None, high: float | None) -> Estimate:
     return Estimate(value, low, high, 100, 20 if low is not None else 3)
 
 
-def facts(
+def inputs(
     new: Mapping[str, Estimate] | None = None,
     old: Mapping[str, Estimate] | None = None,
     champion: Mapping[str, float] | None = None,
     **costs: float,
-) -> Facts:
+) -> GateInput:
     """What is known of a model with an MRR of 0.5 and a loss of 3, with these differences from a champion."""
 
-    def rematch(data: Data) -> tuple[Rematch | None, str]:
+    def evaluate_pair(data: Data) -> tuple[PairedEvaluation | None, str]:
         differences = new if data == "new" else old
         if differences is None:
-            return None, "its evaluation is not in the store any more"
-        return Rematch(champion or {MRR: 0.4, LOSS: 3.1}, differences), ""
+            return None, "its evaluation is no longer in the store"
+        return PairedEvaluation(champion or {MRR: 0.4, LOSS: 3.1}, differences), ""
 
     values = {MRR: 0.5, LOSS: 3.0} | {f"cost/{name}": value for name, value in costs.items()}
-    return Facts(MRR, values, rematch if new is not None or old is not None else None)
+    return GateInput(MRR, values, evaluate_pair if new is not None or old is not None else None)
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def facts(
 )
 def test_better_means_surely_and_by_enough(settings: dict[str, Any], difference: Estimate, met: bool) -> None:
     asked = condition(condition="better", **settings)
-    assert asked.check(facts({settings.get("metric", MRR): difference})).met is met
+    assert asked.check(inputs({settings.get("metric", MRR): difference})).met is met
 
 
 def test_without_a_champion_there_is_nothing_to_be_better_than() -> None:
     for asked in (condition(condition="better", by=0.3), condition(condition="no-worse", by=0.0)):
-        assert asked.check(facts()).met is True
-    assert condition(condition="better", metric="none/such").check(facts()).met is False
+        assert asked.check(inputs()).met is True
+    assert condition(condition="better", metric="none/such").check(inputs()).met is False
 
 
 def test_a_champion_that_cannot_be_asked_again_is_not_beaten() -> None:
-    found = condition(condition="better").check(facts(old={}))
+    found = condition(condition="better").check(inputs(old={}))
     assert found.met is False
-    assert "its evaluation is not in the store any more" in found.why
-    assert condition(condition="better").check(facts(new={})).met is False
+    assert "its evaluation is no longer in the store" in found.why
+    assert condition(condition="better").check(inputs(new={})).met is False
 
 
 @pytest.mark.parametrize(
@@ -96,36 +96,36 @@ def test_no_worse_means_that_more_than_the_margin_is_ruled_out(
     settings: dict[str, Any], difference: Estimate, met: bool
 ) -> None:
     asked = condition(condition="no-worse", **settings)
-    assert asked.check(facts({settings.get("metric", MRR): difference})).met is met
+    assert asked.check(inputs({settings.get("metric", MRR): difference})).met is met
 
 
 def test_a_model_that_forgot_is_told_by_the_old_data() -> None:
     asked = condition(condition="no-worse", metric=LOSS, by=0.1, data="old")
     better_now = {LOSS: apart(-0.5, -0.6, -0.4)}
-    forgot = asked.check(facts(better_now, {LOSS: apart(0.5, 0.4, 0.6)}))
+    forgot = asked.check(inputs(better_now, {LOSS: apart(0.5, 0.4, 0.6)}))
     assert forgot.met is False
     assert "mlm_loss/tokens on old data is worse by 0.5" in forgot.why
-    assert asked.check(facts(better_now, {LOSS: apart(0.02, -0.01, 0.05)})).met is True
+    assert asked.check(inputs(better_now, {LOSS: apart(0.02, -0.01, 0.05)})).met is True
 
 
 def test_every_slice_that_a_pattern_names_is_judged() -> None:
     asked = condition(condition="no-worse", metric="entity_cloze/by_type/*/mrr", by=0.05)
     slices = {f"entity_cloze/by_type/{name}/mrr": apart(0.1, 0.0, 0.2) for name in ("city", "river")}
-    assert asked.check(facts({**slices, MRR: apart(-1.0, -1.0, -1.0)})).met is True
+    assert asked.check(inputs({**slices, MRR: apart(-1.0, -1.0, -1.0)})).met is True
     slices["entity_cloze/by_type/moon/mrr"] = apart(-0.1, -0.2, 0.0)
     slices["entity_cloze/by_type/sea/mrr"] = apart(-0.9, None, None)
-    found = asked.check(facts(slices))
+    found = asked.check(inputs(slices))
     assert found.met is False
     assert "of 3 slices 1 may be worse by 0.05; at worst entity_cloze/by_type/moon/mrr" in found.why
-    assert "1 with too few documents were not judged" in found.why
-    assert asked.check(facts({"entity_cloze/by_type/sea/mrr": apart(0.9, None, None)})).met is False
+    assert "1 with too few documents were skipped" in found.why
+    assert asked.check(inputs({"entity_cloze/by_type/sea/mrr": apart(0.9, None, None)})).met is False
 
 
 def test_absolute_limits() -> None:
-    assert condition(condition="at-least", value=0.5).check(facts()).met is True
-    assert condition(condition="at-least", value=0.51).check(facts()).met is False
-    assert condition(condition="at-least", value=3.0, metric=LOSS).check(facts()).met is True
-    assert condition(condition="at-least", value=2.9, metric=LOSS).check(facts()).met is False
+    assert condition(condition="at-least", value=0.5).check(inputs()).met is True
+    assert condition(condition="at-least", value=0.51).check(inputs()).met is False
+    assert condition(condition="at-least", value=3.0, metric=LOSS).check(inputs()).met is True
+    assert condition(condition="at-least", value=2.9, metric=LOSS).check(inputs()).met is False
     for name, settings, cost in (
         ("latency", {"p95": 20.0}, "latency_p95"),
         ("size", {"most": 20.0}, "size"),
@@ -133,18 +133,20 @@ def test_absolute_limits() -> None:
     ):
         asked = condition(condition=name, **settings)
         assert asked.costs == (f"cost/{cost}",)
-        assert asked.check(facts(**{cost: 20.0})).met is True
-        assert asked.check(facts(**{cost: 20.1})).met is False
-        assert asked.check(facts()) == Found(False, asked.check(facts()).why)
+        assert asked.check(inputs(**{cost: 20.0})).met is True
+        assert asked.check(inputs(**{cost: 20.1})).met is False
+        assert asked.check(inputs()) == ConditionResult(False, asked.check(inputs()).why)
 
 
 def test_which_values_are_better_may_be_said_of_the_gates_metric() -> None:
     gate = Gate(metric="x/steps", better="lower", conditions=({"condition": "better"},))  # type: ignore[arg-type]
     difference = {"x/steps": apart(-5.0, -6.0, -4.0)}
-    known = Facts("x/steps", {"x/steps": 10.0}, lambda _: (Rematch({}, difference), ""), gate.better)
+    known = GateInput(
+        "x/steps", {"x/steps": 10.0}, lambda _: (PairedEvaluation({}, difference), ""), gate.better
+    )
     assert decide(gate, known).promote
     assert not decide(
-        gate, Facts("x/steps", {"x/steps": 10.0}, lambda _: (Rematch({}, difference), ""))
+        gate, GateInput("x/steps", {"x/steps": 10.0}, lambda _: (PairedEvaluation({}, difference), ""))
     ).promote
 
 
@@ -155,15 +157,15 @@ def gate(*conditions: Any) -> Gate:
 def test_the_gate_asks_for_all_and_says_why_in_words() -> None:
     asked = gate({"condition": "better"}, {"condition": "at-least", "value": 0.6}, "approval")
     won = {MRR: apart(0.1, 0.02, 0.18)}
-    refused = decide(asked, facts(won))
+    refused = decide(asked, inputs(won))
     assert (refused.promote, refused.waits) == (False, False)
     assert refused.why == "refused: entity_cloze/mrr 0.5 misses the required 0.6"
     assert [(name, found.met) for name, found in refused.found] == [
         ("better", True), ("at-least", False), ("approval", None),
     ]  # fmt: skip
-    waits = decide(gate({"condition": "better"}, "approval"), facts(won))
+    waits = decide(gate({"condition": "better"}, "approval"), inputs(won))
     assert (waits.promote, waits.waits) == (False, True)
-    assert decide(gate({"condition": "better"}), facts(won)).promote
+    assert decide(gate({"condition": "better"}), inputs(won)).promote
 
 
 def test_mistakes_in_a_gate_are_explained() -> None:
@@ -181,7 +183,7 @@ def test_every_condition_has_a_sentence_for_the_schema() -> None:
         assert row.__doc__
 
 
-def simulated(rng: np.random.Generator, gained: float, documents: int = 30) -> Facts:
+def simulated(rng: np.random.Generator, gained: float, documents: int = 30) -> GateInput:
     """A corpus on which a model is truly better by `gained`; cases of a document share how hard they are for each."""
     clusters_N = np.repeat(np.arange(documents), rng.integers(1, 12, documents))
     champion_N = 0.5 + rng.normal(0, 0.2, documents)[clusters_N] + rng.normal(0, 0.3, len(clusters_N))
@@ -189,10 +191,10 @@ def simulated(rng: np.random.Generator, gained: float, documents: int = 30) -> F
     offered_N = champion_N + gained + shift_N + rng.normal(0, 0.2, len(clusters_N))
     means: list[Floats] = [offered_N, champion_N]
     difference = paired_difference(*means, clusters_N, np.random.default_rng(0), resamples=400)
-    return Facts(
+    return GateInput(
         MRR,
         {MRR: float(offered_N.mean())},
-        lambda _: (Rematch({MRR: float(champion_N.mean())}, {MRR: difference}), ""),
+        lambda _: (PairedEvaluation({MRR: float(champion_N.mean())}, {MRR: difference}), ""),
     )
 
 

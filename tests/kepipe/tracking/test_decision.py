@@ -15,10 +15,10 @@ from kepipe.studies.intervals import Estimate
 from kepipe.tracking.archive import archive
 from kepipe.tracking.card import CardSettings, card
 from kepipe.tracking.comparison import compare
-from kepipe.tracking.conditions.base import Rematch
+from kepipe.tracking.conditions.base import PairedEvaluation
 from kepipe.tracking.registry import approve, champions, events, offer, promote, rollback, versions
 from kepipe.tracking.store import Store
-from kepipe.tracking.versions_named import find
+from kepipe.tracking.version_lookup import find
 from tests.support.journals import offered
 
 MRR = "entity_cloze/mrr"
@@ -48,17 +48,19 @@ class Offers:
             self.name, folder, digest, value, f"run-{digest}", conditions=conditions, evaluation=evaluation
         )
         event.tags.update(tags)  # type: ignore[attr-defined]
-        outcome = offer(self.store, event, self.source, self.rematch)
+        outcome = offer(self.store, event, self.source, self.evaluate_pair)
         assert outcome is not None
         return outcome
 
-    def rematch(self, champion: Path, offered: Path | None, evaluation: Path) -> Rematch | None:
+    def evaluate_pair(
+        self, champion: Path, offered: Path | None, evaluation: Path
+    ) -> PairedEvaluation | None:
         assert offered is not None
         self.asked.append((champion.name, offered.name, evaluation.name))
         if evaluation.name not in self.differences:
             return None
         value, low, high = self.differences[evaluation.name]
-        return Rematch({MRR: 0.4}, {MRR: Estimate(value, low, high, 100, 20)})
+        return PairedEvaluation({MRR: 0.4}, {MRR: Estimate(value, low, high, 100, 20)})
 
     def tags(self, version: int) -> dict[str, str]:
         return dict(find(self.store, f"{self.name}/{version}").tags)
@@ -90,14 +92,14 @@ def test_a_better_model_is_promoted_a_worse_one_and_one_that_forgot_are_refused(
     assert [row[:2] for row in json.loads(offers.tags(4)["kepipe.gate.conditions"])] == [
         ["better", "met"], ["no-worse", "not met"],
     ]  # fmt: skip
-    assert offers.tags(4)["kepipe.gate.basis"] == "measured again, both on the same questions"
+    assert offers.tags(4)["kepipe.gate.basis"] == "both evaluated on the same questions"
 
 
 def test_what_cannot_be_compared_is_refused(offers: Offers) -> None:
     offers("one", 0.4)
     refused = offers("two", 0.9)
     assert not refused["champion"]
-    assert "its evaluation is not in the store any more" in refused["why"]
+    assert "its evaluation is no longer in the store" in refused["why"]
 
 
 def test_the_decision_stands_at_the_version_at_its_run_and_on_a_page(offers: Offers) -> None:
@@ -117,12 +119,12 @@ def test_the_decision_stands_at_the_version_at_its_run_and_on_a_page(offers: Off
 def test_a_person_says_yes_where_the_gate_asks_for_it(offers: Offers) -> None:
     waits = offers("one", 0.4, "approval")
     assert not waits["champion"]
-    assert "it waits for a person's approval" in waits["why"]
+    assert "waits for approval" in waits["why"]
     assert offers.aliases() == {"challenger": 1}
     approve(offers.store, offers.name, 1, "ada")
     assert offers.aliases() == {"challenger": 1, "champion": 1}
     assert offers.tags(1)["kepipe.gate.approved"] == "ada"
-    with pytest.raises(ConfigError, match=r"version 1 waits for no approval \(waiting: none\)"):
+    with pytest.raises(ConfigError, match=r"version 1 does not wait for approval \(waiting: none\)"):
         approve(offers.store, offers.name, 1, "ada")
     offers("one", 0.4, "approval")  # delivered again: nothing is undone
     assert offers.aliases()["champion"] == 1
@@ -136,12 +138,10 @@ def test_an_approval_is_of_the_champion_it_was_compared_with(offers: Offers) -> 
     offers("two", 0.5, "approval")
     offers.differences = {"evaluation-three": (0.1, 0.05, 0.15), **won}
     assert offers("three", 0.6)["champion"]
-    with pytest.raises(
-        ConfigError, match="compared with champion 1, and another model has become champion since"
-    ):
+    with pytest.raises(ConfigError, match="compared with champion 1, and the champion has changed since"):
         approve(offers.store, offers.name, 2, "ada")
     assert offers.aliases()["champion"] == 3
-    with pytest.raises(ConfigError, match=r"version 3 waits for no approval \(waiting: 2\)"):
+    with pytest.raises(ConfigError, match=r"version 3 does not wait for approval \(waiting: 2\)"):
         approve(offers.store, offers.name, 3, "ada")
 
 
@@ -165,10 +165,10 @@ def test_the_archive_keeps_records_aliases_and_what_one_can_go_back_to(offers: O
     assert not list(there.rglob("*.safetensors"))
     assert archive(store, name, keep=1).archived == ()
     assert float(offers.tags(3)["metric.entity_cloze/mrr"]) == pytest.approx(0.43)
-    with pytest.raises(ConfigError, match="version 3 is archived, without files; there are: 4, 2"):
+    with pytest.raises(ConfigError, match="version 3 is archived and has no files; there are: 4, 2"):
         promote(store, name, 3)
     assert (rollback(store, name), rollback(store, name)) == (4, 2)
-    with pytest.raises(ConfigError, match="no version was champion before"):
+    with pytest.raises(ConfigError, match="there is no previous champion"):
         rollback(store, name)
     again = offers("m3", 0.43)
     assert again["version"] == 5  # its files are gone: it comes back as a new version
@@ -179,7 +179,7 @@ def test_versions_are_named_by_number_or_alias(offers: Offers) -> None:
     name = offers.name
     for named in (name, f"{name}@champion", f"{name}/1", f"models:/{name}/1"):
         assert find(offers.store, named).version == 1
-    with pytest.raises(ConfigError, match=r"there is no such version \(there are: 1\)"):
+    with pytest.raises(ConfigError, match=r"no such version \(available: 1\)"):
         find(offers.store, f"{name}/7")
     with pytest.raises(ConfigError, match=r"no such version .*@"):
         find(offers.store, f"{name}@best")
@@ -195,14 +195,14 @@ def test_two_versions_are_compared_as_they_were_and_as_they_are_now(offers: Offe
     rows = {row.metric: row for row in plain.rows}
     assert (rows[MRR].first, rows[MRR].second, rows[MRR].difference) == (0.4, 0.9, None)
     assert rows["entity_cloze/hits@1"].first == 0.2
-    assert "the values do not compare" in plain.basis
+    assert "the values are not comparable" in plain.basis
     offers.differences = {"evaluation-two": (0.1, 0.05, 0.15)}
-    again = compare(first, second, offers.rematch)
+    again = compare(first, second, offers.evaluate_pair)
     assert offers.asked[-1] == ("two", "one", "evaluation-two")
     rows = {row.metric: row for row in again.rows}
     assert (rows[MRR].first, rows[MRR].second) == (0.5, 0.4)
     assert rows[MRR].difference == Estimate(0.1, 0.05, 0.15, 100, 20)
-    assert again.basis == "both asked again the questions of version 2"
+    assert again.basis == "both re-evaluated on the questions of version 2"
 
 
 def test_the_card_says_what_is_stated_and_what_was_measured(offers: Offers) -> None:

@@ -37,9 +37,9 @@ def test_verdicts(
 
 
 def test_better_is_told_by_the_name_and_a_gate_has_to_name_a_metric() -> None:
-    assert check(Gate(metric="mlm_loss/tokens"), 2.0, 2.5, holds=True).promote
+    assert check(Gate(metric="mlm_loss/tokens"), 2.0, 2.5, has_champion=True).promote
     with pytest.raises(ValueError, match="names no metric"):
-        check(Gate(), 0.5, None, holds=False)
+        check(Gate(), 0.5, None, has_champion=False)
 
 
 def test_a_gate_travels_as_plain_data_with_the_conditions_that_it_has() -> None:

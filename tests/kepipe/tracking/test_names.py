@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kepipe.tracking.names import LONGEST, allowed
+from kepipe.tracking.names import MAX_LENGTH, allowed
 
 
 def test_names_that_mlflow_takes_stay_as_they_are() -> None:
@@ -11,7 +11,7 @@ def test_names_that_mlflow_takes_stay_as_they_are() -> None:
 
 
 def test_names_that_differ_stay_apart() -> None:
-    names = ["a(b)", "a[b]", "a_b_", "x" * 300, "x" * 301, "x" * LONGEST]
+    names = ["a(b)", "a[b]", "a_b_", "x" * 300, "x" * 301, "x" * MAX_LENGTH]
     taken = [allowed(name) for name in names]
     assert len(set(taken)) == len(names)
-    assert max(map(len, taken)) <= LONGEST
+    assert max(map(len, taken)) <= MAX_LENGTH

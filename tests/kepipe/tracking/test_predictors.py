@@ -57,5 +57,5 @@ def test_a_model_that_writes_goes_on(tmp_path: Path) -> None:
 def test_what_cannot_be_asked_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     assert predictor_of(tmp_path) is None
-    with pytest.raises(ValueError, match="neither fills masks, writes nor answers a task"):
+    with pytest.raises(ValueError, match="neither fills masks, generates text nor has a task"):
         pyfunc._load_pyfunc(str(tmp_path))

@@ -17,7 +17,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from kepipe.config import ConfigError
-from kepipe.tracking.conditions.base import Rematch
+from kepipe.tracking.conditions.base import PairedEvaluation
 from kepipe.tracking.mask_predictor import MaskPredictor
 from kepipe.tracking.registry import offer, promote, rollback, versions
 from kepipe.tracking.store import Store
@@ -60,9 +60,9 @@ class Offers:
         event = offered(self.name, self.folder / digest, digest, value, run="later")
         return offer(self.store, replace(event, again=True), self.source, self.score)
 
-    def score(self, champion: Path, offered: Path | None, evaluation: Path) -> Rematch | None:
+    def score(self, champion: Path, offered: Path | None, evaluation: Path) -> PairedEvaluation | None:
         self.measured.append((champion.name, offered.name if offered else "", evaluation.name))
-        return None if self.present is None else Rematch({"entity_cloze/mrr": self.present})
+        return None if self.present is None else PairedEvaluation({"entity_cloze/mrr": self.present})
 
     def aliases(self) -> dict[str, int]:
         held = self.store.client.get_registered_model(self.name).aliases
@@ -91,7 +91,7 @@ def test_the_champion_is_measured_on_the_present_data(offers: Offers, tmp_path: 
     assert offers("two", 0.2, evaluation=str(tmp_path / "new"))["champion"]
     assert offers.measured == [("one", "", "new")]
     (newest, _) = versions(offers.store.client, offers.name)
-    assert newest.tags["kepipe.gate.basis"] == "measured again on the present data"
+    assert newest.tags["kepipe.gate.basis"] == "champion re-evaluated on the current data"
     assert newest.tags["kepipe.gate.against"] == "1"
 
 
@@ -118,7 +118,7 @@ def test_a_champion_that_cannot_be_measured_is_taken_at_its_word(offers: Offers,
     offers("one", 0.5, evaluation=str(tmp_path / "old"))
     assert not offers("two", 0.4, evaluation=str(tmp_path / "new"))["champion"]
     basis = versions(offers.store.client, offers.name)[0].tags["kepipe.gate.basis"]
-    assert basis == "the value of its own registration; it was not measured again"
+    assert basis == "the champion's value at its registration; it was not re-evaluated"
 
 
 def test_below_the_minimum_nobody_is_champion(offers: Offers) -> None:
@@ -178,7 +178,7 @@ def test_promote_and_roll_back(offers: Offers) -> None:
     assert rollback(store, name) == 2
     assert rollback(store, name) == 1
     assert offers.aliases()["champion"] == 1
-    with pytest.raises(ConfigError, match="no version was champion before"):
+    with pytest.raises(ConfigError, match="there is no previous champion"):
         rollback(store, name)
     with pytest.raises(ConfigError, match=r"has no version 9; there are: 3, 2, 1"):
         promote(store, name, 9)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from kepipe.tracking.runs_table import MOST, deciding, view
+from kepipe.tracking.runs_table import MAX_COLUMNS, deciding_columns, view
 
 
 def test_the_main_figure_of_each_stage_arm_and_split_decides() -> None:
@@ -20,7 +20,7 @@ def test_the_main_figure_of_each_stage_arm_and_split_decides() -> None:
         "typed": "finetune",
         "evaluate": "evaluate",
     }
-    assert deciding(logged, kinds) == [
+    assert deciding_columns(logged, kinds) == [
         "mlm/final_held_out_loss",
         "tag/test/span_f1",
         "typed/dev/micro_f1",
@@ -31,8 +31,10 @@ def test_the_main_figure_of_each_stage_arm_and_split_decides() -> None:
 
 def test_there_are_no_more_columns_than_fit() -> None:
     stages = [f"s{number}" for number in range(50)]
-    found = deciding(dict.fromkeys(stages, ("final_held_out_loss",)), dict.fromkeys(stages, "pretrain"))
-    assert len(found) == MOST
+    found = deciding_columns(
+        dict.fromkeys(stages, ("final_held_out_loss",)), dict.fromkeys(stages, "pretrain")
+    )
+    assert len(found) == MAX_COLUMNS
 
 
 def test_a_view_is_what_mlflow_reads() -> None:

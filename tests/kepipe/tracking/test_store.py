@@ -23,7 +23,7 @@ from kepipe.files import sqlite_file
 from kepipe.tracking import database
 from kepipe.tracking.cursor import Cursor, pending
 from kepipe.tracking.delivery import deliver_pending
-from kepipe.tracking.store import RefusedError, Store, StoreUnavailable, connect, reachable
+from kepipe.tracking.store import RequestRejected, Store, StoreUnavailable, connect, reachable
 from tests.support import journals
 from tests.support.deliveries import no_score, runs
 from tests.support.waiting import PATIENCE
@@ -172,7 +172,7 @@ def test_a_store_that_is_no_database_is_kept_and_filled_anew_from_the_journals(
     store = connect(tmp_path)
     (aside,) = tmp_path.glob("mlflow.db.damaged-*")
     assert aside.read_bytes() == junk
-    assert f"mlflow.db was no database and is kept as {aside.name}" in capsys.readouterr().err
+    assert f"mlflow.db was not a valid database and was moved to {aside.name}" in capsys.readouterr().err
     assert list(deliver_pending(tmp_path, store, no_score)) == ["r"]
     assert {name: run.info.status for name, run in runs(store, "filled").items()} == {
         "r": "FINISHED", "train": "FINISHED"
@@ -189,9 +189,7 @@ def test_a_store_that_is_damaged_inside_is_left_and_the_way_out_told(tmp_path: P
     content = bytearray(file.read_bytes())
     content[(page - 1) * size : page * size] = bytes(size)
     file.write_bytes(content)
-    with pytest.raises(
-        StoreUnavailable, match="damaged: move it away, and `kepipe track sync --all` fills a"
-    ):
+    with pytest.raises(StoreUnavailable, match="damaged: move it away and run `kepipe track sync --all`"):
         connect(tmp_path)
     assert file.read_bytes() == content
 
@@ -210,6 +208,6 @@ def test_a_write_that_met_anothers_is_repeated_and_a_refusal_is_not(store: Store
         raise MlflowException("no such model", RESOURCE_DOES_NOT_EXIST)
 
     assert store.attempt(meet) == "written"
-    with pytest.raises(RefusedError, match="no such model"):
+    with pytest.raises(RequestRejected, match="no such model"):
         store.attempt(refuse)
     assert tried == ["meet", "meet", "refuse"]

@@ -134,7 +134,7 @@ def test_a_server_that_goes_and_comes_back(
     uri = f"http://127.0.0.1:{port}"
     made(tmp_path)
     server.start()
-    with pytest.raises(ConfigError, match=rf"port {port} is taken; `kepipe dashboard --port \d+` would do"):
+    with pytest.raises(ConfigError, match=rf"port {port} is in use; try `kepipe dashboard --port \d+`"):
         dashboard.start(tmp_path, port)
     with monkeypatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kepipe.data.gold_formats.offsets import Marks, offsets_problem
+from kepipe.data.gold_formats.offsets import MarkedOffsets, check_offsets
 
 TEXTS = ["Ä🙂 Ada Lind left Oslo today.", "In Århus 🎉 Ada Lind spoke.", "Ada Lind, Oslo."] * 3
 NAMES = ["Ada Lind", "Oslo", "Århus"]
@@ -23,18 +23,18 @@ def in_units(text: str, place: int, encoding: str, size: int) -> int:
 )
 def test_other_units_are_told(encoding: str, size: int, reason: str) -> None:
     marks = [
-        Marks(
+        MarkedOffsets(
             text,
             [(in_units(text, a, encoding, size), in_units(text, b, encoding, size)) for a, b in places(text)],
         )
         for text in TEXTS
     ]
-    assert reason in (offsets_problem(marks) or "")
+    assert reason in (check_offsets(marks) or "")
 
 
 def test_an_inclusive_end_is_told() -> None:
-    marks = [Marks(text, [(start, end - 1) for start, end in places(text)]) for text in TEXTS]
-    message = offsets_problem(marks)
+    marks = [MarkedOffsets(text, [(start, end - 1) for start, end in places(text)]) for text in TEXTS]
+    message = check_offsets(marks)
     assert message is not None
     assert message.startswith(
         "18 of 18 marks begin or end inside words; most likely the end is that of the last character"
@@ -42,6 +42,6 @@ def test_an_inclusive_end_is_told() -> None:
 
 
 def test_right_places_and_chinese_are_left_alone() -> None:
-    assert offsets_problem([Marks(text, places(text)) for text in TEXTS]) is None
-    assert offsets_problem([Marks("昨天他访问了北京大学", [(6, 8)])] * 5) is None
-    assert offsets_problem([]) is None
+    assert check_offsets([MarkedOffsets(text, places(text)) for text in TEXTS]) is None
+    assert check_offsets([MarkedOffsets("昨天他访问了北京大学", [(6, 8)])] * 5) is None
+    assert check_offsets([]) is None

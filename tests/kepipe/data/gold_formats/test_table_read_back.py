@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kepipe.data.gold_formats.table import FORMATS, format_of
 from kepipe.linking.evaluation.goldset import EntityIds, read_gold
 
-Marks = Sequence[tuple[int, int, str]]
+MarkedOffsets = Sequence[tuple[int, int, str]]
 IDS = EntityIds({"ada": 0, "oslo": 1}, {})
 
 
@@ -24,21 +24,21 @@ def write_lines(file: Path, *records: object) -> Path:
     return file
 
 
-def write_own(folder: Path, text: str, marks: Marks) -> Path:
+def write_own(folder: Path, text: str, marks: MarkedOffsets) -> Path:
     mentions = [{"start": start, "end": end, "entity": id} for start, end, id in marks]
     return write_lines(folder / "g.jsonl", {"text": text, "mentions": mentions})
 
 
-def write_elevant(folder: Path, text: str, marks: Marks) -> Path:
+def write_elevant(folder: Path, text: str, marks: MarkedOffsets) -> Path:
     labels = [{"id": n, "span": [start, end], "entity_id": id} for n, (start, end, id) in enumerate(marks)]
     return write_lines(folder / "g.jsonl", {"text": text, "labels": labels})
 
 
-def write_doccano(folder: Path, text: str, marks: Marks) -> Path:
+def write_doccano(folder: Path, text: str, marks: MarkedOffsets) -> Path:
     return write_lines(folder / "g.jsonl", {"text": text, "label": marks})
 
 
-def write_blink(folder: Path, text: str, marks: Marks) -> Path:
+def write_blink(folder: Path, text: str, marks: MarkedOffsets) -> Path:
     records = [
         {
             "context_left": text[:start],
@@ -51,7 +51,7 @@ def write_blink(folder: Path, text: str, marks: Marks) -> Path:
     return write_lines(folder / "g.jsonl", *records)
 
 
-def write_label_studio(folder: Path, text: str, marks: Marks) -> Path:
+def write_label_studio(folder: Path, text: str, marks: MarkedOffsets) -> Path:
     regions = [
         {"id": str(start), "value": {"start": start, "end": end, "text": text[start:end], "labels": [id]}}
         for start, end, id in marks
@@ -59,21 +59,21 @@ def write_label_studio(folder: Path, text: str, marks: Marks) -> Path:
     return write_lines(folder / "g.json", [{"data": {"text": text}, "annotations": [{"result": regions}]}])
 
 
-def write_brat(folder: Path, text: str, marks: Marks) -> Path:
+def write_brat(folder: Path, text: str, marks: MarkedOffsets) -> Path:
     (folder / "a.txt").write_text(text, encoding="utf-8")
     lines = (f"T{n}\t{id} {start} {end}\t{text[start:end]}\n" for n, (start, end, id) in enumerate(marks))
     (folder / "a.ann").write_text("".join(lines), encoding="utf-8")
     return folder
 
 
-def write_pubtator(folder: Path, text: str, marks: Marks) -> Path:
+def write_pubtator(folder: Path, text: str, marks: MarkedOffsets) -> Path:
     title, _, abstract = text.partition("\n")
     lines = (f"7\t{start}\t{end}\t{text[start:end]}\tX\t{id}\n" for start, end, id in marks)
     (folder / "g.txt").write_text(f"7|t|{title}\n7|a|{abstract}\n{''.join(lines)}", encoding="utf-8")
     return folder / "g.txt"
 
 
-def write_aida(folder: Path, text: str, marks: Marks) -> Path:
+def write_aida(folder: Path, text: str, marks: MarkedOffsets) -> Path:
     ids, lines, start = {start: id for start, _, id in marks}, ["-DOCSTART- (1 a)\n"], 0
     for sentence in text.split("\n"):
         for word in sentence.split(" "):
@@ -85,7 +85,7 @@ def write_aida(folder: Path, text: str, marks: Marks) -> Path:
     return folder / "g.tsv"
 
 
-WRITERS: dict[str, Callable[[Path, str, Marks], Path]] = {
+WRITERS: dict[str, Callable[[Path, str, MarkedOffsets], Path]] = {
     "kepipe": write_own, "elevant": write_elevant, "doccano": write_doccano, "blink": write_blink,
     "label-studio": write_label_studio, "brat": write_brat, "pubtator": write_pubtator, "aida": write_aida,
 }  # fmt: skip

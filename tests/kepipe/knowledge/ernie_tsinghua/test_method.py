@@ -131,5 +131,5 @@ def test_a_model_that_fuses_is_not_fused_again(vectors: EntityVectors, tmp_path:
     assert again is trained
     save_vectors(tmp_path / "wide", ["Q1"], np.zeros((1, 16), np.float32))
     wide = Sources(TOKENIZER, trained.config, vectors=tmp_path / "wide")
-    with pytest.raises(ValueError, match="these are 1 of 16"):
+    with pytest.raises(ValueError, match="these are 1 of dimension 16"):
         prepare(trained, (ErnieTsinghua(),), wide, 0, SILENT, tmp_path)

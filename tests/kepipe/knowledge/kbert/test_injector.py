@@ -12,7 +12,7 @@ import pytest
 from kepipe.arrays import pad
 from kepipe.data.batch import Mentions, MentionSpans
 from kepipe.data.document import Mention
-from kepipe.finetuning.rows import Named, Row
+from kepipe.finetuning.rows import EntitySpan, Row
 from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.choosing.facts import Facts
 from kepipe.knowledge.choosing.ranking import RankingContext, RankingSources, pagerank
@@ -40,7 +40,7 @@ def row(tokenizer: Tokenizer, text: str = TEXT, **names: str) -> Row:
     ]
     placed = to_tokens(text, mentions, encoded.starts, encoded.ends, offset=1)
     tokens = np.concatenate([[tokenizer.cls], encoded.tokens, [tokenizer.sep]])
-    return Row(tokens, np.zeros_like(tokens), (0,), tuple(Named(*each) for each in placed))
+    return Row(tokens, np.zeros_like(tokens), (0,), tuple(EntitySpan(*each) for each in placed))
 
 
 def plant(injector: Injector, rows: Sequence[Row]) -> InjectedRows:

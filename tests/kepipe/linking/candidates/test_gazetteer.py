@@ -23,7 +23,7 @@ def test_overlapping_names_are_all_found(gazetteer: Gazetteer) -> None:
     assert spans(gazetteer, "New York City") == ["New York", "New York City", "York"]
 
 
-def test_a_shorter_name_survives_where_a_longer_one_ends_inside_a_word(gazetteer: Gazetteer) -> None:
+def test_a_shorter_name_is_found_when_the_longer_one_would_end_inside_a_word(gazetteer: Gazetteer) -> None:
     assert spans(gazetteer, "in New York Cityscape magazine") == ["New York", "York"]
 
 
@@ -36,11 +36,11 @@ def test_scripts_without_spaces_have_boundaries_everywhere(gazetteer: Gazetteer)
     assert spans(gazetteer, "私は東京に住む") == ["東京"]
 
 
-def test_offsets_are_of_the_raw_text_where_it_is_not_normal(gazetteer: Gazetteer) -> None:
+def test_offsets_refer_to_the_raw_text_when_normalisation_changes_it(gazetteer: Gazetteer) -> None:
     assert spans(gazetteer, "ﬁrst New\u00a0York and Ｌｅｅｄｓ") == ["New\u00a0York", "York", "Ｌｅｅｄｓ"]
 
 
-def test_invisible_characters_behind_a_name_are_no_part_of_it(gazetteer: Gazetteer) -> None:
+def test_trailing_invisible_characters_are_not_part_of_a_name(gazetteer: Gazetteer) -> None:
     assert spans(gazetteer, "\ufeffOma\u200bha\u200b\ufeff, Leeds\u00ad") == ["Oma\u200bha", "Leeds"]
 
 

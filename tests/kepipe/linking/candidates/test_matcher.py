@@ -44,7 +44,7 @@ def test_all_and_only_names_between_boundaries_are_found(names: set[str], text: 
     assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
 
 
-def test_a_saved_matcher_finds_alike(tmp_path: Path) -> None:
+def test_a_saved_matcher_finds_the_same_names(tmp_path: Path) -> None:
     names = ["new york", "york", "new york city", *(f"name {number}" for number in range(200_000))]
     made = Matcher.build(names)
     made.save(tmp_path)
@@ -55,7 +55,7 @@ def test_a_saved_matcher_finds_alike(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_names_of_one_hash_are_told_apart_by_another_base() -> None:
+def test_a_hash_collision_is_resolved_by_another_base() -> None:
     """With base 1 a hash is the sum of the characters, so that anagrams collide."""
     made = Matcher.build(["ab", "ba"], base=1)
     assert made.base > 1

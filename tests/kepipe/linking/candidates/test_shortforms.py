@@ -45,13 +45,13 @@ def meant(linker: Linker, text: str) -> dict[tuple[int, str], str]:
     }
 
 
-def test_a_last_name_is_told_before_and_after_the_full_one(linker: Linker) -> None:
+def test_a_last_name_is_resolved_before_and_after_the_full_name(linker: Linker) -> None:
     text = "Then Ford spoke. It was Gerald Ford; and Mr Ford left."
     found = meant(linker, text)
     assert found[text.index("Ford"), "Ford"] == found[text.index("Ford left"), "Ford"] == "gerald"
 
 
-def test_of_two_of_one_last_name_the_nearest_before_is_meant_and_the_other_stays(linker: Linker) -> None:
+def test_the_nearest_preceding_full_name_ranks_first_and_the_other_stays_a_candidate(linker: Linker) -> None:
     text = "So Gerald Ford won. His wife Betty Ford smiled, and Ford danced."
     last = text.index("Ford danced")
     assert meant(linker, text)[last, "Ford"] == "betty"
@@ -61,7 +61,7 @@ def test_of_two_of_one_last_name_the_nearest_before_is_meant_and_the_other_stays
     assert {linker.knowledge.ids[row] for row in rows} == {"betty", "gerald", "car"}
 
 
-def test_who_is_called_so_and_not_in_the_graph_keeps_others_away(linker: Linker) -> None:
+def test_a_short_form_of_a_person_outside_the_graph_is_not_linked_to_a_namesake(linker: Linker) -> None:
     text = "So Harrison Ford came, and Ford left."
     matches = linker.find(text, annotate(text))
     at = matches.starts.tolist().index(text.index("Ford left"))
@@ -75,13 +75,22 @@ def test_initials_and_defined_abbreviations(linker: Linker) -> None:
     assert meant(linker, text)[text.index("WSB was"), "WSB"] == "bank"
 
 
-def test_a_first_name_alone_is_who_has_a_neighbour_in_the_text(linker: Linker) -> None:
+def test_a_bare_first_name_needs_a_graph_neighbour_in_the_text(linker: Linker) -> None:
     text = "In Fight Club we saw Brad once more."
     assert meant(linker, text)[text.index("Brad"), "Brad"] == "pitt"
     assert not any(surface == "Brad" for _, surface in meant(linker, "Then we saw Brad once more."))
 
 
-def test_parts_of_names_are_kept_with_the_linker(linker: Linker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("between", ["\n\n", "\n \n\n"])
+def test_parts_of_a_name_split_by_an_empty_line_are_not_matched(linker: Linker, between: str) -> None:
+    assert not any(
+        surface in {"Brad", "Pitt"} for _, surface in meant(linker, f"In Fight Club Brad{between}Pitt")
+    )
+    other = f"In Fight Club\n\nPitt{between}spoke."
+    assert meant(linker, other)[other.index("Pitt"), "Pitt"] == "pitt"
+
+
+def test_name_parts_are_saved_with_the_linker(linker: Linker, tmp_path: Path) -> None:
     linker.save(tmp_path)
     opened = Linker.open(tmp_path)
     assert list(opened.knowledge.name_parts.words) == ["Betty", "Bird", "Brad", "Ford", "Gerald", "Pitt"]

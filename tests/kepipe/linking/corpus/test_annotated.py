@@ -5,7 +5,7 @@ from kepipe.linking.corpus.annotated import AnnotatedChunk
 from kepipe.linking.text.annotations import Annotations, Name
 
 
-def test_a_chunk_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_chunk_round_trips(tmp_path: Path) -> None:
     documents = [
         Document("a", "Io and Ganymede", sentences=(Span(0, 2),), mentions=(Mention(0, 2, "io"),)),
         Document("b", "Mars", gold=(Mention(0, 4, "mars"),)),

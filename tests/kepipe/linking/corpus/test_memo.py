@@ -62,7 +62,7 @@ def run(
     return {str(file.relative_to(out)): file.read_bytes() for file in out.rglob("*") if file.is_file()}, given
 
 
-def test_new_changed_and_deleted_documents_give_what_linking_all_anew_gives(
+def test_incremental_linking_equals_linking_from_scratch(
     graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memo = tmp_path / "memo"
@@ -83,7 +83,7 @@ def test_new_changed_and_deleted_documents_give_what_linking_all_anew_gives(
     assert any(document.mentions for document in linked)
 
 
-def test_what_is_damaged_is_annotated_again(
+def test_texts_of_a_damaged_cache_file_are_annotated_again(
     graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = dict(list(TEXTS.items())[:4])
@@ -95,14 +95,14 @@ def test_what_is_damaged_is_annotated_again(
         assert (again, len(given)) == (whole, 4)
 
 
-def test_rules_keep_nothing(graph: Graph, tmp_path: Path) -> None:
+def test_rule_annotations_are_not_cached(graph: Graph, tmp_path: Path) -> None:
     assert not AnnotatorChoice("en", None, False).is_slow
     job = Job(tmp_path, tmp_path, graph.folder, AnnotatorChoice("en", None, False), 0.0, False, None)
-    assert job.kept is None
+    assert job.annotation_memo is None
     assert chunks._annotate(job, ["Omaha lies in Nebraska."])[1] == 0
 
 
-def test_annotations_come_back_whoever_wrote_them(tmp_path: Path) -> None:
+def test_annotations_round_trip_for_every_annotator(tmp_path: Path) -> None:
     memo = AnnotationMemo(tmp_path / "memo", tmp_path / "index.npz")
     made = [Annotations(((0, 3),), ((0, 1),), ((1, 2),), ()), Annotations((), (), None, None)]  # type: ignore[arg-type]
     memo.add(["one", "two"], made)

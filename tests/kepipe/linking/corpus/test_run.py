@@ -14,7 +14,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 
 
-def test_a_small_corpus_learns_common_words_from_the_descriptions_too(tmp_path: Path) -> None:
+def test_common_words_are_counted_in_descriptions_too(tmp_path: Path) -> None:
     """Else "It" at the beginning of its only sentence would be Italy."""
     entities = [
         Entity("IT", "Italy", ("It", "it"), "country; it is a peninsula, and in the south of it lie islands"),
@@ -31,7 +31,7 @@ def test_a_small_corpus_learns_common_words_from_the_descriptions_too(tmp_path: 
     assert casing.common("Rome") == 0.0
 
 
-def test_chunks_are_whole_lines_known_as_soon_as_they_end(tmp_path: Path) -> None:
+def test_chunks_end_at_line_breaks(tmp_path: Path) -> None:
     file = tmp_path / "documents.jsonl"
     file.write_bytes(b"".join((b"a" * 6 + b"\n", b"b" * 6 + b"\n", b"c" * 20 + b"\n", b"d\n")))
     assert list(cut(file, size=10)) == [Chunk(0, 0, 14, 0), Chunk(1, 14, 35, 2), Chunk(2, 35, 37, 3)]
@@ -47,7 +47,7 @@ def job(tmp_path: Path) -> Job:
     )  # fmt: skip
 
 
-def test_a_later_attempt_finds_the_linker(job: Job) -> None:
+def test_a_later_attempt_reuses_the_linker(job: Job) -> None:
     build_linker(job, {}, max_candidates=20, min_length=2)
     shutil.rmtree(job.graph)
     build_linker(job, {}, max_candidates=20, min_length=2)
@@ -56,9 +56,7 @@ def test_a_later_attempt_finds_the_linker(job: Job) -> None:
 
 @pytest.mark.parametrize("damaged", ["linker", "linker/linker.json", "linker/casing"])
 @pytest.mark.parametrize("how", ["gone", "cut off", "other"])
-def test_a_linker_that_an_earlier_attempt_left_damaged_is_made_again(
-    job: Job, damaged: str, how: str
-) -> None:
+def test_a_damaged_linker_of_an_earlier_attempt_is_rebuilt(job: Job, damaged: str, how: str) -> None:
     build_linker(job, {}, max_candidates=20, min_length=2)
     place = job.scratch / damaged
     remove(place)

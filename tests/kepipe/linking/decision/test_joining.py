@@ -29,7 +29,7 @@ def link(linker: Linker, text: str, joined: bool | None = None) -> list[tuple[st
     return [(text[mention.start : mention.end], mention.entity) for mention in mentions]
 
 
-def test_a_place_and_what_it_lies_in_are_one_mention_where_asked(linker: Linker) -> None:
+def test_a_place_and_its_container_are_joined_on_request(linker: Linker) -> None:
     text = "She left Omaha, Nebraska, and Leeds, Omaha too."
     apart = [("Omaha", "omaha"), ("Nebraska", "ne"), ("Leeds", "leeds"), ("Omaha", "omaha")]
     assert link(linker, text) == apart
@@ -39,7 +39,7 @@ def test_a_place_and_what_it_lies_in_are_one_mention_where_asked(linker: Linker)
     assert link(learned, text, False) == apart
 
 
-def test_what_lies_in_what_lies_in_another(linker: Linker) -> None:
+def test_nested_containment_is_joined(linker: Linker) -> None:
     text = "Omaha, Nebraska, USA"
     rows = {name: linker.row(id) for name, id in (("Omaha", "omaha"), ("Nebraska", "ne"), ("USA", "us"))}
     found = [
@@ -51,7 +51,7 @@ def test_what_lies_in_what_lies_in_another(linker: Linker) -> None:
     )  # what stands between them is more than a comma
 
 
-def test_a_chain_of_places_is_taken_apart_after_the_first(linker: Linker) -> None:
+def test_a_chain_of_places_is_split_after_the_first(linker: Linker) -> None:
     known = linker.knowledge, linker.gazetteer.lexicon
     whole = Link(0, 20, linker.row("omaha"))
     longer = whole._replace(end=22)
@@ -61,7 +61,7 @@ def test_a_chain_of_places_is_taken_apart_after_the_first(linker: Linker) -> Non
     assert split_joined("Omaha, USA, Nebraska", [whole], *known) == [whole]
 
 
-def test_it_is_explained(linker: Linker) -> None:
+def test_a_joined_link_is_explained(linker: Linker) -> None:
     text = "From Omaha, Nebraska"
     told = explain(linker, text, next(iter(RuleAnnotator().annotate([text]))), policy=Policy(join=True))
     assert [(each.surface, each.outcome, each.note) for each in told if each.outcome == "linked"] == [
@@ -93,7 +93,7 @@ def test_neighbouring_countries_do_not_lie_in_each_other(tmp_path: Path) -> None
     assert not linker.knowledge.lies_in(-1, rows["Latvia"])
 
 
-def test_it_is_learned_from_what_is_marked(linker: Linker) -> None:
+def test_joining_is_inferred_from_a_gold_set(linker: Linker) -> None:
     text, omaha, nebraska = "Omaha, Nebraska", linker.row("omaha"), linker.row("ne")
     whole, apart = [Link(0, 15, omaha)], [Link(0, 5, omaha), Link(7, 15, nebraska)]
     known = linker.knowledge, linker.gazetteer.lexicon
@@ -107,7 +107,7 @@ def test_it_is_learned_from_what_is_marked(linker: Linker) -> None:
         assert split_joined(text, [other], *known) == [other]
 
 
-def test_it_is_kept_with_the_linker(linker: Linker, tmp_path: Path) -> None:
+def test_joining_is_saved_with_the_linker(linker: Linker, tmp_path: Path) -> None:
     linker.with_ranker(linker.ranker, Marks(joined=True)).save(tmp_path)
     opened = Linker.open(tmp_path)
     assert link(opened, "In Omaha, Nebraska.") == [("Omaha, Nebraska", "omaha")]

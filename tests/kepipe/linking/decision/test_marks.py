@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kepipe.data.document import Document
-from kepipe.linking.decision.marks import MANNERS, NAMES, Manner, Marks
-from kepipe.linking.decision.modifiers import widen
+from kepipe.linking.decision.marks import MARKS_BY_NAME, NAMES, Marks, MarksName
+from kepipe.linking.decision.modifiers import include_modifiers
 from kepipe.linking.decision.policy import Policy
 from kepipe.linking.evaluation.diagnosis import diagnose
 from kepipe.linking.evaluation.explain import explain
@@ -64,8 +64,8 @@ def linked(linker: Linker, text: str, policy: Policy) -> list[str]:
         ("everything", ["October", "actor", "Netherlands", "Dutch", "insurance", "Toronto, Ontario"]),
     ],
 )
-def test_each_manner_marks_its_kinds(linker: Linker, manner: Manner, expected: list[str]) -> None:
-    assert linked(linker, TEXT, Policy(marks=MANNERS[manner])) == expected
+def test_each_marks_setting_links_its_kinds(linker: Linker, manner: MarksName, expected: list[str]) -> None:
+    assert linked(linker, TEXT, Policy(marks=MARKS_BY_NAME[manner])) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_each_switch(linker: Linker, marks: Marks, gone: str | None, new: str | 
     assert set(after) - set(before) == ({new} if new else set())
 
 
-def test_the_manner_is_learned_from_what_is_marked(linker: Linker) -> None:
+def test_marks_are_inferred_from_a_gold_set(linker: Linker) -> None:
     def gold(marked: list[str]) -> GoldText:
         document = Document("1", TEXT)
         links = sorted(Link(TEXT.index(name), TEXT.index(name) + len(name), 0) for name in marked)
@@ -98,7 +98,7 @@ def test_the_manner_is_learned_from_what_is_marked(linker: Linker) -> None:
         assert learned == expected
 
 
-def test_a_graph_of_terms_is_linked_in_small_letters(tmp_path: Path) -> None:
+def test_a_terminology_is_linked_in_lower_case(tmp_path: Path) -> None:
     terms = ["renal cell carcinoma", "ovarian cancer", "breast cancer", "hereditary spherocytosis", "disease"]
     graph = stored(tmp_path, [Entity(name, name, (), "", (), 5) for name in terms])
     linker = Linker.build(graph)
@@ -110,7 +110,7 @@ def test_a_graph_of_terms_is_linked_in_small_letters(tmp_path: Path) -> None:
         ("breast and ovarian cancers", "ovarian cancer"),
     ]
     span = LinkedSpan(text.index("renal"), text.index(" is"), 0, 1.0)
-    assert widen(text, [span], linker.knowledge)[0].start == 0
+    assert include_modifiers(text, [span], linker.knowledge)[0].start == 0
     kept = linker.link(text, annotate(text), policy=Policy(marks=Marks(modifiers=False)))
     assert text[kept[0].start : kept[0].end] == "renal cell carcinoma"
 
@@ -124,6 +124,6 @@ def test_the_doctor_counts_terms(tmp_path: Path) -> None:
     assert [(each.surface, each.reason) for each in found.unlinked] == [("breast carcinoma", "no alias")]
 
 
-def test_what_is_not_marked_is_explained(linker: Linker) -> None:
+def test_a_candidate_of_an_unmarked_kind_is_explained(linker: Linker) -> None:
     told = {each.surface: each.outcome for each in explain(linker, TEXT, annotate(TEXT))}
     assert told["insurance"] == told["October"] == told["actor"] == "not marked"

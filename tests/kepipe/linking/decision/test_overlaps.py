@@ -12,7 +12,7 @@ interval = st.tuples(st.integers(0, 12), st.integers(1, 6), st.integers(1, 20))
 
 @settings(deadline=None)
 @given(st.lists(interval, max_size=8))
-def test_gains_as_much_as_the_best_of_all_subsets(intervals: list[tuple[int, int, int]]) -> None:
+def test_the_sum_of_scores_equals_the_best_of_all_subsets(intervals: list[tuple[int, int, int]]) -> None:
     intervals.sort(key=lambda interval: interval[0])
     starts = [start for start, _, _ in intervals]
     ends = [start + length for start, length, _ in intervals]
@@ -39,7 +39,7 @@ def test_two_short_mentions_may_beat_a_long_one() -> None:
 
 @settings(deadline=None)
 @given(st.sets(st.integers(0, 20)), st.integers(0, 20), st.integers(1, 5))
-def test_touching_is_having_characters_in_common(cuts: set[int], start: int, length: int) -> None:
+def test_touching_means_overlapping(cuts: set[int], start: int, length: int) -> None:
     ends = sorted(cuts)
     spans = list(zip(ends[::2], ends[1::2], strict=False))
     expected = any(left < start + length and start < right for left, right in spans)

@@ -39,7 +39,7 @@ def resolve(text: str, linked: dict[str, int], unlinked: tuple[str, ...] = ()) -
     ]
 
 
-def test_the_nearest_person_before_is_meant_whose_gender_fits() -> None:
+def test_the_antecedent_is_the_nearest_preceding_person_of_matching_gender() -> None:
     text = "Marie met Pierre in Paris, where she taught him. His work and hers won."
     assert resolve(text, {"Marie": MARIE, "Pierre": PIERRE, "Paris": PARIS}) == [
         ("she", MARIE, "Marie"),
@@ -49,18 +49,18 @@ def test_the_nearest_person_before_is_meant_whose_gender_fits() -> None:
     ]
 
 
-def test_whom_the_graph_lacks_stands_between() -> None:
+def test_a_nearer_person_outside_the_graph_blocks_the_link() -> None:
     assert resolve("Pierre met Jean when he was young.", {"Pierre": PIERRE}, ("Jean",)) == []
     assert resolve("He met Pierre, whose theory this is.", {"Pierre": PIERRE}) == []
 
 
-def test_who_has_no_known_kind_is_a_person_where_ner_says_so() -> None:
+def test_an_entity_of_unknown_kind_is_a_person_if_ner_labels_it_so() -> None:
     assert resolve("Jo said she would.", {"Jo": NOBODY_KNOWS}) == [("she", NOBODY_KNOWS, "Jo")]
     # NER takes every name here for a person; the graph knows better.
     assert resolve("Paris said she would.", {"Paris": PARIS}) == []
 
 
-def test_a_linked_pronoun_is_a_name_and_without_ner_nothing_is_said() -> None:
+def test_a_pronoun_linked_as_a_name_is_skipped_and_none_is_resolved_without_ner() -> None:
     assert resolve("Marie saw Her.", {"Marie": MARIE, "Her": PARIS}) == []
     found = [LinkedSpan(0, 5, MARIE, 0.9)]
     assert resolve_pronouns("Marie said she would.", Annotations((), ()), found, KIND, GENDER) == []
@@ -91,7 +91,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     )
 
 
-def test_genders_are_read_off_relations_then_descriptions_of_persons(graph: Graph) -> None:
+def test_genders_come_from_relations_then_from_descriptions(graph: Graph) -> None:
     kinds = np.asarray([PERSON, PERSON, KINDS.index("work"), 0, 0, 0, 0, 0])
     told = dict(zip(graph.ids, genders(graph, kinds).tolist(), strict=True))
     assert told == {"beckett": MALE, "morrison": FEMALE} | dict.fromkeys(
@@ -101,7 +101,7 @@ def test_genders_are_read_off_relations_then_descriptions_of_persons(graph: Grap
     assert gender_of("He and she.") == UNKNOWN
 
 
-def test_a_linker_links_and_explains_pronouns_where_asked_or_learned(graph: Graph, tmp_path: Path) -> None:
+def test_pronouns_are_linked_and_explained_on_request_or_as_learned(graph: Graph, tmp_path: Path) -> None:
     text = "Samuel Beckett wrote plays; he lived in France."
     annotation = Annotations((), (), names=(Name(0, 14, "PERSON"),))
     linker = Linker.build(graph)

@@ -38,7 +38,7 @@ def test_reasons_and_suggestions(linker: Linker, graph: Graph) -> None:
     assert "Nebrasca" in render(diagnosis_page(found))
 
 
-def test_entities_of_one_label_are_told_apart_by_their_ids(linker: Linker) -> None:
+def test_entities_with_equal_labels_are_shown_with_ids(linker: Linker) -> None:
     text = "They met in Omaha and in Lincoln, Nebraska."
     found = diagnose(linker, zip([Document("d", text)], RuleAnnotator().annotate([text]), strict=True))
     assert ("Lincoln [lincoln-ne]", "Lincoln [lincoln-uk]") in [
@@ -46,7 +46,7 @@ def test_entities_of_one_label_are_told_apart_by_their_ids(linker: Linker) -> No
     ]
 
 
-def test_a_common_word_at_the_beginning_of_a_sentence_is_no_name(linker: Linker) -> None:
+def test_a_common_word_at_a_sentence_start_is_not_a_name(linker: Linker) -> None:
     """The texts themselves tell which words are common, where the linker has not counted any."""
     text = (
         "During May they met, and during June. During July, after noon, they saw Atlantis. After all, after Omaha came "
@@ -74,7 +74,7 @@ def test_names_in_chinese(linker: Linker) -> None:
     assert count_words("两 words, 三个 more") == 5
 
 
-def test_a_link_with_the_article_links_the_name(tmp_path: Path) -> None:
+def test_a_link_that_includes_the_article_covers_the_name(tmp_path: Path) -> None:
     entities = [Entity("nl", "The Netherlands", prior=9.0), Entity("eu", "Europe", prior=9.0)]
     graph = write_graph(tmp_path, entities, [Relation("in", "in")], {"train": [Triple("nl", "in", "eu")]})
     text = "We saw The Netherlands."
@@ -83,7 +83,7 @@ def test_a_link_with_the_article_links_the_name(tmp_path: Path) -> None:
     assert (found.spans, found.linked, found.mentions) == (1, 1, 1)
 
 
-def test_a_page_with_nothing_to_tell(linker: Linker) -> None:
+def test_the_report_of_an_empty_diagnosis(linker: Linker) -> None:
     batch = diagnosis_page(diagnose(linker, []))
     assert batch.headline == "0 of 0 names in the text are linked (0%)"
     assert [section.blocks for section in batch.sections] == [
@@ -98,7 +98,7 @@ def test_every_reason_is_explained() -> None:
     assert set(get_args(Reason)) == _REASONS.keys()
 
 
-def test_the_nearest_name(linker: Linker, graph: Graph) -> None:
+def test_nearest_name(linker: Linker, graph: Graph) -> None:
     near = nearest_name(linker.gazetteer.lexicon, "Nebrasca")
     assert near is not None
     assert (near.name, graph.ids[near.row]) == ("Nebraska", "ne")
@@ -106,7 +106,7 @@ def test_the_nearest_name(linker: Linker, graph: Graph) -> None:
     assert nearest_name(linker.gazetteer.lexicon, "Yrk") is None
 
 
-def test_last_names_of_persons_named_in_full(linker: Linker, graph: Graph) -> None:
+def test_last_names_of_persons_with_a_full_name_in_the_text(linker: Linker, graph: Graph) -> None:
     """As if New York City were a person: NER decides, not the graph."""
     text = "New York City spoke. City left. Mary City came. City again."
     spans = [(0, 13), (21, 25), (32, 41), (48, 52)]
@@ -114,7 +114,7 @@ def test_last_names_of_persons_named_in_full(linker: Linker, graph: Graph) -> No
     found = linker.find(text, Annotations((), (), names=names))
     short = [
         (int(found.starts[owner]), graph.ids[row])
-        for owner, row, is_short in zip(found.owners, found.rows.tolist(), found.short, strict=True)
+        for owner, row, is_short in zip(found.owners, found.rows.tolist(), found.sources, strict=True)
         if is_short
     ]
     assert short == [(21, "nyc"), (48, "nyc")]

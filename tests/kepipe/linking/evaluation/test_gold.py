@@ -23,7 +23,7 @@ def test_an_id_is_itself(titles: Titles, graph: Graph) -> None:
     assert resolve(titles, "the town", "leeds", "town") == [("town", graph.row("leeds"))]
 
 
-def test_a_qualified_title_takes_the_candidate_it_describes(titles: Titles, graph: Graph) -> None:
+def test_a_qualified_title_resolves_to_the_described_candidate(titles: Titles, graph: Graph) -> None:
     nebraska, england = graph.row("lincoln-ne"), graph.row("lincoln-uk")
     assert resolve(titles, "in Lincoln.", "Lincoln, Nebraska", "Lincoln") == [("Lincoln", nebraska)]
     assert resolve(titles, "in Lincoln.", "Lincoln, Great Britain", "Lincoln") == [("Lincoln", england)]
@@ -31,7 +31,7 @@ def test_a_qualified_title_takes_the_candidate_it_describes(titles: Titles, grap
     assert resolve(titles, "New York", "New York (U.S. state)", "New York") == [("New York", graph.row("ny"))]
 
 
-def test_the_qualification_is_no_part_of_the_mention(titles: Titles, graph: Graph) -> None:
+def test_the_qualifier_is_trimmed_from_the_mention(titles: Titles, graph: Graph) -> None:
     text = "born in Lincoln, Nebraska, in 1900"
     found = resolve(titles, text, "Lincoln, Nebraska", "Lincoln, Nebraska")
     assert found == [("Lincoln", graph.row("lincoln-ne"))]
@@ -45,7 +45,7 @@ def test_a_plain_title_needs_support_in_the_text(titles: Titles, graph: Graph) -
     assert resolve(titles, "the United States", "United States", "United States")[0][1] == graph.row("us")
 
 
-def test_a_common_word_is_no_entity(titles: Titles) -> None:
+def test_a_common_word_resolves_to_nil(titles: Titles) -> None:
     assert resolve(titles, "Reading in the United Kingdom", "Reading", "Reading") == [("Reading", NIL)]
 
 

@@ -45,7 +45,7 @@ def mark(start: int, end: int, entity: str, kind: str = "place") -> dict[str, ob
     return {"start": start, "end": end, "entity": entity, "type": kind}
 
 
-def test_links_inside_the_span_by_other_ids(tmp_path: Path, ids: EntityIds, graph: Graph) -> None:
+def test_links_in_the_evaluation_span_with_other_ids(tmp_path: Path, ids: EntityIds, graph: Graph) -> None:
     marks = [mark(0, 5, "Q1"), mark(16, 21, "leeds"), mark(27, 35, "Q404")]
     (text,) = read_gold(write(tmp_path, {"text": TEXT, "mentions": marks, "evaluation_span": [0, 30]}), ids)
     assert text.links == (Link(0, 5, graph.row("omaha")), Link(16, 21, graph.row("leeds")))
@@ -53,7 +53,7 @@ def test_links_inside_the_span_by_other_ids(tmp_path: Path, ids: EntityIds, grap
     assert text.links[-1] == Link(27, 35, NIL)
 
 
-def test_bad_lines_are_located(tmp_path: Path, ids: EntityIds) -> None:
+def test_bad_lines_are_reported_with_file_and_line(tmp_path: Path, ids: EntityIds) -> None:
     file = write(tmp_path, {"text": TEXT, "evaluation_span": [5, 999]}, {"text": ""}, {"text": TEXT})
     problems = Problems()
     assert len(read_gold(file, ids, problems)) == 1
@@ -62,7 +62,7 @@ def test_bad_lines_are_located(tmp_path: Path, ids: EntityIds) -> None:
         read_gold(file, ids)
 
 
-def test_what_was_taken_and_left_out_is_told(tmp_path: Path, ids: EntityIds) -> None:
+def test_used_and_unused_annotations_are_counted(tmp_path: Path, ids: EntityIds) -> None:
     known = next(iter(ids.rows))
     marks = [mark(0, 9, known), mark(0, 5, known), mark(10, 14, "Q77"), mark(27, 35, known)]
     problems = Problems(strict=True)
@@ -73,14 +73,14 @@ def test_what_was_taken_and_left_out_is_told(tmp_path: Path, ids: EntityIds) -> 
     ]  # fmt: skip
 
 
-def test_ids_of_another_kind_are_asked_for(tmp_path: Path, ids: EntityIds) -> None:
+def test_unknown_ids_suggest_the_ids_option(tmp_path: Path, ids: EntityIds) -> None:
     texts = read_gold(write(tmp_path, {"text": TEXT, "mentions": [mark(0, 5, "Q77")]}), ids)
     with pytest.raises(ValueError, match="--ids"):
         require_known(texts, "gold.jsonl")
 
 
-def test_a_set_without_marks_and_a_folder_are_told(tmp_path: Path, ids: EntityIds) -> None:
-    with pytest.raises(ValueError, match="no name is marked in its 1 texts"):
+def test_a_gold_set_without_annotations_and_a_folder_raise(tmp_path: Path, ids: EntityIds) -> None:
+    with pytest.raises(ValueError, match="no mention is annotated in its 1 texts"):
         require_known(read_gold(write(tmp_path, {"text": TEXT}), ids), "gold.jsonl")
     with pytest.raises(ValueError, match="no such file; a gold set is"):
         read_gold(tmp_path, ids)
@@ -96,7 +96,7 @@ def test_ids_are_read_from_jsonl_and_tsv(tmp_path: Path) -> None:
         EntityIds.read(["omaha"], str(tmp_path / "e.tsv"))
 
 
-def test_every_kind_of_mistake_by_hand(tmp_path: Path, ids: EntityIds, graph: Graph, linker: Linker) -> None:
+def test_every_kind_of_mistake(tmp_path: Path, ids: EntityIds, graph: Graph, linker: Linker) -> None:
     marks = [mark(0, 5, "omaha"), mark(10, 14, "leeds"), mark(27, 35, "Q404"), mark(6, 9, "uk", "verb")]
     (text,) = read_gold(write(tmp_path, {"text": TEXT, "mentions": marks}), ids)
     row = graph.row
@@ -132,7 +132,9 @@ def test_every_kind_of_mistake_by_hand(tmp_path: Path, ids: EntityIds, graph: Gr
     ]
 
 
-def test_who_predicts_what(tmp_path: Path, ids: EntityIds, linker: Linker, graph: Graph) -> None:
+def test_predictions_of_linker_and_baselines(
+    tmp_path: Path, ids: EntityIds, linker: Linker, graph: Graph
+) -> None:
     (text,) = read_gold(write(tmp_path, {"text": TEXT, "mentions": [mark(0, 5, "omaha")]}), ids)
     annotation = Annotations((Span(0, len(TEXT)),), (), None, (Name(0, 5, "GPE"), Name(27, 35, "GPE")))
     omaha = Link(0, 5, graph.row("omaha"))
@@ -162,6 +164,6 @@ def test_an_explanation_adds_up_to_the_score(linker: Linker) -> None:
             assert 1 / (1 + 2.718281828459045**-logit) == pytest.approx(choice.score)
 
 
-def test_types_are_called_by_the_labels_of_the_graph(ids: EntityIds, graph: Graph) -> None:
+def test_type_ids_are_replaced_by_labels(ids: EntityIds, graph: Graph) -> None:
     assert ids.name_kind("Q1|Q2|tokyo", graph.labels) == "Omaha, Q2, 東京"
     assert ids.name_kind("", graph.labels) == ""

@@ -69,7 +69,7 @@ def linker(tmp_path_factory: pytest.TempPathFactory) -> Linker:
         ("Houston,", "houston", 0.0),
     ],
 )
-def test_a_place_that_is_said_to_lie_elsewhere(linker: Linker, text: str, entity: str, value: float) -> None:
+def test_containment_conflict(linker: Linker, text: str, entity: str, value: float) -> None:
     assert feature(linker, text, entity, "elsewhere") == value
 
 
@@ -83,7 +83,7 @@ def test_a_place_that_is_said_to_lie_elsewhere(linker: Linker, text: str, entity
         ("He made Texas", False),
     ],
 )
-def test_what_stands_between_quotation_marks(linker: Linker, text: str, quoted: bool) -> None:
+def test_quoted_names(linker: Linker, text: str, quoted: bool) -> None:
     assert feature(linker, text, "texas", "quoted_other") == quoted
     assert feature(linker, text, "texas", "quoted_work") == 0.0
     film = text.replace("Texas", "Nebraska")
@@ -91,7 +91,7 @@ def test_what_stands_between_quotation_marks(linker: Linker, text: str, quoted: 
     assert feature(linker, film, "nebraska-film", "quoted_other") == 0.0
 
 
-def test_a_concept_is_hardly_written_with_a_capital_within_a_sentence(linker: Linker) -> None:
+def test_a_capitalised_concept_within_a_sentence_is_penalised(linker: Linker) -> None:
     assert feature(linker, "He works for Apple.", "apple", "concept_capital") == 1.0
     assert feature(linker, "He works for Apple.", "apple-inc", "concept_capital") == 0.0
     assert feature(linker, "He eats an apple.", "apple", "concept_capital") == 0.0
@@ -102,7 +102,7 @@ def test_a_concept_is_hardly_written_with_a_capital_within_a_sentence(linker: Li
     assert feature(linker, "She saw Mayor Hall.", "mayor", "concept_capital") == 0.0  # a person can be that
 
 
-def test_how_a_name_stands_to_what_ner_saw(linker: Linker) -> None:
+def test_relations_to_named_entities(linker: Linker) -> None:
     text = "In The Washington Post, Houston wrote of Port of Houston and Harris County."
     names = (
         Name(7, 17, "GPE"),  # Washington
@@ -122,7 +122,7 @@ def test_how_a_name_stands_to_what_ner_saw(linker: Linker) -> None:
     assert relation("harris-tx") == ["across"]
 
 
-def test_a_language_is_no_people(linker: Linker) -> None:
+def test_a_language_is_not_a_people(linker: Linker) -> None:
     text = "a German word"
     for label, entity in (("LANGUAGE", "german"), ("NORP", "germans")):
         annotation = Annotations((Span(0, len(text)),), (), names=(Name(2, 8, label),))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kepipe.linking.features.affinity import agree
+from kepipe.linking.features.affinity import kind_agreement
 from kepipe.linking.kb.kinds import KINDS, kind_of, kinds, occupations
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
@@ -26,7 +26,7 @@ from kg.writer import write_graph
         ("", "none"),
     ],
 )
-def test_the_noun_after_is_tells_the_kind(description: str, kind: str) -> None:
+def test_the_noun_after_is_gives_the_kind(description: str, kind: str) -> None:
     assert KINDS[kind_of(description)] == kind
 
 
@@ -54,10 +54,10 @@ def test_what_a_person_can_be_is_an_occupation(tmp_path: Path) -> None:
     assert np.asarray(graph.ids)[occupations(graph)].tolist() == ["a", "d", "e"]
 
 
-def test_a_nationality_agrees_with_a_place_in_its_own_way() -> None:
+def test_a_nationality_and_a_place_are_a_separate_kind_of_agreement() -> None:
     place, person, people = (KINDS.index(kind) for kind in ("place", "person", "people"))
     groups = np.asarray([place, person, people, 0, place])
-    same, conflict, nation = agree(groups, np.asarray([place, place, place, place, 0]))
+    same, conflict, nation = kind_agreement(groups, np.asarray([place, place, place, place, 0]))
     assert (same.tolist(), conflict.tolist(), nation.tolist()) == (
         [1, 0, 0, 0, 0],
         [0, 1, 0, 0, 0],
@@ -65,7 +65,7 @@ def test_a_nationality_agrees_with_a_place_in_its_own_way() -> None:
     )
 
 
-def test_what_words_do_not_tell_the_places_in_triples_do(tmp_path: Path) -> None:
+def test_unknown_kinds_are_inferred_from_roles_in_triples(tmp_path: Path) -> None:
     towns = [Entity(f"t{number}", f"Town {number}", (), "It is a town.") for number in range(9)]
     silent = Entity("x", "Brooklyn", (), "Brooklyn is coterminous with Kings County.")
     odd = Entity("y", "Eiffel", (), "")

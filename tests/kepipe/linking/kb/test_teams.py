@@ -46,7 +46,7 @@ PLACES = {
         ("AC Wu", set()),
     ],
 )
-def test_a_club_is_called_without_what_says_that_it_is_one(club: str, implied: set[str]) -> None:
+def test_club_abbreviations_are_dropped(club: str, implied: set[str]) -> None:
     assert set(team_names(club, (), team=True)) == implied
 
 
@@ -62,12 +62,12 @@ def test_a_club_is_called_without_what_says_that_it_is_one(club: str, implied: s
         "Club Monaco",
     ],
 )
-def test_a_firm_is_no_club(firm: str) -> None:
+def test_a_firm_keeps_its_abbreviation(firm: str) -> None:
     assert set(team_names(firm, PLACES, team=False)) == set()
     assert set(team_names("Chelsea F.C.", PLACES, team=False)) == {"Chelsea"}
 
 
-def test_a_national_team_is_called_by_its_nation() -> None:
+def test_a_national_team_has_the_name_of_its_nation() -> None:
     assert list(team_names("Netherlands national football team", (), team=False)) == [
         "Netherlands",
         "Netherlands national team",
@@ -80,7 +80,7 @@ def test_a_national_team_is_called_by_its_nation() -> None:
     assert set(team_names("Canada's national ballet team", (), team=True)) == set()
 
 
-def test_a_team_of_a_college_is_called_without_its_sport() -> None:
+def test_the_sport_is_dropped_from_a_college_team() -> None:
     assert set(team_names("Georgia Bulldogs football", PLACES, team=True)) == {"Georgia Bulldogs", "Bulldogs"}
     assert set(team_names("Villanova Wildcats men's basketball", PLACES, team=True)) == {"Villanova Wildcats"}
     assert set(team_names("Association football", PLACES, team=True)) == set()
@@ -105,6 +105,6 @@ def test_a_team_of_a_college_is_called_without_its_sport() -> None:
         ("Atlantis Bears", set()),
     ],
 )
-def test_a_team_is_called_by_its_nickname_too(team: str, implied: set[str]) -> None:
+def test_a_team_has_its_nickname(team: str, implied: set[str]) -> None:
     assert set(variants([team], "organisation", PLACES, team=True)) == implied
     assert set(variants([team], "work", PLACES, team=True)) == set()

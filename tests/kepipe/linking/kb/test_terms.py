@@ -25,17 +25,17 @@ from kepipe.linking.kb.terms import term_spans, term_variants
         ("benign neoplasms", "benign neoplasm"),
     ],
 )
-def test_a_variant(name: str, variant: str) -> None:
+def test_term_variants(name: str, variant: str) -> None:
     assert variant in set(term_variants([name]))
 
 
-def test_what_is_no_variant() -> None:
+def test_forms_that_are_not_term_variants() -> None:
     assert "basal cell carcinoma".upper() not in set(term_variants(["basal cell carcinoma"]))
     assert "BCC" not in set(term_variants(["basal cell carcinoma"]))  # named after nobody
     assert "ataxi" not in set(term_variants(["ataxias", "ataxia"]))
 
 
-def test_what_looks_like_a_term() -> None:
+def test_term_spans() -> None:
     text = "A rare disease, Familial renal cell carcinoma of cells, and two ovarian cancers."
     modifiers, heads = {"renal", "cell", "ovarian", "familial", "of"}, {"carcinoma", "cancers", "disease"}
     spans = [text[start:end] for start, end in term_spans(text, modifiers, heads)]

@@ -11,17 +11,17 @@ import pytest
 from kepipe.linking.features.affinity import Affinity
 from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.linker import Linker
-from kepipe.linking.ranking.ranker import OF_GRAPH, Ranker, fit
-from kepipe.linking.ranking.weights import BY_HAND, EXPECTED, GENERAL
+from kepipe.linking.ranking.ranker import GRAPH_SPECIFIC, Ranker, fit
+from kepipe.linking.ranking.weights import GENERAL, HAND_SET, PRIOR_MEAN
 from kg.store import Graph
 from tests.benchmarks.general import expected
 from tests.benchmarks.linking_sets import without_odd_blanks
 
 
 def test_an_untrained_linker_weighs_every_feature_by_name(graph: Graph) -> None:
-    for learned in (EXPECTED, GENERAL):
+    for learned in (PRIOR_MEAN, GENERAL):
         assert learned.of_feature.keys() <= set(FEATURES)
-        assert learned.of_feature.items() >= BY_HAND.of_feature.items()
+        assert learned.of_feature.items() >= HAND_SET.of_feature.items()
     ranker = Linker.build(graph).ranker
     assert dict(zip(FEATURES, ranker.weights.tolist(), strict=True)) == {
         name: GENERAL.of_feature.get(name, 0.0) for name in FEATURES
@@ -29,14 +29,14 @@ def test_an_untrained_linker_weighs_every_feature_by_name(graph: Graph) -> None:
     assert (ranker.bias, ranker.threshold, ranker.trained) == (GENERAL.bias, GENERAL.threshold, False)
 
 
-def test_for_any_graph_only_what_has_no_weight_by_hand_is_learned() -> None:
+def test_graph_independent_training_keeps_hand_set_weights() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, len(FEATURES)))
     alias, capital, related = (FEATURES.index(name) for name in ("concept_alias", "capital", "related"))
     right = features[:, alias] - features[:, capital] + features[:, related] > 0
-    start = Ranker.of(EXPECTED)
-    learned = fit(features, right, np.ones(400), Affinity(), EXPECTED, OF_GRAPH)
-    held = np.asarray([name in OF_GRAPH for name in FEATURES])
+    start = Ranker.from_weights(PRIOR_MEAN)
+    learned = fit(features, right, np.ones(400), Affinity(), PRIOR_MEAN, GRAPH_SPECIFIC)
+    held = np.asarray([name in GRAPH_SPECIFIC for name in FEATURES])
     assert held[[capital, related, alias]].tolist() == [True, True, False]
     assert learned.weights[held] == pytest.approx(start.weights[held])
     assert learned.weights[alias] > start.weights[alias] + 0.5
@@ -44,19 +44,21 @@ def test_for_any_graph_only_what_has_no_weight_by_hand_is_learned() -> None:
     assert average @ learned.weights + learned.bias == pytest.approx(average @ start.weights + start.bias)
 
 
-def test_learning_stays_where_it_starts_as_far_as_nothing_speaks_against_it() -> None:
+def test_weights_stay_at_the_prior_mean_without_evidence() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(3, len(FEATURES)))
-    for start in (BY_HAND, EXPECTED):
+    for start in (HAND_SET, PRIOR_MEAN):
         learned = fit(features, np.ones(3, bool), np.full(3, 1e-9), Affinity(), start)
-        assert learned.weights == pytest.approx(Ranker.of(start).weights, abs=1e-3)
+        assert learned.weights == pytest.approx(Ranker.from_weights(start).weights, abs=1e-3)
 
 
 @pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
-def test_the_weights_are_what_sentences_teach(tmp_path: Path) -> None:
+def test_the_default_weights_are_those_learned_from_the_sentences(tmp_path: Path) -> None:
     learned = expected(tmp_path)
-    assert {**BY_HAND.of_feature, **learned.of_feature} == pytest.approx(dict(EXPECTED.of_feature), abs=0.02)
-    assert learned.bias == pytest.approx(EXPECTED.bias, abs=0.02)
+    assert {**HAND_SET.of_feature, **learned.of_feature} == pytest.approx(
+        dict(PRIOR_MEAN.of_feature), abs=0.02
+    )
+    assert learned.bias == pytest.approx(PRIOR_MEAN.bias, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_the_weights_are_what_sentences_teach(tmp_path: Path) -> None:
         ('James " Jim " Joyce', 'James "Jim" Joyce'),
     ],
 )
-def test_words_that_were_set_apart_are_put_together_again(apart: str, printed: str) -> None:
+def test_split_tokens_are_joined_again(apart: str, printed: str) -> None:
     text, places = without_odd_blanks(apart)
     assert text == printed
     assert all(text[place] == letter for place, letter in zip(places, apart, strict=False) if letter != " ")

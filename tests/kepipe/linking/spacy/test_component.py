@@ -49,12 +49,12 @@ def test_writes_spans_and_the_ids_of_entities(pipeline: Language) -> None:
     ]
 
 
-def test_goes_to_disk_and_back(pipeline: Language, tmp_path: Path) -> None:
+def test_disk_round_trip(pipeline: Language, tmp_path: Path) -> None:
     pipeline.to_disk(tmp_path / "pipeline")
     assert linked(spacy.load(tmp_path / "pipeline")) == EXPECTED
 
 
-def test_goes_to_the_folder_it_came_from(pipeline: Language, tmp_path: Path) -> None:
+def test_saving_into_its_own_folder(pipeline: Language, tmp_path: Path) -> None:
     """Its files are mapped: written over, they would take the process with them."""
     pipeline.to_disk(tmp_path / "pipeline")
     code = (
@@ -86,14 +86,14 @@ def test_is_pickled(pipeline: Language, unpacked: bool) -> None:
     assert linked(pickle.loads(packed)) == EXPECTED
 
 
-def test_many_as_one_by_one(pipeline: Language) -> None:
+def test_pipe_equals_linking_one_by_one(pipeline: Language) -> None:
     texts = [TEXT, "", "Omaha", " ", TEXT * 3] * 5
     together = [named(doc) for doc in pipeline.pipe(texts, batch_size=3)]
     assert together == [linked(pipeline, text) for text in texts]
     assert together[0] == EXPECTED
 
 
-def test_an_entity_is_covered_without_its_article_and_keeps_what_others_said(folder: Path) -> None:
+def test_an_entity_matches_without_its_article_and_others_keep_their_kb_id(folder: Path) -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("kepipe_linker", config={"path": str(folder)})
     doc = nlp.make_doc("The Nebraska of Atlantis")
@@ -108,27 +108,27 @@ def test_an_entity_is_covered_without_its_article_and_keeps_what_others_said(fol
     assert list(doc.spans["other"]) == [doc[0:1]]
 
 
-def test_goes_to_bytes_and_back(pipeline: Language, folder: Path) -> None:
+def test_bytes_round_trip(pipeline: Language, folder: Path) -> None:
     data = pipeline.get_pipe("kepipe_linker").to_bytes()  # type: ignore[attr-defined]
     other = spacy.blank("en")
     other.add_pipe("kepipe_linker").from_bytes(data)  # type: ignore[attr-defined]
     assert linked(other) == EXPECTED
 
 
-def test_without_a_linker_it_says_what_to_give(tmp_path: Path) -> None:
+def test_linking_without_a_linker_raises_with_a_hint(tmp_path: Path) -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("kepipe_linker")
-    with pytest.raises(ValueError, match="give `path`"):
+    with pytest.raises(ValueError, match="set `path`"):
         nlp("Omaha")
     nlp.to_disk(tmp_path)
-    with pytest.raises(ValueError, match="give `path`"):
+    with pytest.raises(ValueError, match="set `path`"):
         spacy.load(tmp_path)("Omaha")
 
 
-def test_a_wrong_path_is_refused_at_once_and_a_saved_pipeline_may_have_moved(
+def test_a_wrong_path_raises_at_once_unless_the_pipeline_was_saved_elsewhere(
     folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="kepipe_linker: no linker at nowhere; give `path`"):
+    with pytest.raises(ValueError, match="kepipe_linker: no linker at nowhere; set `path`"):
         spacy.blank("en").add_pipe("kepipe_linker", config={"path": "nowhere"})
     shutil.copytree(folder, tmp_path / "linker")
     nlp = spacy.blank("en")
@@ -142,6 +142,6 @@ def test_a_wrong_path_is_refused_at_once_and_a_saved_pipeline_may_have_moved(
         moved.add_pipe("kepipe_linker", name="other", config={"path": "nowhere"})
 
 
-def test_a_threshold_is_a_probability(folder: Path) -> None:
+def test_a_threshold_outside_0_to_1_raises(folder: Path) -> None:
     with pytest.raises(ValueError, match="threshold: 40 is no probability"):
         spacy.blank("en").add_pipe("kepipe_linker", config={"path": str(folder), "threshold": 40.0})

@@ -25,7 +25,7 @@ def linker(graph: Graph) -> Linker:
     return Linker.build(graph)
 
 
-def test_every_name_leads_to_the_same_entities_with_the_same_priors(linker: Linker) -> None:
+def test_the_spacy_kb_has_the_candidates_and_priors_of_the_lexicon(linker: Linker) -> None:
     kb = to_spacy_kb(linker, spacy.blank("en").vocab)
     lexicon, ids = linker.gazetteer.lexicon, linker.knowledge.ids
     assert set(kb.get_alias_strings()) == set(lexicon.names)
@@ -39,7 +39,7 @@ def test_every_name_leads_to_the_same_entities_with_the_same_priors(linker: Link
         )
 
 
-def test_vectors_are_ones_own_if_given(linker: Linker) -> None:
+def test_given_vectors_are_used(linker: Linker) -> None:
     count = len(linker.knowledge.ids)
     own = np.arange(count * 3, dtype=np.float32).reshape(count, 3)
     kb = to_spacy_kb(linker, spacy.blank("en").vocab, own)

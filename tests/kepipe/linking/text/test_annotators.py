@@ -30,7 +30,7 @@ def test_spacy_reads_sentences_phrases_and_names() -> None:
     assert {"Ann Lee", "Paris", "United States"} <= set(pieces(TEXT, annotation.names))
 
 
-def test_answers_come_in_the_order_of_the_texts() -> None:
+def test_annotations_keep_the_order_of_the_texts() -> None:
     texts = ["One short text.", "", TEXT, "Another.\nAnd more."]
     together = list(make_annotator("en", "en_core_web_sm", ner=False).annotate(texts))
     assert [len(annotation.sentences) for annotation in together] == [1, 0, 3, 2]
@@ -67,12 +67,12 @@ def _check(text: str, annotation: Annotations) -> None:
 
 
 def test_long_paragraphs_are_cut_at_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kepipe.linking.text.annotators.LONGEST", 10)
+    monkeypatch.setattr("kepipe.linking.text.annotators.MAX_PARAGRAPH", 10)
     assert list(paragraphs("aaa bbb ccc ddd\n\nxxxxxxxxxxxxyy")) == [
         Span(0, 7), Span(7, 15), Span(17, 27), Span(27, 31),
     ]  # fmt: skip
 
 
-def test_a_missing_pipeline_is_named_with_the_cure() -> None:
+def test_a_missing_pipeline_raises_with_the_install_command() -> None:
     with pytest.raises(ValueError, match="pip install xx_none_sm"):
         make_annotator("en", "xx_none_sm")

@@ -49,7 +49,7 @@ def linker(graph: Graph) -> Linker:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(rows(), max_size=6), st.booleans(), st.booleans())
-def test_many_texts_are_linked_as_one_by_one(
+def test_batched_linking_equals_linking_one_by_one(
     linker: Linker, texts: list[tuple[str, str, Annotations]], gate: bool, pronouns: bool
 ) -> None:
     policy = Policy(gate=gate, pronouns=pronouns)
@@ -60,7 +60,7 @@ def test_many_texts_are_linked_as_one_by_one(
 
 @settings(deadline=None)
 @given(st.lists(rows(), min_size=1, max_size=4))
-def test_a_page_shifts_places(texts: list[tuple[str, str, Annotations]]) -> None:
+def test_batch_offsets(texts: list[tuple[str, str, Annotations]]) -> None:
     (batch,) = text_batches(texts)
     spans = batch.spans(annotation.phrases for _, _, annotation in texts)
     shown = [batch.text[start:end] for start, end in spans.tolist()]
@@ -69,7 +69,7 @@ def test_a_page_shifts_places(texts: list[tuple[str, str, Annotations]]) -> None
     assert batch.number(spans[:, 0]).tolist() == numbers
 
 
-def test_a_page_ends_at_its_size_and_at_its_number_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_ends_at_its_size_or_number_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_batch, "BATCH_CHARACTERS", 10)
     monkeypatch.setattr(text_batch, "BATCH_TEXTS", 3)
     rows = [(text, "", Annotations((), ())) for text in ("a" * 12, "b", "c" * 9, "d", "e", "f", "g")]

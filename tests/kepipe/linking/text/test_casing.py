@@ -19,7 +19,7 @@ from kepipe.linking.text.casing import Casing, capital_runs, count_spellings
         ("", []),
     ],
 )
-def test_capitals_one_after_the_other_are_a_run(text: str, runs: list[str]) -> None:
+def test_capital_runs(text: str, runs: list[str]) -> None:
     assert [text[start:end] for start, end in capital_runs(text)] == runs
 
 
@@ -36,7 +36,7 @@ def test_a_capital_at_the_beginning_of_a_sentence_is_not_counted() -> None:
 
 
 def test_not_all_descriptions_of_a_large_graph_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kepipe.linking.text.casing.MOST_DESCRIPTIONS", 1)
+    monkeypatch.setattr("kepipe.linking.text.casing.MAX_DESCRIPTIONS", 1)
     casing = Casing.count_with(["a town, a town", "a lake, a lake"], count_spellings(["we row, we row"]))
     assert casing.common("Town") > 0
     assert casing.common("Row") > 0
@@ -50,4 +50,4 @@ def test_the_counts_of_parts_add_up_to_those_of_the_whole() -> None:
     parts.update(count_spellings(texts[1:]))
     assert parts == together
     assert not {"中文", "42"} & set(together), "what has no case says nothing"
-    assert Casing.of(parts) == Casing.count(texts)
+    assert Casing.from_counts(parts) == Casing.count(texts)

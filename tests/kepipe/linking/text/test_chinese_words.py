@@ -12,7 +12,7 @@ from pathlib import Path
 CUT = "from kepipe.linking.text.chinese_words import open_jieba; print('|'.join(open_jieba().cut('我住在北京大学')))"
 
 
-def test_a_dictionary_that_others_put_into_the_temporary_folder_is_not_read(tmp_path: Path) -> None:
+def test_a_planted_jieba_dictionary_in_the_temporary_folder_is_not_read(tmp_path: Path) -> None:
     shared, cache = tmp_path / "tmp", tmp_path / "cache"
     shared.mkdir()
     (shared / "jieba.cache").write_bytes(marshal.dumps(({"我住在北京大学": 1}, 1)))

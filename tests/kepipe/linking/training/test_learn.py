@@ -12,10 +12,10 @@ from kepipe.linking.text.annotations import Annotations, Name
 from kepipe.linking.text.annotators import RuleAnnotator
 from kepipe.linking.text.casing import Casing
 from kepipe.linking.training.examples import (
-    LEFT_OUT,
-    PLAIN,
-    RIGHT,
-    WRONG,
+    EASY_NEGATIVE,
+    IGNORED,
+    NEGATIVE,
+    POSITIVE,
     TrainingExample,
     label_candidates,
     training_example,
@@ -40,27 +40,27 @@ def verdicts(linker: Linker, example: TrainingExample) -> dict[tuple[int, str], 
     return dict(zip(zip(starts, ids, strict=True), label_candidates(example).tolist(), strict=True))
 
 
-def test_the_truth_of_each_candidate(linker: Linker, graph: Graph) -> None:
+def test_labels_of_candidates(linker: Linker, graph: Graph) -> None:
     text = "Lincoln then York, Leeds and Reading and Omaha"
     given = [Link(0, 7, graph.row("lincoln-uk")), Link(13, 17, NIL), Link(19, 24, UNKNOWN)]
     assert verdicts(linker, example(linker, text, *given)) == {
-        (0, "lincoln-ne"): WRONG,
-        (0, "lincoln-uk"): RIGHT,
-        (13, "york"): WRONG,
-        (19, "leeds"): LEFT_OUT,
-        (29, "reading"): PLAIN,
-        (41, "omaha"): LEFT_OUT,
+        (0, "lincoln-ne"): NEGATIVE,
+        (0, "lincoln-uk"): POSITIVE,
+        (13, "york"): NEGATIVE,
+        (19, "leeds"): IGNORED,
+        (29, "reading"): EASY_NEGATIVE,
+        (41, "omaha"): IGNORED,
     }
 
 
-def test_what_lies_around_a_name_of_ners_may_be_one_though_nobody_marked_it(linker: Linker) -> None:
+def test_an_unmarked_match_around_a_named_entity_is_ignored(linker: Linker) -> None:
     text = "Reading"
-    for names, verdict in (((), PLAIN), ((Name(0, 4, "ORG"),), LEFT_OUT)):
+    for names, verdict in (((), EASY_NEGATIVE), ((Name(0, 4, "ORG"),), IGNORED)):
         annotation = Annotations((Span(0, len(text)),), (), names=names)
         assert label_candidates(training_example(linker, text, annotation, [])).tolist() == [verdict]
 
 
-def test_what_is_learned_holds_on_unseen_texts(linker: Linker, graph: Graph) -> None:
+def test_a_trained_ranker_generalises_to_unseen_texts(linker: Linker, graph: Graph) -> None:
     """In these texts York is always a person's name, though it looks like the town."""
     examples = []
     for number in range(10, 40):
@@ -84,11 +84,11 @@ def test_what_is_learned_holds_on_unseen_texts(linker: Linker, graph: Graph) -> 
     assert [mention.entity for mention in mentions] == ["omaha", "leeds"]
 
 
-def test_too_few_links_teach_nothing(linker: Linker, graph: Graph) -> None:
+def test_too_few_links_train_nothing(linker: Linker, graph: Graph) -> None:
     assert learn([example(linker, "Omaha", Link(0, 5, graph.row("omaha")))] * 5, types=3) is None
 
 
-def test_affinity_is_the_log_odds_of_shares_drawn_towards_the_types() -> None:
+def test_affinity_is_the_log_odds_of_smoothed_shares() -> None:
     """Of all, and of the type, half are right; (4 + 4 / 2) / (4 + 4) of the places are, odds of 3."""
     place, person = GROUPS.index("place"), GROUPS.index("person")
     groups = np.asarray([place] * 4 + [person] * 4)
@@ -100,7 +100,7 @@ def test_affinity_is_the_log_odds_of_shares_drawn_towards_the_types() -> None:
     )
 
 
-def test_what_only_speaks_for_an_entity_never_speaks_against_it() -> None:
+def test_non_negative_features_never_get_negative_weights() -> None:
     """Though in all that was seen the better connected candidate was the wrong one."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, len(FEATURES)))

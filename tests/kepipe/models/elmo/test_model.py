@@ -8,7 +8,7 @@ import torch
 
 from kepipe.data.batch import Batch
 from kepipe.models.elmo.model import Elmo
-from kepipe.nn.gather import turned_places
+from kepipe.nn.gather import reversed_positions
 from tests.support.elmo import (
     OPTIONS,
     batch_of,
@@ -122,6 +122,6 @@ def test_states_go_on_from_batch_to_batch_in_both_directions(model: Elmo) -> Non
 
 def test_turning_rows_around_twice_changes_nothing() -> None:
     documents = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1]])
-    place = turned_places(documents > 0, torch.tensor([True, False]))
+    place = reversed_positions(documents > 0, torch.tensor([True, False]))
     assert place.tolist() == [[2, 1, 0, 3], [0, 1, 2, 3]]
     assert place.gather(1, place).tolist() == [[0, 1, 2, 3], [0, 1, 2, 3]]

@@ -120,9 +120,9 @@ def test_its_config_says_what_objectives_and_tasks_ask(family: str) -> None:
 
 
 def test_every_network_has_a_name_of_its_own() -> None:
-    from kepipe.models.counted_families import COUNTED
+    from kepipe.models.fitted_families import FITTED
 
-    assert not NETWORKS.keys() & {*FAMILIES, *COUNTED}
+    assert not NETWORKS.keys() & {*FAMILIES, *FITTED}
     assert all(row.section.model_fields["family"].default == name for name, row in NETWORKS.items())
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from kepipe.models.networks.lstm import LSTM
-from kepipe.nn.gather import turned_places
+from kepipe.nn.gather import reversed_positions
 from tests.support.networks import LENGTHS, alone, network, rows
 
 
@@ -73,7 +73,7 @@ def test_both_directions_are_those_of_a_packed_bidirectional_lstm() -> None:
 
 def test_rows_are_turned_within_their_own_lengths() -> None:
     there_BT = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]) > 0
-    assert turned_places(there_BT).tolist() == [[2, 1, 0, 3], [0, 1, 2, 3], [3, 2, 1, 0]]
+    assert reversed_positions(there_BT).tolist() == [[2, 1, 0, 3], [0, 1, 2, 3], [3, 2, 1, 0]]
 
 
 def test_reading_goes_on_from_where_each_row_ended() -> None:

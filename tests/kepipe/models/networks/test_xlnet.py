@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kepipe.data.batch import Batch
 from kepipe.models.networks.xlnet import XLNet, remember
-from kepipe.models.networks.xlnet_sight import ORDER
+from kepipe.models.networks.xlnet_masks import ORDER
 from kepipe.nn.relative_attention import relative_shift
 from kepipe.training.carried_states import CarriedStates
 from tests.support.networks import LENGTHS, VOCABULARY, network, rows

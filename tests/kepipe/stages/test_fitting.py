@@ -13,7 +13,7 @@ from kepipe.config import ConfigError
 from kepipe.data.shards import open_shard
 from kepipe.flow.events import Metrics
 from kepipe.inference.opening import open_model, read_config
-from kepipe.models.counted_families import COUNTED
+from kepipe.models.fitted_families import FITTED
 from kepipe.models.ngram.counting import BOS, EOS
 from kepipe.models.ngram.fitting import word_stretches
 from kepipe.models.protocols import NextTokenModel, TextGenerator
@@ -110,7 +110,7 @@ def complaint(folder: Path, stages: str) -> str:
     [
         (
             "  pretrain: {base: {family: ngram}, steps: 5}\n",
-            "`stages.pretrain.steps`: ngram is made in a pass of its own",
+            "`stages.pretrain.steps`: ngram is fitted in passes of its own",
         ),
         ("  pretrain: {base: {family: ngram, hidden: 4}}\n", "unknown key `stages.pretrain.base.hidden`"),
         (
@@ -122,14 +122,17 @@ def complaint(folder: Path, stages: str) -> str:
         ("  pretrain: {base: {family: ngram, prune: [0, 2, 1]}}\n", "expected thresholds that do not fall"),
         ("  pretrain: {base: {family: ngram, prune: [1]}}\n", "words are not left out"),
         ("  pretrain: {base: {family: ngram, order: 2, prune: [0, 0, 1]}}\n", "3 thresholds"),
-        ("  pretrain: {base: {family: ngram}, knowledge: ernie-baidu}\n", "ngram is made of the text alone"),
+        (
+            "  pretrain: {base: {family: ngram}, knowledge: ernie-baidu}\n",
+            "ngram is fitted to the text alone",
+        ),
         (
             "  pretrain: {base: {family: ngram}}\n  more: {use: pretrain, inputs: {start: pretrain}}\n",
-            "`stages.more.inputs.start`: pretrain is of a kind that no objective trains",
+            "`stages.more.inputs.start`: no objective can train pretrain",
         ),
         (
             "  pretrain: {}\n  more: {use: pretrain, base: {family: ngram}, inputs: {start: pretrain}}\n",
-            "`stages.more.inputs.start`: ngram is made anew",
+            "`stages.more.inputs.start`: ngram cannot start from another model",
         ),
         (
             "  pretrain: {base: {family: ngram}}\n"
@@ -148,5 +151,5 @@ def test_what_does_not_go_together_is_told_before_anything_runs(
 def test_every_counted_family_has_a_name_of_its_own() -> None:
     from kepipe.models.families import FAMILIES
 
-    assert not COUNTED.keys() & FAMILIES.keys()
-    assert all(row.section.model_fields["family"].default == name for name, row in COUNTED.items())
+    assert not FITTED.keys() & FAMILIES.keys()
+    assert all(row.section.model_fields["family"].default == name for name, row in FITTED.items())

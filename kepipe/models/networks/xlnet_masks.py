@@ -11,20 +11,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kepipe.nn.relative_attention import Sight, position_encodings
+from kepipe.nn.relative_attention import RelativeMask, position_encodings
 
 ORDER = "order"
-"""In `Batch.extra`: `RowSight.order`, with which a batch asks for the stream of queries."""
+"""In `Batch.extra`: `RowMasks.order`, with which a batch asks for the stream of queries."""
 
 
 @dataclass(frozen=True)
-class RowSight:
-    """The rows of a batch, from which both streams' masks are made. `there`: bool [B, T], tokens without padding;
+class RowMasks:
+    """The rows of a batch, from which both streams' masks are made. `not_padding`: bool [B, T], tokens without padding;
     `present`: bool [B, M], filled places of the memory; `order`: int [B, T], each token's number in the order of
     prediction: it sees itself, tokens of lower numbers, and context tokens (−1); None: all see all; `segments`: int
     [B, T]; `from_right`: bool [B], rows that are read right to left."""
 
-    there: Tensor
+    not_padding: Tensor
     present: Tensor
     order: Tensor | None = None
     segments: Tensor | None = None
@@ -36,17 +36,17 @@ class RowSight:
     @property
     def tokens(self) -> int:
         """T."""
-        return self.there.shape[1]
+        return self.not_padding.shape[1]
 
     @property
     def memory(self) -> int:
         """M."""
         return self.present.shape[1]
 
-    def content(self, width: int) -> Sight:
-        """What each token's own stream looks at. `width`: of the encodings of distances."""
-        device, tokens = self.there.device, self.tokens
-        seen_BTT = self.there[:, None, :].expand(-1, tokens, -1)
+    def content_mask(self, width: int) -> RelativeMask:
+        """What the tokens of the content stream attend to. `width`: of the encodings of distances."""
+        device, tokens = self.not_padding.device, self.tokens
+        seen_BTT = self.not_padding[:, None, :].expand(-1, tokens, -1)
         if self.order is not None:
             before_BTT = self.order[:, None, :] < self.order[:, :, None]
             seen_BTT = seen_BTT & (before_BTT | (self.order < 0)[:, None, :])
@@ -60,14 +60,14 @@ class RowSight:
             if self.same_length:
                 visible_BTK = visible_BTK & (distance_TK <= self.memory)
         segments_BTK = None if self.segments is None else self._other_segment(self.segments)
-        return Sight(visible_BTK, *self._positions(width), segments_BTK)
+        return RelativeMask(visible_BTK, *self._positions(width), segments_BTK)
 
-    def queries(self, width: int, places_BU: Tensor, order_BU: Tensor) -> Sight:
-        """What queries that stand for the tokens at `places_BU` look at. `order_BU`: their numbers in the order."""
+    def query_mask(self, width: int, places_BU: Tensor, order_BU: Tensor) -> RelativeMask:
+        """What the queries at `places_BU` attend to. `order_BU`: their numbers in the order."""
         assert self.order is not None
         keys_T = torch.arange(self.tokens, device=places_BU.device)
         before_BUT = self.order[:, None, :] < order_BU[..., None]
-        seen_BUT = (before_BUT | (self.order < 0)[:, None, :]) & self.there[:, None, :]
+        seen_BUT = (before_BUT | (self.order < 0)[:, None, :]) & self.not_padding[:, None, :]
         seen_BUT = seen_BUT & (keys_T != places_BU[..., None])
         visible_BUK = torch.cat([self.present[:, None].expand(-1, places_BU.shape[1], -1), seen_BUT], 2)
         if self.same_length:
@@ -77,7 +77,7 @@ class RowSight:
             segments_BUK = self._other_segment(self.segments.gather(1, places_BU.clamp(max=self.tokens - 1)))
         # the encoding of the distance d is number K − d
         columns_BUK = self.memory + self.tokens - self._distances(places_BU)
-        return Sight(visible_BUK, *self._positions(width), segments_BUK, columns_BUK)
+        return RelativeMask(visible_BUK, *self._positions(width), segments_BUK, columns_BUK)
 
     def _distances(self, places: Tensor) -> Tensor:
         """From each key to each place, int [..., K]: of the key just left of it 1."""
@@ -94,7 +94,7 @@ class RowSight:
     def _positions(self, width: int) -> tuple[Tensor, Tensor | None]:
         """Encodings of the distances K … −T + 1, or … 0 where nobody looks to the right; and which rows have them
         turned around, as a row from the right has what was said before to its right."""
-        device, keys = self.there.device, self.memory + self.tokens
+        device, keys = self.not_padding.device, self.memory + self.tokens
         nearest = 0 if self.causal else 1 - self.tokens
         distances_P = torch.arange(keys, nearest - 1, -1, device=device)
         if self.clamp:

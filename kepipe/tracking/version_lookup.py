@@ -1,4 +1,4 @@
-"""A version of a registered model by its name: `moons@champion`, `moons/3`, `models:/moons/3`, `moons`."""
+"""Look up a version of a registered model: `moons@champion`, `moons/3`, `models:/moons/3`, `moons`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from kepipe.config import ConfigError
 from kepipe.tracking.registry import CHAMPION, Version, versions
 from kepipe.tracking.store import Store
 
-_NAMED = re.compile(r"(?:models:/)?(?P<name>[^@/]+)(?:@(?P<alias>[^@/]+)|/(?P<number>\d+))?")
+_PATTERN = re.compile(r"(?:models:/)?(?P<name>[^@/]+)(?:@(?P<alias>[^@/]+)|/(?P<number>\d+))?")
 
 
 def find(store: Store, named: str) -> Version:
-    """The version; of a name alone the champion. Raises ConfigError where there is none."""
-    found = _NAMED.fullmatch(named)
+    """The version; for a name without version the champion. Raises ConfigError if there is none."""
+    found = _PATTERN.fullmatch(named)
     if found is None:
         raise ConfigError(f"{named!r}: expected NAME, NAME@ALIAS or NAME/VERSION")
     known = versions(store.client, found["name"])
     if found["number"]:
         chosen = [each for each in known if each.version == int(found["number"])]
-        there = ", ".join(str(each.version) for each in known)
+        available = ", ".join(str(each.version) for each in known)
     else:
         alias = found["alias"] or CHAMPION
         chosen = [each for each in known if alias in each.aliases]
-        there = ", ".join(f"@{alias}" for each in known for alias in each.aliases)
+        available = ", ".join(f"@{alias}" for each in known for alias in each.aliases)
     if not chosen:
-        raise ConfigError(f"`{named}`: there is no such version (there are: {there or 'none'})")
+        raise ConfigError(f"`{named}`: no such version (available: {available or 'none'})")
     return chosen[0]

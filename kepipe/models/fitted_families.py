@@ -1,5 +1,5 @@
-"""The table of families that are fitted outside the training loop, by counting (n-grams) or in passes of their own
-(word vectors).
+"""The table of families that are fitted without the training loop: n-grams by counting, word vectors in passes of
+their own.
 
 A new one is a file with its settings, a file that fits it, and a row here; the kind of its folder is a row of `KINDS`
 in `kepipe.inference.opening`.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kepipe.models.counted import CountedBase
+from kepipe.models.fitted_base import FittedBase
 from kepipe.models.ngram.config import NgramBase
 from kepipe.models.static.config import FastTextBase, GloveBase, RandomVectorsBase, Word2vecBase
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CountedText:
+class FittingText:
     """The text to fit a model on, and the held-out text; `tokenizer`: the folder of the shards' tokenizer."""
 
     train: Shard
@@ -30,9 +30,9 @@ class CountedText:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where a fit writes, and how it reports. `out`: the model folder to fill; `scratch`: an empty folder for temporary
-    files; `tick` is called with numbers of tokens, over `CountedFamily.passes` passes; `seed`: random seed."""
+class FitContext:
+    """Where a fit writes and how it reports progress. `out`: the model folder to fill; `scratch`: an empty folder for
+    temporary files; `tick` is called with numbers of tokens, over `FittedFamily.passes` passes; `seed`: random seed."""
 
     out: Path
     scratch: Path
@@ -41,70 +41,70 @@ class Places:
 
 
 @dataclass(frozen=True)
-class CountedFamily:
+class FittedFamily:
     """A row."""
 
-    section: type[CountedBase]
+    section: type[FittedBase]
     about: str
     """What it is, as docs say it."""
-    fit: Callable[[Any, CountedText, Places], Mapping[str, float]]
-    """(settings, text, places) → values to log. Writes the model folder except `kepipe.json`. Raises ValueError if
+    fit: Callable[[Any, FittingText, FitContext], Mapping[str, float]]
+    """(settings, text, context) → values to log. Writes the model folder except `kepipe.json`. Raises ValueError if
     there is no text."""
     passes: Callable[[Any], int]
     """Settings → number of passes over the text."""
 
 
-def _ngram(base: NgramBase, text: CountedText, places: Places) -> Mapping[str, float]:
+def _ngram(base: NgramBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
     from kepipe.models.ngram import fitting
     from kepipe.models.ngram.model import load
 
-    sizes = fitting.fit(base, text.train, text.tokenizer, places.out, places.scratch, places.tick)
+    sizes = fitting.fit(base, text.train, text.tokenizer, context.out, context.scratch, context.tick)
     if not len(text.held_out):
         return sizes
-    return {**sizes, **fitting.held_out_loss(load(places.out), text.held_out)}
+    return {**sizes, **fitting.held_out_loss(load(context.out), text.held_out)}
 
 
-def _word2vec(base: Word2vecBase, text: CountedText, places: Places) -> Mapping[str, float]:
+def _word2vec(base: Word2vecBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
     from kepipe.models.static.fitting import fit_word2vec
 
-    return fit_word2vec(base, text, places)
+    return fit_word2vec(base, text, context)
 
 
-def _glove(base: GloveBase, text: CountedText, places: Places) -> Mapping[str, float]:
+def _glove(base: GloveBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
     from kepipe.models.static.fitting import fit_glove
 
-    return fit_glove(base, text, places)
+    return fit_glove(base, text, context)
 
 
-def _random(base: RandomVectorsBase, text: CountedText, places: Places) -> Mapping[str, float]:
+def _random(base: RandomVectorsBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
     from kepipe.models.static.fitting import draw
 
-    return draw(base, text, places)
+    return draw(base, text, context)
 
 
-COUNTED: Mapping[str, CountedFamily] = {
-    "ngram": CountedFamily(
+FITTED: Mapping[str, FittedFamily] = {
+    "ngram": FittedFamily(
         NgramBase,
         "how often words stand together; modified Kneser-Ney, Witten-Bell, Katz, add-k",
         _ngram,
         lambda base: base.order,
     ),
-    "word2vec": CountedFamily(
+    "word2vec": FittedFamily(
         Word2vecBase,
         "a vector a word; skip-gram or CBOW, negative sampling or hierarchical softmax",
         _word2vec,
         lambda base: base.epochs,
     ),
-    "fasttext": CountedFamily(
+    "fasttext": FittedFamily(
         FastTextBase, "as word2vec, words being the sums of their parts", _word2vec, lambda base: base.epochs
     ),
-    "glove": CountedFamily(
+    "glove": FittedFamily(
         GloveBase,
         "a vector a word; their products are the logarithms of how often words stand near each other",
         _glove,
         lambda base: 1 + base.epochs,
     ),
-    "random-vectors": CountedFamily(
+    "random-vectors": FittedFamily(
         RandomVectorsBase,
         "a vector a word, drawn: the control of those that were learned",
         _random,
@@ -113,6 +113,6 @@ COUNTED: Mapping[str, CountedFamily] = {
 }
 
 
-def row_of(base: CountedBase) -> CountedFamily:
+def row_of(base: FittedBase) -> FittedFamily:
     """The row of given settings."""
-    return COUNTED[base.family]
+    return FITTED[base.family]

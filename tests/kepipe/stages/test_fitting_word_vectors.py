@@ -203,26 +203,26 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
             "negatives are drawn in negative-sampling",
         ),
         ("  pretrain: {base: {family: fasttext, shortest: 7}}\n", "shortest (7) is above longest (6)"),
-        ("  pretrain: {base: {family: glove}, steps: 5}\n", "glove is made in a pass of its own"),
+        ("  pretrain: {base: {family: glove}, steps: 5}\n", "glove is fitted in passes of its own"),
         (
             f"{WORD2VEC}  pretrain: {{base: {{size: mini}}, inputs: {{embeddings: vectors}}}}\n",
             "`stages.pretrain.base.hidden`: `vectors` is 100 wide, the model 256: set `hidden: 100`",
         ),
         (
             "  first: {use: pretrain}\n  pretrain: {inputs: {embeddings: first}}\n",
-            "`stages.pretrain.inputs.embeddings`: `first` is no stage of word2vec, fasttext or glove",
+            "`stages.pretrain.inputs.embeddings`: `first` does not make word vectors (word2vec, fasttext or glove)",
         ),
         (
             f"{WORD2VEC}  pretrain: {{base: {{from: minilm}}, inputs: {{embeddings: vectors}}}}\n",
-            "base.from gives the table of tokens",
+            "base.from gives the token embeddings",
         ),
         (
             f"{WORD2VEC}  pretrain: {{inputs: {{start: vectors}}}}\n",
-            "vectors is of a kind that no objective trains",
+            "no objective can train vectors",
         ),
         (
             f"{WORD2VEC}  pretrain: {{base: {{family: glove}}, inputs: {{embeddings: vectors}}}}\n",
-            "`stages.pretrain.inputs.embeddings`: glove is made anew",
+            "`stages.pretrain.inputs.embeddings`: glove cannot start from another model",
         ),
         ("  pretrain: {base: {embeddings: .}}\n", "expected a file of word vectors, or a model folder"),
         (f"{WORD2VEC}  evaluate: {{probes: [mlm-loss]}}\n", "cannot answer mlm-loss"),

@@ -1,20 +1,20 @@
-"""`cron`: fires at set times."""
+"""`cron`: fires at the times of a cron expression."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kepipe.flow.cron import trigger
-from kepipe.flow.triggers.base import Look, Sight, Trigger
+from kepipe.flow.triggers.base import CheckResult, Trigger, TriggerContext
 
 if TYPE_CHECKING:
     from apscheduler.triggers.base import BaseTrigger
 
 
 class Cron(Trigger):
-    """At the times of a cron expression."""
+    """Fires at the times of a cron expression."""
 
-    looks: ClassVar[bool] = False
+    polls: ClassVar[bool] = False
 
     kind: Literal["cron"] = "cron"
     cron: str
@@ -23,11 +23,11 @@ class Cron(Trigger):
     """Time zone, `Europe/Berlin`; none: the machine's."""
 
     @property
-    def said(self) -> str:
+    def label(self) -> str:
         return f"cron {self.cron}{f' {self.zone}' if self.zone else ''}"
 
     def timetable(self) -> BaseTrigger:
         return trigger(self.cron, self.zone)
 
-    def look(self, _sight: Sight) -> Look:
-        return Look(self.said)
+    def check(self, _context: TriggerContext) -> CheckResult:
+        return CheckResult(self.label)

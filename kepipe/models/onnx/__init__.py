@@ -1,0 +1,1 @@
+"""Models as ONNX graphs, which onnxruntime and many others run without kepipe and without torch."""

@@ -1,0 +1,139 @@
+"""A folder with a graph and what it takes to use it: the tokenizer, and what goes in and comes out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as Backend
+
+from kepipe.files import write_text
+from kepipe.models.files import write_json
+from kepipe.models.hf.export import framed
+from kepipe.models.onnx.graph import DECODER_TOKENS, GraphModule, Port, write_graph
+from kepipe.models.onnx.quantization import write_int8
+from kepipe.models.protocols import EncoderConfig
+from kepipe.tokenization.tokenizer import ROLES, Tokenizer, load_tokenizer
+
+GRAPH, PORTS, CARD = "model.onnx", "onnx.json", "README.md"
+FORMAT = "kepipe-onnx/1"
+
+
+@dataclass(frozen=True)
+class GraphCard:
+    """What a graph's page says. `title`, `about`: what the model is; `length`: tokens of the longest row, 0: any;
+    `labels`: the columns of `logits`, where these are labels; `int8`: whether its weights are whole numbers."""
+
+    title: str
+    about: str
+    length: int = 0
+    labels: Sequence[str] = ()
+    int8: bool = False
+
+
+def row_templates(config: EncoderConfig, *, task: bool = False) -> tuple[str | None, str | None]:
+    """Rows of one text and of two, as in `Dialect`: as the model was trained, or as the rows of tasks are. A language
+    model that reads from the left reads the text alone."""
+    if config.begins_with_cls:
+        return "cls $A sep", "cls $A sep $B:1 sep:1" if config.segments > 1 else "cls $A sep $B sep"
+    if config.causal and not task:
+        return None, None
+    return "$A sep", "$A sep $B:1 sep:1" if config.segments > 1 else "$A sep $B sep"
+
+
+def write_folder(
+    folder: Path, graph: GraphModule, source: Path, rows: tuple[str | None, str | None], card: GraphCard
+) -> None:
+    """Write the graph, its ports, a page about it, and the tokenizer of the folder `source`, which makes such `rows`.
+    With `card.int8`, the graph's weights are whole numbers.
+
+    Raises ValueError where the packages for graphs are missing.
+    """
+    tokenizer = load_tokenizer(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    if card.int8:
+        with tempfile.TemporaryDirectory() as place:
+            write_graph(Path(place) / GRAPH, graph)
+            write_int8(Path(place) / GRAPH, folder / GRAPH)
+    else:
+        write_graph(folder / GRAPH, graph)
+    write_json(folder / PORTS, _ports(graph, card))
+    _write_tokenizer(folder, tokenizer, rows, card.length)
+    write_text(folder / CARD, _page(graph, card, tokenizer))
+
+
+def _ports(graph: GraphModule, card: GraphCard) -> dict[str, Any]:
+    def described(ports: Sequence[Port]) -> list[dict[str, Any]]:
+        return [asdict(port) for port in ports]
+
+    values = {"inputs": described(graph.inputs), "outputs": described(graph.outputs)}
+    longest = card.length or None
+    return {
+        "format": FORMAT,
+        "model": card.title,
+        "max_length": longest,
+        "weights": "int8" if card.int8 else "float32",
+        "labels": list(card.labels) or None,
+        **values,
+    }
+
+
+def _write_tokenizer(
+    folder: Path, tokenizer: Tokenizer, rows: tuple[str | None, str | None], length: int
+) -> None:
+    """With padding, and rows that are cut where they are too long."""
+    tokenizer.save(folder)
+    backend = Backend.from_str(json.dumps(framed(tokenizer, *rows)))
+    backend.enable_padding(pad_id=tokenizer.pad, pad_token=tokenizer.named["pad"])
+    if length:
+        backend.enable_truncation(length)
+    write_text(folder / "tokenizer.json", backend.to_str(pretty=True))
+
+
+EXAMPLE = """```python
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+rows = Tokenizer.from_file("tokenizer.json").encode_batch(["a text", "another, longer text"])
+values = {{
+    "input_ids": np.array([row.ids for row in rows], np.int64),
+    "attention_mask": np.array([row.attention_mask for row in rows], np.int64),
+    "token_type_ids": np.array([row.type_ids for row in rows], np.int64),{decoder}
+}}
+session = onnxruntime.InferenceSession("model.onnx")
+outputs = session.run(None, {{port.name: values[port.name] for port in session.get_inputs()}})
+for port, output in zip(session.get_outputs(), outputs):
+    print(port.name, output.shape)
+```
+"""
+
+
+def _page(graph: GraphModule, card: GraphCard, tokenizer: Tokenizer) -> str:
+    begins = any(port is DECODER_TOKENS for port in graph.inputs)
+    start = graph.start if begins else None
+    decoder = f'\n    "decoder_input_ids": np.full((len(rows), 1), {start}),' if begins else ""
+    lines = [f"# {card.title}", "", card.about, "", EXAMPLE.format(decoder=decoder)]
+    lines += ["| | name | type | shape | |", "|---|---|---|---|---|"]
+    for kind, ports in (("input", graph.inputs), ("output", graph.outputs)):
+        for port in ports:
+            shape = ", ".join(map(str, port.axes))
+            lines.append(f"| {kind} | `{port.name}` | {port.dtype} | [{shape}] | {port.about} |")
+    special = {role: tokenizer.role(role) for role in ROLES if role in tokenizer.named}
+    lines += ["", "Axes with a name may have any size; padding changes no other row and no other token."]
+    if card.length:
+        lines[-1] += f" A row has at most {card.length} tokens."
+    lines += [f"Special tokens: {', '.join(f'{role} {id}' for role, id in special.items())}."]
+    lines += [f"Labels: {', '.join(map(repr, card.labels))}."] if card.labels else []
+    if len(graph.outputs) > 1:
+        lines.append(
+            "With `onnxruntime.RunOptions().only_execute_path_to_fetches = True`, outputs that are not asked for are "
+            "not worked out."
+        )
+    if card.int8:
+        lines.append("Weights are int8, and outputs differ from those of the model in float32.")
+    return "\n".join([*lines, ""])

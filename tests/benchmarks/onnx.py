@@ -1,0 +1,132 @@
+"""A fine-tuned model in torch, as an ONNX graph, and as one with int8 weights: size, speed and score on one core.
+
+    KEPIPE_DATA=… python -m tests.benchmarks.onnx [--texts 200]
+
+Classifiers of sci-cite's sentences: a CNN and a bidirectional LSTM tuned on 2,000 of them, MiniLM on 300. Milliseconds
+are those of the processor for a text, the median over batches, one thread; to make tokens of texts is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from sklearn.metrics import f1_score
+from tokenizers import Tokenizer
+
+import kepipe
+from kepipe.finetuning import fine_tuned
+from kepipe.finetuning.onnx_export import TaskGraph, export
+from kg.regular_files import read_json
+
+Inputs = dict[str, npt.NDArray[np.int64]]
+Run = Callable[[Inputs], npt.NDArray[np.float32]]
+FRESH = {"max_train": 2000, "epochs": 2, "learning_rate": 2e-3, "tokenizer": "minilm"}
+MODELS: dict[str, dict[str, Any]] = {
+    "CNN": {"base": {"family": "cnn"}, **FRESH},
+    "BiLSTM": {"base": {"family": "lstm", "bidirectional": True, "hidden": 256}, **FRESH},
+    "MiniLM": {"base": {"from": "minilm"}, "max_train": 300, "epochs": 2, "learning_rate": 2e-4},
+}
+
+
+def tune(settings: dict[str, Any], folder: Path) -> Path:
+    data = Path(os.environ["KEPIPE_DATA"]) / "tasks" / "sci-cite"
+    its_data = {"train": str(data / "train.jsonl"), "max_train": settings["max_train"]}
+    stage = {"task": "classification", "data": its_data, "length": 96, **settings}
+    del stage["max_train"]
+    file = folder / "pipeline.yaml"
+    file.write_text(json.dumps({"name": "classifier", "stages": {"finetune": stage}}))
+    kepipe.run(file, workspace=folder / "workspace", progress=False)
+    return folder / "workspace" / "classifier" / "finetune"
+
+
+def batches(folder: Path, texts: Sequence[str], size: int) -> Iterator[Inputs]:
+    encoder = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    names = [port["name"] for port in read_json(folder / "onnx.json")["inputs"]]
+    for first in range(0, len(texts), size):
+        rows = encoder.encode_batch(texts[first : first + size])
+        columns = {
+            "input_ids": [row.ids for row in rows],
+            "attention_mask": [row.attention_mask for row in rows],
+            "token_type_ids": [row.type_ids for row in rows],
+        }
+        yield {name: np.array(columns[name], np.int64) for name in names}
+
+
+def in_torch(source: Path) -> Run:
+    graph = TaskGraph(fine_tuned.load(source)).eval()
+
+    def run(inputs: Inputs) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            found: npt.NDArray[np.float32] = graph(*map(torch.from_numpy, inputs.values()))[0].numpy()
+        return found
+
+    return run
+
+
+def in_onnxruntime(folder: Path) -> Run:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options)
+    return lambda inputs: session.run(["logits"], inputs)[0]
+
+
+def milliseconds(run: Run, given: Sequence[Inputs]) -> float:
+    """Of the processor, for a text."""
+    run(given[0])
+    took = []
+    for inputs in given:
+        begun = time.process_time()
+        run(inputs)
+        took.append((time.process_time() - begun) / len(inputs["input_ids"]))
+    return 1000 * float(np.median(took))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--texts", type=int, default=200, help="of the test, by which speed and score are measured"
+    )
+    count = parser.parse_args().texts
+    torch.set_num_threads(1)
+    file = Path(os.environ["KEPIPE_DATA"]) / "tasks" / "sci-cite" / "test.jsonl"
+    records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()[:count]]
+    texts, gold = [record["text"] for record in records], [record["label"] for record in records]
+    print(
+        "| model | form | MB | ms a text, one at a time | ms, 32 at a time | macro-F1 | labels as in torch |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for name, settings in MODELS.items():
+        with tempfile.TemporaryDirectory() as place:
+            source = tune(settings, Path(place))
+            for form in ("float32", "int8"):
+                export(Path(place) / form, source, int8=form == "int8")
+            labels = read_json(Path(place) / "float32" / "onnx.json")["labels"]
+            one, many = (list(batches(Path(place) / "float32", texts, size)) for size in (1, 32))
+            before: list[int] = []
+            for form, run, weights in (
+                ("torch", in_torch(source), [source / "model.safetensors", source / "head.safetensors"]),
+                ("ONNX", in_onnxruntime(Path(place) / "float32"), [Path(place) / "float32" / "model.onnx"]),
+                ("ONNX int8", in_onnxruntime(Path(place) / "int8"), [Path(place) / "int8" / "model.onnx"]),
+            ):
+                answers = [int(row.argmax()) for inputs in many for row in run(inputs)]
+                before = before or answers
+                score = f1_score(gold, [labels[answer] for answer in answers], average="macro")
+                size = sum(weight.stat().st_size for weight in weights) / 1e6
+                same = np.mean([a == b for a, b in zip(answers, before, strict=True)])
+                speed = f"{milliseconds(run, one):.1f} | {milliseconds(run, many):.1f}"
+                print(f"| {name} | {form} | {size:.1f} | {speed} | {score:.3f} | {same:.1%} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

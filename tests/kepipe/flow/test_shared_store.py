@@ -1,0 +1,193 @@
+"""Results that workspaces share: copied whole, checked when they come back, removed when nothing names them."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kepipe.config import ConfigError
+from kepipe.flow.artifact import CorruptArtifact, read_manifest
+from kepipe.flow.events import Event, Noted
+from kepipe.flow.plan import Workspace, key_of, make_plan, pull_results
+from kepipe.flow.runner import StageSelection
+from kepipe.flow.shared_store import SharedStore
+from kepipe.flow.store import Store, size
+from tests.support.flow import Bench, flow
+from tests.support.kepipe_run import EXAMPLE, Kepipe
+
+Statuses = Callable[[list[Event]], dict[str, str]]
+
+
+def finished(store: Store, content: str = "12345") -> Path:
+    """A result of two equal files and one in a folder of its own, with a record."""
+    key_inputs = {"stage": "write", "inputs": {}, "content": content}
+    key = key_of(key_inputs)
+    workdir = store.start(key)
+    (workdir.out / "deep").mkdir()
+    for name in ("value", "same", "deep/er"):
+        (workdir.out / name).write_text(content)
+    (workdir.scratch.parent / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
+    return store.finish(key, workdir, key_inputs, "run-1", {"seconds": 2.0})[0]
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> SharedStore:
+    return SharedStore(str(tmp_path / "shared"))
+
+
+def blobs(shared: SharedStore) -> list[Path]:
+    return [file for file in Path(shared.url, "blobs").rglob("*") if file.is_file()]
+
+
+def equal(one: Path, other: Path) -> bool:
+    names = {str(file.relative_to(one)) for file in one.rglob("*") if file.is_file()}
+    others = {str(file.relative_to(other)) for file in other.rglob("*") if file.is_file()}
+    return names == others and not any(filecmp.cmpfiles(one, other, list(names), shallow=False)[1:])
+
+
+def test_a_result_comes_back_as_it_was_and_equal_files_are_stored_once(
+    shared: SharedStore, tmp_path: Path
+) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    assert shared.push(folder) > 0
+    assert shared.push(folder) == 0
+    assert len(blobs(shared)) == 3  # the content, and the record's two files
+    assert shared.pull(folder.name, tmp_path / "copy")
+    assert equal(folder, tmp_path / "copy")
+    assert (tmp_path / "copy" / "value").stat().st_mtime_ns == (folder / "value").stat().st_mtime_ns
+    assert not shared.pull("0" * 20, tmp_path / "other")
+
+
+def test_a_copy_that_was_interrupted_is_no_result_and_is_completed(
+    shared: SharedStore, tmp_path: Path
+) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    shared.push(folder)
+    Path(shared.url, "results", f"{folder.name}.json").unlink()
+    blobs(shared)[0].write_text("torn")
+    assert not shared.holds(folder.name)
+    shared.push(folder)
+    assert shared.pull(folder.name, tmp_path / "copy")
+
+
+def test_damage_is_found(shared: SharedStore, tmp_path: Path) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    shared.push(folder)
+    (content,) = (file for file in blobs(shared) if file.read_text() == "12345")
+    content.write_text("54321")
+    with pytest.raises(CorruptArtifact, match="does not match its digest"):
+        shared.pull(folder.name, tmp_path / "a")
+    content.unlink()
+    with pytest.raises(CorruptArtifact, match="is missing"):
+        shared.pull(folder.name, tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside", "/outside", "deep/../../outside", "artifact.json", "a\\b", ""]
+)
+def test_a_result_may_not_write_outside_of_its_folder(shared: SharedStore, tmp_path: Path, name: str) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    shared.push(folder)
+    result = Path(shared.url, "results", f"{folder.name}.json")
+    entry = json.loads(result.read_text())
+    entry["manifest"]["files"][name] = entry["manifest"]["files"]["value"]
+    result.write_text(json.dumps(entry))
+    with pytest.raises(CorruptArtifact, match="is damaged"):
+        shared.pull(folder.name, tmp_path / "copy")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_result_under_the_key_of_another_is_refused(shared: SharedStore, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    one, other = finished(store, "1"), finished(store, "2")
+    shared.push(one)
+    results = Path(shared.url, "results")
+    shutil.copy(results / f"{one.name}.json", results / f"{other.name}.json")
+    with pytest.raises(CorruptArtifact, match="is damaged"):
+        shared.pull(other.name, tmp_path / "copy")
+
+
+def test_pruning_removes_old_results_and_what_only_they_named(shared: SharedStore, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    old, new = finished(store, "old"), finished(store, "new")
+    shared.push(old)
+    shared.push(new)
+    long_ago = time.time() - 90 * 24 * 3600
+    for file in [*blobs(shared), Path(shared.url, "results", f"{old.name}.json")]:
+        os.utime(file, (long_ago, long_ago))
+    everything = size(Path(shared.url))
+    freed = shared.prune(time.time() - 3600, dry_run=True)
+    assert size(Path(shared.url)) == everything
+    assert shared.prune(time.time() - 3600) == freed > 0
+    assert size(Path(shared.url)) == everything - freed
+    assert not shared.holds(old.name)
+    assert shared.pull(new.name, tmp_path / "copy")  # its record is that of the old one
+
+
+def test_blobs_of_a_result_on_its_way_are_kept(shared: SharedStore, tmp_path: Path) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    shared.push(folder)
+    Path(shared.url, "results", f"{folder.name}.json").unlink()
+    assert shared.prune(time.time()) == 0
+
+
+def test_a_second_workspace_computes_nothing_that_the_first_has_shared(
+    tmp_path: Path, statuses: Statuses
+) -> None:
+    url = str(tmp_path / "shared")
+    first, second, third = (Bench(Workspace(tmp_path / name, url)) for name in ("a", "b", "c"))
+    makers = {name: result.maker for name, result in first.run(flow())[0].items()}
+    steps = make_plan(flow(), second.workspace, [], warn=print)
+    assert (steps[0].status, steps[0].why) == ("cached", "in the shared store")
+    made, events = second.run(flow())
+    assert set(statuses(events).values()) == {"cached"}
+    assert (tmp_path / "b" / "tiny" / "add" / "value.json").read_text() == "10"
+    assert read_manifest(made["add"].folder)["maker"] == makers["add"]
+    _, events = third.run(flow(), StageSelection(only="double"))
+    assert statuses(events) == {"write": "cached", "double": "cached"}
+    _, events = third.run(flow(times=2))
+    assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "ran"}
+
+
+def test_results_are_pulled_as_far_as_they_are_there(tmp_path: Path) -> None:
+    url = str(tmp_path / "shared")
+    first, second = (Bench(Workspace(tmp_path / name, url)) for name in "ab")
+    first.run(flow(), StageSelection(until="double"))
+    assert pull_results(flow(), second.workspace, warn=print) == ["write", "double"]
+    assert pull_results(flow(), second.workspace, warn=print) == []
+    assert sorted(link.name for link in (tmp_path / "b" / "tiny").iterdir()) == ["double", "write"]
+
+
+def test_a_store_that_cannot_be_reached_is_a_warning(tmp_path: Path, statuses: Statuses) -> None:
+    (tmp_path / "file").write_text("no folder")
+    bench = Bench(Workspace(tmp_path / "a", str(tmp_path / "file" / "shared")))
+    _, events = bench.run(flow())
+    assert set(statuses(events).values()) == {"ran"}
+    warnings = [event.message for event in events if isinstance(event, Noted)]
+    assert warnings
+    assert all("shared store" in message for message in warnings)
+
+
+def test_an_address_of_no_kind_is_refused() -> None:
+    with pytest.raises(ConfigError, match="shared store nosuch://x: "):
+        SharedStore("nosuch://x")
+
+
+@pytest.mark.xdist_group("example")
+def test_the_example_is_computed_once_for_two_workspaces(tmp_path: Path) -> None:
+    """The second is of another user: the texts lie elsewhere."""
+    shutil.copytree(EXAMPLE.parent, tmp_path / "elsewhere")
+    flags = ("--until", "shards", "--store", str(tmp_path / "shared"))
+    first = Kepipe(tmp_path / "a").run(*flags)
+    assert first.code == 0, first.errors
+    second = Kepipe(tmp_path / "b", tmp_path / "elsewhere" / EXAMPLE.name).run(*flags)
+    assert second.code == 0, second.errors
+    assert set(first.statuses().values()) == {"finished"}
+    assert set(second.statuses().values()) == {"cached"}

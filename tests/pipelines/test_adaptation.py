@@ -1,0 +1,109 @@
+"""The study of adaptation, through the command line, on a few lines of text: every arm trained, the page drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.kepipe_run import ROOT, Kepipe
+from tests.support.tasks import base_model
+
+pytestmark = pytest.mark.xdist_group("adaptation")
+
+ARMS = {"as-it-is", "dapt", "tapt", "dapt-tapt", "nearest", "random", "wrong-domain"}
+TASKS = ("chemprot", "citation")
+CHEMICALS = ("aspirin", "lithium", "warfarin", "insulin", "dopamine")
+TERMS = """\
+[Term]
+id: DOID:1
+name: cancer
+
+[Term]
+id: DOID:2
+name: lung cancer
+is_a: DOID:1 ! cancer
+
+[Term]
+id: DOID:3
+name: skin cancer
+is_a: DOID:1 ! cancer
+"""
+
+
+def write(file: Path, rows: Iterable[dict[str, Any]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def write_data(folder: Path) -> None:
+    """Files of the names and forms that the pipeline's head asks for."""
+    for task, labels in (("chemprot", ("INHIBITOR", "AGONIST")), ("citation-intent", ("Uses", "Background"))):
+        for split in ("train", "dev", "test"):
+            rows = (
+                {"text": f"{split} {number}: {chemical} in {task} for cancer .", "label": labels[number % 2]}
+                for number, chemical in enumerate(CHEMICALS * 2)
+            )
+            write(folder / "tasks" / task / f"{split}.jsonl", rows)
+    texts = {
+        "biomedical-abstracts": "{} was given to patients with lung cancer.",
+        "movie-reviews": "a film of {}.",
+    }
+    for name, text in texts.items():
+        rows = (
+            {
+                "id": str(number),
+                "text": " ".join(text.format(f"{chemical} {number} {part}") for part in range(6)),
+            }
+            for number, chemical in enumerate(CHEMICALS * 4)
+        )
+        write(folder / "corpora" / f"{name}.jsonl", rows)
+    terms = folder / "kg" / "disease-ontology" / "DO_cancer_slim.obo"
+    terms.parent.mkdir(parents=True)
+    terms.write_text(TERMS, encoding="utf-8")
+
+
+def texts(corpus: Path) -> set[str]:
+    return {json.loads(line)["text"] for line in (corpus / "documents.jsonl").open(encoding="utf-8")}
+
+
+def small(model: Path) -> list[str]:
+    """A trained model of two layers in place of MiniLM, a few updates, one seed."""
+    return [
+        "study.seeds=1",
+        *(f"stages.{task}-near.most=12" for task in TASKS),
+        f"stages.domain-shards.tokenizer.from={model}",
+        *(f"stages.{stage}.base.from={model}" for stage in ("dapt", "chemprot-100")),
+        *(f"stages.dapt.{setting}" for setting in ("steps=2", "batch_tokens=512", "eval_every=2")),
+        *(f"stages.{task}-{count}.epochs=1" for task in TASKS for count in (100, 500)),
+    ]
+
+
+def test_each_model_goes_on_learning_from_its_text_and_then_learns_both_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_data(tmp_path / "data")
+    monkeypatch.setenv("KEPIPE_DATA", str(tmp_path / "data"))
+    model = base_model(tmp_path / "model").folder
+    pipeline = Kepipe(tmp_path / "workspace", ROOT / "pipelines" / "adaptation.yaml")
+    outcome = pipeline.run(settings=small(model))
+    assert outcome.code == 0, outcome.errors
+    results = tmp_path / "workspace" / "adaptation"
+    study = json.loads((results / "study" / "study.json").read_text())
+    assert [finding["measure"] for finding in study["findings"]] == [
+        f"{task}-{count}/test/accuracy" for task in TASKS for count in (100, 500)
+    ]
+    assert all(set(finding["arms"]) == ARMS for finding in study["findings"])
+    page = (results / "study" / "report.html").read_text()
+    assert all(arm in page for arm in ARMS)
+    for task in TASKS:
+        weights = {arm: (results / f"{task}-100.{arm}.0" / "model.safetensors").read_bytes() for arm in ARMS}
+        assert len(set(weights.values())) == len(ARMS), "each arm has a model of its own"
+        near, drawn = (texts(results / f"{task}-{how}.0") for how in ("near.nearest", "drawn.random"))
+        assert near != drawn
+        assert len(near) == len(drawn) == 10 + 12, "as many texts, those of the task among them"
+        assert texts(results / f"{task}-text") < near & drawn
+        assert not any("film" in text for text in near | drawn)

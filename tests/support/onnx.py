@@ -1,0 +1,62 @@
+"""Graphs run by onnxruntime, beside the modules that they were made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kepipe.models.onnx.graph import GraphModule
+
+Array = npt.NDArray[np.float32]
+LENGTHS = ((9, 1, 6), (1,), (12, 12), (30, 3))
+"""Rows of several batches: padded, of one token, without padding, longer than the example of the export."""
+
+
+def run(file: Path, inputs: dict[str, Tensor]) -> dict[str, Array]:
+    """The outputs by their names."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+    return dict(zip([port.name for port in session.get_outputs()], found, strict=True))
+
+
+def drawn(graph: GraphModule, vocabulary: int, lengths: tuple[int, ...], seed: int = 0) -> dict[str, Tensor]:
+    """Inputs of rows of these lengths, what fills them up drawn as well."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = len(lengths), max(lengths)
+    present = (torch.arange(shape[1]) < torch.tensor(lengths)[:, None]).long()
+
+    def values(name: str) -> Tensor:
+        if name == "attention_mask":
+            return present
+        if name == "token_type_ids":
+            return torch.randint(0, 2, shape, generator=generator)
+        size = (shape[0], 5) if name == "decoder_input_ids" else shape
+        return torch.randint(0, vocabulary, size, generator=generator)
+
+    return {port.name: values(port.name) for port in graph.inputs}
+
+
+def largest_difference(file: Path, graph: GraphModule, vocabulary: int) -> float:
+    """Between the graph's outputs and the module's, at all tokens of rows of `LENGTHS`; padding is left out."""
+    found = 0.0
+    for lengths in LENGTHS:
+        inputs = drawn(graph, vocabulary, lengths)
+        outputs = run(file, inputs)
+        with torch.no_grad():
+            expected = graph(*inputs.values())
+        there = inputs["attention_mask"].numpy() > 0
+        assert list(outputs) == [port.name for port in graph.outputs]
+        for port, ours in zip(graph.outputs, expected, strict=True):
+            output, ours_ = outputs[port.name], ours.numpy()
+            assert output.shape == ours_.shape
+            if port.axes[:2] == ("batch", "length"):
+                output, ours_ = output[there], ours_[there]
+            assert ours_.std() > 0.01
+            found = max(found, float(np.abs(output - ours_).max()))
+    return found
