@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 import kepipe
 from kepipe.cli import app
-from kepipe.stages.champion import rematch
+from kepipe.stages.champion import evaluate_pair
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 from tests.support.elmo import OPTIONS, random_weights
@@ -75,6 +75,7 @@ SMALLER = {
     ),
 }
 """What a command that begins so gets besides."""
+HEAD_ALONE = {"finetune": {"train": "head", "learning_rate": 1e-3}}
 
 
 def small_corpus(folder: Path) -> tuple[str, ...]:
@@ -221,6 +222,17 @@ def before_onnx() -> None:
     kepipe.run("classifier.yaml", progress=False)
 
 
+def before_results() -> None:
+    """A finished study in the workspace."""
+    data = write_task(Path("opinions"), "classification", 24, 12)
+    base = {"layers": 1, "hidden": 32, "heads": 2}
+    finetune = {"task": "classification", "base": base, "tokenizer": "minilm", "data": data, "epochs": 1}
+    study = {"measure": {"finetune": "test/accuracy"}, "seeds": 2, "arms": {"all": {}, "head": HEAD_ALONE}}
+    pipeline = {"name": "opinions", "stages": {"finetune": {**finetune, "length": 16}}, "study": study}
+    Path("opinions.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    kepipe.run("opinions.yaml", progress=False)
+
+
 def before_safety() -> None:
     shutil.copytree(Path("workspace/gpt/pretrain").resolve(), "released-model")
 
@@ -251,7 +263,7 @@ def before_tracking() -> None:
     for seed in range(3):
         kepipe.run(file, set=[*small, f"seed={seed}"], progress=False)
     workspace = Path("workspace").resolve()
-    deliver_pending(workspace, connect(workspace), rematch)
+    deliver_pending(workspace, connect(workspace), evaluate_pair)
 
 
 def before_word_vectors() -> None:

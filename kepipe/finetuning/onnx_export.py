@@ -43,7 +43,7 @@ class TaskGraph(GraphModule):
         if isinstance(self.model.head, NumberHead):
             low, high = self.model.head.bounds
             return (low + (high - low) * logits_NL[:, 0],)
-        return (logits_NL.unflatten(0, (rows, length)) if self.words else logits_NL,)
+        return (logits_NL.reshape(rows, length, -1) if self.words else logits_NL,)
 
 
 def export(

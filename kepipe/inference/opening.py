@@ -52,6 +52,7 @@ class OpenedModel:
 
 Export = Callable[[Path, Path], None]
 """The model's folder, the folder to fill: in the form in which others read models of this kind."""
+Graph = Callable[[TrainableEncoder], "GraphModule"]
 LoadEncoder = Callable[[Path, float, int, Note], TrainableEncoder]
 """The folder, the dropout, the seed of weights that it lacks, who is told of these → the model on the CPU."""
 
@@ -67,7 +68,7 @@ class ModelKind:
     """How a model is loaded that goes on learning, as in fine-tuning; None: models of this kind do not."""
     export: Export | None = None
     """How `kepipe export` writes it."""
-    graph: Callable[[TrainableEncoder], GraphModule] | None = None
+    graph: Graph | None = None
     """What a model that `load_encoder` loads becomes as an ONNX graph; None: it becomes none."""
 
 
@@ -324,27 +325,20 @@ def export_model(source: Path, folder: Path) -> None:
 
 def export_onnx(source: Path, folder: Path, note: Note = lambda _: None, *, int8: bool = False) -> None:
     """Write a folder's model as an ONNX graph, with its tokenizer. Raises ValueError where there is none."""
-    from kepipe.models.onnx.folder import GraphCard, row_templates, write_folder
+    from kepipe.models.onnx.folder import pretrained_card, row_templates, write_folder
 
-    kind = require_graph(source)
-    assert kind.load_encoder is not None
-    assert kind.graph is not None
-    model = kind.load_encoder(source, 0.0, 0, note)
-    family = getattr(model.config, "family", "word vectors")
-    about = f"A model of the family {family}, trained by kepipe."
-    card = GraphCard(family, about, model.config.positions, int8=int8)
-    write_folder(folder, kind.graph(model.eval()), source, row_templates(model.config), card)
+    load, graph = require_graph(source)
+    model = load(source, 0.0, 0, note).eval()
+    card = pretrained_card(model.config, int8=int8)
+    write_folder(folder, graph(model), source, row_templates(model.config), card)
 
 
-def require_graph(source: Path) -> ModelKind:
-    """The kind of a folder's model. Raises ValueError where models of this kind become no ONNX graph."""
+def require_graph(source: Path) -> tuple[LoadEncoder, Graph]:
+    """How a folder's model is loaded, and becomes a graph. Raises ValueError where models of its kind become none."""
     kind = _kind(source)
-    if kind.graph is None:
-        raise ValueError(
-            f"{source}: models of this kind become no ONNX graph; without `--to onnx`, `kepipe export` writes one in "
-            "a form of its own"
-        )
-    return kind
+    if kind.graph is None or kind.load_encoder is None:
+        raise ValueError(f"{source}: models of this kind become no ONNX graph: leave `--to onnx` out")
+    return kind.load_encoder, kind.graph
 
 
 def _kind(folder: Path) -> ModelKind:

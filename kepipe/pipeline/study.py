@@ -97,7 +97,7 @@ def expand(
             expand_variants(wire(entries_of_arm, settings, at), settings, at).nodes, study.measure
         )
     _check_same_data(study, plans, settings)
-    copies, repeated = Copies(list(plans), seed), _repeated(study, plans, settings)
+    copies, repeated = Copies(list(plans), seed), _repeated(study, plans, entries, settings)
     fingerprints = {
         (arm, number): copies.add(arm, number, plan, repeated)
         for number in _seeds(study, seed, settings)
@@ -168,14 +168,18 @@ def _seeds(study: Study, first: int, settings: Settings) -> list[int]:
     return seeds
 
 
-def _repeated(study: Study, plans: Mapping[str, Sequence[Node]], settings: Settings) -> list[str]:
-    """Names of the stages that use the study's seeds: those in `repeat`, or those that train, and all that shuffle."""
+def _repeated(
+    study: Study, plans: Mapping[str, Sequence[Node]], entries: Entries, settings: Settings
+) -> list[str]:
+    """Names of the stages that use the study's seeds: those in `repeat`, and those that shuffle for a control. Without
+    `repeat`: those that train, and all that vary their own input (shuffling, `neighbours`)."""
     stages = {node.name: node.stage for plan in plans.values() for node in plan}
     for name in study.repeat or ():
         _require_known(name, list(stages), "stage that is measured or needed for it", settings, ("repeat",))
-    shuffling = [name for name, stage in stages.items() if is_variation(stage)]
-    training = [name for name, stage in stages.items() if issubclass(stage.makes, Model)]
-    return [*(training if study.repeat is None else study.repeat), *shuffling]
+    varying = [name for name, stage in stages.items() if is_variation(stage)]
+    if study.repeat is not None:
+        return [*study.repeat, *(name for name in varying if name not in entries)]
+    return [*varying, *(name for name, stage in stages.items() if issubclass(stage.makes, Model))]
 
 
 def _check_same_data(study: Study, plans: Mapping[str, Sequence[Node]], settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kepipe.report.page import Block, Page, Section, Table, Text
 from kepipe.report.wording import plain, signed
@@ -85,7 +85,7 @@ def _blocks(study: StudyResult, published: str) -> Iterator[Block]:
 
 def _arms(study: StudyResult, measure: Measured, caption: str) -> Table:
     rows = tuple(
-        (arm, plain(mean.value), _interval(mean), mean.cases, *_cost(study.costs.get(arm)))
+        (arm, plain(mean.value), _interval(mean, plain), mean.cases, *_cost(study.costs.get(arm)))
         for arm, mean in measure.arms.items()
     )
     return Table(ARMS, rows, caption, numbers=tuple(range(1, len(ARMS))))
@@ -94,11 +94,11 @@ def _arms(study: StudyResult, measure: Measured, caption: str) -> Table:
 def _difference(each: Compared) -> tuple[str, ...]:
     tests = each.tests
     p_values = (tests.t, each.holm, tests.permutation, tests.wilcoxon)
-    return (each.pair, signed(each.mean.value), _interval(each.mean), *map(_p, p_values), each.shows)
+    return (each.pair, signed(each.mean.value), _interval(each.mean, signed), *map(_p, p_values), each.shows)
 
 
-def _interval(mean: Estimate) -> str:
-    return "–" if mean.low is None or mean.high is None else f"{signed(mean.low)} to {signed(mean.high)}"
+def _interval(mean: Estimate, show: Callable[[float], str]) -> str:
+    return "–" if mean.low is None or mean.high is None else f"{show(mean.low)} to {show(mean.high)}"
 
 
 def _p(value: float | None) -> str:

@@ -14,7 +14,7 @@ import yaml
 
 import kepipe
 from kepipe.config import ConfigError
-from kepipe.stages.champion import rematch
+from kepipe.stages.champion import evaluate_pair
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 from tests.support.own_data import TINY_BASE, write_project
@@ -67,7 +67,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, 
             kepipe.run(f"my-project/{name}.yaml", progress=False)
         kepipe.run("my-project/pipeline.yaml", set=["stages.pretrain.steps=20"], progress=False)
         workspace = Path("workspace").resolve()
-        deliver_pending(workspace, connect(workspace), rematch)
+        deliver_pending(workspace, connect(workspace), evaluate_pair)
         names: dict[str, Any] = {}
         printed: list[str] = []
         names["print"] = lambda *values: printed.append(" ".join(map(str, values)))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import kepipe
 from kepipe.cli import app
 from kepipe.models.any_base import OTHERS
-from kepipe.stages.champion import rematch
+from kepipe.stages.champion import evaluate_pair
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 from tests.support.kepipe_run import EXAMPLE
@@ -111,7 +111,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KEPIPE_TRACKING", "off")  # nothing is delivered beside
         kepipe.run(file, workspace=folder / "workspace", progress=False)
-    deliver_pending(folder / "workspace", connect(folder / "workspace"), rematch)
+    deliver_pending(folder / "workspace", connect(folder / "workspace"), evaluate_pair)
     return folder / "workspace"
 
 

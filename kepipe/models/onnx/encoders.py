@@ -24,9 +24,9 @@ def token_inputs(config: EncoderConfig) -> tuple[Port, ...]:
 
 def batch_of(config: EncoderConfig, inputs: tuple[Tensor, ...]) -> Batch:
     """The batch of these inputs."""
-    tokens_BT, there_BT, *segments = inputs
-    visibility = "causal" if config.causal else "full"
-    return Batch(tokens_BT, there_BT, *segments, visibility=visibility)
+    tokens_BT, there_BT, *more = inputs
+    segments_BT = more[0] if more else None
+    return Batch(tokens_BT, there_BT, segments_BT, visibility="causal" if config.causal else "full")
 
 
 def hidden_port(width: int) -> Port:

@@ -35,6 +35,14 @@ class GraphCard:
     int8: bool = False
 
 
+def pretrained_card(config: EncoderConfig, *, int8: bool) -> GraphCard:
+    """Of a model without a task's head."""
+    family = getattr(config, "family", "word vectors")
+    return GraphCard(
+        family, f"A model of the family {family}, trained by kepipe.", config.positions, int8=int8
+    )
+
+
 def row_templates(config: EncoderConfig, *, task: bool = False) -> tuple[str | None, str | None]:
     """Rows of one text and of two, as in `Dialect`: as the model was trained, or as the rows of tasks are. A language
     model that reads from the left reads the text alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,10 @@ class OnnxLSTM(nn.Module):
         assert not lstm.bidirectional, "a direction each"
         assert lstm.batch_first, "rows first"
         self.hidden = lstm.hidden_size
-        self.register_buffer("from_input", _reordered(lstm.weight_ih_l0)[None])
-        self.register_buffer("from_output", _reordered(lstm.weight_hh_l0)[None])
-        biases = [_reordered(cast("Tensor", bias)) for bias in (lstm.bias_ih_l0, lstm.bias_hh_l0)]
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        from_input, from_output, *biases = (_reordered(lstm.get_parameter(name)) for name in names)
+        self.register_buffer("from_input", from_input[None])
+        self.register_buffer("from_output", from_output[None])
         self.register_buffer("bias", torch.cat(biases)[None])
 
     def forward(
@@ -36,7 +37,7 @@ class OnnxLSTM(nn.Module):
         weights = [self.get_buffer(name) for name in ("from_input", "from_output", "bias")]
         state = [] if before is None else [None, *before]
         ends = (1, rows, self.hidden)
-        operator: Any = torch.onnx.ops.symbolic_multi_out  # type: ignore[attr-defined]
+        operator: Any = torch.onnx.ops.symbolic_multi_out
         out_T1BD, h_1BD, c_1BD = operator(
             "LSTM",
             [x_BTD.transpose(0, 1), *weights, *state],
@@ -50,8 +51,8 @@ class OnnxLSTM(nn.Module):
 
 def with_onnx_lstms(model: ModuleT) -> ModuleT:
     """A copy of a model whose `nn.LSTM` are `OnnxLSTM`; its other weights are shared with the model."""
-    memo = {id(weight): weight for weight in model.parameters()}
-    copied = copy.deepcopy(model, memo)  # type: ignore[arg-type]
+    memo: dict[int, Any] = {id(weight): weight for weight in model.parameters()}
+    copied = copy.deepcopy(model, memo)
     for module in list(copied.modules()):
         for name, part in module.named_children():
             if isinstance(part, nn.LSTM):

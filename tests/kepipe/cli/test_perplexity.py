@@ -97,6 +97,6 @@ def test_texts_of_every_format_are_scored_as_those_of_json_lines(model: str, tmp
         return ended.stdout
 
     expected = figures("a.jsonl")
-    assert expected.startswith(f"{2 * (30 - SIZE)} tokens in 8 stretches")
+    assert expected.startswith(f"{2 * (30 - SIZE)} tokens in 8 windows")
     assert [figures(name) for name in ("a.ndjson", "b.jsonl.gz", "c.csv")] == [expected] * 3
     assert figures("d.md") == figures("e.txt")

@@ -37,7 +37,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = (json.dumps({"text": f"{word} it", "label": word}) for word in ("good", "bad") * 6)
     (folder / "train.jsonl").write_text("\n".join(lines))
     (folder / "letters.yaml").write_text(PIPELINE)
-    kepipe.run(folder / "letters.yaml", workspace=folder / "ws", progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEPIPE_TRACKING", "off")  # delivered where it is asked for
+        kepipe.run(folder / "letters.yaml", workspace=folder / "ws", progress=False)
     return folder / "ws"
 
 

@@ -43,7 +43,7 @@ def test_facts_stand_before_what_is_scored(model: Path, tmp_path: Path) -> None:
         found = re.search(r"^per token +([\d.,]+)", ended.stdout, re.MULTILINE)
         assert found is not None
         assert float(found[1].replace(",", "")) == pytest.approx(np.exp(nats), abs=1e-2)
-        assert ("5 tokens of facts stand before" in ended.stderr) == bool(fact)
+        assert ("5 tokens of facts were put before" in ended.stderr) == bool(fact)
 
 
 @pytest.mark.parametrize("drawn", [[], ["--temperature", "0.5", "--seed", "1"]])
@@ -52,7 +52,7 @@ def test_it_writes_with_facts(drawn: list[str], model: Path, tmp_path: Path) -> 
     ended = CliRunner().invoke(app, ["generate", str(model), "we saw oslo it is", *facts, *drawn])
     assert ended.exception is None, ended.exception
     assert ended.stdout.startswith("we saw oslo it is")
-    assert "5 tokens of facts stand before" in ended.stderr
+    assert "5 tokens of facts were put before" in ended.stderr
 
 
 def test_knowledge_that_adds_layers_is_refused(model: Path) -> None:

@@ -28,9 +28,9 @@ def test_a_corpus_of_one_document_is_told_by_the_check_of_several_files(tmp_path
     done = CliRunner().invoke(app, ["config", "check", str(one), str(good)])
     assert done.exit_code == 0
     assert f"{one}: warning: corpus: the whole text is one document" in done.output
-    assert f"{good}: fine" in done.output
+    assert f"{good}: valid" in done.output
     (tmp_path / "bad.yaml").write_text("name: bad\nstages: {link: {langauge: zh}}\n")
     done = CliRunner().invoke(app, ["config", "check", str(tmp_path / "bad.yaml"), str(good)])
     assert done.exit_code == 2
     assert "did you mean `language`" in done.output
-    assert f"{good}: fine" in done.output
+    assert f"{good}: valid" in done.output

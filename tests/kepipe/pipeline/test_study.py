@@ -268,6 +268,34 @@ def test_each_seed_shuffles_anew_and_a_control_may_be_added_to(tmp_path: Path) -
     assert design(flow).arms() == ["full", "graph-off", "graph-shuffled"]
 
 
+VARIED = """
+name: p
+stages:
+  texts: {use: corpus}
+  task: {use: corpus, held_out: 0.3}
+  near: {use: neighbours, inputs: {corpus: texts, examples: task}}
+  link: {inputs: {corpus: near}}
+  embed: {dim: 8}
+  pretrain: {steps: 3, knowledge: ernie-tsinghua}
+study:
+  seeds: 2
+  measure: {pretrain: loss}
+  controls: [graph-off, graph-shuffled]
+"""
+
+
+def test_what_is_not_named_in_repeat_is_done_once_but_for_what_a_control_shuffles(tmp_path: Path) -> None:
+    def seeds(text: str, stage: str) -> set[int]:
+        flow = flow_of(tmp_path, text)
+        return {flow.seed_of(node) for node in flow.nodes if node.stage.name == stage}
+
+    assert seeds(VARIED, "neighbours") == {0, 1}, "it draws from the seeds, as what trains does"
+    once = VARIED + "  repeat: [pretrain]\n"
+    assert seeds(once, "neighbours") == {0}
+    assert seeds(once, "pretrain") == seeds(once, "shuffled-vectors") == {0, 1}
+    assert seeds(VARIED + "  repeat: [pretrain, near]\n", "neighbours") == {0, 1}
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [
