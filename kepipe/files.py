@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from filelock import FileLock, Timeout
 
@@ -155,3 +156,20 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sqlite_address(file: Path) -> str:
+    """The address of a database as SQLAlchemy takes it, which ends a path at `?` and decodes `%41`.
+
+    An encoded path comes with the driver's name: without, MLflow makes a folder of the encoded name.
+    """
+    path = str(file)
+    return f"sqlite+pysqlite:///{quote(path)}" if set("%?#") & set(path) else f"sqlite:///{path}"
+
+
+def sqlite_file(address: str) -> Path | None:
+    """The file of an SQLite database's address, None for another's."""
+    scheme, found, path = address.partition(":///")
+    if not found or scheme.partition("+")[0] != "sqlite":
+        return None
+    return Path(unquote(path.partition("?")[0]))

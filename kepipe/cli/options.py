@@ -33,17 +33,6 @@ def _keep_private(workspace: Path) -> Path:
     return workspace
 
 
-def _check_workspace(workspace: Path) -> Path:
-    """Raise ConfigError for a path that cannot be part of a database URL."""
-    from kepipe.flow.plan import INVALID_DATABASE_PATH, is_valid_database_path
-
-    if not is_valid_database_path(workspace):
-        from kepipe.config import ConfigError
-
-        raise ConfigError(f"--workspace {workspace}: {INVALID_DATABASE_PATH}; choose another")
-    return _keep_private(workspace)
-
-
 WorkspaceOption = Annotated[
     Path,
     typer.Option(
@@ -51,7 +40,7 @@ WorkspaceOption = Annotated[
         "-w",
         envvar=WORKSPACE_VARIABLE,
         help="Folder for everything that kepipe writes.",
-        callback=_check_workspace,
+        callback=_keep_private,
     ),
 ]
 

@@ -16,14 +16,6 @@ from kepipe.flow.shared_store import SharedStore
 from kepipe.flow.stage import Stage
 from kepipe.flow.store import Store
 
-INVALID_DATABASE_PATH = "MLflow's database cannot be in a path with `?` or `#`"
-
-
-def is_valid_database_path(workspace: Path) -> bool:
-    """Whether a database URL can contain the workspace's path, that is, neither `?` nor `#`, which end a path in a
-    URL."""
-    return not set("?#") & set(str(workspace.resolve()))
-
 
 @dataclass(frozen=True)
 class Node:
@@ -84,8 +76,6 @@ class Workspace:
             reason = "" if os.access(self.root, os.W_OK) else "it is not writable"
         except OSError as error:
             reason = str(error.strerror)
-        if not reason and not is_valid_database_path(self.root):
-            reason = INVALID_DATABASE_PATH
         if reason:
             raise ConfigError(f"workspace {self.root}: {reason}; choose another with `--workspace DIR`")
 

@@ -74,8 +74,8 @@ def run_due_once(workspace: Path, options: SchedulerOptions) -> list[Result]:
             results += ended.values()
             if not ended and (rechecked or not runner.recheck_soon):
                 return results
-            if not ended:
-                rechecked = True
+            rechecked = not ended  # a run may change the sources of other schedules
+            if runner.recheck_soon:
                 time.sleep(RECHECK_SECONDS)
 
 

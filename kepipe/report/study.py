@@ -10,7 +10,7 @@ from kepipe.report import charts, tasks
 from kepipe.report.arms import bracketed, interval_text, pair, series, swatch, titled
 from kepipe.report.markup import fill
 from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
-from kepipe.report.running import day, record
+from kepipe.report.running import record
 from kepipe.report.wording import plain, signed
 from kepipe.studies.compare import Comparison
 from kepipe.studies.design import Design
@@ -20,7 +20,7 @@ from kepipe.studies.verdict import explain, headline, listed
 
 
 def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -> Page:
-    """The page. It has no time of its own: the day is that of the last result."""
+    """The page. It has no time, so that it is the same whenever its results were made."""
     deciding = comparison.deciding(design)
     several = len(deciding) > 1
     sections = [tasks.section(design, deciding)] if several else []
@@ -33,7 +33,7 @@ def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -
     name = next((str(run["pipeline"]) for run in recorded), "study")
     return Page(
         title=f"{name}: study",
-        kicker=" · ".join(part for part in (f"{name}, study", day(results)) if part),
+        kicker=f"{name}, study",
         headline=headline(design, deciding),
         lead=tasks.lead(design, deciding) if several else _lead(design, deciding[0]),
         facts=tasks.facts(design, deciding) if several else _facts(design, deciding[0]),

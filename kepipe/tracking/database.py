@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from kepipe.files import lock, replacing
+from kepipe.files import lock, replacing, sqlite_address
 
 LOCATION_COLUMNS = {
     "experiments": "artifact_location",
@@ -74,5 +74,5 @@ def update_locations(file: Path, artifacts: str) -> None:
 def _create_tables(file: Path, artifacts: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    store = SqlAlchemyStore(f"sqlite:///{file}", artifacts)  # type: ignore[no-untyped-call]
+    store = SqlAlchemyStore(sqlite_address(file), artifacts)  # type: ignore[no-untyped-call]
     store.engine.dispose()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
 
-from kepipe.files import lock
+from kepipe.files import lock, sqlite_address, sqlite_file
 from kepipe.flow.artifact import hash_json
 from kepipe.redaction import redact, without_secrets
 from kepipe.terminal import echo
@@ -53,7 +53,7 @@ class RequestRejected(Exception):
 
 def store_uri(workspace: Path) -> str:
     """The URI of the store: MLFLOW_TRACKING_URI, or a SQLite file in the workspace."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(workspace / 'mlflow.db').resolve()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_address((workspace / "mlflow.db").resolve())
 
 
 def is_server(uri: str) -> bool:
@@ -72,9 +72,10 @@ def reachable(uri: str) -> bool:
             return True  # it responds, even if with an error
         except OSError:
             return False
-    if place.scheme not in ("sqlite", "file", ""):
+    file = sqlite_file(uri)
+    if file is None and place.scheme not in ("file", ""):
         return True  # a remote database: only connecting to it can tell
-    file = Path(place.path[1:] if place.scheme == "sqlite" else place.path)
+    file = file or Path(place.path)
     existing = next((folder for folder in (file, *file.parents) if folder.exists()), Path())
     return os.access(existing, os.W_OK)
 
@@ -112,8 +113,8 @@ class Store:
     def lock(self, model: str) -> AbstractContextManager[bool]:
         """Lock a registered model against other processes that use this store. For a server, only against processes of
         this workspace, since MLflow has no locks."""
-        on_disk = self.uri.startswith("sqlite:///")
-        folder = Path(self.uri.removeprefix("sqlite:///")).parent / "tracking" if on_disk else self.scratch
+        file = sqlite_file(self.uri)
+        folder = self.scratch if file is None else file.parent / "tracking"
         return lock(folder / f"registry-{hash_json(model)[:16]}.lock")
 
     def attempt(self, action: Callable[[], T]) -> T:
@@ -152,14 +153,13 @@ def connect(workspace: Path) -> Store:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     uri = store_uri(workspace)
     registry = os.environ.get("MLFLOW_REGISTRY_URI") or uri
-    local_files = urlparse(uri).scheme.startswith("sqlite")
+    file = sqlite_file(uri)
     (workspace / "tracking").mkdir(parents=True, exist_ok=True)
-    artifacts = (workspace / "mlartifacts").resolve().as_uri() if local_files else None
+    artifacts = (workspace / "mlartifacts").resolve().as_uri() if file is not None else None
     mlflow.set_tracking_uri(uri)  # parts of MLflow ignore the client's URI and use this one
     mlflow.set_registry_uri(registry)
     try:
-        if artifacts is not None:
-            file = Path(uri.removeprefix("sqlite:///"))
+        if file is not None and artifacts is not None:
             if (aside := database.ensure(file, artifacts)) is not None:
                 echo(
                     f"tracking: {file.name} was not a valid database and was moved to {aside.name}; "

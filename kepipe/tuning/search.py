@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kepipe.config import as_yaml
+from kepipe.files import sqlite_address
 from kepipe.tuning.ranges import Numbers, Range
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         return optuna.create_study(
-            storage=f"sqlite:///{self.file}",
+            storage=sqlite_address(self.file),
             study_name=NAME,
             direction=self._direction,
             sampler=self._sampler(number),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from kepipe import files
 
@@ -190,3 +191,22 @@ def test_a_lock_keeps_others_out_and_is_free_after_a_kill(tmp_path: Path) -> Non
     killed(f"{KILL}with files.lock(place) as held:\n    assert held\n    os.kill(os.getpid(), 9)\n", file)
     with files.lock(file, timeout=0) as held:
         assert held
+
+
+@pytest.mark.parametrize(
+    "name", ["plain.db", "a b'c\"d ü$HOME.db", "50%41.db", "a?mode=ro.db", "a#b.db", "a+b%.db"]
+)
+def test_an_address_of_sqlite_names_the_file_that_it_was_made_of(name: str, tmp_path: Path) -> None:
+    """As SQLAlchemy reads it, and as it is read here."""
+    file = tmp_path / name
+    address = files.sqlite_address(file)
+    assert make_url(address).database == str(file)
+    assert files.sqlite_file(address) == file
+    assert files.sqlite_file(f"{address}?timeout=9") == file
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:5000", "postgresql://me@there/runs", "databricks", "mlruns"]
+)
+def test_another_address_names_no_file_of_sqlite(address: str) -> None:
+    assert files.sqlite_file(address) is None

@@ -77,13 +77,6 @@ def test_a_workspace_can_be_shared(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o750
 
 
-@pytest.mark.parametrize("name", ["a?b", "a#b"])
-def test_a_place_that_an_address_cannot_name_is_refused(name: str, tmp_path: Path) -> None:
-    printed = kepipe("track", "status", "--workspace", str(tmp_path / name))
-    assert f"{name}: MLflow's database cannot be in a path with `?` or `#`" in " ".join(printed.split())
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_no_process_imports_a_module_of_the_folder_that_kepipe_is_called_in(tmp_path: Path) -> None:
     """Neither kepipe, as its installed command starts, nor what delivers a run, nor the workers of the linker."""
     for name in ("kepipe", "mlflow", "joblib", "spacy", "numpy", "sqlite3"):

@@ -136,6 +136,16 @@ def test_truncated_words_have_no_read_position() -> None:
     assert (stats.cut, stats.words_cut) == (1, 10)
 
 
+def test_each_word_is_read_in_one_window_where_windows_share_nothing() -> None:
+    """Also the first of each, which begins where its window does."""
+    example = Example("x", ("a " * 20).strip(), tuple(Span(2 * n, 2 * n + 1) for n in range(20)))
+    stats = TruncationStats()
+    rows = encode_rows([example], row_format(reads="words", markers=(), length=12, overlap=0), stats)
+    assert [tuple(row.read_words) for row in rows] == [tuple(range(10)), tuple(range(10, 20))]
+    assert [row.read_positions for row in rows] == [tuple(range(1, 11))] * 2
+    assert (stats.cut, stats.words_cut, stats.windows) == (0, 0, 1)
+
+
 def test_pairs_are_cut_at_the_longer_text_and_have_segments() -> None:
     example = Example("x", "one " * 30, second="two " * 5, second_mentions=(Mention(0, 3, "Q2"),))
     (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from kepipe.flow import schedules
+from kepipe.flow import firing, schedules
 from kepipe.flow.firing import PendingRun, ScheduleRunner, _note, read_pending
 from kepipe.flow.history import KEPT, Result, last_result, remember, results
+from kepipe.flow.scheduled_run import pipeline_lock
 from kepipe.flow.triggers.cron import Cron
 from kepipe.flow.triggers.when_changed import WhenChanged
 from tests.support.schedules import CALL, Scripts, calls, make_scripts
@@ -70,6 +72,52 @@ def test_a_run_whose_time_is_up_is_interrupted(scripts: Scripts) -> None:
     assert result.outcome == "timed out"
     assert result.code not in (0, -9)
     assert not (folder / "calls").exists()
+
+
+def test_what_is_fired_by_hand_runs_once_each_time_and_keeps_its_output(scripts: Scripts) -> None:
+    """In a workspace where nothing has fired yet, whatever the trigger says, without the retries."""
+    folder = scripts.add(
+        "tiny", CALL + "\nprint('by', 'hand')\nraise SystemExit(1)", Cron(cron="@yearly"), retries=3
+    )
+    for times in (1, 2):
+        firings, schedule = (
+            ScheduleRunner(scripts.workspace, scripts.means),
+            schedules.find(scripts.workspace, "tiny").schedule,
+        )
+        result = firings.run_manually("tiny", schedule)
+        assert (result.outcome, result.reason, result.attempts) == ("failed", "by hand", 1)
+        assert Path(result.log).read_text() == "by hand\n"
+        assert calls(folder) == times
+    assert len({each.log for each in results(scripts.workspace, "tiny")}) == 2
+
+
+def test_what_is_due_while_its_pipeline_runs_is_skipped(scripts: Scripts) -> None:
+    """As cron does not start what is still at work. It is no firing: neither remembered nor told."""
+    folder = scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    with pipeline_lock(scripts.workspace, folder / "tiny.py"):
+        result = fire(scripts, "tiny")
+    assert result is not None
+    assert result.outcome == "skipped"
+    assert (calls(folder), list(results(scripts.workspace, "tiny")), scripts.told) == (0, [], [])
+    assert read_pending(scripts.workspace, "tiny") is None
+
+
+def test_a_firing_that_was_cut_off_waits_for_the_run_at_work_and_is_made_up_for_once(
+    scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firing, "POLL_SECONDS", 0.01)
+    folder = scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    _note(scripts.workspace, "tiny", PendingRun("cron @yearly"))
+    with ThreadPoolExecutor(1) as pool:
+        with pipeline_lock(scripts.workspace, folder / "tiny.py"):
+            waiting = pool.submit(fire, scripts, "tiny")
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            assert calls(folder) == 0
+        result = waiting.result()
+    assert result is not None
+    assert (result.outcome, result.reason) == ("finished", "cron @yearly")
+    assert calls(folder) == 1
 
 
 def test_a_scheduler_that_stops_leaves_a_waiting_retry_to_its_successor(scripts: Scripts) -> None:

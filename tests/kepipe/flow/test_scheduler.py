@@ -63,6 +63,35 @@ def test_paused_schedules_neither_fire_nor_look(scripts: Scripts) -> None:
     assert calls(folder) == 1
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_once_leaves_a_text_that_is_still_being_written_to_a_later_call(
+    others: int, scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It grows in the pause between two looks, also where another schedule has just fired."""
+    folder = scripts.add("grows", CALL, WhenChanged())
+    text = folder / "text.txt"
+    text.write_text("begun")
+    if others:
+        scripts.add("due", CALL, Cron(cron="* * * * *"))
+        with schedules.open_store(scripts.workspace) as store:
+            store.set_next("due", datetime.now().astimezone() - timedelta(minutes=5))
+    with monkeypatch.context() as writing:
+        writing.setattr(time, "sleep", lambda _: text.write_text(text.read_text() + " and going on"))
+        assert len(scripts.once()) == others
+    assert calls(folder) == 0
+    assert ("finished", "never fired before") in scripts.once()
+
+
+def test_once_fires_what_follows_from_a_firing_whatever_the_order_of_names(scripts: Scripts) -> None:
+    """The run of `writes` changes a text of `reads`, which was looked at before it."""
+    reads = scripts.add("reads", CALL, WhenChanged())
+    assert [outcome for outcome, _ in scripts.once()] == ["finished"]
+    text = reads / "news.txt"
+    scripts.add("writes", f"Path({str(text)!r}).write_text('news')", WhenChanged())
+    assert scripts.once() == [("finished", "never fired before"), ("finished", "1 new: news.txt")]
+    assert calls(reads) == 2
+
+
 def test_a_clock_that_was_set_back_delays_nothing(scripts: Scripts) -> None:
     """Noted at one o'clock for half past one; now it is twelve."""
     scripts.add("tiny", CALL, Cron(cron="*/30 * * * *"))

@@ -69,6 +69,13 @@ def test_two_branches_of_one_mention_do_not_see_each_other() -> None:
     assert visible == [["111", "110", "101"]]
 
 
+def test_a_branch_that_hangs_from_no_mention_is_seen_by_itself_alone() -> None:
+    """Its mention was cut off, say: tokens of no mention are not tied to it."""
+    assert shown(tree(torch.tensor([[0, 0, 1, 1]]), torch.tensor([[0, 1, 0, 0]])), 1, 4) == [
+        ["1100", "1100", "0011", "0011"]
+    ]
+
+
 def test_a_step_with_a_cache_is_a_line_of_the_whole() -> None:
     documents_BT = torch.tensor([[1, 1, 0, 1], [1, 1, 1, 1]])
     whole = (causal() & documents(documents_BT)).dense(2, 4, 4)

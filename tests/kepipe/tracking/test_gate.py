@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -39,3 +40,14 @@ def test_better_is_told_by_the_name_and_a_gate_has_to_name_a_metric() -> None:
     assert check(Gate(metric="mlm_loss/tokens"), 2.0, 2.5, has_champion=True).promote
     with pytest.raises(ValueError, match="names no metric"):
         check(Gate(), 0.5, None, has_champion=False)
+
+
+def test_a_gate_travels_as_plain_data_with_the_conditions_that_it_has() -> None:
+    """From the stage that offers a model to the process that decides."""
+    plain = Gate(metric="x/mrr", minimum=0.2)
+    assert plain.plain() == {"metric": "x/mrr", "better": None, "minimum": 0.2}
+    conditions = [{"condition": "better", "by": 0.01}, {"condition": "size", "most": 9.0}]
+    several = Gate.model_validate({"metric": "x/mrr", "conditions": conditions})
+    assert [condition["condition"] for condition in several.plain()["conditions"]] == ["better", "size"]
+    for gate in (plain, several):
+        assert Gate.model_validate_json(json.dumps(gate.plain())) == gate

@@ -19,10 +19,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST
 
+from kepipe.files import sqlite_file
 from kepipe.tracking import database
 from kepipe.tracking.cursor import Cursor, pending
 from kepipe.tracking.delivery import deliver_pending
-from kepipe.tracking.store import RequestRejected, Store, StoreUnavailable, connect
+from kepipe.tracking.store import RequestRejected, Store, StoreUnavailable, connect, reachable
 from tests.support import journals
 from tests.support.deliveries import no_score, runs
 from tests.support.waiting import PATIENCE
@@ -115,6 +116,24 @@ def test_a_moved_workspace_keeps_its_files_and_shows_the_kind_of_its_experiments
     assert found.artifact_location == f"{store.artifacts}/moved"
     assert found.tags["mlflow.experimentKind"] == "custom_model_development"
     assert not here.exists()
+
+
+def test_a_workspace_lies_where_its_path_says_whatever_letters_that_has(tmp_path: Path) -> None:
+    """In the address of a database `?` ends the path, and `%41` is an A: of another folder that may be there too."""
+    workspace = tmp_path / "50%41 ?x=1&y #1 $HOME"
+    (tmp_path / "50A ").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE, str(workspace)], check=True, capture_output=True, text=True
+    )
+    assert sorted(file.name for file in tmp_path.iterdir()) == [workspace.name, "50A "]
+    assert not list((tmp_path / "50A ").iterdir())
+    assert database.is_store(workspace / "mlflow.db")
+    store = connect(workspace)
+    assert sqlite_file(store.uri) == workspace / "mlflow.db"
+    assert [file.path for file in store.client.list_artifacts(done.stdout.split()[-1])] == ["notes.txt"]
+    with store.lock("model"):
+        assert list((workspace / "tracking").glob("registry-*.lock"))
+    assert reachable(store.uri)
 
 
 class Late:

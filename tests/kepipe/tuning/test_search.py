@@ -71,6 +71,14 @@ def test_a_killed_search_tries_what_one_that_ran_through_tries(whole: Search, tm
     assert go_on(tmp_path, 6).ended() == whole.ended()
 
 
+def test_trials_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "50%41 ?x=1#y"
+    folder.mkdir()
+    assert len(go_on(folder, 1).ended()) == 1
+    assert len(Search(folder, RANGES, False, METHOD).ended()) == 1
+    assert [file.name for file in tmp_path.iterdir()] == [folder.name]
+
+
 def test_another_seed_draws_other_settings(whole: Search, tmp_path: Path) -> None:
     other = go_on(tmp_path, 2, method=Method(startup=3, seed=8))
     assert [trial.settings for trial in other.ended()] != [trial.settings for trial in whole.ended()[:2]]

@@ -1,0 +1,44 @@
+"""What a stage says of its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from kepipe.config import Section
+from kepipe.flow.stage import Slot, Stage
+from tests.support.flow import Number
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One of each sort."""
+
+    number: Number
+    addends: tuple[Number, ...]
+    factors: tuple[Number, ...] = ()
+    start: Number | None = None
+
+
+@dataclass(frozen=True)
+class Texts:
+    """No artifact."""
+
+    text: str
+
+
+def test_an_input_is_required_optional_one_or_several_as_its_annotation_says() -> None:
+    stage = Stage("sum", 1, Inputs, Section, Number, lambda *_: None)
+    assert stage.slots() == {
+        "number": Slot(Number, several=False, optional=False, if_available=False),
+        "addends": Slot(Number, several=True, optional=False, if_available=False),
+        "factors": Slot(Number, several=True, optional=False, if_available=True),
+        "start": Slot(Number, several=False, optional=True, if_available=False),
+    }
+
+
+def test_an_input_that_is_no_artifact_is_a_mistake_of_the_stage() -> None:
+    stage = Stage("read", 1, Texts, Section, Number, lambda *_: None)
+    with pytest.raises(TypeError, match="stage read: input text must be an Artifact"):
+        stage.slots()
