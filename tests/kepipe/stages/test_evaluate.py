@@ -130,7 +130,7 @@ def test_given_links_by_title_are_blanked_as_entities_of_the_graph(tmp_path):
 def test_reference_and_names(world, tmp_path):
     scores, _ = run(world, tmp_path / "a", CONFIG.model_copy(update={"reference": "pretrain"}))
     assert [difference.name for difference in scores.differences] == ["control − pretrain"]
-    with pytest.raises(ValueError, match="`nobody` is no arm; known: control, pretrain"):
+    with pytest.raises(ValueError, match="`nobody` is not an arm; known: control, pretrain"):
         run(world, tmp_path / "b", CONFIG.model_copy(update={"reference": "nobody"}))
 
 

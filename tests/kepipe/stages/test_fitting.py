@@ -137,7 +137,7 @@ def complaint(folder: Path, stages: str) -> str:
         (
             "  pretrain: {base: {family: ngram}}\n"
             "  finetune: {task: typing, data: {train: p.yaml}, inputs: {start: pretrain}}\n",
-            "`stages.finetune.inputs.start`: pretrain is no encoder",
+            "`stages.finetune.inputs.start`: pretrain is not an encoder",
         ),
         ("  pretrain: {base: {family: ngram}}\n  evaluate: {probes: [mlm-loss]}\n", "cannot answer mlm-loss"),
     ],

@@ -94,10 +94,10 @@ TWO = "  one: {use: pretrain, base: {family: ngram}}\n  two: {use: pretrain, bas
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        (f"{TWO}  interpolate: {{inputs: {{members: [one, two]}}}}\n", "`two` says not how likely a text is"),
+        (f"{TWO}  interpolate: {{inputs: {{members: [one, two]}}}}\n", "`two` is not a language model"),
         (f"{TWO}  interpolate: {{inputs: {{members: [one]}}}}\n", "give two or more models"),
         ("  one: {use: pretrain, base: {family: ngram}}\n  interpolate: {}\n", "give two or more models"),
-        (f"{TWO}  interpolate: {{}}\n", "`two` says not how likely a text is"),
+        (f"{TWO}  interpolate: {{}}\n", "`two` is not a language model"),
         (
             f"{TWO}  interpolate: {{weights: [1], inputs: {{members: [one, one]}}}}\n",
             "`stages.interpolate.weights`: expected 2 numbers above 0",

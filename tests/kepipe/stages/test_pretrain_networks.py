@@ -209,7 +209,7 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
         (
             "  pretrain: {base: {family: nnlm}, objective: causal-lm}\n"
             "  finetune: {task: typing, data: {train: p.yaml}, inputs: {start: pretrain}}\n",
-            "`stages.finetune.inputs.start`: pretrain is no encoder",
+            "`stages.finetune.inputs.start`: pretrain is not an encoder",
         ),
         (
             "  finetune: {task: typing, data: {train: p.yaml}, base: {family: glove}}\n",
