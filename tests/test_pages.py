@@ -61,12 +61,8 @@ SMALLER = {
     ),
     "kepipe run my-project/": ("--set", "stages.pretrain.steps=4", "--set", "stages.link.spacy_model=null"),
     "kepipe tune": (
-        "--trials",
-        "2",
-        "--set",
-        "stages.pretrain.steps=40",
-        "--set",
-        "stages.link.spacy_model=null",
+        *("--trials", "2", "--set", "stages.pretrain.steps=40"),
+        *("--set", "stages.link.spacy_model=null"),
     ),
     "kepipe quiz": ("--questions", "20"),
     "kepipe run gpt-sizes": (
