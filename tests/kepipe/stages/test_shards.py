@@ -115,7 +115,7 @@ def test_nothing_to_train_on_is_an_error_and_nothing_held_out_a_warning(tmp_path
         run(linked(tmp_path, [kept]), tmp_path / "b", tokenizer={"from": "minilm"})
     trained = [d for d in make_documents(200) if not held_out(d.id, 0.1)][:5]
     events = run(linked(tmp_path, trained), tmp_path / "c", tokenizer={"from": "minilm"})
-    assert any(isinstance(e, Noted) and e.level == "warning" and "held-out" in e.message for e in events)
+    assert any(isinstance(e, Noted) and e.level == "warning" and "held out" in e.message for e in events)
 
 
 KILLED = """
@@ -159,7 +159,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> Non
     assert 0 < seen[0] < 6000, "killed in the middle"
     assert seen == sorted(seen)
     events = run(inputs, tmp_path / "torn", tokenizer={"size": 600})
-    assert any(isinstance(event, Noted) and "continuing after" in event.message for event in events)
+    assert any(isinstance(event, Noted) and "resuming after" in event.message for event in events)
     assert content(tmp_path / "torn" / "out") == content(tmp_path / "whole" / "out")
 
 

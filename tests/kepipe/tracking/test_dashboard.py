@@ -78,7 +78,7 @@ def test_the_command_listens_at_the_address_that_is_said_and_names_the_newest_tr
                 socket.create_connection(("127.0.0.1", port), timeout=30)
         finally:
             shown.send_signal(signal.SIGINT)
-    assert lines[0].startswith(f"{address}  shows ")
+    assert lines[0].startswith(f"{address}  showing ")
     assert lines[1] == f"the newest training: {address}/#/experiments/{experiment}/runs/{run}/model-metrics\n"
 
 
