@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kepipe.cli.schedule_options import When
+from kepipe.cli.schedule_options import TriggerOptions
 from kepipe.drift.table import MEASURES
 from kepipe.flow import scheduler, schedules
 from kepipe.flow.notices.table import CHANNELS
@@ -146,5 +146,5 @@ def test_every_row_is_on_the_page(table: dict[str, object]) -> None:
 
 
 def test_every_trigger_has_an_option() -> None:
-    fields = {field.replace("_", "-") for field in When.__dataclass_fields__}
+    fields = {field.replace("_", "-") for field in TriggerOptions.__dataclass_fields__}
     assert set(TRIGGERS) <= fields
