@@ -34,7 +34,7 @@ def flat(places_BS: Tensor, length: int) -> Tensor:
     return (places_BS + length * rows[:, None]).flatten()
 
 
-def turned_places(there_BT: Tensor, from_right_B: Tensor | None = None) -> Tensor:
+def reversed_positions(there_BT: Tensor, from_right_B: Tensor | None = None) -> Tensor:
     """The place of each token in its row with the rows `from_right_B` turned around, all where it is None, int [B, T];
     what is beyond a row's end stays. It is its own inverse."""
     places_T = torch.arange(there_BT.shape[1], device=there_BT.device)

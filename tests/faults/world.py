@@ -25,7 +25,7 @@ from kepipe.flow.journal import read
 from kepipe.flow.plan import Workspace
 from kepipe.tracking import registry
 from kepipe.tracking.cursor import Cursor, journals
-from kepipe.tracking.store import Store, connect, every
+from kepipe.tracking.store import Store, connect, paginate
 from tests.support.kepipe_run import EXAMPLE
 
 PIPELINE = """name: faulty
@@ -193,7 +193,7 @@ def _undelivered(workspace: Path) -> Iterator[str]:
 def _of_runs(store: Store, workspace: Path) -> Iterator[str]:
     """Each journal is one run in MLflow, with one of each stage."""
     experiments = [each.experiment_id for each in store.client.search_experiments()]
-    found = every(lambda page: store.client.search_runs(experiments, page_token=page, max_results=500))
+    found = paginate(lambda page: store.client.search_runs(experiments, page_token=page, max_results=500))
     tags = [run.data.tags for run in found]
     count = Counter((each.get("kepipe.run"), each.get("kepipe.stage", "")) for each in tags)
     for (run, stage), times in count.items():

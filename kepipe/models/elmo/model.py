@@ -28,7 +28,7 @@ from kepipe.models.elmo.softmax import (
 from kepipe.models.elmo.spelling import CHARACTERS, Spelling, spelling_of
 from kepipe.models.elmo.words import Words, WordTable
 from kepipe.models.protocols import TrainableEncoder
-from kepipe.nn.gather import turned_places
+from kepipe.nn.gather import reversed_positions
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -96,7 +96,7 @@ class Elmo(TrainableEncoder):
         """
         assert batch.from_right is not None, "half of the rows are read from the right"
         rows, length = batch.tokens.shape
-        place_BT = turned_places(batch.documents > 0, batch.from_right)
+        place_BT = reversed_positions(batch.documents > 0, batch.from_right)
         words = self.words(batch.tokens.gather(1, place_BT), batch.documents.gather(1, place_BT))
         forward = (~batch.from_right).nonzero().squeeze(1)
         backward = batch.from_right.nonzero().squeeze(1)
@@ -162,7 +162,7 @@ class Elmo(TrainableEncoder):
     ) -> tuple[list[Tensor], list[States]]:
         """Each layer's outputs, [G, b, W, P], in the order of the text, and its states; of the rows `forward` in one
         direction and `backward` in the other."""
-        place_BW = turned_places(words.there)[backward]
+        place_BW = reversed_positions(words.there)[backward]
         last_BW = torch.zeros_like(words.fresh)
         last_BW[:, :-1] = words.fresh[:, 1:]  # what is read from the right begins with a document's last word
         index_GBW = torch.stack([words.rows[forward], words.rows[backward].gather(1, place_BW)])

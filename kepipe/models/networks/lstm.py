@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from kepipe.data.batch import Batch
 from kepipe.models.networks.lstm_config import LSTMConfig
 from kepipe.models.networks.network import ReadingNetwork, State, tied_head
-from kepipe.nn.gather import turned_places
+from kepipe.nn.gather import reversed_positions
 
 
 class LSTMLayer(nn.Module):
@@ -65,7 +65,7 @@ class LSTM(ReadingNetwork):
 
     def states(self, batch: Batch) -> Tensor:
         """See `Network`."""
-        turned_BT = turned_places(batch.documents > 0) if self.config.bidirectional else None
+        turned_BT = reversed_positions(batch.documents > 0) if self.config.bidirectional else None
         x_BTD: Tensor = self.dropout(self.tokens(batch.tokens))
         for layer in self.layers:
             x_BTD = self.dropout(layer(x_BTD, turned_BT))
