@@ -19,6 +19,9 @@ from kepipe.tracking.store import Store
 from tests.support import browser, journals
 from tests.support.deliveries import deliver
 
+pytestmark = pytest.mark.xdist_group(
+    "dashboard"
+)  # one after the other: they look for a free port in one range
 LATER = itertools.count(4_000_000_000_000, 1000)
 """Beginnings of runs, each after all others of the store that tests share."""
 
