@@ -59,7 +59,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
                 Path(f"project/texts/review-{number}.txt").write_text(REVIEW.format(number, noun))
 
         patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setattr(scheduler, "REST", 0.0)
+        patch.setattr(scheduler, "RECHECK_SECONDS", 0.0)
         before = {"kepipe scheduler --once": something_happens, "kepipe drift": reviews_arrive}
         tutorial = Tutorial("../retraining", {}, before)
         tutorial.follow(folder, patch)
