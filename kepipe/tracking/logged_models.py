@@ -27,6 +27,7 @@ DIGEST = "kepipe.digest"
 REGISTERED = "kepipe.model"
 """Tag of a logged model whose files are stored: the registered model that it is a version of."""
 _IN_MODEL_FOLDERS = "kepipe.json"
+"""As `kepipe.models.folder.PROVENANCE`, whose module would load torch into the process that delivers."""
 
 
 class LoggedModels:
