@@ -25,6 +25,7 @@ from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.splits import Splits
 from kepipe.flow.stage import StageContext
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
+from kepipe.training.distillation import Distillation
 
 ROWS = 256
 """Rows that are collated at a time to count cut-off tokens."""
@@ -88,13 +89,17 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
 
 
 def loss_settings(fresh: FineTunedModel, config: FinetuneConfig, rows: Sequence[Row]) -> LossSettings:
-    """The settings of the loss, with label weights from the training rows."""
+    """The settings of the loss, with label weights from the training rows. A teacher counts if they have its
+    probabilities."""
     output, labels = fresh.spec.row.output, [row.labels or () for row in rows]
     weights = None
     if isinstance(output, LabelOutput):
         several = output.kind == "several"
         weights = label_weights(labels, len(fresh.spec.labels), config.class_weights, several=several)
-    return LossSettings(config.label_smoothing, weights)
+    if not any(row.soft_labels is not None for row in rows):
+        return LossSettings(config.label_smoothing, weights)
+    taught = config.distillation or Distillation()
+    return LossSettings(config.label_smoothing, weights, taught.weight, taught.temperature)
 
 
 def calibrate(

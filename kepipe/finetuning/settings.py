@@ -18,6 +18,7 @@ from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.text_output import TextOutput
 from kepipe.knowledge.table import KnowledgeMethods
 from kepipe.models.any_base import TrainedBase
+from kepipe.training.distillation import Distillation
 from kepipe.training.settings import TrainingSettings
 
 RATES = {"head": 1e-3, "lora": 5e-4}
@@ -72,6 +73,9 @@ class FinetuneConfig(Section):
     """What a graph gives the model, and how: a method's name, or `method:` with settings. None: what the model that
     training starts from brings."""
 
+    distillation: Distillation | None = None
+    """How the teacher of `inputs: {teacher: …}`, or of `from` in this section, is learned from: a model fine-tuned for
+    the same task."""
     generation: GenerationSettings = GenerationSettings()
     """Of `task: text-to-text`: how answers are searched for."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)

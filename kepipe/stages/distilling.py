@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from kepipe.config import ConfigConflict
+from kepipe.finetuning.label_output import LabelOutput
+from kepipe.finetuning.table import TASKS
 from kepipe.flow.source_digests import digest_source
 from kepipe.knowledge.table import KnowledgeMethods, method_of, name_of
 from kepipe.models.pretrained import files_of, locate
@@ -59,6 +61,22 @@ def source_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield ConfigConflict(
             "distillation",
             "give the teacher, either by `inputs: {teacher: STAGE}` or by `distillation: {from: FOLDER}`",
+        )
+
+
+def fine_tuning_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
+    """A task or a decoding without probabilities of labels, which a teacher gives."""
+    yield from source_conflicts(stage)
+    config = stage.config
+    if stage.input("teacher") is None and config.distillation is None:
+        return
+    if not isinstance(TASKS[config.task].output, LabelOutput):
+        yield ConfigConflict(
+            "task", f"a teacher gives the probabilities of labels, and {config.task} has none"
+        )
+    elif config.decoding == "crf":
+        yield ConfigConflict(
+            "decoding", "a teacher gives the probabilities of single labels: set `decoding: valid`"
         )
 
 
