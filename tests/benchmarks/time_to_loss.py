@@ -244,15 +244,8 @@ def measure(runs: Sequence[Run], root: Path) -> Outcome:
         before = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
         outcome = next((line["outcome"] for line in before if line["run"] == spelt), None)
         if outcome is None:
-            command = [
-                sys.executable,
-                "-m",
-                "tests.benchmarks.time_to_loss",
-                "--work",
-                spelt,
-                "--data",
-                str(root),
-            ]
+            work = ["--work", spelt, "--data", str(root)]
+            command = [sys.executable, "-m", "tests.benchmarks.time_to_loss", *work]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             outcome = json.loads(done.stdout.splitlines()[-1])
             with kept.open("a") as stream:

@@ -72,6 +72,7 @@ def test_every_pipeline_of_the_zoo_is_tested() -> None:
         *WRITES,
         *COUNTS,
         "adaptation",
+        "distillation",
         "quickstart",
         "codex",
         "fb15k-237",
@@ -99,6 +100,24 @@ def test_models_that_fill_masks_train_and_are_asked_for_entities(workspace: Path
     scores = json.loads((results / "evaluate" / "scores.json").read_text())
     assert set(scores["arms"]["pretrain"]) == {"mlm_loss", "entity_cloze"}
     assert "Entity cloze" in (results / "report" / "report.html").read_text()
+
+
+def test_students_learn_from_teachers_and_are_asked_what_they_know(workspace: Path) -> None:
+    settings = (
+        *small("ernie-baidu")[:3],
+        "stages.shards.tokenizer={size: 900}",
+        "stages.facts.base={family: bert, hidden: 32, layers: 2, heads: 2}",
+        "stages.labels.base={family: bert, hidden: 32, layers: 1, heads: 2}",
+        *(f"stages.{stage}.{name}" for stage in ("facts", "labels") for name in ("steps=8", "length=48")),
+        "stages.evaluate.graph_quiz={questions: 20, options: 5}",
+    )
+    outcome = Kepipe(workspace, ROOT / "pipelines" / "distillation.yaml").run(settings=settings)
+    assert outcome.code == 0, outcome.errors
+    results = workspace / "distillation"
+    arms = json.loads((results / "evaluate" / "scores.json").read_text())["arms"]
+    assert {"facts", "text", "labels", "from-text", "from-facts"} < set(arms)
+    made_by = json.loads((results / "from-facts" / "kepipe.json").read_text())
+    assert made_by["teacher"] != json.loads((results / "from-text" / "kepipe.json").read_text())["teacher"]
 
 
 @pytest.mark.parametrize("name", WRITES + COUNTS)
