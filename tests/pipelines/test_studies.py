@@ -24,7 +24,7 @@ TINY_PRETRAIN = ("length=48", "steps=8", "batch_tokens=512", "log_every=4", "eva
 def run(workspace: Path, name: str, *settings: str) -> tuple[Path, Outcome]:
     """The results of a study with one seed."""
     kepipe = Kepipe(workspace, ROOT / "pipelines" / f"{name}.yaml")
-    outcome = kepipe.run(settings=("study.seeds=1", *settings))
+    outcome = kepipe.run_here(settings=("study.seeds=1", *settings))
     assert outcome.code == 0, outcome.errors
     return workspace / name, outcome
 

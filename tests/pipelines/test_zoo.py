@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from kepipe.cli import app
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe
 
 pytestmark = pytest.mark.xdist_group("example")
@@ -54,15 +54,16 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(workspace: Path, name: str) -> Path:
     """The results of a family's pipeline, run as a user runs it (cached where another test ran it)."""
-    outcome = Kepipe(workspace, ROOT / "pipelines" / f"{name}.yaml").run(settings=small(name))
+    outcome = Kepipe(workspace, ROOT / "pipelines" / f"{name}.yaml").run_here(settings=small(name))
     assert outcome.code == 0, outcome.errors
     return workspace / name
 
 
 def kepipe(*arguments: str) -> str:
     """What a command prints."""
-    command = [sys.executable, "-m", "kepipe", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    ended = CliRunner().invoke(app, arguments)
+    assert ended.exit_code == 0, ended.output
+    return ended.stdout
 
 
 def test_every_pipeline_of_the_zoo_is_tested() -> None:
@@ -111,7 +112,7 @@ def test_students_learn_from_teachers_and_are_asked_what_they_know(workspace: Pa
         *(f"stages.{stage}.{name}" for stage in ("facts", "labels") for name in ("steps=8", "length=48")),
         "stages.evaluate.graph_quiz={questions: 20, options: 5}",
     )
-    outcome = Kepipe(workspace, ROOT / "pipelines" / "distillation.yaml").run(settings=settings)
+    outcome = Kepipe(workspace, ROOT / "pipelines" / "distillation.yaml").run_here(settings=settings)
     assert outcome.code == 0, outcome.errors
     results = workspace / "distillation"
     arms = json.loads((results / "evaluate" / "scores.json").read_text())["arms"]
