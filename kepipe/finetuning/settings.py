@@ -13,6 +13,7 @@ from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.label_output import SEVERAL_LABELS, LabelOutput
 from kepipe.finetuning.lora_settings import LoraSettings
 from kepipe.finetuning.output import Calibrates, Decoding
+from kepipe.finetuning.slices import SliceName
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.text_output import TextOutput
@@ -87,6 +88,9 @@ class FinetuneConfig(Section):
     decoding: Decoding = "independent"
     """Of `task: tagging`: each word's label by itself; valid: the likeliest labels that spell spans; crf: a layer
     learns which label follows which."""
+    slices: tuple[SliceName, ...] = ()
+    """Measure the easier and the harder half of the test, too, by these properties of its texts: `complexity` (length),
+    `ambiguity` (of the words' labels in training), `unseen` (share of words that training never saw)."""
     calibrate: bool = False
     """Fit the temperature of the probabilities, or in question-answering what no answer has to be worth, on `dev`."""
 
@@ -133,6 +137,8 @@ class FinetuneConfig(Section):
             )
         if self.calibrate and (not isinstance(output, Calibrates) or self.decoding == "crf"):
             raise ValueError(f"`calibrate`: {self.task} has no probabilities to fit: leave it out")
+        if self.slices and (not isinstance(output, LabelOutput) or self.task == "ranking"):
+            raise ValueError(f"`slices`: {self.task} has no labels of single texts: leave it out")
         if self.overlap is not None and not self.windows:
             raise ValueError(f"`overlap`: {self.task} reads what stands around its spans: leave it out")
         return self

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from kepipe.config import ConfigConflict
 from kepipe.finetuning.settings import FinetuneConfig
+from kepipe.finetuning.slices import names_of_halves
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS
 from kepipe.finetuning.text_output import TextOutput, cannot_write, no_room
@@ -111,7 +112,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     merge_lora(fresh.model.encoder)
     if config.calibrate:
         calibrate(fresh, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
-    measure(fresh, splits, rows, 4 * config.batch_tokens, context)
+    measure(fresh, splits, rows, 4 * config.batch_tokens, context, config.slices)
     fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
     if inputs.linked is not None and fresh.knowledge is not None:
         link_folder(inputs.linked.folder / "linker", context.out / LINKER)
@@ -201,7 +202,9 @@ def _figures(stage: Planned) -> Collection[str] | None:
     if not metrics:
         return None
     tested = config.data is None or config.data.test is not None
-    measured = [f"{split}/{name}" for split in (("test", "dev") if tested else ("dev",)) for name in metrics]
+    of_halves = [f"{half}/{name}" for half in names_of_halves(config.slices) for name in metrics]
+    splits = ("test", "dev") if tested else ("dev",)
+    measured = [f"{split}/{name}" for split in splits for name in (*metrics, *of_halves)]
     return [
         *measured,
         *(f"held_out_{name}" for name in metrics),
