@@ -17,7 +17,7 @@ FILLS = ("bert", "roberta", "unilm", "ernie-baidu")
 WRITES = ("gpt", "mass", "bart", "t5")
 COUNTS = ("ngram",)
 """Made without training."""
-STUDIES = ("ernie-graph-dataset", "ernie-tsinghua", "k-bert", "k-bert-choices", "k-bert-zh")
+STUDIES = ("contextual", "ernie-graph-dataset", "ernie-tsinghua", "k-bert", "k-bert-choices", "k-bert-zh")
 """Tested in `test_studies.py`."""
 
 
