@@ -74,10 +74,10 @@ KINDS: Mapping[str, TokenizerKind] = {
         "WordPiece",
     ),
     "words": TokenizerKind(
-        "whole words, the frequent ones; others are unknown (n-gram models)", _words, "WordLevel"
+        "frequent whole words; other words are unknown (n-gram models)", _words, "WordLevel"
     ),
     "words-or-bytes": TokenizerKind(
-        "whole words, the frequent ones; others byte by byte (ELMo)", _words_or_bytes, "BPE"
+        "frequent whole words; other words byte by byte (ELMo)", _words_or_bytes, "BPE"
     ),
 }
 
