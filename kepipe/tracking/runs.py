@@ -69,10 +69,15 @@ class Runs:
         self._experiment = ""
 
     @property
+    def pipeline(self) -> str:
+        """Name of the pipeline, and of its experiment."""
+        return self._started.pipeline
+
+    @property
     def experiment(self) -> str:
         """Id of the experiment: one for each pipeline."""
         if not self._experiment:
-            self._experiment = self._store.experiment(self._started.pipeline)
+            self._experiment = self._store.experiment(self.pipeline)
         return self._experiment
 
     def replay(self, event: Event) -> None:
