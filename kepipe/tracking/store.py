@@ -135,6 +135,8 @@ class Store:
                 return action()
             except _errors() as error:
                 reason = error
+                if isinstance(error, ImportError):  # of this installation, not of the request
+                    raise StoreUnavailable(_first_line(error)) from error
                 if _is_final(error):
                     break
                 self.check()
