@@ -196,7 +196,7 @@ def connect(workspace: Path) -> Store:
         client = MlflowClient(tracking_uri=uri, registry_uri=registry)
         store = Store(uri, client, artifacts, scratch=workspace / "tracking")
         store.check()
-    except (*_errors(), sqlite3.Error) as error:
+    except _errors() as error:
         raise StoreUnavailable(f"{without_secrets(uri)}: {_first_line(error)}") from error
     return store
 
@@ -211,12 +211,12 @@ def paginate(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What MLflow raises, and the clients of artifact storage that are loaded; ImportError where one is missing."""
+    """What MLflow, SQLite and the loaded clients of artifact storage raise; ImportError where one is missing."""
     import mlflow.exceptions
 
     clients = ((sys.modules.get(module), names) for module, names in STORAGE_ERRORS.items())
     found = [getattr(module, name) for module, names in clients if module is not None for name in names]
-    return (mlflow.exceptions.MlflowException, OSError, ImportError, *found)
+    return (mlflow.exceptions.MlflowException, OSError, ImportError, sqlite3.Error, *found)
 
 
 def _is_final(error: Exception) -> bool:
