@@ -50,6 +50,8 @@ stages:
 """
 LIGHT = PIPELINE.partition("  pretrain:")[0]
 """The stages that need no model, for the suite."""
+STORES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+"""Variables that MLflow sets in a process that opens a store: of one workspace, and not of the next."""
 QUIET = 2.0
 """Seconds for which nothing may be at work before what happened is looked at."""
 
@@ -85,7 +87,8 @@ class World:
         return [sys.executable, "-m", "kepipe", *arguments, "--workspace", str(self.workspace)]
 
     def variables(self) -> dict[str, str]:
-        return {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
+        own = {name: value for name, value in os.environ.items() if name not in STORES}
+        return {**own, "OMP_NUM_THREADS": "1", **self.environment}
 
     def ask(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command that ends by itself, and starts no delivery that goes on after it: `track sync` delivers."""
@@ -153,7 +156,7 @@ class World:
 
     def store(self) -> Store:
         """The tracking store, asked from this process."""
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        for name in STORES:
             os.environ.pop(name, None)
         os.environ.update(
             {name: value for name, value in self.environment.items() if name.startswith("MLFLOW")}
@@ -318,7 +321,7 @@ class Server:
             **os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }  # fmt: skip
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        for name in STORES:
             environment.pop(name, None)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
