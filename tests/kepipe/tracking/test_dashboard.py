@@ -141,13 +141,13 @@ def test_a_run_its_stage_with_a_curve_and_the_registered_model_are_found(
     found, place = runs(store, fresh), f"{address}/experiments/{store.experiment(fresh)}/runs"
     with browser.window() as page:
         page.goto(f"{place}/{found[f'{fresh}-run'].info.run_id}")
-        page.get_by_text("Child runs").wait_for()
+        page.get_by_text("Child runs", exact=True).wait_for()
         page.get_by_role("link", name="train", exact=True).click()
-        page.get_by_text("Parent run").wait_for()
+        page.get_by_text("Parent run", exact=True).wait_for()
         assert f"{fresh} version 1: promoted" in page.inner_text("body")
         page.goto(f"{place}/{found['train'].info.run_id}/model-metrics")
         page.locator(".js-plotly-plot .scatterlayer path.js-line").first.wait_for()
         assert "train (loss)" in page.inner_text("body")
         page.goto(f"{address}/models/{fresh}")
-        page.get_by_text("@ champion").wait_for()
+        page.get_by_text("@ champion").first.wait_for()
         assert f"first champion, entity_cloze/mrr {0.5}" in page.inner_text("body")
