@@ -120,9 +120,8 @@ def _materialize(
                 context.log.warning(event)
             elif isinstance(event, Event):
                 _log(context, event)
-                is_done = isinstance(event, StageCached) or (isinstance(event, StageEnded) and event.folder)
-                if is_done and event.stage in selected:
-                    done.add(event)
+            if isinstance(event, StageCached | StageEnded) and event.folder and event.stage in selected:
+                done.add(event)
             yield from done.with_link()
     except RunFailed as failure:
         yield from done.rest()

@@ -62,8 +62,8 @@ class LinkConfig(Section):
     min_length: int = Field(2, ge=1)
     """Minimum length of names in characters."""
     workers: int | DaskCluster = runtime_only(-1)
-    """Number of processes; -1: one per processor. `dask://host:port`: the workers of that Dask cluster, on machines that
-    see the workspace's folder under the same path; `dask`: of the cluster that Dask's own settings name
+    """Number of processes; -1: one per processor. `dask://host:port`: the workers of that Dask cluster, on machines
+    that see the workspace's folder under the same path; `dask`: of the cluster that Dask's own settings name
     (docs/scale.md). The result does not depend on it."""
 
     @model_validator(mode="after")
