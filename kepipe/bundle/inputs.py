@@ -22,7 +22,7 @@ from kepipe.stages.from_champion import CHAMPION_STAGE
 
 PIPELINE, INPUTS = "pipeline", "inputs"
 """Folders of a bundle: the YAML's, and one below it for files from elsewhere."""
-FROM_HUB = "{file}: it comes from Hugging Face's hub; download the model into a folder of the project, and name that folder"
+FROM_HUB = "{file}: it comes from Hugging Face's hub; download the model into a folder, and name that folder"
 
 
 @dataclass(frozen=True)

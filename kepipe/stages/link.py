@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kepipe.config import Section, runtime_only
 from kepipe.data.script import language_of
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     from kepipe.linking.corpus.run import LinkedCorpus
     from kepipe.linking.linker import Linker
 
-DaskCluster = Annotated[str, Field(pattern=r"^dask(://.+)?$")]
+
+def _check_workers(workers: int | str) -> int | str:
+    if isinstance(workers, str) and not re.fullmatch(r"dask(://\S+)?", workers):
+        raise ValueError("expected a number of processes, `dask` or `dask://host:port`")
+    return workers
+
+
+WorkerPlace = Annotated[int | str, AfterValidator(_check_workers)]
+"""A number of processes, or a Dask cluster (`kepipe.linking.corpus.workers.Workers`)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class LinkConfig(Section):
     """Maximum number of candidates per name."""
     min_length: int = Field(2, ge=1)
     """Minimum length of names in characters."""
-    workers: int | DaskCluster = runtime_only(-1)
+    workers: WorkerPlace = runtime_only(-1)
     """Number of processes; -1: one per processor. `dask://host:port`: the workers of that Dask cluster, on machines
     that see the workspace's folder under the same path; `dask`: of the cluster that Dask's own settings name
     (docs/scale.md). The result does not depend on it."""
