@@ -97,9 +97,9 @@ def load(folder: Path, dropout: float, seed: int, note: Callable[[str], None]) -
     copies = {"lm_loss.weight", f"{PREFIX}mask_emb"}
     unused = sorted(theirs.keys() - set(named.values()) - copies)
     if fresh:
-        note(f"{folder} lacks {several(fresh)}: drawn at random, to be trained")
+        note(f"{folder} lacks {several(fresh)}: initialised randomly")
     if unused:
-        note(f"{folder}: no place for {several(unused)}: left out")
+        note(f"{folder}: unused weights: {several(unused)}")
     return model.eval()
 
 
