@@ -139,8 +139,8 @@ def _page(graph: GraphModule, card: GraphCard, tokenizer: Tokenizer) -> str:
     lines += [f"Labels: {', '.join(map(repr, card.labels))}."] if card.labels else []
     if len(graph.outputs) > 1:
         lines.append(
-            "With `onnxruntime.RunOptions().only_execute_path_to_fetches = True`, outputs that are not asked for are "
-            "not worked out."
+            "With `onnxruntime.RunOptions().only_execute_path_to_fetches = True`, outputs that are not requested are "
+            "not computed."
         )
     if card.int8:
         lines.append("Weights are int8, and outputs differ from those of the model in float32.")
