@@ -1,7 +1,7 @@
 """Reading and writing ARPA files, the exchange format of n-gram models; gzipped if the name ends in `.gz`.
 
-`\\data\\`, the number of n-grams of each order, and for each order one line per n-gram: log10 p, its words, and log10 of
-its back-off weight, which may be omitted (Stolcke 2002, ngram-format).
+`\\data\\`, the number of n-grams of each order, and for each order one line per n-gram: log10 p, its words, and log10
+of its back-off weight, which may be omitted (Stolcke 2002, ngram-format).
 """
 
 from __future__ import annotations

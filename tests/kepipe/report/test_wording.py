@@ -34,7 +34,7 @@ def scores(apart, first=0.31, second=0.28, links=0.2):
             "The knowledge hurt: pretrain finds blanked entities worse than control.",
         ),
         (told(0.03, -0.01, 0.07), "No difference is shown"),
-        (told(0.03, None, None, 3), "Too little held-out text to tell: 3 documents"),
+        (told(0.03, None, None, 3), "Not enough held-out text: 3 documents"),
     ],
 )
 def test_verdict(apart, expected):
@@ -72,7 +72,7 @@ def test_a_model_that_writes_is_told_by_its_perplexity():
         "pretrain has a perplexity of 412 per word on held-out text, 2.600 bits per byte."
     )
     strangers = {"masks": {"mlm_loss": {}}, **alone}
-    assert verdict(Scores(strangers)).startswith("masks and pretrain were measured, each by what fits it")
+    assert verdict(Scores(strangers)).startswith("masks and pretrain were evaluated by different probes")
 
 
 @pytest.mark.parametrize(
