@@ -73,17 +73,13 @@ KINDS: Mapping[str, TokenizerKind] = {
         _characters,
         "WordPiece",
     ),
-    "words": TokenizerKind(
-        "whole words, the frequent ones; others are unknown (n-gram models)", _words, "WordLevel"
-    ),
-    "words-or-bytes": TokenizerKind(
-        "whole words, the frequent ones; others byte by byte (ELMo)", _words_or_bytes, "BPE"
-    ),
+    "words": TokenizerKind("frequent whole words; others are unknown (n-gram models)", _words, "WordLevel"),
+    "words-or-bytes": TokenizerKind("frequent whole words; others as bytes (ELMo)", _words_or_bytes, "BPE"),
 }
 
 
 def described() -> str:
-    """The kinds with what they are, for schema and help."""
+    """The kinds with their descriptions, for schema and help."""
     return "; ".join(f"`{name}`: {kind.about}" for name, kind in KINDS.items())
 
 
