@@ -102,7 +102,7 @@ def halves(
 ) -> dict[str, Bools]:
     """Name of a half → whether it has each example, bool [N]. `tagged`: whether each word has a label."""
     learned, asked = ([WordsOfText.of(e, tagged=tagged) for e in some] for some in (training, examples))
-    found = {}
+    found: dict[str, Bools] = {}
     for name in names:
         row = PROPERTIES[name]
         values_N: Floats = np.fromiter(row.values(learned, asked), np.float64, len(asked))

@@ -108,10 +108,8 @@ def tree(branch_BT: Tensor, mention_BT: Tensor) -> Visibility:
     `branch` is 0 on the sentence and unique for each injected triple; `mention` connects a triple to the tokens of its
     mention in the sentence (0: none).
     """
-    branch_BT, mention_BT = (
-        branch_BT.int(),
-        mention_BT.int(),
-    )  # the cost is the comparison of [B, T, T] numbers
+    # int32: the cost is the comparison of [B, T, T] numbers
+    branch_BT, mention_BT = branch_BT.int(), mention_BT.int()
     named_BT = torch.where(mention_BT > 0, mention_BT, -1)
 
     def sees(b: Tensor, q: Tensor, k: Tensor) -> Tensor:

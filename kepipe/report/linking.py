@@ -65,6 +65,7 @@ def _sections(
     name_kind: Callable[[str], str],
 ) -> list[Section]:
     ours = _first(assessments)
+    domains = breakdown(ours, lambda decision: decision.domain or "not stated")
     rows = tuple(
         (
             who,
@@ -95,6 +96,8 @@ def _sections(
                 _by("kind of entity", breakdown(ours, lambda decision: _in_words(name_kind(decision.kind)))),
                 _by("candidates of the name", breakdown(ours, lambda decision: ambiguity(decision.choices))),
                 _by("case of the name", breakdown(ours, lambda decision: decision.written)),
+                _by("whether the graph has the name", breakdown(ours, lambda decision: decision.known)),
+                *([_by("domain", domains)] if domains.keys() - {"not stated"} else []),
             ),
         ),
         Section(
@@ -139,7 +142,7 @@ def _by(what: str, groups: Mapping[str, Mapping[str, float]]) -> Table:
         (name, f"{row['given']:,.0f}", f"{row['right']:,.0f}", f"{row['recall']:.3f}")
         for name, row in list(groups.items())[:15]
     )
-    return Table((what, "marked", "right", "recall"), rows, numbers=(1, 2, 3))
+    return Table((what, "annotated", "right", "recall"), rows, numbers=(1, 2, 3))
 
 
 def _mistakes(assessment: Assessment, texts: Sequence[GoldText], labels: Sequence[str]) -> Quotes:

@@ -72,9 +72,8 @@ def read_graphml(
         problems.add(file, 0, "a node has no id, or an edge no source or target")
         graph.remove_node("None")
     account = read_networkx(graph, writer, problems, file, keyed=False)
-    found, groups = (
-        len(sought.findall(text.getvalue())) for sought in (_GRAPH, _GROUP)
-    )  # matches nothing in UTF-16
+    # Neither pattern matches in UTF-16.
+    found, groups = (len(sought.findall(text.getvalue())) for sought in (_GRAPH, _GROUP))
     account.leave("graphs inside the first or after it", count=max(found - groups - 1, 0))
     return account
 

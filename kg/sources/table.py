@@ -216,9 +216,8 @@ def guess(path: Path) -> Format:
                 return format
     if path.is_dir():
         return _NATIVE
-    name = (
-        unpacked_name(path).lower().removesuffix(".zip")
-    )  # the reader reports that it does not decompress this
+    # The reader reports that it does not decompress .zip.
+    name = unpacked_name(path).lower().removesuffix(".zip")
     if path.is_file() and name.endswith(".tsv") and _has_header(path):
         return _CSV
     for format in _ROWS:

@@ -40,9 +40,8 @@ class Tutorial:
     def follow(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         """Follow the page in a folder. Raises AssertionError if a command fails."""
         patch.chdir(folder)
-        patch.setenv(
-            "KEPIPE_TRACKING", "off"
-        )  # delivery by `kepipe track sync` only, without a background process
+        # Delivery by `kepipe track sync` only, without a background process.
+        patch.setenv("KEPIPE_TRACKING", "off")
         for variable in ("KEPIPE_WORKSPACE", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
             patch.delenv(variable, raising=False)
         page = (PAGES / f"{self.name}.md").read_text(encoding="utf-8")
