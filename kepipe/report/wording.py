@@ -70,7 +70,7 @@ def _answer(difference: Difference, presentation: Presentation, question: Verdic
             "needs five. Hold out more."
         )
     if not apart.excludes_zero:
-        return f"No difference is shown: whether {first} {question.ability} better than {second} is open."
+        return f"No difference is shown: it is open whether {first} {question.ability} better than {second}."
     better = (apart.value > 0) == (presentation.better == "higher")
     unit = "" if any(question.outcome) else f": {signed(apart.value)} {presentation.unit}"
     word, opening = ("better", question.outcome[0]) if better else ("worse", question.outcome[1])

@@ -73,12 +73,8 @@ KINDS: Mapping[str, TokenizerKind] = {
         _characters,
         "WordPiece",
     ),
-    "words": TokenizerKind(
-        "frequent whole words; other words are unknown (n-gram models)", _words, "WordLevel"
-    ),
-    "words-or-bytes": TokenizerKind(
-        "frequent whole words; other words byte by byte (ELMo)", _words_or_bytes, "BPE"
-    ),
+    "words": TokenizerKind("frequent whole words; others are unknown (n-gram models)", _words, "WordLevel"),
+    "words-or-bytes": TokenizerKind("frequent whole words; others as bytes (ELMo)", _words_or_bytes, "BPE"),
 }
 
 
