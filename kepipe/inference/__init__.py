@@ -1,1 +1,1 @@
-"""Use of trained models: scoring and writing text, few-shot prompts, predictions of fine-tuned models."""
+"""Inference with trained models: scoring and generating text, few-shot prompts, predictions of fine-tuned models."""

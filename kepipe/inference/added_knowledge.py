@@ -1,4 +1,4 @@
-"""Knowledge for a model that is only used: methods besides those that the model's folder brings."""
+"""Knowledge methods for inference, in addition to those in the model's folder."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AddedKnowledge:
-    """`methods` take the place of the folder's own of their names; `folders`: see `kepipe.knowledge.base.Sources`."""
+    """`methods` replace the folder's own methods of the same name; `folders`: see `kepipe.knowledge.base.Sources`."""
 
     methods: Sequence[KnowledgeSettings] = ()
     folders: Mapping[str, Path | None] = field(default_factory=dict)
 
 
 OWN = AddedKnowledge()
-"""What the folder carries, and nothing else."""
+"""Only the knowledge in the model's folder."""
 
 
 def refusals(methods: Sequence[KnowledgeSettings], model: ModelConfig, name: str) -> Iterator[ConfigConflict]:
-    """Why a model, called `name`, cannot be asked with these methods: it is no encoder, has no weights for one, or only
-    goes on with texts, which one does not enter."""
+    """Yield the reasons why these methods cannot be used with a model (`name` in messages): it is not an encoder, it
+    lacks a method's weights, or it only generates text and a method does not support prompts."""
     if not methods:
         return
     from kepipe.knowledge import table
-    from kepipe.models.protocols import EncoderConfig  # with torch, which planning else does without
+    from kepipe.models.protocols import EncoderConfig  # imports torch, which planning does not need otherwise
 
     if not isinstance(model, EncoderConfig):
-        yield ConfigConflict("knowledge", f"`{name}` is of a kind that takes no knowledge: leave it out")
+        yield ConfigConflict("knowledge", f"`{name}` does not support knowledge methods: leave them out")
         return
     yield from table.unlearned(methods, model, name)
     if "language-model" in model.capabilities and "masked-lm" not in model.capabilities:

@@ -1,5 +1,5 @@
-"""Contextual calibration (Zhao et al. 2021, "Calibrate Before Use", §5): what a prompt makes a model answer, whatever
-is asked, is taken out of its answers."""
+"""Contextual calibration (Zhao et al. 2021, "Calibrate Before Use", §5): corrects answers for the bias of the prompt,
+as measured with content-free questions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kepipe.arrays import Floats
 from kepipe.inference.prompt_task import Question, Task
 
 CONTENT_FREE = ("N/A", "[MASK]", "")
-"""What stands in the place of everything that is asked; the paper takes the mean over these three."""
+"""Content-free inputs; as in the paper, the mean over these three is used."""
 
 
 def without_content(task: Task) -> Task:
-    """The task with questions that ask nothing, `CONTENT_FREE` of them for each set of choices that its own have."""
+    """The task with content-free questions: one per element of `CONTENT_FREE` and per distinct set of choices."""
     first = {question.choices: question for question in task.questions}
     asked = tuple(_emptied(question, text) for question in first.values() for text in CONTENT_FREE)
     return task.model_copy(update={"questions": asked})
@@ -27,11 +27,11 @@ def _emptied(question: Question, text: str) -> Question:
 
 
 def calibrate(scores: Sequence[Floats], task: Task, content_free: Sequence[Floats]) -> list[Floats]:
-    """The scores of each question's K choices, float [K] each, less what the choices have without content.
+    """Subtract from the scores of each question's K choices, float [K] each, the scores of the choices without content.
 
-    `content_free`: the scores of the questions of `without_content(task)`. With p of the choices of a question and p_cf
-    the mean of those without content, the scores are ln p − ln p_cf: the paper's W = diag(p_cf)⁻¹ and b = 0, whose
-    largest W p is the same choice.
+    `content_free`: the scores of the questions of `without_content(task)`. With p the softmax over a question's choices
+    and p_cf the mean of those without content, the scores are ln p − ln p_cf: the paper's W = diag(p_cf)⁻¹ and b = 0,
+    where the choice with the largest W p is the same.
     """
     choices = list(dict.fromkeys(question.choices for question in task.questions))
     count = len(CONTENT_FREE)

@@ -1,5 +1,5 @@
-"""The forms in which others read models: a function for each kind, from the model's folder to the folder to fill, and
-what models become as ONNX graphs."""
+"""Export formats: for each kind of model, a function that writes the model of a folder to another folder, and functions
+that convert models to ONNX graphs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def export_transformer(source: Path, folder: Path) -> None:
-    """A folder of Hugging Face, and of sentence-transformers where it was trained for vectors of texts."""
+    """A Hugging Face folder, with sentence-transformers files if the model was trained for text vectors."""
     from kepipe.models.hf.export import export_folder
 
     export_folder(source, folder)
 
 
 def export_ngram(source: Path, folder: Path) -> None:
-    """An ARPA file, gzipped, and the tokenizer."""
+    """A gzipped ARPA file, and the tokenizer."""
     from kepipe.models.files import copy_tokenizer
     from kepipe.models.ngram import arpa
     from kepipe.models.ngram.model import load
@@ -43,7 +43,7 @@ def export_static(source: Path, folder: Path) -> None:
 
 
 def export_elmo(source: Path, folder: Path) -> None:
-    """The published files, and the tokenizer."""
+    """The published format, and the tokenizer."""
     from kepipe.models.elmo import published
     from kepipe.models.elmo.model import load
     from kepipe.models.files import copy_tokenizer
@@ -71,7 +71,7 @@ def encoder_graph(model: TrainableEncoder) -> GraphModule:
 
 
 def export_xlnet(source: Path, folder: Path) -> None:
-    """The same with the rows and names of today's transformers."""
+    """A Hugging Face folder in the format of current transformers versions."""
     from kepipe.models.hf.xlnet import export, load
 
     export(source, folder, load(source, 0.0, 0, lambda _: None))

@@ -1,7 +1,7 @@
-"""Zero-, one- and few-shot evaluation (Brown et al. 2020, §2.4 and §3): tasks put to a language model in words.
+"""Zero-, one- and few-shot evaluation of language models with prompts (Brown et al. 2020, §2.4 and §3).
 
-A prompt is an instruction, some solved examples and a question. Where there are choices, the likeliest answer
-by log-likelihood is the model's, normalised by length; else the model writes, and the answer has to match.
+A prompt consists of an instruction, solved examples and a question. If there are choices, the answer is the one with
+the highest length-normalised log-likelihood; otherwise the model generates an answer, which has to match exactly.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ TOKENS_PER_BATCH = 4096
 
 @dataclass(frozen=True)
 class Result:
-    """What a model answered with some number of examples: `answers` in words, `right` 0 or 1, each [questions].
-    `scores`: of each question's choices, float [K]; empty where the model wrote."""
+    """The answers of a model for some number of examples: `answers` as text, `right` 0 or 1, each [questions].
+    `scores`: for each question's choices, float [K]; empty if the model generated the answers."""
 
     shots: int
     answers: tuple[str, ...]
@@ -35,7 +35,8 @@ class Result:
     scores: tuple[Floats, ...] = ()
 
     def accuracy(self) -> Estimate:
-        """Share of right answers, with Wilson's 95% interval: one that few questions, all right or all wrong, have too.
+        """Share of right answers, with Wilson's 95% interval, which is also valid if there are few questions or all
+        answers are right or all wrong.
 
         Wilson 1927, as in Brown et al. 2001, eq. 4: questions are drawn independently of one another.
         """
@@ -46,13 +47,13 @@ class Result:
 
 
 def draw_examples(task: Task, shots: int, rng: np.random.Generator) -> tuple[Question, ...]:
-    """`shots` of the task's examples. With the same seed, fewer are the first of more.
+    """Draw `shots` of the task's examples. With the same seed, a smaller draw is a prefix of a larger one.
 
-    Raises ValueError where the task has not as many.
+    Raises ValueError if the task has fewer examples.
     """
     if shots > len(task.examples):
         raise ValueError(
-            f"{task.name}: {shots} examples are asked for, the task has {len(task.examples)}; add examples or "
+            f"{task.name}: {shots} examples were requested, but the task has {len(task.examples)}; add examples or "
             "choose fewer"
         )
     return tuple(task.examples[place] for place in rng.permutation(len(task.examples))[:shots])
@@ -69,12 +70,12 @@ def evaluate(
     facts: PromptFacts | None = None,
     tick: Callable[[int], None] = lambda _: None,
 ) -> Result:
-    """Put every question of the task to a model after these examples. `limit`: tokens that it may write. `calibrated`:
-    whether what the prompt alone says for each choice is taken out (`kepipe.inference.calibration`). `facts`: of what
-    prompts name, before each; None: the prompts alone.
+    """Answer every question of the task after these examples. `limit`: maximum number of generated tokens.
+    `calibrated`: whether contextual calibration is applied (`kepipe.inference.calibration`). `facts`: inserts facts
+    about the entities in prompts before each prompt; None: none.
 
-    Raises ValueError where a prompt does not fit the model's positions, and where there are no choices and the model
-    does not write, or is to be calibrated.
+    Raises ValueError if a prompt exceeds the model's positions, and for questions without choices if the model cannot
+    generate text or calibration was requested.
     """
     scores: list[Floats] = []
     if task.questions[0].choices:
@@ -85,11 +86,11 @@ def evaluate(
         pairs = zip(task.questions, scores, strict=True)
         answers = [question.choices[int(scores_K.argmax())] for question, scores_K in pairs]
     elif calibrated:
-        raise ValueError(f"{task.name}: answers are written, and calibration is of choices: give `choices`")
+        raise ValueError(f"{task.name}: calibration requires `choices`, not generated answers")
     elif isinstance(model, TextGenerator):
         answers = _write(model, task, examples, limit, facts, tick)
     else:
-        raise ValueError(f"{task.name}: the model does not write: give the questions `choices`")
+        raise ValueError(f"{task.name}: the model does not generate text: give the questions `choices`")
     right = [
         any(same(answer, wanted) for wanted in question.answers)
         for answer, question in zip(answers, task.questions, strict=True)
@@ -98,7 +99,7 @@ def evaluate(
 
 
 def same(answer: str, wanted: str) -> bool:
-    """Exact match but for case, white space, and punctuation at the ends."""
+    """Exact match up to case, white space, and punctuation at the ends."""
     ours, theirs = (
         " ".join(text.casefold().split()).strip(string.punctuation + " ") for text in (answer, wanted)
     )
@@ -106,7 +107,8 @@ def same(answer: str, wanted: str) -> bool:
 
 
 def choice_scores(likelihoods: Sequence[Floats], choices: Sequence[str], normalise: Normalise) -> Floats:
-    """The score of each of K choices, float [K]: summed log-likelihood by its tokens, by its bytes, or as it is."""
+    """The score of each of K choices, float [K]: the sum of log-likelihoods, divided by the number of tokens, the
+    number of bytes, or not at all."""
     sums_K = np.array([values.sum() for values in likelihoods])
     length, pairs = LENGTHS[normalise], zip(likelihoods, choices, strict=True)
     scores_K: Floats = sums_K / np.array([length(len(values), choice) for values, choice in pairs])
@@ -128,7 +130,7 @@ def _choice_scores(
             (task.prompt(question, examples), choice) for question in questions for choice in question.choices
         ]
         cut = [split(model, prompt, task.answer_after(choice)) for prompt, choice in pairs]
-        # A question's choices share their prompt, which is read once.
+        # A question's choices share their prompt, which is encoded once.
         read = {prompt.tobytes(): (text, prompt) for (text, _), (prompt, _) in zip(pairs, cut, strict=True)}
         places = {key: place for place, key in enumerate(read)}
         rows = [places[prompt.tobytes()] for prompt, _ in cut]
@@ -146,9 +148,9 @@ def _choice_scores(
 
 
 def split(model: LanguageModel, prompt: str, answer: str) -> tuple[Ints, Ints]:
-    """Tokens of the prompt and of the answer behind it, cut as they stand together.
+    """Tokens of the prompt and of the answer after it, tokenised together.
 
-    A token that reaches over the border belongs to the answer.
+    A token that spans the boundary belongs to the answer.
     """
     encoded = model.tokenizer.encode([prompt + answer])
     first = int(np.searchsorted(encoded.ends, len(prompt), side="right"))
@@ -160,7 +162,7 @@ def split(model: LanguageModel, prompt: str, answer: str) -> tuple[Ints, Ints]:
 def _informed(
     facts: PromptFacts | None, texts: Sequence[str], prompts: Sequence[Ints], room: int
 ) -> Sequence[PromptTokens]:
-    """The prompts, with their facts where there are any."""
+    """The prompts, with facts inserted if `facts` is given."""
     return prompts if facts is None else facts.before(texts, prompts, room)
 
 
@@ -172,7 +174,7 @@ def _write(
     facts: PromptFacts | None,
     tick: Callable[[int], None],
 ) -> list[str]:
-    """What the model writes after each question, to the end of the line."""
+    """The generated answer to each question, up to the end of the line."""
     answers = []
     for questions in _batches(model, task, examples):
         texts = [task.prompt(question, examples) for question in questions]
@@ -186,7 +188,7 @@ def _write(
 
 
 def _batches(model: LanguageModel, task: Task, examples: Sequence[Question]) -> list[list[Question]]:
-    """Questions in their order, in batches of about TOKENS_PER_BATCH tokens."""
+    """Batches of questions in their order, with about TOKENS_PER_BATCH tokens each."""
     lengths = model.tokenizer.encode([task.prompt(question, examples) for question in task.questions]).lengths
     batches: list[list[Question]] = [[]]
     widest = 0

@@ -1,4 +1,4 @@
-"""A language model by name, opened to be asked in words."""
+"""Opening a language model by name."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ def open_language_model(
     added: AddedKnowledge | None = OWN,
     device: str = "cpu",
 ) -> OpenedModel:
-    """The model that `name` names, whose `language_model` is there: a model folder, a folder of Hugging Face's, a hub
-    id.
+    """Open a model whose `language_model` is set: `name` is a model folder, a Hugging Face folder, or a hub id.
 
-    `prompt_style`: another than it was trained in. `added`: see `open_model`. Before weights are read, raises
-    ValueError for a model that fills masks, and for a style in which it cannot write; and for knowledge that does not
-    go with prompts.
+    `prompt_style`: replaces the style of its training. `added`: see `open_model`. Raises ValueError, before weights are
+    read, for a masked language model, for a style that the model does not support, and for knowledge that cannot be
+    used with prompts.
     """
     from kepipe.models.lm_scorer import LMScorer
 
     place = locate(name)
     config = read_config(place)
     if "language-model" not in config.capabilities:
-        fills = "fills masks and " if "masked-lm" in config.capabilities else ""
+        fills = "predicts masked tokens and " if "masked-lm" in config.capabilities else ""
         raise ValueError(f"{name} {fills}does not generate; models of {families_that_write()} do")
     if prompt_style is not None:
         _check(name, place, config, prompt_style)
@@ -52,23 +51,25 @@ def open_language_model(
     except ConfigConflict as conflict:
         if added is None or added.methods:
             raise
-        raise ValueError(f"{conflict}; `--knowledge none` has the model read the text alone") from None
+        raise ValueError(f"{conflict}; `--knowledge none` uses the model without knowledge") from None
     model = opened.language_model
-    assert model is not None, "its config says that it is one"
+    assert model is not None, "the config has the capability"
     if prompt_style is not None and isinstance(model, LMScorer):
         return replace(opened, language_model=replace(model, prompt_style=prompt_style))
     return opened
 
 
 def _check(name: str, place: Path, config: ModelConfig, prompt_style: PromptStyle) -> None:
-    """Raises ValueError for a style in which a model cannot write."""
+    """Raises ValueError for a prompt style that the model does not support."""
     from kepipe.models.lm_scorer import prompt_style_of
 
     if not isinstance(config, TransformerConfig):
-        raise ValueError(f"--prompt-style {prompt_style}: {name} has no styles of prompts: leave it out")
+        raise ValueError(
+            f"--prompt-style {prompt_style}: {name} does not support prompt styles: leave it out"
+        )
     own = prompt_style_of(config, place)
     if PROMPT_STYLES[prompt_style].decoder_alone != PROMPT_STYLES[own].decoder_alone:
-        has = "a decoder alone" if config.stacks == "decoder" else "an encoder too"
+        has = "a decoder alone" if config.stacks == "decoder" else "an encoder as well"
         raise ValueError(
-            f"--prompt-style {prompt_style}: {name} has {has}; it goes on by `--prompt-style {own}`"
+            f"--prompt-style {prompt_style}: {name} has {has}; it supports `--prompt-style {own}`"
         )

@@ -1,4 +1,4 @@
-"""The table of what a choice's log-likelihood is divided by, so that long choices compare with short ones."""
+"""Normalisations of a choice's log-likelihood by its length, which make choices of different length comparable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LENGTHS: Mapping[str, Callable[[int, str], int]] = {
     "bytes": lambda _, choice: len(choice.encode()),
     "none": lambda *_: 1,
 }
-"""Name → the length of a choice, from the number of its tokens and its text."""
+"""Name → function from the number of tokens and the text of a choice to its length."""
 
 if TYPE_CHECKING:
     Normalise = str

@@ -1,4 +1,4 @@
-"""A model folder, opened for use: what the model can be asked, and the knowledge that its folder carries."""
+"""Opening a model folder for inference or training: the model's capabilities, and the knowledge in its folder."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from kepipe.models.transformer import Transformer
 
 Note = Callable[[str], None]
-"""Is told what a user should know of a model."""
+"""Called with messages for the user about a model."""
 
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """What a model folder can be used as; None where it cannot.
+    """The interfaces of an opened model; None if not supported.
 
-    `knowledge`: what goes with the text where the model reads it (`Knowledge.apply`), for a language model with its
-    prompts (`kepipe.inference.prompt_facts`).
+    `knowledge`: the model's knowledge, applied to the batches of an encoder (`Knowledge.apply`), and to the prompts of
+    a language model (`kepipe.inference.prompt_facts`).
     """
 
     folder: Path
@@ -51,43 +51,43 @@ class OpenedModel:
 
 
 Export = Callable[[Path, Path], None]
-"""The model's folder, the folder to fill: in the form in which others read models of this kind."""
+"""(the model's folder, the folder to write): exports models of this kind."""
 Graph = Callable[[TrainableEncoder], "GraphModule"]
 LoadEncoder = Callable[[Path, float, int, Note], TrainableEncoder]
-"""The folder, the dropout, the seed of weights that it lacks, who is told of these → the model on the CPU."""
+"""(folder, dropout, seed of missing weights, callback for messages) → the model on the CPU."""
 
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A row: how a folder of models of this kind is read. `open_model` adds the knowledge that the folder carries."""
+    """A row: how model folders of this kind are opened. `open_model` adds the knowledge in the folder."""
 
     read_config: Callable[[Path], ModelConfig]
     open: Callable[[Path, str, Note], OpenedModel]
-    """The folder, the device, who is told what is odd about it → the model."""
+    """(folder, device, callback for warnings) → the opened model."""
     load_encoder: LoadEncoder | None = None
-    """How a model is loaded that goes on learning, as in fine-tuning; None: models of this kind do not."""
+    """Loads a model for further training, such as fine-tuning; None: not supported."""
     export: Export | None = None
-    """How `kepipe export` writes it."""
+    """Writes the format of `kepipe export`."""
     graph: Graph | None = None
-    """What a model that `load_encoder` loads becomes as an ONNX graph; None: it becomes none."""
+    """Converts a model loaded by `load_encoder` to an ONNX graph; None: not supported."""
 
 
 def open_transformer(folder: Path, device: str, note: Note) -> OpenedModel:  # noqa: ARG001
-    """A transformer that kepipe trained."""
+    """A transformer in kepipe's format."""
     from kepipe.models import folder as models
 
     return _opened(folder, models.load(folder).to(device))
 
 
 def open_hugging_face(folder: Path, device: str, note: Note) -> OpenedModel:
-    """A transformer in a folder of Hugging Face's, or of a release that is ported."""
+    """A transformer in a Hugging Face folder, or a supported release in another format."""
     return _opened(folder, pretrained.from_pretrained(str(folder), note=note).eval().to(device))
 
 
 def _opened(folder: Path, model: Transformer) -> OpenedModel:
-    """A transformer with all that it can be used as.
+    """A transformer with all interfaces that it supports.
 
-    Raises ValueError where the tokenizer has tokens that the model has no vectors for.
+    Raises ValueError if the tokenizer has tokens for which the model has no vectors.
     """
     from kepipe.models.lm_scorer import LMScorer, prompt_style_of, writes
     from kepipe.models.mask_filler import MaskFiller, fills_masks
@@ -97,7 +97,7 @@ def _opened(folder: Path, model: Transformer) -> OpenedModel:
     if tokenizer.vocab_size > model.config.vocabulary:
         raise ValueError(
             f"{folder}: the tokenizer has ids up to {tokenizer.vocab_size - 1:,}, the model vectors for "
-            f"{model.config.vocabulary:,} tokens: they do not belong together"
+            f"{model.config.vocabulary:,} tokens: they do not match"
         )
     return OpenedModel(
         folder,
@@ -114,7 +114,7 @@ def _load_transformer(folder: Path, dropout: float, seed: int, note: Note) -> Tr
 
 
 def _read_hugging_face(folder: Path) -> ModelConfig:
-    """The config of another library's folder; where it says too little, the weights are read too."""
+    """The config of another library's folder. If it is incomplete, the names of the weights are read as well."""
     return pretrained.read_config(str(folder)) or pretrained.from_pretrained(str(folder)).config
 
 
@@ -159,7 +159,7 @@ def _open_network(folder: Path, device: str, _note: Note) -> OpenedModel:
 
 
 def _opened_network(folder: Path, model: Network) -> OpenedModel:
-    """A network with all that it can be used as."""
+    """A network with all interfaces that it supports."""
     from kepipe.models.mask_filler import MaskFiller
     from kepipe.models.networks.language_model import NetworkLanguageModel
     from kepipe.models.networks.network import ReadingNetwork
@@ -182,7 +182,7 @@ def _load_network(folder: Path, dropout: float, _seed: int, _note: Note) -> Trai
 
 
 def _export_network(source: Path, folder: Path) -> None:
-    """The form of its family, else an ONNX graph."""
+    """The format of its family, or else an ONNX graph."""
     from kepipe.models.networks.families import NETWORKS, load
 
     write = NETWORKS[read_network_config(source).family].export
@@ -206,13 +206,13 @@ def _open_interpolation(folder: Path, device: str, note: Note) -> OpenedModel:
     for name in its_config.members:
         member = _kind(folder / name).open(folder / name, device, note).language_model
         if member is None:
-            raise ValueError(f"{folder / name}: this model says not how likely a text is")
+            raise ValueError(f"{folder / name}: this model is not a language model")
         members.append(member)
     return OpenedModel(folder, language_model=Interpolation(tuple(members), its_config.weights))
 
 
 def _export_interpolation(source: Path, folder: Path) -> None:
-    """Its members in forms of their own, and what each weighs."""
+    """Each member in its own format, and the weights of the mixture."""
     from kepipe.models.files import write_json
 
     its_config = read_interpolation_config(source)
@@ -256,30 +256,31 @@ KINDS: Mapping[str, ModelKind] = {
         read_static_config, _open_static, _load_static, export_forms.export_static, export_forms.encoder_graph
     ),
 }
-"""The table of kinds of models: the format of a `config.json`, without its version → what reads it. A new kind is a
-file and a row."""
+"""The table of model kinds: the `format` in `config.json`, without its version → the row. A new kind is a file and a
+row."""
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """What the model of a folder is made of. Raises ValueError where the folder holds none."""
+    """The config of a folder's model. Raises ValueError if there is none."""
     return _kind(folder).read_config(folder)
 
 
 def read_encoder_config(folder: Path) -> EncoderConfig:
-    """The config of a folder's encoder. Raises ValueError for a model that can be none for tasks and knowledge."""
+    """The config of a folder's encoder. Raises ValueError for a model that cannot be used as an encoder in tasks and
+    with knowledge."""
     found = read_config(folder)
     if not isinstance(found, EncoderConfig):
-        raise ValueError(f"{folder}: this model is no encoder on which a task or knowledge could be put")
+        raise ValueError(f"{folder}: this model is not an encoder, which tasks and knowledge methods require")
     return found
 
 
 def load_encoder(
     folder: Path, *, dropout: float = 0.0, seed: int = 0, note: Note = lambda _: None
 ) -> TrainableEncoder:
-    """The encoder of a folder, to be trained on. Raises ValueError where it is none that learns."""
+    """The encoder of a folder, for training. Raises ValueError for a model that cannot be trained."""
     load = _kind(folder).load_encoder
     if load is None:
-        raise ValueError(f"{folder}: this model is no encoder that could be fine-tuned")
+        raise ValueError(f"{folder}: this model is not an encoder that can be fine-tuned")
     return load(folder, dropout, seed, note)
 
 
@@ -289,17 +290,17 @@ def open_model(
     note: Note = lambda _: None,
     added: AddedKnowledge | None = OWN,
 ) -> OpenedModel:
-    """The model of a folder on a device, in evaluation mode, with the knowledge that the folder carries and what is
-    `added` to it; None: with none, so that it reads the text alone.
+    """The model of a folder on a device, in evaluation mode, with the knowledge in the folder and `added` knowledge;
+    None: without any knowledge.
 
-    Raises ValueError where the folder holds no model, and for knowledge that the model cannot be given.
+    Raises ValueError if the folder holds no model, and for knowledge that the model does not support.
     """
     opened = _kind(folder).open(folder, device, note)
     return opened if added is None else replace(opened, knowledge=_knowledge(opened, added, note))
 
 
 def _knowledge(opened: OpenedModel, added: AddedKnowledge, note: Note) -> Knowledge | None:
-    """What goes with the texts of a model. One that fills masks reads them whole; one that only writes goes on."""
+    """The opened knowledge of a model: for prompts if the model only generates text, otherwise for whole texts."""
     from kepipe.knowledge.base import PromptSources, Sources
     from kepipe.knowledge.opening import open_own
     from kepipe.tokenization.tokenizer import load_tokenizer
@@ -316,15 +317,15 @@ def _knowledge(opened: OpenedModel, added: AddedKnowledge, note: Note) -> Knowle
 
 
 def export_model(source: Path, folder: Path) -> None:
-    """Write a folder's model in the form in which others read it. Raises ValueError where there is none."""
+    """Export a folder's model. Raises ValueError if its kind has no export format."""
     write = _kind(source).export
     if write is None:
-        raise ValueError(f"{source}: there is no form in which others read a model of this kind")
+        raise ValueError(f"{source}: models of this kind have no export format")
     write(source, folder)
 
 
 def export_onnx(source: Path, folder: Path, note: Note = lambda _: None, *, int8: bool = False) -> None:
-    """Write a folder's model as an ONNX graph, with its tokenizer. Raises ValueError where there is none."""
+    """Write a folder's model as an ONNX graph, with its tokenizer. Raises ValueError if its kind is not supported."""
     from kepipe.models.onnx.folder import pretrained_card, row_templates, write_folder
 
     load, graph = require_graph(source)
@@ -334,10 +335,11 @@ def export_onnx(source: Path, folder: Path, note: Note = lambda _: None, *, int8
 
 
 def require_graph(source: Path) -> tuple[LoadEncoder, Graph]:
-    """How a folder's model is loaded, and becomes a graph. Raises ValueError where models of its kind become none."""
+    """The functions that load a folder's model and convert it to a graph. Raises ValueError if its kind is not
+    supported."""
     kind = _kind(source)
     if kind.graph is None or kind.load_encoder is None:
-        raise ValueError(f"{source}: models of this kind become no ONNX graph: leave `--to onnx` out")
+        raise ValueError(f"{source}: models of this kind cannot be converted to ONNX: leave `--to onnx` out")
     return kind.load_encoder, kind.graph
 
 

@@ -1,7 +1,7 @@
-"""Facts of a graph with the prompts of a language model, before the text: the one place where they can help it.
+"""Facts of a graph for the prompts of a language model, inserted before the text, where a causal model can use them.
 
-What is asked for, the text that comes after, has no facts of its own: they would name what is to be guessed. Facts are
-read and not scored: they take no part in a likelihood.
+No facts are given about the entities in the continuation: they would reveal what is to be predicted. Facts are read and
+not scored: they do not contribute to a likelihood.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def with_facts(
     room: int,
     pad_id: int,
 ) -> list[PromptTokens]:
-    """The prompts with what is known of the entities that each names (`named`).
+    """The prompts with facts about the entities mentioned in each (`named`).
 
-    `room`: tokens that are to come after a prompt, for which the longest row (`length` of the method, positions of the
-    model) leaves place; a method gets the rest. Raises ValueError where a prompt and what comes do not fit.
+    `room`: number of tokens that will follow a prompt; the longest row (`length` of the method, positions of the model)
+    reserves space for them, and the method gets the rest. Raises ValueError if a prompt and its continuation do not
+    fit.
     """
     lengths_B = np.array([len(prompt) for prompt in prompts], np.int64)
     ahead = room + AROUND
@@ -48,18 +49,16 @@ def with_facts(
     places_BT = given.moved.numpy()
     if (places_BT[there_BT] < 0).any():
         raise ValueError(
-            f"knowledge leaves no room for a prompt of {int(lengths_B.max())} tokens with {room} to come: set a larger "
+            f"knowledge leaves no room for a prompt of {int(lengths_B.max())} tokens and {room} more: set a larger "
             "`length` in `knowledge`"
         )
     stops_B = places_BT[np.arange(len(prompts)), lengths_B + ahead - 1] + 1 - ahead
-    assert ((given.documents.numpy() > 0).sum(1) == stops_B + ahead).all(), (
-        "facts stand before what is to come"
-    )
+    assert ((given.documents.numpy() > 0).sum(1) == stops_B + ahead).all(), "facts precede the continuation"
     return [_cut(given, row, stop) for row, stop in enumerate(stops_B.tolist())]
 
 
 def _cut(batch: Batch, row: int, stop: int) -> PromptTokens:
-    """The first tokens of a row, as a tree where the batch says that it is one."""
+    """The first tokens of a row, as a tree if the batch represents one."""
     tokens, *tree = (
         None if values is None else values[row, :stop].numpy()
         for values in (batch.tokens, batch.positions, batch.branch, batch.mention)
@@ -70,9 +69,10 @@ def _cut(batch: Batch, row: int, stop: int) -> PromptTokens:
 
 @dataclass
 class PromptFacts:
-    """What goes with prompts that are given in words. `find`: texts → what each names.
+    """Facts for prompts given as text. `find`: texts → the mentions in each.
 
-    Counted as they come: prompts, `mentions` in them, those of entities that the knowledge `known`s, `tokens` of facts.
+    `counts` is updated by each call: number of prompts, of `mentions` in them, of mentions with an entity that the
+    knowledge covers (`known`), and of `tokens` of facts.
     """
 
     knowledge: Knowledge
@@ -83,7 +83,7 @@ class PromptFacts:
     )
 
     def before(self, texts: Sequence[str], prompts: Sequence[Ints], room: int) -> list[PromptTokens]:
-        """Each of `prompts`, the tokens of `texts` or those that they begin with, with its facts. `room`: see
+        """Each of `prompts`, which are the tokens of `texts` or prefixes of them, with its facts. `room`: see
         `with_facts`."""
         encoded = self.tokenizer.encode(list(texts))
         begins = np.cumsum(encoded.lengths) - encoded.lengths
@@ -103,7 +103,7 @@ class PromptFacts:
 
 
 def _alike(tokens: Ints, others: Ints) -> int:
-    """How many tokens both begin with."""
+    """Length of the common prefix."""
     shorter = min(len(tokens), len(others))
     differ = np.flatnonzero(tokens[:shorter] != others[:shorter])
     return int(differ[0]) if len(differ) else shorter

@@ -1,4 +1,4 @@
-"""How far a model's vectors of texts agree with people on which texts are alike."""
+"""Agreement of a model's text vectors with human judgements of semantic similarity."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from kg.regular_files import open_regular
 
 KEYS = ("text_a", "text_b", "score")
 ALIKE = 0.75
-"""Pairs whose score is above this share of the range are those whose distance is the alignment."""
+"""Pairs above this share of the range of scores are positive pairs, which are used for alignment."""
 
 
 @dataclass(frozen=True)
 class SimilarPair:
-    """Two texts, and how alike people find them."""
+    """Two texts with a human similarity score."""
 
     first: str
     second: str
@@ -33,8 +33,8 @@ class SimilarPair:
 
 @dataclass(frozen=True)
 class Similarity:
-    """`spearman`: rank correlation of cosines and scores. `alignment`: mean squared distance of the pairs that are
-    alike; `uniformity`: of all texts (Wang & Isola 2020); of both, less is better."""
+    """`spearman`: rank correlation of cosines and scores. `alignment`: mean squared distance of positive pairs;
+    `uniformity`: of all texts (Wang & Isola 2020). Lower is better for both."""
 
     spearman: float
     alignment: float
@@ -43,8 +43,8 @@ class Similarity:
 
 
 def read_similar(file: Path) -> list[SimilarPair]:
-    """Pairs of a TSV whose header has `text_a`, `text_b`, `score`, or of JSON lines with these keys. Raises ValueError
-    with file and line, and for fewer than two pairs."""
+    """Read pairs from a TSV with the columns `text_a`, `text_b`, `score`, or from JSON lines with these keys. Raises
+    ValueError with file and line, and for fewer than two pairs."""
     lines = json_lines(file, Problems(strict=True)) if file.suffix in (".jsonl", ".json") else _table(file)
     pairs = [_pair(file, number, record) for number, record in lines]
     if len(pairs) < 2:
@@ -70,7 +70,7 @@ def _pair(file: Path, number: int, record: Any) -> SimilarPair:
 
 
 def measure(vectors: TextVectors, pairs: list[SimilarPair]) -> Similarity:
-    """What a model reaches on the pairs."""
+    """The scores of a model on the pairs."""
     from scipy import stats
 
     first_ND, second_ND = (

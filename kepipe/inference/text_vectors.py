@@ -1,4 +1,4 @@
-"""One vector for each text, by any encoder: the mean of its hidden states, or that of its first token."""
+"""One vector per text from any encoder: the mean of its hidden states, or that of the first token."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BATCH_TOKENS = 8192
 
 @dataclass(frozen=True)
 class TextVectors:
-    """An encoder with its tokenizer. `length`: tokens of a text that are read, special ones included."""
+    """An encoder with its tokenizer. `length`: maximum number of tokens of a text, including special tokens."""
 
     encoder: Encoder
     config: EncoderConfig
@@ -39,7 +39,7 @@ class TextVectors:
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Floats32:
-        """Vectors of length 1, float32 [texts, D]."""
+        """Unit vectors, float32 [texts, D]."""
         rows = self._rows(texts)
         lengths_N = np.fromiter(map(len, rows), np.int64, len(rows))
         vectors_ND = np.zeros((len(rows), self.encoder.hidden_size), np.float32)
@@ -76,12 +76,12 @@ class TextVectors:
 def open_text_vectors(
     folder: Path, *, pooling: Pooling | None = None, length: int = 128, device: str = "cpu"
 ) -> TextVectors:
-    """The encoder of a model folder. `pooling`: by default that with which it was trained, else the mean. Raises
-    ValueError for a model that is no encoder."""
+    """The encoder of a model folder. `pooling`: by default that of its training, otherwise the mean. Raises ValueError
+    for a model that is not an encoder."""
     opened = open_model(folder, device, added=None)
     config = getattr(opened.encoder, "config", None)
     if opened.encoder is None or not isinstance(config, EncoderConfig):
-        raise ValueError(f"{folder}: this model is no encoder: it has no vectors of texts")
+        raise ValueError(f"{folder}: this model is not an encoder: it has no text vectors")
     return TextVectors(
         opened.encoder,
         config,
@@ -95,8 +95,8 @@ def open_text_vectors(
 def write_vectors(
     file: Path, texts: Iterable[str], vectors: TextVectors, tick: Tick = lambda _: None
 ) -> Floats32:
-    """The vectors of many texts as float16 [N, D] in a file that is appended to, so that an interrupted call goes on;
-    memory-mapped."""
+    """Write the vectors of many texts as float16 [N, D] to a memory-mapped file, which is appended to, so that an
+    interrupted call can be resumed."""
     width = 2 * vectors.encoder.hidden_size
     done = file.stat().st_size // width if file.exists() else 0
     with file.open("ab") as stream:

@@ -1,4 +1,4 @@
-"""The vectors of words of any model: a folder's table of tokens, or a file of vectors."""
+"""Word vectors of any model: a folder's token embeddings, or a file of vectors."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from kepipe.tokenization.tokenizer import load_tokenizer
 
 
 def open_vectors(name: str, note: Callable[[str], None] = lambda _: None) -> WordVectors:
-    """The vectors of a file, or of a model by its name. Raises ValueError where there are none."""
+    """The vectors of a file, or of a model given by name. Raises ValueError if there are none."""
     file = Path(name).expanduser()
     return formats.read(file, note=note) if file.is_file() else vectors_of_folder(locate(name))
 
 
 def vectors_of_folder(folder: Path) -> WordVectors:
-    """The vector of each of a model's tokens of text that has one. Raises ValueError for a model without a table of
-    tokens."""
+    """The embedding of each of a model's text tokens that has one. Raises ValueError for a model without token
+    embeddings."""
     model, tokenizer = load_encoder(folder), load_tokenizer(folder)
     if not isinstance(model, ExtensibleVocabulary):
-        raise ValueError(f"{folder}: this model has no vectors of words")
+        raise ValueError(f"{folder}: this model has no word vectors")
     config = read_config(folder)
     return of_tokens(
         model, tokenizer, _composing(folder, config) if isinstance(config, StaticConfig) else None
@@ -37,8 +37,8 @@ def vectors_of_folder(folder: Path) -> WordVectors:
 
 
 def _composing(folder: Path, config: StaticConfig) -> Callable[[str], Floats32] | None:
-    """How fastText makes the vector of a word that is none of the tokens; None for other models, and where a model has
-    been fine-tuned, which leaves the parts of words behind."""
+    """How fastText composes vectors of words that are not tokens; None for other models, and for fine-tuned ones, whose
+    subword vectors are no longer valid."""
     from kepipe.models.files import read_tensors
     from kepipe.models.static.fitting import PARTS
     from kepipe.models.static.word2vec import compose
@@ -48,16 +48,16 @@ def _composing(folder: Path, config: StaticConfig) -> Callable[[str], Floats32] 
         return None
     tensors = read_tensors(folder / PARTS)
     if "parts" not in tensors:
-        raise ValueError(f"{folder / PARTS}: holds no vectors of parts of words")
+        raise ValueError(f"{folder / PARTS}: holds no subword vectors")
     parts_BD = tensors["parts"].numpy()
     if parts_BD.shape != (subwords.buckets, config.hidden):
-        raise ValueError(f"{folder / PARTS}: does not fit the config beside it")
+        raise ValueError(f"{folder / PARTS}: does not match the config in the same folder")
     return lambda word: compose(word, parts_BD, subwords)
 
 
 def import_vectors(vectors: WordVectors, folder: Path, *, family: str) -> None:
-    """Write vectors of others as a model folder: each word is a token. Texts are cut as BERT does before its pieces,
-    and lower-cased where no word has a capital."""
+    """Write word vectors as a model folder, with each word as a token. Texts are split as by BERT before WordPiece, and
+    lower-cased if no word has a capital."""
     from kepipe.models.static.fitting import save
     from kepipe.tokenization.word_level import word_level_tokenizer
 
@@ -67,7 +67,7 @@ def import_vectors(vectors: WordVectors, folder: Path, *, family: str) -> None:
         token = tokenizer.id(word)
         assert token is not None
         table_VD[token] = vectors.vectors[row]
-    unknown = vectors.rows.get("<unk>")  # as GloVe's releases call the mean of the words that they leave out
+    unknown = vectors.rows.get("<unk>")  # as GloVe's releases name the mean of the excluded words
     if unknown is not None:
         table_VD[tokenizer.role("unk")] = vectors.vectors[unknown]
     tokenizer.save(folder)

@@ -195,7 +195,7 @@ class Linker:
 
     @classmethod
     def open(cls, folder: Path) -> Linker:
-        """The linker that `save` wrote. Raises ValueError where `folder` holds none."""
+        """The linker that `save` wrote. Raises ValueError if `folder` holds none."""
         file = folder / "linker.json"
         try:
             settings = read_json(file)

@@ -1,6 +1,6 @@
-"""Trained models by name: `minilm`, a folder of kepipe's or of Hugging Face's, a hub id.
+"""Trained models by name: `minilm`, a folder in kepipe's or Hugging Face's format, a hub id.
 
-To locate one does not import torch: that is part of every plan.
+Locating a model does not import torch, since it is part of every plan.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def locate(name: str) -> Path:
-    """The local folder of a trained model; a hub id is fetched into Hugging Face's cache.
+    """The local folder of a trained model; a hub id is downloaded to Hugging Face's cache.
 
-    Raises ValueError where there is none.
+    Raises ValueError if it does not exist.
     """
     if name == MINILM:
         return minilm_folder()
@@ -42,15 +42,14 @@ def locate(name: str) -> Path:
 HUGGING_FACE = "hugging-face"
 """The kind of a folder whose config states no format."""
 OTHER_KINDS = {"xlnet": "hugging-face-xlnet"}
-"""The type of a model in a folder of Hugging Face's that is not the one transformer → its kind
-(`kepipe.inference.opening.KINDS`)."""
+"""`model_type` of a Hugging Face folder that is not a `Transformer` → its kind (`kepipe.inference.opening.KINDS`)."""
 UNREAD = {".bin", ".ckpt", ".gguf", ".h5", ".md", ".msgpack", ".onnx", ".pt", ".pth", ".tflite"}
-"""Endings of files of a model folder that kepipe never opens: weights in other forms, and a page about them."""
+"""Extensions of files in a model folder that are never read: weights in other formats, and model cards."""
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """Path in a model folder → file, of all that may be read of it: config, weights, tokenizer, and what its knowledge
-    and its task bring, whatever they call it."""
+    """Path in a model folder → file, for all files that may be read: config, weights, tokenizer, and the files of its
+    knowledge methods and its task, whatever their names."""
     files = {}
     for file in sorted(folder.rglob("*")):
         inside = file.relative_to(folder)
@@ -66,8 +65,8 @@ def files_of(folder: Path) -> dict[str, Path]:
 
 
 def place_of_other_kind(name: str) -> Path | None:
-    """The folder of a trained model on this machine that is not the one transformer: as its config says, by the format
-    of another kind, or by the type of a model that is ported on its own."""
+    """The local folder of a trained model that is not a `Transformer`, according to its config: by kepipe's format of
+    another kind, or by the `model_type` of a separately supported model."""
     if name == MINILM or not Path(name).expanduser().is_dir():
         return None
     from kepipe.models.config import is_ours
@@ -79,15 +78,15 @@ def place_of_other_kind(name: str) -> Path | None:
 
 
 def kind_at_hugging_face(folder: Path) -> str:
-    """The kind of a folder of Hugging Face's. Raises ValueError where it holds no config."""
+    """The kind of a Hugging Face folder. Raises ValueError if it has no config."""
     return OTHER_KINDS.get(str(_read(folder)[1].get("model_type")), HUGGING_FACE)
 
 
 def read_config(name: str) -> TransformerConfig | None:
-    """The config of a trained model on this machine, but for what its weights alone tell; None for one that would have
-    to be fetched, and for the releases that are ported on their own.
+    """The config of a local trained model, except for what only the weights tell; None for a model that would have to
+    be downloaded, and for releases with their own format.
 
-    Raises ValueError where it cannot be read.
+    Raises ValueError if it cannot be read.
     """
     from kepipe.models.config import TransformerConfig, is_ours, read_config
     from kepipe.models.hf import settings
@@ -107,7 +106,7 @@ def read_config(name: str) -> TransformerConfig | None:
 
 
 def _read(place: Path) -> tuple[Path, dict[str, Any]]:
-    """The file of a folder's config, and what it holds, whosever it is. Raises ValueError where it is no config."""
+    """The config file of a folder, and its content, in any format. Raises ValueError if it is not a config."""
     file = place / "config.json"
     try:
         values = read_json(file)
@@ -124,7 +123,7 @@ def _refuse_other_kind(file: Path, values: Mapping[str, Any]) -> None:
 
 
 def _weights(place: Path) -> set[str]:
-    """Names of the weights in a folder, which are not read."""
+    """Names of the weights in a folder; the values are not read."""
     from safetensors import SafetensorError, safe_open
 
     names: set[str] = set()
@@ -146,11 +145,11 @@ def from_pretrained(
     note: Callable[[str], None] = lambda _: None,
     counts: Ints | None = None,
 ) -> Transformer:
-    """The model that `name` names, on the CPU in fp32, with this dropout.
+    """Load the model `name` on the CPU in fp32, with this dropout.
 
-    `note` is told of weights that it lacked (drawn from `seed`) and of ones that were left out. With `counts`, how
-    often each token stands in the text to be learned, int [V], a vocabulary head that it lacked is not drawn but reads
-    the token table (`init_tied_head`).
+    `note` is called with messages about missing weights, which are initialised with `seed`, and about unused ones. With
+    `counts`, the number of occurrences of each token in the training text, int [V], a missing vocabulary head is tied
+    to the token embeddings instead of initialised randomly (`init_tied_head`).
     """
     from kepipe.models import folder
     from kepipe.models.config import is_ours
@@ -167,18 +166,18 @@ def from_pretrained(
         ported = loads[settings.release_of(config)](place, seed)
         model = ported.model
         fresh = list(ported.fresh)
-        fits = counts is not None and len(counts) == model.config.vocabulary  # else it is refused later
+        fits = counts is not None and len(counts) == model.config.vocabulary  # otherwise rejected later
         if counts is not None and fits and lacks_head(model, fresh):
             init_tied_head(model)
             init_output_bias(model, counts)
             fresh = [weight for weight in fresh if not weight.startswith("head.")]
             note(
-                f"{name} lacks a vocabulary head: it reads the token table, and expects the tokens' frequencies"
+                f"{name} lacks a vocabulary head: tied to the token embeddings, with a bias of the token frequencies"
             )
         if fresh:
-            note(f"{name} lacks {several(fresh)}: drawn at random, to be trained")
+            note(f"{name} lacks {several(fresh)}: initialised randomly")
         if ported.unused:
-            note(f"{name}: no place for {several(ported.unused)}: left out")
+            note(f"{name}: unused weights: {several(ported.unused)}")
     return _with_dropout(model, dropout)
 
 
@@ -200,10 +199,10 @@ def _fetch(name: str) -> Path:
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ValueError(
-            f"base: {name}: neither a local folder nor to be had from the hub ({error})"
+            f"base: {name}: not a local folder, and not available from the hub ({error})"
         ) from None
 
 
 def several(names: Sequence[str]) -> str:
-    """The first of several names, and how many more there are, for messages."""
+    """The first three of several names and the number of the others, for messages."""
     return f"{', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,1 +1,1 @@
-"""The parts a transformer is made of. They receive built parts and plain numbers, never a config."""
+"""Building blocks of transformers. They are constructed from modules and plain numbers, never from a config."""

@@ -1,4 +1,4 @@
-"""Attention: self and cross, one projection for what is projected together, with a cache for generation."""
+"""Attention: self and cross attention, with fused projections and a cache for generation."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from kepipe.nn.visibility import Visibility
 Pair = tuple[Tensor, Tensor]
 
 EXPLICIT_LIMIT = 512 * 512
-"""Score matrices up to this many places are written out on a CPU. At length 512 a step of BERT-mini's encoder over
-8,192 tokens takes 1.6 s so and 1.8 s by torch's fused kernel, and 193 MB more; at 1024, 2.2 s and 2.6 s, and 410 MB
-more (tests/benchmarks/attention.py)."""
+"""Maximum number of elements of a score matrix that is materialised on a CPU. At length 512, a step of BERT-mini's
+encoder over 8,192 tokens takes 1.6 s instead of 1.8 s with torch's fused kernel, and 193 MB more; at 1024, 2.2 s
+instead of 2.6 s, and 410 MB more (tests/benchmarks/attention.py)."""
 
 
 KERNELS = "inductor"
-"""What makes FlexAttention's kernels."""
+"""The torch.compile backend for FlexAttention's kernels."""
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A visibility made concrete for the sizes, device and precision of a forward pass.
+    """A visibility, materialised for the sizes, device and precision of a forward pass.
 
-    `bias`: added to the scores, broadcastable to [B, H, T, S], the lowest finite number where nothing is
-    to be seen; None where all is visible. `query_mask`: [B or 1, T, 1], 0 at queries that see nothing and must
-    give zeros; None where there are none. `causal`: the kernel itself hides what stands right.
+    `bias`: added to the scores, broadcastable to [B, H, T, S], the lowest finite number at masked positions; None if
+    everything is visible. `query_mask`: [B or 1, T, 1], 0 at queries without a visible key, whose output must be zero;
+    None if there are none. `causal`: the kernel itself masks later positions.
     """
 
     bias: Tensor | None = None
@@ -44,11 +44,11 @@ class Mask:
 
     @property
     def is_dense(self) -> bool:
-        """Whether all it says is in `bias` and `query_mask`, so that it can be cut."""
+        """Whether the mask consists of `bias` and `query_mask` only, so that it can be sliced."""
         return not self.causal and self.blocks is None
 
     def at(self, query_positions: QueryPositions) -> Mask:
-        """The same for the queries at these places alone."""
+        """The mask of a subset of queries."""
         assert self.is_dense, "a kernel's own mask cannot be cut"
         bias, query_mask = self.bias, self.query_mask
         if bias is not None and bias.ndim == 4 and bias.shape[2] > 1:
@@ -87,7 +87,8 @@ def build_mask(
         bias = torch.zeros((), dtype=dtype, device=device)
     hidden = ~allowed[:, None]
     bias = torch.where(hidden, torch.finfo(dtype).min, bias)
-    # To leave it out where it says nothing, a GPU would have to be waited for; an exported graph is for other rows too.
+    # Omitting a query mask of ones would synchronise with the GPU, and an exported graph has to be valid for other
+    # rows.
     looks = device.type == "cpu" and not torch.compiler.is_exporting()
     says_nothing = looks and bool(query_mask.all())
     return Mask(bias, None if says_nothing else query_mask.to(dtype))
@@ -98,7 +99,7 @@ def attend(
 ) -> Tensor:
     """softmax(scale · q kᵀ + bias) v → [B, T, H·K] (Vaswani et al. 2017, eq. 1).
 
-    On a CPU the products are written out up to `EXPLICIT_LIMIT`, at the price of keeping the [T, S] probabilities; in a
+    On a CPU, the scores are materialised up to `EXPLICIT_LIMIT`, which keeps the [T, S] probabilities in memory; in a
     graph that is exported, at any length.
     """
     q, k, v = q_BTHK.transpose(1, 2), k_BSHK.transpose(1, 2), v_BSHK.transpose(1, 2)
@@ -121,13 +122,13 @@ def attend(
 
 @functools.cache
 def _flex(compiled: bool) -> Callable[..., Tensor]:
-    """FlexAttention makes its fused kernel only when compiled; otherwise it writes out all scores.
+    """FlexAttention, compiled: without compilation, it would materialise all scores.
 
-    A kernel for each length: one for all of them, which torch.compile would try at the second length, cannot be made
-    of rules that read descriptors of that length.
+    One kernel per length: a kernel for dynamic lengths, which torch.compile would try at the second length, cannot be
+    generated for rules that index descriptors of that length.
     """
     plain: Any = flex_attention
-    if compiled:  # at the 9th length torch would give up and write out all scores
+    if compiled:  # at the 9th length, torch would fall back to materialised scores
         limits: Any = torch._dynamo.config
         limits.recompile_limit = max(limits.recompile_limit, 64)
     kernel: Callable[..., Tensor] = (
@@ -138,13 +139,13 @@ def _flex(compiled: bool) -> Callable[..., Tensor]:
 
 @dataclass
 class Cache:
-    """Keys and values of the tokens decoded so far, by attention. `length`: how many tokens they are."""
+    """Keys and values of the tokens decoded so far, per attention module. `length`: number of these tokens."""
 
     length: int = 0
     kept: dict[nn.Module, Pair] = field(default_factory=dict)
 
     def extend(self, attention: nn.Module, k_BTHK: Tensor, v_BTHK: Tensor) -> Pair:
-        """Append the new tokens' keys and values, and return all."""
+        """Append the new tokens' keys and values; returns all."""
         if attention in self.kept:
             past_k, past_v = self.kept[attention]
             k_BTHK, v_BTHK = torch.cat([past_k, k_BTHK], 1), torch.cat([past_v, v_BTHK], 1)
@@ -152,18 +153,18 @@ class Cache:
         return k_BTHK, v_BTHK
 
     def once(self, attention: nn.Module, make: Callable[[], Pair]) -> Pair:
-        """Keys and values of a memory, which are made at the first token only."""
+        """Keys and values of a memory, computed only at the first token."""
         if attention not in self.kept:
             self.kept[attention] = make()
         return self.kept[attention]
 
     def select(self, rows_N: Tensor) -> None:
-        """Keep these rows of the batch, in this order: beam search moves hypotheses about."""
+        """Keep these rows of the batch, in this order: beam search reorders hypotheses."""
         self.kept = {part: (k[rows_N], v[rows_N]) for part, (k, v) in self.kept.items()}
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of a sequence to itself. Query, key and value come from one projection."""
+    """Multi-head self-attention. Query, key and value come from one projection."""
 
     def __init__(
         self,
@@ -189,8 +190,8 @@ class SelfAttention(nn.Module):
         rotation: Rotation | None = None,
         query_positions: QueryPositions | None = None,
     ) -> Tensor:
-        """[B, T, D] → [B, T, D], or [B, R, D] at the places that are read, for which `mask` is then made. `rotation`:
-        that of all places."""
+        """[B, T, D] → [B, T, D], or [B, R, D] at the query positions, for which `mask` must be built. `rotation`: of
+        all positions."""
         if query_positions is None:
             q, k, v = self.qkv(x_BTD).unflatten(-1, (3, self.heads, self.width)).unbind(2)
         else:
@@ -205,7 +206,7 @@ class SelfAttention(nn.Module):
         return out_BTD
 
     def _narrowed(self, x_BTD: Tensor, query_positions: QueryPositions) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries of the places that are read, keys and values of all."""
+        """Queries at the query positions, keys and values at all positions."""
         inner = self.heads * self.width
         parts = [inner, 2 * inner]
         of_q, of_kv = torch.split(self.qkv.weight, parts)
@@ -217,7 +218,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of a decoder to a memory of S places."""
+    """Multi-head attention of a decoder to a memory of S tokens."""
 
     def __init__(
         self,

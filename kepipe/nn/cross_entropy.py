@@ -1,8 +1,8 @@
-"""The loss over a large vocabulary, without ever holding all logits.
+"""Cross-entropy over a large vocabulary without materialising all logits.
 
-The vocabulary layer and its loss are computed together, some rows at a time, and so is their gradient: once a row's
-logits are there, its gradient is one subtraction away. (The idea is that of fused linear cross-entropy kernels, Hsu
-et al. 2024, "Liger Kernel".)
+The vocabulary layer and its loss are computed together in chunks of rows, and so are the gradients: given a row's
+logits, the gradient is a single subtraction. (The idea is that of fused linear cross-entropy kernels, Hsu et al. 2024,
+"Liger Kernel".)
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 
 ROWS = {"cpu": 2048}
-"""Rows whose logits are held at a time: enough that adding up the gradient of the weights costs little."""
+"""Number of rows whose logits are materialised at a time: large enough to amortise the accumulation of the weight
+gradient."""
 STRIP = {"cpu": 64}
-"""Rows of these whose probabilities are worked out at a time, in fp32: few enough for a processor's caches."""
+"""Number of rows whose probabilities are computed at a time, in fp32: small enough for the CPU caches."""
 OTHERS = 4096
 """Both on other devices."""
 
 
 def summed_cross_entropy(x_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, labels_N: Tensor) -> Tensor:
-    """Σₙ −log softmax(W xₙ + b)[labelₙ], a scalar in fp32; 0 where there are no rows.
+    """Σₙ −log softmax(W xₙ + b)[labelₙ], a scalar in fp32; 0 if there are no rows.
 
-    Under autocast the products are in its number format, as those of `F.linear` are; sums are in fp32. A
-    probability below the smallest positive number counts as that number.
+    Under autocast, products are in its precision, as those of `F.linear` are; sums are in fp32. Probabilities are
+    clamped to the smallest positive number.
     """
     kind = x_ND.device.type
     product = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x_ND.dtype
@@ -34,7 +35,7 @@ def summed_cross_entropy(x_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None,
 
 
 class _SummedCrossEntropy(torch.autograd.Function):
-    """∂L/∂logits = softmax − one-hot. The gradient is ready when the loss is; the backward pass scales it."""
+    """∂L/∂logits = softmax − one-hot. The gradient is computed with the loss; the backward pass scales it."""
 
     @staticmethod
     def forward(
@@ -45,7 +46,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
         labels_N: Tensor,
         product: torch.dtype,
     ) -> Tensor:
-        """The loss; in training the gradients too."""
+        """The loss; in training also the gradients."""
         learns = any(ctx.needs_input_grad)
         x, weight = x_ND.to(product), weight_VD.to(product)
         bias = None if bias_V is None else bias_V.to(product)
@@ -54,7 +55,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
         dbias = torch.zeros_like(bias_V, dtype=torch.float32) if learns and bias_V is not None else None
         dweight_of_part = torch.empty_like(weight)
         rows = max(1, min(len(x), ROWS.get(x.device.type, OTHERS)))
-        # All parts use the same memory: fresh pages of that size cost a CPU as much as the arithmetic on them.
+        # All chunks share one buffer: allocating new pages of that size costs a CPU as much as the arithmetic.
         logits_RV = x.new_empty(rows, len(weight))
         shares_SV = x.new_empty(min(rows, STRIP.get(x.device.type, OTHERS)), len(weight), dtype=torch.float32)
         for x_CD, labels_C, dx_CD in zip(
@@ -83,7 +84,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
-        """The kept gradients times that of the loss."""
+        """The stored gradients times that of the loss."""
         (scale,) = gradients
         dx, dweight, dbias = ctx.saved_tensors
         of_x, of_weight = ctx.kinds
@@ -97,7 +98,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
 
 
 def _to_gradient(logits_CV: Tensor, labels_C: Tensor, dbias: Tensor | None, shares_SV: Tensor) -> Tensor:
-    """Logits become their gradient, in place, as many rows at a time as `shares_SV` has; their loss is returned.
+    """Replace logits by their gradient in place, as many rows at a time as `shares_SV` has; returns the loss.
 
     The gradient's sum over the rows is added to `dbias`, [V].
     """

@@ -1,4 +1,4 @@
-"""What enters the first layer: token vectors, and what is added to them."""
+"""The input of the first layer: token embeddings, and the embeddings that are added to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kepipe.nn.positions import LearnedPositions
 
 
 class Embeddings(nn.Module):
-    """dropout(norm(scale · token + position + segment + task)). The token table itself belongs to the model."""
+    """dropout(norm(scale · token + position + segment + task)). The token embeddings are part of the model."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Embeddings(nn.Module):
         tasks_BT: Tensor | None = None,
         past: int = 0,
     ) -> Tensor:
-        """[B, T, D] → [B, T, D]. Segments and tasks that are not given are 0."""
+        """[B, T, D] → [B, T, D]. Segments and tasks default to 0."""
         x_BTD = embedded_BTD if self.scale == 1.0 else embedded_BTD * self.scale
         if self.positions is not None:
             x_BTD = x_BTD + self.positions(embedded_BTD.shape[1], positions_BT, past)

@@ -1,8 +1,7 @@
-"""Entities fused with tokens: the K-Encoder of ERNIE (Zhang et al. 2019, "ERNIE: Enhanced Language Representation with
-Informative Entities", §3.3).
+"""Fusion of tokens and entities: the K-Encoder of ERNIE (Zhang et al. 2019, "ERNIE: Enhanced Language Representation
+with Informative Entities", §3.3).
 
-What concerns entities alone is computed in their slots (`placement.py`); the tokens' matrices stay those of a plain
-layer.
+Entity states are computed in slots (`placement.py`); the weights of the tokens are those of a plain layer.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Fusion(nn.Module):
         """Tokens [B, T, D] and entities [B, S, E] → the same."""
         h_BTF = self.part.up_proj(w_BTD)
         entity_update_BSF = self.entity_up_proj(e_BSE) * placement.used
-        # In place: nothing else needs the sum's first part, and a copy costs as much as a layer's norm.
+        # In place: the first part of the sum is not used again, and a copy costs as much as a layer's norm.
         h_BTF.flatten(0, 1).index_add_(0, placement.flat, entity_update_BSF.flatten(0, 1))
         h_BTF = self.part.activation(h_BTF)
         h_BSF = pick(h_BTF, placement.flat).view_as(entity_update_BSF)
@@ -61,8 +60,8 @@ class Fusion(nn.Module):
 
 
 class FusedLayer(nn.Module):
-    """Attention of the tokens, attention of the entities, fusion. Without the second it is the layer that comes
-    first: vectors from a graph have not met yet, and do so in its fusion."""
+    """Attention of the tokens, attention of the entities, fusion. Without entity attention it is the first fusing
+    layer, whose entity states are vectors from a graph."""
 
     def __init__(self, attention: PostNorm, mlp: Fusion, entity_attention: PostNorm | None = None) -> None:
         super().__init__()
@@ -71,7 +70,7 @@ class FusedLayer(nn.Module):
     def forward(
         self, x_BTD: Tensor, layer_context: LayerContext, entity_states: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """[B, T, D] → [B, T, D], and the entities beside it, [B, S, E]."""
+        """[B, T, D] → [B, T, D], and the entity states, [B, S, E]."""
         assert entity_states is not None
         assert layer_context.placement is not None
         x_BTD = self.attention(x_BTD, layer_context.mask, layer_context.cache)

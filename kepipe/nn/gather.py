@@ -1,4 +1,5 @@
-"""Some places of each row of a batch, gathered into slots: as many slots in every row as the fullest row needs."""
+"""Gathering selected positions of each row of a batch into slots: every row has as many slots as the fullest row
+needs."""
 
 from __future__ import annotations
 
@@ -7,16 +8,16 @@ from torch import Tensor
 
 
 def pick(x_BTD: Tensor, flat_N: Tensor) -> Tensor:
-    """[N, D] at places among the B·T, which may lie on the CPU while `x_BTD` is on a device."""
-    # On a CPU the backward pass of index_select is far faster than that of x[places].
+    """[N, D] at flat indices into B·T, which may be on the CPU while `x_BTD` is on another device."""
+    # On a CPU, the backward pass of index_select is much faster than that of x[places].
     return x_BTD.flatten(0, 1).index_select(0, flat_N.to(x_BTD.device, non_blocking=True))
 
 
 def slots(row_N: Tensor, place_N: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Slots for the places given, a row's in the order in which they come.
+    """Slots for the given positions, in the order in which those of a row are given.
 
-    Returns int [B, S], the place in its row of each slot, the first where a row does not need the slot; int [N], the
-    slot among the B·S of each place given; int [B], how many slots each row needs.
+    Returns int [B, S], the position in its row of each slot, the first position for unused slots; int [N], the flat
+    index into B·S of each given position's slot; int [B], the number of used slots per row.
     """
     count_B = torch.bincount(row_N, minlength=rows)
     order_N = row_N.argsort(stable=True)
@@ -29,14 +30,14 @@ def slots(row_N: Tensor, place_N: Tensor, rows: int) -> tuple[Tensor, Tensor, Te
 
 
 def flat(places_BS: Tensor, length: int) -> Tensor:
-    """Places in rows of `length` as places among the B·T, int [B·S]."""
+    """Flat indices into B·T of positions in rows of `length`, int [B·S]."""
     rows = torch.arange(len(places_BS), device=places_BS.device)
     return (places_BS + length * rows[:, None]).flatten()
 
 
 def reversed_positions(there_BT: Tensor, from_right_B: Tensor | None = None) -> Tensor:
-    """The place of each token in its row with the rows `from_right_B` turned around, all where it is None, int [B, T];
-    what is beyond a row's end stays. It is its own inverse."""
+    """The position of each token if the rows with `from_right_B` are reversed, all rows if it is None, int [B, T];
+    positions beyond a row's end are unchanged. The mapping is its own inverse."""
     places_T = torch.arange(there_BT.shape[1], device=there_BT.device)
     turns_BT = there_BT if from_right_B is None else there_BT & from_right_B[:, None]
     return torch.where(turns_BT, there_BT.sum(1, keepdim=True) - 1 - places_T, places_T)

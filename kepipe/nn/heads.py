@@ -1,4 +1,4 @@
-"""What reads the last hidden states: the vocabulary, the first token, the next sentence."""
+"""Heads on the last hidden states: the vocabulary, the first token, the next sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kepipe.nn.feedforward import Activation
 
 
 class PredictionTransform(nn.Module):
-    """norm(act(W h + b)), which BERT puts before its vocabulary layer; of another `width` where that is given."""
+    """norm(act(W h + b)), BERT's layer before the vocabulary layer; optionally of another `width`."""
 
     def __init__(
         self, hidden: int, activation: Activation, norm: nn.Module, width: int = 0, *, bias: bool = True
@@ -30,7 +30,7 @@ class PredictionTransform(nn.Module):
 
 
 class VocabularyHead(nn.Module):
-    """Hidden states → logits. The output matrix is handed in where it is tied to the token table.
+    """Hidden states → logits. The output matrix is passed in if it is tied to the token embeddings.
 
     `scale`: T5 with tied weights multiplies the hidden states by D^-½.
     """
@@ -54,7 +54,7 @@ class VocabularyHead(nn.Module):
         return F.linear(self._read(hidden_ND), tied_VD if self.weight is None else self.weight, self.bias)
 
     def loss(self, hidden_ND: Tensor, tied_VD: Tensor, labels_N: Tensor) -> Tensor:
-        """The sum over N of the cross-entropy of the logits to the labels, without holding all logits."""
+        """The sum over N of the cross-entropy of the logits and the labels, without materialising all logits."""
         weight_VD = tied_VD if self.weight is None else self.weight
         return summed_cross_entropy(self._read(hidden_ND), weight_VD, self.bias, labels_N)
 
@@ -76,8 +76,8 @@ class Pooler(nn.Module):
 
 
 class LabelParts(NamedTuple):
-    """What tells labels, of rows or of tokens: BERT's pooler, its head for next sentences, and a head for each task of
-    pretraining that has labels of its own."""
+    """Modules that predict labels of rows or tokens: BERT's pooler, its next-sentence head, and a head for each
+    pretraining task with labels."""
 
     pooler: Pooler | None = None
     next_sentence: nn.Linear | None = None
@@ -85,8 +85,8 @@ class LabelParts(NamedTuple):
 
 
 class EntityParts(NamedTuple):
-    """What a model that fuses entities has beside its stack: a head that scores entities, and a table of their vectors
-    where these are trained."""
+    """Modules of a model with fused entities outside of its stack: a head that scores entities, and the table of entity
+    vectors if it is trained."""
 
     head: PredictionTransform | None = None
     table: nn.Embedding | None = None

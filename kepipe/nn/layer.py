@@ -1,4 +1,4 @@
-"""Layers and stacks of them. Where the norm stands is a part that is passed in, not a flag."""
+"""Layers and stacks of layers. The placement of norms is a module that is passed in, not a flag."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class PostNorm(nn.Module):
     def forward(
         self, x_BTD: Tensor, *context: object, query_positions: QueryPositions | None = None
     ) -> Tensor:
-        """[B, T, D] → [B, T, D]; `context` goes to the part. With `query_positions`, which go there too, [B, R, D]."""
+        """[B, T, D] → [B, T, D]; `context` is passed to the part. With `query_positions`, which are passed as well, [B,
+        R, D]."""
         made = (
             self.part(x_BTD, *context)
             if query_positions is None
@@ -38,7 +39,7 @@ class PostNorm(nn.Module):
 
 
 class PreNorm(nn.Module):
-    """x + part(norm(x)): GPT-2, T5. The stack ends with a norm of its own."""
+    """x + part(norm(x)): GPT-2, T5. The stack ends with an additional norm."""
 
     def __init__(self, part: nn.Module, norm: nn.Module, dropout: float = 0.0) -> None:
         super().__init__()
@@ -48,7 +49,8 @@ class PreNorm(nn.Module):
     def forward(
         self, x_BTD: Tensor, *context: object, query_positions: QueryPositions | None = None
     ) -> Tensor:
-        """[B, T, D] → [B, T, D]; `context` goes to the part. With `query_positions`, which go there too, [B, R, D]."""
+        """[B, T, D] → [B, T, D]; `context` is passed to the part. With `query_positions`, which are passed as well, [B,
+        R, D]."""
         normed = self.norm(x_BTD)
         made = (
             self.part(normed, *context)
@@ -60,16 +62,18 @@ class PreNorm(nn.Module):
 
 
 def _kept(x_BTD: Tensor, query_positions: QueryPositions | None) -> Tensor:
-    """What goes past a part, to be added to what it makes."""
+    """The residual, to which the part's output is added."""
     return x_BTD if query_positions is None else query_positions.narrow(x_BTD)
 
 
 @dataclass(frozen=True)
 class LayerContext:
-    """What all layers of a stack look at in a forward pass besides their input. `memory`: [B, S, D].
+    """Inputs that all layers of a stack share in a forward pass. `memory`: [B, S, D].
 
-    `placement`: at which tokens the second stream's entities stand. `query_positions`: at which places alone the last
-    layer is read. `rotation`: how queries and keys are turned. `local`: the same for layers that look nearby alone."""
+    `placement`: the tokens to which the entity states belong. `query_positions`: the positions at which the last
+    layer's output is needed. `rotation`: rotary angles of queries and keys. `local`: the context of layers with local
+    attention.
+    """
 
     mask: Mask
     memory: Tensor | None = None
@@ -82,10 +86,10 @@ class LayerContext:
 
 
 class Layer(nn.Module):
-    """Self-attention, perhaps cross-attention, feed-forward.
+    """Self-attention, optionally cross-attention, feed-forward.
 
-    `entity_states` is a second stream that travels with the tokens through the stack (entities, in a layer that
-    fuses them); a plain layer hands it on untouched. Any module of this signature can take a layer's place.
+    `entity_states` is a second stream through the stack (entities, in a layer that fuses them); a plain layer returns
+    it unchanged. Any module with this signature can be used as a layer.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class Layer(nn.Module):
     def forward(
         self, x_BTD: Tensor, layer_context: LayerContext, entity_states: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """[B, T, D] → [B, T, D], and the stream beside it."""
+        """[B, T, D] → [B, T, D], and the second stream."""
         x_BTD = self.attention(
             x_BTD,
             layer_context.mask,
@@ -118,7 +122,7 @@ class Layer(nn.Module):
 class Stack(nn.Module):
     """An encoder's or a decoder's embeddings, layers and final norm.
 
-    `relative` is a position bias all layers share; `local` are the numbers, from 0, of layers that look nearby alone.
+    `relative` is a position bias shared by all layers; `local` are the indices of layers with local attention.
     """
 
     def __init__(
@@ -139,7 +143,7 @@ class Stack(nn.Module):
         self.relative = relative
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.recompute = False
-        """Gradient checkpointing: keep only the inputs of layers, and run each again in the backward pass."""
+        """Gradient checkpointing: keep only the inputs of layers, and recompute each layer in the backward pass."""
 
     def forward(
         self,
@@ -152,7 +156,7 @@ class Stack(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Embedded tokens [B, T, D] → [B, T, D]. The input and each layer's output are appended to `all_hidden_states`.
 
-        With `query_positions`, where the stack `narrows`, [B, R, D].
+        With `query_positions`, if the stack `narrows`, [B, R, D].
         """
         recompute = self.recompute and self.training
         for number, layer in enumerate(self.layers):
@@ -173,7 +177,7 @@ class Stack(nn.Module):
         return x_BTD, entity_states
 
     def narrows(self, mask: Mask) -> bool:
-        """Whether the last layer can be worked out at some places alone."""
+        """Whether the last layer can be computed at a subset of positions."""
         return isinstance(self.layers[-1], Layer) and mask.is_dense
 
 
@@ -185,7 +189,7 @@ def attention_layer(
     cross_attention: CrossAttention | None,
     dropout: float,
 ) -> Layer:
-    """A layer whose parts all have their norm in the same place; a norm for each part, in the order of use."""
+    """A layer whose norms are all in the same place; a norm for each part, in the order of use."""
     first, *between, last = norms
     return Layer(
         norm_place(attention, first, dropout),

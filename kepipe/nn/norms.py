@@ -1,4 +1,4 @@
-"""Norms that torch does not have."""
+"""Norms that torch lacks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class UnbiasedNorm(nn.Module):
-    """w · (x − mean) / (deviation + ε) + b with the deviation over n − 1, as the release of K-BERT (UER) computes it.
+    """w · (x − mean) / (deviation + ε) + b with the deviation over n − 1, as in the release of K-BERT (UER).
 
     BERT's LayerNorm divides by √(variance + ε) with the variance over n (Ba et al. 2016, eq. 4).
     """

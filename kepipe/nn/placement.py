@@ -1,7 +1,6 @@
-"""Which tokens carry an entity, and which entities see one another.
+"""The tokens to which entities belong, and the attention among entities.
 
-Few tokens carry an entity, so entities are kept apart, in slots: a row has S of them, one for each of its linked
-tokens.
+Few tokens have an entity, so entity states are stored in slots: a row has S of them, one for each of its linked tokens.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from kepipe.nn.visibility import Visibility
 class LinkedEntities:
     """`rows`: int [B, T], the row in `vectors` of the entity whose mention starts at each token; 0: none.
 
-    `vectors`: [M, E]; row 0 is all zeros. `known_rows`: `rows` on the CPU, where they can be looked at without waiting
-    for the device; None: there is no such copy.
+    `vectors`: [M, E]; row 0 is all zeros. `known_rows`: a copy of `rows` on the CPU, which can be read without
+    synchronising with the device; None: no copy.
     """
 
     rows: Tensor
@@ -31,12 +30,12 @@ class LinkedEntities:
 
 @dataclass(frozen=True)
 class EntityPlacement:
-    """Which tokens the slots belong to.
+    """The tokens to which the slots belong.
 
-    Slot 0 is each row's first token, whether it has an entity or not: as [CLS] it carries none and gathers
-    those of the row. `entities`: int [B, S], the slots' rows in the batch's entity vectors (0: none). `flat`: int
-    [B·S], the slots' tokens among the B·T. `used`: bool [B, S, 1]; slots that rows with fewer links do not need
-    stand at the first token, add nothing and are seen by nobody. `mask`: which slot sees which.
+    Slot 0 is each row's first token, whether it has an entity or not: as [CLS] it has none and collects those of the
+    row. `entities`: int [B, S], the slots' rows in the batch's entity vectors (0: none). `flat`: int [B·S], the slots'
+    tokens as flat indices into B·T. `used`: bool [B, S, 1]; unused slots refer to the first token, add nothing and are
+    masked. `mask`: the attention mask among slots.
     """
 
     entities: Tensor
@@ -48,7 +47,7 @@ class EntityPlacement:
 def place_entities(
     entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype, known_BT: Tensor | None = None
 ) -> EntityPlacement:
-    """The slots of a batch. Entities see one another where their tokens do.
+    """The slots of a batch. The attention mask of entities is that of their tokens.
 
     `dtype` is that of the attention scores; `known_BT`: `entities_BT` on the CPU.
     """

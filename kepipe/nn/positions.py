@@ -1,4 +1,4 @@
-"""Where a token stands: a learned vector for each place, or T5's bias for each distance."""
+"""Positions: learned embeddings, and T5's relative bias."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class LearnedPositions(nn.Module):
-    """A vector for each of `places` positions. `offset` rows stand unused before position 0 (RoBERTa and BART: 2)."""
+    """An embedding for each of `places` positions. `offset` rows before position 0 are unused (RoBERTa and BART: 2)."""
 
     def __init__(self, places: int, hidden: int, offset: int = 0) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class LearnedPositions(nn.Module):
         self.table = nn.Embedding(places + offset, hidden)
 
     def forward(self, length: int, positions_BT: Tensor | None = None, past: int = 0) -> Tensor:
-        """[length, D] for positions past, past + 1, …; [B, T, D] where positions are given."""
+        """[length, D] for positions past, past + 1, …; [B, T, D] for given positions."""
         if positions_BT is not None:
             given: Tensor = self.table(positions_BT + self.offset)
             return given
@@ -29,8 +29,8 @@ class LearnedPositions(nn.Module):
 class RelativeBias(nn.Module):
     """T5's bias of a score by the distance of key and query (Raffel et al. 2020, section 2.1).
 
-    Half of the buckets stand for one distance each, the other half for logarithmically growing ranges up to
-    `farthest`; beyond it all fall into the last. An encoder (`both_ways`) spends half on each direction.
+    Half of the buckets are single distances, the other half logarithmically growing ranges up to `farthest`; larger
+    distances are in the last bucket. An encoder (`both_ways`) uses half of them for each direction.
     """
 
     def __init__(self, heads: int, buckets: int = 32, farthest: int = 128, *, both_ways: bool = True) -> None:

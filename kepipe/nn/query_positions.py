@@ -1,7 +1,7 @@
-"""At which places the last layer's output is read: only there need it be worked out.
+"""Positions at which the last layer's output is needed, so that only these are computed.
 
-A masked language model reads one place in seven. Every place still shows itself to the others, as key and value, but
-queries, output projection, norms and feed-forward of the last layer are needed at those places alone.
+A masked language model needs one position in seven. Keys and values of the last layer are computed at every position,
+but queries, output projection, norms and feed-forward only at the needed ones.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from torch import Tensor
 from kepipe.nn.gather import flat, pick, slots
 
 WORTHWHILE = 0.5
-"""Share of a batch's places above which the layer is worked out whole: to gather costs something too."""
+"""Share of a batch's positions above which the layer is computed at all positions, because gathering has a cost as
+well."""
 
 
 @dataclass(frozen=True)
 class QueryPositions:
-    """Each row has R slots. `places`: int [B, R], the place of its row that a slot reads; slots that rows with fewer
-    reads do not need stand at the first place. `slots`: int [N], the slot, among the B·R, of each place asked for."""
+    """Each row has R slots. `places`: int [B, R], the position in its row that a slot reads; unused slots refer to the
+    first position. `slots`: int [N], the flat index into B·R of each requested position's slot."""
 
     places: Tensor
     slots: Tensor
@@ -36,11 +37,12 @@ class QueryPositions:
         return pick(x_BTD, flat(self.places, x_BTD.shape[1])).view(*self.places.shape, -1)
 
     def pick(self, x_BRD: Tensor) -> Tensor:
-        """[B, R, D] → [N, D], in the order in which the places were asked for."""
+        """[B, R, D] → [N, D], in the order in which the positions were requested."""
         return pick(x_BRD, self.slots)
 
 
 def plan_query_positions(flat_N: Tensor, rows: int, length: int) -> QueryPositions | None:
-    """Slots for places of a batch of `rows` × `length`, in any order; None where most places would be worked out."""
+    """Slots for flat positions of a batch of `rows` × `length`, in any order; None if most positions would be
+    computed."""
     places_BR, slots_N, _ = slots(torch.div(flat_N, length, rounding_mode="floor"), flat_N % length, rows)
     return None if places_BR.shape[1] > WORTHWHILE * length else QueryPositions(places_BR, slots_N)

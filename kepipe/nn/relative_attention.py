@@ -1,6 +1,6 @@
-"""Attention by relative positions, over a memory and the tokens that follow it (Dai et al. 2019; Yang et al. 2019).
+"""Attention with relative positions, over a memory and the tokens that follow it (Dai et al. 2019; Yang et al. 2019).
 
-Legend: B rows, Q queries, M places of the memory, K = M + T keys, P relative positions, H heads, W their width.
+Legend: B rows, Q queries, M positions of the memory, K = M + T keys, P relative positions, H heads, W their width.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 
 class RelativeMask(NamedTuple):
-    """What the queries of a stream look at.
+    """The mask and the relative positions of the queries of a stream.
 
     `visible`: bool [B or 1, Q, K]. `positions`: encodings of the P distances between queries and keys, the largest
-    first, [1, P, D]; [2, P, D] where rows that `from_right`, int [B], says are 1 have distances of their own.
-    `segments`: whether query and key are of different segments, bool [B, Q, K]; None: all are of one. `columns`: the
-    number of each key's distance, int [B, Q, K], where the queries are not all tokens in order (`relative_shift`).
+    first, [1, P, D]; or [2, P, D] if rows with `from_right` 1, int [B], have separate distances. `segments`: whether
+    query and key have different segments, bool [B, Q, K]; None: there is one segment. `columns`: the index of each
+    key's distance, int [B, Q, K], if the queries are not all tokens in order (`relative_shift`).
     """
 
     visible: Tensor
@@ -35,10 +35,10 @@ def position_encodings(distances_P: Tensor, width: int) -> Tensor:
 
 
 def relative_shift(x_BHQP: Tensor, keys: int) -> Tensor:
-    """From scores by distance to scores by key, [B, H, Q, K], without a loop (Dai et al. 2019, appendix B).
+    """Convert scores by distance to scores by key, [B, H, Q, K], without a loop (Dai et al. 2019, appendix B).
 
-    Column p of query i is for the key at place p − Q + i: each row is moved one column less to the left than the row
-    above it, which is what reading them as rows of one element fewer does.
+    Column p of query i belongs to the key at position p − Q + i: each row is shifted to the left by one column less
+    than the previous row, which is achieved by reshaping to rows with one element less.
     """
     rows, heads, queries, places = x_BHQP.shape
     shifted = x_BHQP.reshape(rows, heads, places, queries)[:, :, 1:]
@@ -48,8 +48,8 @@ def relative_shift(x_BHQP: Tensor, keys: int) -> Tensor:
 class RelativeAttention(nn.Module):
     """softmax over keys of ((q + u)·k + (q + v)·r + (q + w)·s) / √W, times values, projected.
 
-    r is the key of the distance between query and key (Dai et al. 2019, §3.3); s that of "the same segment" or "another
-    one" (Yang et al. 2019, §2.5). u, v and w stand for a query of their own: what is looked for wherever the query is.
+    r is the encoded distance between query and key (Dai et al. 2019, §3.3); s that of "same segment" or "other segment"
+    (Yang et al. 2019, §2.5). u, v and w are query biases, which do not depend on the query's position.
     """
 
     def __init__(self, hidden: int, heads: int, width: int, dropout: float = 0.0) -> None:
@@ -67,11 +67,11 @@ class RelativeAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def keys_and_values(self, x_BKD: Tensor) -> tuple[Tensor, Tensor]:
-        """What two streams look at together: [B, H, K, W] each."""
+        """Keys and values shared by both streams: [B, H, K, W] each."""
         return self._split(self.key(x_BKD)), self._split(self.value(x_BKD))
 
     def forward(self, x_BQD: Tensor, keys_BHKW: Tensor, values_BHKW: Tensor, mask: RelativeMask) -> Tensor:
-        """[B, Q, D]; 0, before the projection, for a query that sees nothing."""
+        """[B, Q, D]; 0, before the projection, for a query without a visible key."""
         query_BQI = self.query(x_BQD)
         content_BHQW, position_BHQW, segment_BHQW = (
             self._split(query_BQI + bias_I)
@@ -94,7 +94,7 @@ class RelativeAttention(nn.Module):
         visible_BHQK = mask.visible[:, None]
         scores_BHQK = (scores_BHQK * self.width**-0.5).float()
         scores_BHQK = scores_BHQK.masked_fill(~visible_BHQK, torch.finfo(torch.float32).min)
-        # what sees nothing has equal shares of everything until they are taken away again
+        # fully masked queries have uniform weights until they are zeroed
         shares_BHQK = scores_BHQK.softmax(-1).masked_fill(~visible_BHQK, 0.0)
         found_BHQW = self.dropout(shares_BHQK).to(values_BHKW.dtype) @ values_BHKW
         out_BQD: Tensor = self.output(found_BHQW.transpose(1, 2).flatten(2))

@@ -1,5 +1,5 @@
-"""Rotary positions: queries and keys are turned by where they stand, so that scores depend on distances (Su et al.
-2021, "RoFormer", §3.2)."""
+"""Rotary positions: queries and keys are rotated by angles that depend on their positions, so that scores depend on
+distances (Su et al. 2021, "RoFormer", §3.2)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from kepipe.nn.query_positions import QueryPositions
 
 @dataclass(frozen=True)
 class Rotation:
-    """Angles of the places of a row, as `cos` and `sin` of shape [B or 1, T, H, K], alike for all heads; the first half
-    of `sin` has its sign changed. They are written out for each head, so that a CPU goes over them in long runs."""
+    """Angles of the positions of a row, as `cos` and `sin` of shape [B or 1, T, H, K], equal for all heads; the first
+    half of `sin` is negated. They are expanded to all heads, so that a CPU processes long contiguous runs."""
 
     cos: Tensor
     sin: Tensor
 
     def turn(self, x_BTHK: Tensor) -> Tensor:
-        """Each pair (x_i, x_{i+K/2}) of a head turned by the i-th angle of its place (eq. 34)."""
+        """Each pair (x_i, x_{i+K/2}) of a head rotated by the i-th angle of its position (eq. 34)."""
         first, second = x_BTHK.chunk(2, -1)
         swapped_BTHK = torch.cat([second, first], -1)
         cos, sin = self.cos.to(x_BTHK.dtype), self.sin.to(x_BTHK.dtype)
         return torch.addcmul(x_BTHK * cos, swapped_BTHK, sin)
 
     def at(self, query_positions: QueryPositions) -> Rotation:
-        """The same for the queries at these places alone."""
+        """The angles of a subset of queries."""
         places_BR11 = query_positions.places[:, :, None, None]
         cos, sin = (
             part.expand(len(places_BR11), -1, -1, -1).take_along_dim(places_BR11, 1)

@@ -1,7 +1,7 @@
-"""Who sees whom: small rules that combine by `&`, read from integer descriptors of shape [B, T].
+"""Attention masks as small rules that are combined with `&` and read integer descriptors of shape [B, T].
 
-A rule is a function of index tensors (row b, query q, key k) to bool. That is the form FlexAttention
-compiles, and evaluated on broadcast aranges it is the dense mask, so each rule is stated once.
+A rule is a function of index tensors (row b, query q, key k) to bool. FlexAttention compiles this form, and evaluated
+on broadcast aranges it gives the dense mask, so each rule is written once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAMES = ("full", "causal", "backward", "prefix")
 
 @dataclass(frozen=True)
 class Visibility:
-    """All of `rules` must hold for a query to see a key. `causal` is kept apart: kernels know it without a mask."""
+    """A key is visible to a query if all `rules` hold. `causal` is separate: kernels implement it without a mask."""
 
     rules: tuple[Rule, ...] = ()
     causal: bool = False
@@ -30,15 +30,15 @@ class Visibility:
 
     @property
     def everything(self) -> bool:
-        """Whether every query sees every key, so that no mask is needed."""
+        """Whether every query attends to every key, so that no mask is needed."""
         return not self.rules and not self.causal
 
     def dense(
         self, rows: int, queries: int, keys: int, device: torch.device | str = "cpu", past: int = 0
     ) -> Tensor | None:
-        """Bool, broadcastable to [rows, queries, keys]; None where everything is visible.
+        """Bool, broadcastable to [rows, queries, keys]; None if everything is visible.
 
-        Query number t stands at place past + t of the keys (`past` tokens are in a cache).
+        Query t is at position past + t of the keys (`past` tokens are in a cache).
         """
         if self.everything or (not self.rules and queries == 1 and past == keys - 1):
             return None
@@ -48,7 +48,7 @@ class Visibility:
         return self._allowed(b, q, k)
 
     def among(self, places_BS: Tensor) -> Tensor | None:
-        """The same among chosen places of each row: bool [B, S, S]; None where everything is visible."""
+        """The mask among selected positions of each row: bool [B, S, S]; None if everything is visible."""
         if self.everything:
             return None
         b = torch.arange(len(places_BS), device=places_BS.device)[:, None, None]
@@ -62,7 +62,7 @@ class Visibility:
         return allowed
 
     def blocks(self, rows: int, queries: int, keys: int, device: torch.device | str) -> BlockMask:
-        """The same as FlexAttention's block mask, which skips blocks that nobody sees."""
+        """The same as FlexAttention's block mask, which skips fully masked blocks."""
 
         def visible(b: Tensor, _head: Tensor, q: Tensor, k: Tensor) -> Tensor:
             allowed = k <= q if self.causal else k >= 0
@@ -74,22 +74,22 @@ class Visibility:
 
 
 def full() -> Visibility:
-    """Everybody sees everybody."""
+    """Every position attends to every position."""
     return Visibility()
 
 
 def causal() -> Visibility:
-    """Each place sees itself and what stands left of it."""
+    """Each position attends to itself and to earlier positions."""
     return Visibility(causal=True)
 
 
 def backward() -> Visibility:
-    """Each place sees itself and what stands right of it (UniLM's right-to-left mode)."""
+    """Each position attends to itself and to later positions (UniLM's right-to-left mode)."""
     return Visibility((lambda _b, q, k: k >= q,))
 
 
 def prefix(prefix_BT: Tensor) -> Visibility:
-    """The source (prefix 1) is seen by all; the target (0) by itself and the target after it (UniLM)."""
+    """The source (prefix 1) is visible to all; a target token (0) only to itself and to later target tokens (UniLM)."""
 
     def sees(b: Tensor, q: Tensor, k: Tensor) -> Tensor:
         return (prefix_BT[b, k] > 0) | ((k <= q) & (prefix_BT[b, q] == 0))
@@ -98,17 +98,18 @@ def prefix(prefix_BT: Tensor) -> Visibility:
 
 
 def nearby(reach: int) -> Visibility:
-    """Each place sees up to `reach` places to either side."""
+    """Each position attends to up to `reach` positions on either side."""
     return Visibility((lambda _b, q, k: (q - k).abs() <= reach,))
 
 
 def tree(branch_BT: Tensor, mention_BT: Tensor) -> Visibility:
     """K-BERT's visible matrix (Liu et al. 2020, eq. 3).
 
-    `branch` is 0 on the sentence and unique for each injected triple; `mention` ties a triple
-    to the trunk tokens it hangs from (0: none).
+    `branch` is 0 on the sentence and unique for each injected triple; `mention` connects a triple to the tokens of its
+    mention in the sentence (0: none).
     """
-    branch_BT, mention_BT = branch_BT.int(), mention_BT.int()  # comparing [B, T, T] numbers is what it costs
+    # int32: the cost is the comparison of [B, T, T] numbers
+    branch_BT, mention_BT = branch_BT.int(), mention_BT.int()
     named_BT = torch.where(mention_BT > 0, mention_BT, -1)
 
     def sees(b: Tensor, q: Tensor, k: Tensor) -> Tensor:
@@ -121,13 +122,13 @@ def tree(branch_BT: Tensor, mention_BT: Tensor) -> Visibility:
 
 
 Layout = Literal["whole", "padded", "packed"]
-"""How rows hold documents: each is one; one and padding; or several are kept apart."""
+"""How rows hold documents: one that fills the row; one and padding; or several, masked from each other."""
 
 
 def layout_of(query_BT: Tensor, key_BS: Tensor | None = None) -> Layout:
-    """What the descriptors `documents` say, by looking at them: on a GPU that would wait for it.
+    """The layout of the descriptors `documents`, determined from their values, which synchronises with a GPU.
 
-    A graph that is exported is for all rows of one document each, whatever those at hand are: "padded".
+    An exported graph has to be valid for all rows with one document each: "padded".
     """
     if torch.compiler.is_exporting():
         return "padded"
@@ -142,10 +143,10 @@ def layout_of(query_BT: Tensor, key_BS: Tensor | None = None) -> Layout:
 
 
 def documents(query_BT: Tensor, key_BS: Tensor | None = None, layout: Layout | None = None) -> Visibility:
-    """Padding (0) is seen by nobody; where rows are packed, a document is seen only by its own places.
+    """Padding (0) is never visible; in packed rows, a document is visible only to its own positions.
 
-    Rows of one document each need no rule, and padded ones only a look at the key. `layout` says which they are; None:
-    the descriptors are examined, to keep masks out of the kernels where they say nothing.
+    Rows of one document each need no rule, and padded ones only a test of the key. `layout` gives the kind; None: it is
+    determined from the descriptors, to avoid masks in kernels where they have no effect.
     """
     key_BS = query_BT if key_BS is None else key_BS
     layout = layout or layout_of(query_BT, key_BS)
@@ -165,8 +166,8 @@ def by_name(
     mention_BT: Tensor | None = None,
     layout: Layout | None = None,
 ) -> Visibility:
-    """The visibility that a batch names, combined with its documents, of that `layout`, and, where there are branches,
-    its tree."""
+    """The visibility of a batch by name, combined with its documents of that `layout`, and with its tree if it has
+    branches."""
     if name == "full":
         visibility = full()
     elif name == "causal":

@@ -34,9 +34,9 @@ class RowDraws:
         self._calls = 0
 
     def random(self, size: tuple[int, int], /) -> Floats:
-        """Numbers of shape [B, any]; the first columns do not depend on how many are asked for."""
+        """Numbers of shape [B, any]; the first columns do not depend on the number of columns."""
         rows, columns = size
-        assert rows == len(self._seeds), "one seed a row"
+        assert rows == len(self._seeds), "one seed per row"
         self._calls += 1
         streams = mix(self._seeds + np.uint64(self._calls * int(ODD) % 2**64))
         steps = np.arange(1, columns + 1, dtype=np.uint64) * GOLDEN

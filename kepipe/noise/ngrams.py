@@ -20,7 +20,7 @@ def select_ngrams(special_BT: Bools, draws: Draws, share: float = SHARE, longer:
     length_BT = 1 + (u_BT < longer).astype(np.int64) + (u_BT < longer / 2)
     order_BT, budget_B = np.argsort(keys_BT, axis=1), budget(special_BT, share)
     selected_BT = place_ngrams(order_BT, length_BT, ~special_BT, budget_B)
-    left_B = budget_B - selected_BT.sum(axis=1)  # where only runs were drawn that do not fit, in a short row
+    left_B = budget_B - selected_BT.sum(axis=1)  # if only runs were drawn that do not fit, in a short row
     singles_BT = place_ngrams(order_BT, np.ones_like(length_BT), ~special_BT & ~selected_BT, left_B)
     return selected_BT | singles_BT
 
@@ -28,10 +28,10 @@ def select_ngrams(special_BT: Bools, draws: Draws, share: float = SHARE, longer:
 def place_ngrams(start_BT: Ints, length_BT: Ints, free_BT: Bools, budget_B: Ints) -> Bools:
     """Take runs in order: `length[:, k]` tokens from column `start[:, k]`; bool [B, T].
 
-    One that would exceed the row's budget, or touch a token that is not free or is taken already, is skipped.
+    A run is skipped if it would exceed the row's budget, or overlaps a token that is not free or already taken.
     """
     rows, width = free_BT.shape
-    open_BT = np.zeros((rows, width + 2), dtype=np.bool_)  # two columns more, so that a run may look beyond
+    open_BT = np.zeros((rows, width + 2), dtype=np.bool_)  # two more columns, for runs beyond the row
     open_BT[:, :width] = free_BT
     left_B, row_B = budget_B.copy(), np.arange(rows)
     for start_B, length_B in zip(start_BT.T, length_BT.T, strict=True):

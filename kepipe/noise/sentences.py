@@ -1,6 +1,6 @@
 """BART's corruptions (Lewis et al. 2020, section 2.2), in any combination: permute → mask, delete, infill → rotate.
 
-They work on rows of text without special tokens, which are removed before and added again after.
+They are applied to rows of text without special tokens, which are removed before and added again afterwards.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def corrupt(text: Text, noise: Denoising, mask: int, draws: Draws) -> tuple[Ints
 
 
 def hide_span(text: Text, span_N: Bools, mask: int) -> tuple[Ints, Ints]:
-    """The rows with one mask in place of a span of each, padded with −1, and their lengths: int [B, S], int [B].
+    """The rows with one mask in place of one span per row, padded with −1, and their lengths: int [B, S], int [B].
 
-    `span_N`: the spans, over the tokens of all rows one after the other, bool [N]; none is empty.
+    `span_N`: the spans, over the concatenated tokens of all rows, bool [N]; none is empty.
     """
     inside_BT = np.arange(text.tokens.shape[1]) < text.lengths[:, None]
     span_BT = np.zeros(inside_BT.shape, np.bool_)

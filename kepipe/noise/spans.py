@@ -14,8 +14,8 @@ SHARE, MEAN = 0.15, 3.0
 
 @dataclass(frozen=True)
 class Collapsed:
-    """`source` int [B, S] for the encoder and `target` int [B, U] for the decoder, padded; text is padding-free
-    up to `source_lengths`, `target_lengths`: int [B]."""
+    """`source` int [B, S] for the encoder and `target` int [B, U] for the decoder, padded; text is free of padding up
+    to `source_lengths`, `target_lengths`: int [B]."""
 
     source: Ints
     target: Ints
@@ -24,9 +24,10 @@ class Collapsed:
 
 
 def span_counts(text_B: Ints, share: float = SHARE, mean: float = MEAN) -> tuple[Ints, Ints]:
-    """Noise tokens and noise spans of rows with so many text tokens: round(0.15 n), round(noise / 3); int [B] each.
+    """Number of noise tokens and noise spans of rows with `text_B` text tokens: round(0.15 n), round(noise / 3); int
+    [B] each.
 
-    Ties round to even, as in the release. At least one token stays and one is noise; a row of one token has none.
+    Ties round to even, as in the release. At least one token is kept and one is noise; a row of one token has no noise.
     """
     noise_B = np.clip(np.rint(share * text_B), 1, np.maximum(text_B - 1, 1)).astype(np.int64)
     noise_B = np.where(text_B > 1, noise_B, 0)
@@ -35,7 +36,8 @@ def span_counts(text_B: Ints, share: float = SHARE, mean: float = MEAN) -> tuple
 
 
 def raw_length(source: int, share: float = SHARE, mean: float = MEAN) -> tuple[int, int]:
-    """The most text tokens whose corrupted source, with its end token, fits into `source`; and the target's length.
+    """The maximum number of text tokens whose corrupted source, including its end token, fits into `source`; and the
+    target's length.
 
     512 → (568, 114), as in the released code, whose targets lack the last sentinel of the paper's figure 2.
     """
@@ -113,7 +115,7 @@ def collapse_spans(
     source = pad(np.where(head_BT, sentinel_BT, tokens_BT)[kept_BT], source_lengths, pad_id)
     source, source_lengths = end_rows(source, source_lengths, pad_id=pad_id, end_id=end_id)
 
-    # A run's first token is written as two: its sentinel, then itself. The row ends with two more.
+    # A run's first token is written as two: its sentinel, then the token. Two tokens are added at the end of the row.
     noise_B = noise_BT.sum(axis=1)
     target_lengths = noise_B + runs_B + 2
     heads: Bools = head_BT[noise_BT]
@@ -121,7 +123,7 @@ def collapse_spans(
     begins = np.cumsum(target_lengths) - target_lengths
     flat = np.empty(int(target_lengths.sum()), dtype=np.int64)
     places = ranges(begins, noise_B + runs_B)
-    after = np.cumsum(written) - 1  # where each noise token itself stands among what is written
+    after = np.cumsum(written) - 1  # the output position of each noise token
     flat[places[after]] = tokens_BT[noise_BT]
     flat[places[after[heads] - 1]] = sentinel_BT[head_BT]
     flat[begins + noise_B + runs_B] = sentinels[runs_B]
@@ -131,7 +133,7 @@ def collapse_spans(
 
 def end_rows(tokens_BS: Ints, lengths_B: Ints, *, pad_id: int, end_id: int) -> tuple[Ints, Ints]:
     """The padded rows with the end token at the end of each that lacks it, and their lengths."""
-    # One place more on the right for the end token, and one on the left, at which an empty row looks.
+    # One more column on the right for the end token, and one on the left, which is read for an empty row.
     room_BS = np.pad(tokens_BS, ((0, 0), (1, 1)), constant_values=pad_id)
     row_B = np.arange(len(room_BS))
     lacks_B = room_BS[row_B, lengths_B] != end_id

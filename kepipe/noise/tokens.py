@@ -1,4 +1,4 @@
-"""Token masking (Devlin et al. 2019, section 3.1): which tokens to predict, and what the model sees there."""
+"""Token masking (Devlin et al. 2019, section 3.1): the predicted tokens, and their replacements."""
 
 from __future__ import annotations
 

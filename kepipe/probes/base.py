@@ -27,7 +27,7 @@ class NothingToAsk(ValueError):
 
 
 class Probe(Protocol):
-    """A set of cases, how a model answers them, and how answers are scored."""
+    """A fixed set of cases, how a model answers them, and how the answers are scored."""
 
     @property
     def steps(self) -> int:
@@ -39,7 +39,8 @@ class Probe(Protocol):
         ...
 
     def entities_given(self, model: OpenedModel) -> Sequence[str]:
-        """The entity of each mention that is given to this model with the text, if it has knowledge; () if none is.
+        """The entities of the mentions of which this model is given knowledge along with the text; () if it has no
+        knowledge.
 
         A mention is repeated for every case in which it is given.
         """
@@ -54,11 +55,11 @@ class Probe(Protocol):
         ...
 
     def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:
-        """Name → scores, of baselines that need no model."""
+        """Name of a baseline → its scores. Baselines need no model."""
         ...
 
     def details(self) -> dict[str, Any]:
-        """Numbers that describe the probe's cases."""
+        """Numbers that describe the cases, for `scores.json` and the report."""
         ...
 
 
@@ -72,7 +73,7 @@ class CaseProbe(ABC):
 
     @property
     def steps(self) -> int:
-        """See `Probe`: a step a case."""
+        """See `Probe`: one step per case."""
         return len(self.clusters)
 
     def entities_given(self, model: OpenedModel) -> Sequence[str]:  # noqa: ARG002
@@ -92,5 +93,5 @@ class CaseProbe(ABC):
         return {}
 
     def details(self) -> dict[str, Any]:
-        """See `Probe`: how many cases there are."""
+        """See `Probe`: the number of cases."""
         return {"cases": len(self.clusters)}

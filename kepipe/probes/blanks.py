@@ -1,6 +1,6 @@
-"""Blanks in held-out text that are the same for every model, and its loss at them.
+"""Blanks in held-out text that are the same for every model, and a model's loss on them.
 
-Three tests on the same rows: single tokens masked as in BERT, whole phrases, whole entity mentions. The entity of a
+Three tests on the same rows: single tokens as in BERT's masking, whole phrases, whole entity mentions. The entity of a
 masked mention would reveal its text, so models with knowledge get only the mentions that are not masked.
 """
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from kepipe.models.protocols import MaskedLanguageModel
 
 SHARES: Mapping[str, float] = {"tokens": 0.15, "phrases": 0.15, "mentions": 0.5}
-"""Share of the units of each kind that is blanked. Mentions are rare, so half of them are: at 15% there would be
-too few to measure, and the text around them still stays."""
+"""Share of the units of each kind that is blanked. Mentions are rare, so half of them are blanked: 15% would be too few
+to measure, and with half most of the context is still preserved."""
 
 
 @dataclass(frozen=True)
 class Blanks:
-    """Rows of clean text and what is blanked in them, test by test.
+    """Rows of clean text and the positions that are blanked in each test.
 
-    `tokens`: int [R, T] with special tokens, padded; `inside`: bool [R, T], not padding; `documents`: int [R],
-    each row's document; `places`: test → flat indices into R·T, sorted. `mentions`: test → those in the rows of which
-    no token is blanked.
+    `tokens`: int [R, T] with special tokens, padded; `inside`: bool [R, T], not padding; `documents`: int [R], each
+    row's document; `places`: test → flat indices into R·T, sorted. `mentions`: test → the mentions in the rows without
+    a blanked token.
     """
 
     tokens: Ints
@@ -50,7 +50,7 @@ class Blanks:
         return documents_N
 
     def mentions_in(self, test: str, start: int, stop: int) -> Mentions:
-        """Those in the rows start … stop − 1, counted from `start`."""
+        """The mentions in rows start … stop − 1, with rows counted from `start`."""
         mentions = self.mentions[test]
         low, high = np.searchsorted(mentions.rows, [start, stop])
         return replace(
@@ -70,10 +70,11 @@ def draw_blanks(
     max_tokens: int = 50_000,
     entities: Sequence[str] = (),
 ) -> Blanks:
-    """Cut the shard's documents into rows of `length` tokens, draw about `max_tokens` worth of them, draw blanks.
+    """Cut the shard's documents into rows of `length` tokens, sample rows with about `max_tokens` tokens, and draw
+    blanks.
 
-    `entities`: ids of the shard's entities, which only a model with knowledge asks for. Raises ValueError where the
-    shard is empty.
+    `entities`: ids of the shard's entities; called only by a model with knowledge. Raises ValueError if the shard is
+    empty.
     """
     if not len(shard):
         raise ValueError(f"{shard.folder}: no held-out text to measure a loss on; hold out a larger share")
@@ -112,9 +113,10 @@ def losses_at_blanks(
     rows: int = 32,
     tick: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Floats]:
-    """Test → cross-entropy in nats at each blank, float [N]. `tick` is told of rows done, of `R · 3` in all.
+    """Test → cross-entropy in nats at each blank, float [N]. `tick` is called with the number of rows done, `R · 3` in
+    total.
 
-    `knowledge`: what goes with the text where the model reads it; None for a plain one.
+    `knowledge`: the model's knowledge, which is applied to the batches; None: no knowledge.
     """
     losses: dict[str, Floats] = {}
     width = blanks.tokens.shape[1]
@@ -142,7 +144,7 @@ def losses_at_blanks(
 
 
 def _cut(documents: Ints, room: int) -> tuple[Ints, Ints, Ints]:
-    """Start, size and document of each row of at most `room` tokens; no row holds two documents."""
+    """Start, size and document of each row of at most `room` tokens; a row never contains tokens of two documents."""
     sizes = np.diff(documents)
     rows_of = -(-sizes // room)
     document_R = np.repeat(np.arange(len(sizes)), rows_of)
@@ -154,7 +156,7 @@ def _cut(documents: Ints, room: int) -> tuple[Ints, Ints, Ints]:
 def _units(shard: Shard) -> dict[str, Ints]:
     """Test → unit number of each token of the stream, −1 for tokens that the test does not blank.
 
-    A phrase has two words or more; single words stand for themselves and are left to the first test.
+    A phrase has two words or more; single words are covered by the first test.
     """
     bounds_N = np.asarray(shard.bounds)
     starts_phrase_N = (bounds_N & (PHRASE | DOCUMENT)) > 0
@@ -169,7 +171,7 @@ def _units(shard: Shard) -> dict[str, Ints]:
 
 
 def _whole_mentions(mention_RT: Ints, entity_RT: Ints, chosen_RT: Bools, entities: Sequence[str]) -> Mentions:
-    """The mentions of which no token is chosen. One that a row's end cuts in two is one in both."""
+    """The mentions without a chosen token. A mention that is cut by a row's end is a mention in both rows."""
     first_RT = mention_RT >= 0
     first_RT[:, 1:] &= mention_RT[:, 1:] != mention_RT[:, :-1]
     last_RT = mention_RT >= 0
@@ -181,7 +183,7 @@ def _whole_mentions(mention_RT: Ints, entity_RT: Ints, chosen_RT: Bools, entitie
 
 
 def _choose(units_N: Ints, share: float, rng: np.random.Generator) -> Bools:
-    """Whether each token's unit is drawn; every unit is, with probability `share`."""
+    """Whether each token's unit is drawn; each unit is drawn with probability `share`."""
     drawn_U = rng.random(units_N.max(initial=0) + 1) < share
     chosen_N: Bools = drawn_U[units_N] & (units_N >= 0)
     return chosen_N

@@ -1,8 +1,8 @@
 """Scores of a masked language model for the entity cloze: every candidate is scored in every blank of its type.
 
-A candidate of L tokens is scored with L masks in the blank, by the mean log-probability of its tokens, each
-read at its own mask (independent predictions, normalised by length, as in Jiang et al. 2020, X-FACTR). One
-forward pass a case and length scores all candidates of that length.
+A candidate of L tokens is scored with L masks in the blank, by the mean log-probability of its tokens, each predicted
+at its own mask (independent predictions, normalised by length, as in Jiang et al. 2020, X-FACTR). One forward pass per
+case and length scores all candidates of that length.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def score_candidates(
 ) -> list[Floats]:
     """Scores of the candidates of each case, float [K], in the order of `test.candidates[case.type]`.
 
-    `knowledge`: what goes with the text where the model reads it, of what the rest of a case's window names; None for a
-    plain one. `tick` is told of rows done, of `passes(test)` in all.
+    `knowledge`: the model's knowledge, applied to the other mentions of a case's window; None: no knowledge. `tick` is
+    called with the number of rows done, `passes(test)` in total.
     """
     scores = [np.full(len(test.candidates[case.type].names), -np.inf) for case in test.cases]
     for type, candidates in test.candidates.items():
@@ -67,7 +67,7 @@ def passes(test: ClozeTest) -> int:
 
 
 def blank(cases: Sequence[Case], length: int, tokenizer: Tokenizer) -> Batch:
-    """Rows `[CLS] left [MASK]·length right [SEP]`, padded; `label_positions` are the masks, row after row."""
+    """Rows `[CLS] left [MASK]·length right [SEP]`, padded; `label_positions` are the masks, row by row."""
     sizes = [len(case.left) + len(case.right) + length + 2 for case in cases]
     tokens_BT = np.full((len(cases), max(sizes)), tokenizer.pad, np.int64)
     starts = np.array([1 + len(case.left) for case in cases])
@@ -85,9 +85,9 @@ def blank(cases: Sequence[Case], length: int, tokenizer: Tokenizer) -> Batch:
 
 
 def mentions(test: ClozeTest, cases: Sequence[Case], length: int) -> Mentions:
-    """What the cases' windows name, in the batch of `blank` with the same cases and length.
+    """The mentions in the cases' windows, positioned in the batch of `blank` for the same cases and length.
 
-    Of a mention its first token alone is known.
+    Only the first token of a mention is known.
     """
     rows = np.repeat(np.arange(len(cases)), [len(case.links) for case in cases])
     places = np.array([link.place for case in cases for link in case.links], np.int64)
@@ -107,7 +107,7 @@ def name_scores(model: MaskedLanguageModel, batch: Batch, names_KL: Tensor) -> T
 
 
 def _batches(cases: Sequence[Case], places: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Consecutive places whose padded rows hold about `tokens` tokens; `places` are in order of length."""
+    """Consecutive places whose padded rows hold about `tokens` tokens; `places` are sorted by length."""
     batch: list[int] = []
     for place in places:
         widest = len(cases[place].left) + len(cases[place].right) + 8

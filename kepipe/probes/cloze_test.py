@@ -26,14 +26,14 @@ from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
 
 Name = tuple[int, ...]
-"""An entity's label as tokens."""
+"""The tokens of an entity's label."""
 
 FEWEST = 2
 """Types with fewer candidates are skipped."""
 
 
 class Link(NamedTuple):
-    """A mention starts at token `place` of a window, blank left out, and means `entity`."""
+    """A mention of `entity` that starts at token `place` of a window, not counting the blank."""
 
     place: int
     entity: str
@@ -43,7 +43,7 @@ class Link(NamedTuple):
 class Case:
     """A blank: characters start..end of a document, between the tokens `left` and `right` of its window.
 
-    `links`: what else the window names, as the linker has it.
+    `links`: the other mentions of the window, as linked.
     """
 
     document: str
@@ -64,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What the blanks of one type are filled with: K names, and how often training documents link each, int [K]."""
+    """The candidates of a type: K names, and how often training documents link each, int [K]."""
 
     labels: tuple[str, ...]
     names: tuple[Name, ...]
@@ -73,8 +73,8 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ClozeTest:
-    """Cases, and candidates by type. `left_out`: why mentions were not asked for, with their number; `min_score`: from
-    which confidence of the linker they are, None of given ones."""
+    """Cases, and candidates by type. `left_out`: reason → number of excluded mentions; `min_score`: minimum confidence
+    of the linker's mentions, None if gold mentions are used."""
 
     source: str
     cases: tuple[Case, ...]
@@ -84,26 +84,26 @@ class ClozeTest:
 
     @cached_property
     def entities(self) -> tuple[str, ...]:
-        """What the windows of the cases name, each once."""
+        """The entities mentioned in the cases' windows, without duplicates."""
         return tuple(dict.fromkeys(link.entity for case in self.cases for link in case.links))
 
     @cached_property
     def entity_numbers(self) -> dict[str, int]:
-        """The place of each in `entities`."""
+        """Entity → its index in `entities`."""
         return {entity: number for number, entity in enumerate(self.entities)}
 
     def truth(self, case: Case) -> int:
-        """The column of the case's own name among the candidates of its type."""
+        """The index of the case's true name among the candidates of its type."""
         return self.candidates[case.type].names.index(case.name)
 
     def scores_by_links(self) -> list[Floats]:
-        """The baseline that knows no context: each candidate's number of links in training documents."""
+        """The baseline without context: the number of links of each candidate in training documents."""
         return [self.candidates[case.type].links.astype(np.float64) for case in self.cases]
 
 
 @dataclass(frozen=True)
 class ClozeMaker:
-    """How a test is made. Everything drawn comes from the generator that `make` is given."""
+    """Builds a test. All random choices use the generator passed to `make`."""
 
     graph: Graph
     tokenizer: Tokenizer
@@ -112,16 +112,16 @@ class ClozeMaker:
     context_tokens: int = 128
     max_name_tokens: int = 6
     min_score: float = 0.9
-    """Confidence from which the linker's mentions are asked for. Where they stand in too few documents for an interval,
-    the surer half of all are."""
+    """Minimum confidence of the linker's mentions. If they occur in too few documents for an interval, the more
+    confident half of all mentions is used."""
     mentions: Literal["auto", "gold", "linked"] = "auto"
-    """Which mentions are blanked: those given with the data ("gold"), those the linker is sure of ("linked");
-    "auto" takes the given ones where they make at least half of `max_cases`, else the linked."""
+    """Which mentions are blanked: gold annotations ("gold"), or confident mentions of the linker ("linked"). "auto"
+    uses gold mentions if they yield at least half of `max_cases`, otherwise linked ones."""
 
     def make(self, links: Links, rng: np.random.Generator) -> ClozeTest:
         """Draw cases from the held-out documents, then the candidates of each type that occurs.
 
-        Raises NothingToAsk where no mention can be asked for.
+        Raises NothingToAsk if no mention is suitable.
         """
         source, min_score, found, left_out = self._find(links.held_out)
         drawn = [found[place] for place in np.sort(rng.permutation(len(found))[: self.max_cases])]
@@ -132,7 +132,7 @@ class ClozeMaker:
             for type in sorted({case.type for case in drawn})
         }
         cases = tuple(case for case in drawn if len(tables[case.type].names) >= FEWEST)
-        left_out["nothing else of its type"] = len(drawn) - len(cases)
+        left_out["no other candidate of its type"] = len(drawn) - len(cases)
         reasons = {reason: count for reason, count in left_out.items() if count}
         if not cases:
             raise NothingToAsk(_nothing(source, reasons))
@@ -140,7 +140,7 @@ class ClozeMaker:
         return ClozeTest(source, cases, asked, reasons, min_score)
 
     def _find(self, documents: Sequence[Document]) -> tuple[str, float | None, list[Case], Counter[str]]:
-        """Whose mentions are asked for, from which confidence of the linker, the cases, and what was left out."""
+        """The source of mentions, the minimum confidence of the linker, the cases, and counts of excluded mentions."""
         if self.mentions != "linked":
             cases, left_out = self._cases(documents, None)
             if self.mentions == "gold" or 2 * len(cases) >= self.max_cases:
@@ -157,8 +157,8 @@ class ClozeMaker:
     def _cases(
         self, documents: Sequence[Document], min_score: float | None
     ) -> tuple[list[Case], Counter[str]]:
-        """Every mention that can be asked for, in the order of the text: of the linker's from `min_score` up, or of
-        those given with the text (None)."""
+        """All suitable mentions in the order of the text: the linker's with at least `min_score`, or the gold ones
+        (None)."""
         cases: list[Case] = []
         left_out: Counter[str] = Counter()
         for document in documents:
@@ -168,7 +168,7 @@ class ClozeMaker:
             window = _Windows(document, self.tokenizer, self.context_tokens - self.max_name_tokens - 2)
             for mention in sorted(mentions, key=lambda mention: mention.start):
                 sure = min_score is None or mention.score >= min_score
-                case = self._case(document, mention, window) if sure else "the linker is not sure"
+                case = self._case(document, mention, window) if sure else "the linker's confidence is too low"
                 if isinstance(case, Case):
                     cases.append(case)
                 else:
@@ -176,7 +176,7 @@ class ClozeMaker:
         return cases, left_out
 
     def _case(self, document: Document, mention: Mention, windows: _Windows) -> Case | str:
-        """The case that blanks a mention, or why there is none."""
+        """The case that blanks a mention, or the reason why it is excluded."""
         if mention.entity not in self.graph:
             return "not in the graph"
         row = self.graph.row(mention.entity)
@@ -191,7 +191,7 @@ class ClozeMaker:
             return "begins or ends inside a token"
         surface = document.text[mention.start : mention.end]
         if any(form.casefold() in part.casefold() for form in (surface, label) for part in cut.seen):
-            return "name visible elsewhere in the window"
+            return "name occurs elsewhere in the window"
         before, after = _sentence(document, mention)
         return Case(
             document.id,
@@ -215,8 +215,8 @@ class ClozeMaker:
     ) -> Candidates:
         """The names asked for in this type, and others drawn up to `max_candidates`.
 
-        Entities that the corpus speaks of are drawn before those it never mentions, so that a candidate is not
-        given away by being unheard of.
+        Entities that occur in the corpus are drawn before those that do not, so that a candidate cannot be ruled out
+        because it is unknown.
         """
         labels = {case.name: case.label for case in cases}
         members_K = self.graph.rows_of_type(type)
@@ -235,7 +235,7 @@ class ClozeMaker:
         return Candidates(tuple(labels[name] for name in names), names, links_K)
 
     def _names(self, rows: Sequence[int]) -> list[Name]:
-        """Labels as tokens, as they stand after a space; () for one that is too long or has an unknown token."""
+        """Labels as tokens, tokenised as after a space; () for a label that is too long or has an unknown token."""
         if not rows:
             return []
         encoded = self.tokenizer.encode([f" {self.graph.labels[row]}" for row in rows])
@@ -248,12 +248,12 @@ class ClozeMaker:
 
 
 def _documents(cases: Sequence[Case]) -> int:
-    """In how many documents cases stand."""
+    """The number of documents with cases."""
     return len({case.document for case in cases})
 
 
 def _nothing(source: str, left_out: Mapping[str, int]) -> str:
-    """Why there is no case."""
+    """The reason why there are no cases."""
     if not left_out:
         missing = "link given with it" if source == "gold" else "mention of an entity"
         return f"the held-out text has no {missing}"
@@ -262,7 +262,8 @@ def _nothing(source: str, left_out: Mapping[str, int]) -> str:
 
 
 class _Window(NamedTuple):
-    """Tokens begin..end of a document, of which first..stop are the blank; `seen`: the text on both sides of it."""
+    """Tokens begin..end of a document, of which first..stop are the blank; `seen`: the text on both sides of the
+    blank."""
 
     begin: int
     first: int
@@ -272,7 +273,7 @@ class _Window(NamedTuple):
 
 
 class _Windows:
-    """A document's tokens, and the stretch of them around a mention."""
+    """A document's tokens, from which windows around mentions are cut."""
 
     def __init__(self, document: Document, tokenizer: Tokenizer, room: int) -> None:
         encoded = tokenizer.encode([document.text])
@@ -281,7 +282,7 @@ class _Windows:
         self.tokens, self.starts, self.ends = encoded.tokens, encoded.starts, encoded.ends
 
     def around(self, mention: Mention) -> _Window | None:
-        """`room` tokens around a mention; None where its bounds cut a token."""
+        """`room` tokens around a mention; None if its boundaries are inside a token."""
         first = int(np.searchsorted(self.ends, mention.start, side="right"))
         after = int(np.searchsorted(self.starts, mention.end, side="left"))
         if (
@@ -300,7 +301,8 @@ class _Windows:
         return _Window(begin, first, after, end, seen)
 
     def links(self, window: _Window, answer: str) -> tuple[Link, ...]:
-        """The mentions that start in the window and do not reach into its blank; none of `answer`, by any name."""
+        """The mentions that start in the window and do not overlap the blank, except mentions of `answer` under any
+        name."""
         mentions, ids = self._mentions
         blanked = mentions[window.first : window.stop]
         return tuple(
@@ -311,7 +313,7 @@ class _Windows:
 
     @cached_property
     def _mentions(self) -> tuple[Ints, dict[int, str]]:
-        """The number of each token's mention, −1 for none; first token → entity. Placed as in the shards."""
+        """The mention number of each token, −1 for none; and first token → entity. Aligned as in the shards."""
         numbers: dict[str, int] = {}
         columns = tokenise([self.document], self.tokenizer, lambda id: numbers.setdefault(id, len(numbers)))
         linked = columns.entities >= 0
@@ -322,7 +324,7 @@ class _Windows:
 
 
 def _sentence(document: Document, mention: Mention, most: int = 220) -> tuple[str, str]:
-    """The text of the mention's sentence before and after it, for people; at most `most` characters a side."""
+    """The text of the mention's sentence before and after it, for display; at most `most` characters on each side."""
     start, end = 0, len(document.text)
     for sentence in document.sentences:
         if sentence.start <= mention.start < sentence.end:

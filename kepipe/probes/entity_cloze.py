@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 FILE = "clozes.jsonl"
-"""Each case with the rank that each arm gave the true entity."""
-SOURCES = {"gold": "links given with the text", "linked": "mentions the linker is sure of"}
+"""The cases, each with the rank of the true entity for each arm."""
+SOURCES = {"gold": "annotated links", "linked": "confident mentions of the linker"}
 
 
 @dataclass(frozen=True)
 class EntityCloze:
-    """Ranks of the true entities, a tie counting half."""
+    """Ranks of the true entities; ties count half."""
 
     test: ClozeTest
     tokenizer: Tokenizer
     min_score: float = 0.0
-    """The linker's confidence that was asked for."""
+    """The minimum confidence of the linker that was configured."""
 
     @property
     def steps(self) -> int:
@@ -65,7 +65,7 @@ class EntityCloze:
         return self._with_types(paired, lambda cases: summarise(cases, seed))
 
     def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:
-        """`links`: candidates ordered by how often training documents link them; `chance`: at random."""
+        """`links`: candidates ordered by how often training documents link them; `chance`: random order."""
         by_links = {"ranks": self._ranks(self.test.scores_by_links())}
         sizes = [len(self.test.candidates[case.type].names) for case in self.test.cases]
         at_random = self._with_types(chance(sizes), lambda cases: summarise(cases, seed, (0.0, 1.0)))
@@ -94,7 +94,7 @@ class EntityCloze:
     def _with_types(
         self, values: Mapping[str, Floats], summary: Callable[[Cases], dict[str, Estimate]]
     ) -> dict[str, Estimate]:
-        """The metrics of all cases and, as `by_type/{type}/{metric}`, of those of each type."""
+        """The metrics over all cases, and for each type as `by_type/{type}/{metric}`."""
         cases = Cases(values, np.array([case.document for case in self.test.cases]))
         types_N = np.array([case.type for case in self.test.cases])
         metrics = summary(cases)
@@ -105,7 +105,7 @@ class EntityCloze:
 
 
 def make(held_out: HeldOutDocuments) -> EntityCloze:
-    """Blanks of the held-out documents, with candidates of the graph."""
+    """Blanks of the held-out documents, with candidates from the graph."""
     from kepipe.probes.cloze_test import ClozeMaker
 
     settings, links = held_out.settings, held_out.links
@@ -157,7 +157,7 @@ def records(probe: EntityCloze, answers: Mapping[str, Answers]) -> Iterator[dict
 
 
 def headlines(name: str, presentation: Presentation, scores: Scores) -> Iterator[str]:
-    """Each difference of arms in the mean reciprocal rank."""
+    """The difference in mean reciprocal rank for each pair of arms."""
     for difference in scores.differences:
         metrics = difference.scores.get(name, {})
         if presentation.deciding in metrics:
@@ -213,7 +213,7 @@ PRESENTATION = Presentation(
     compared_fact="Cloze MRR",
     verdict=Verdict(
         ability="finds blanked entities",
-        outcome=("The knowledge helped: ", "The knowledge did harm: "),
+        outcome=("The knowledge helped: ", "The knowledge hurt: "),
         explanation=(
             "In {cases} blanks of {clusters} held-out documents, the mean reciprocal rank of the true entity is "
             "{first_value} with {first} and {second_value} with {second}: a difference of {difference} (95% interval "

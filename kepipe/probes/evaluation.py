@@ -1,4 +1,4 @@
-"""Models put to probes: which fit which, what each answers, and the scores of all of them."""
+"""Evaluation of models with probes: selects suitable probes, computes each model's answers, and scores them."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 Answered = Mapping[str, Mapping[ProbeName, "Answers"]]
 """Arm → probe → its answers."""
 Given = Mapping[ProbeName, Mapping[str, Mapping[str, int]]]
-"""Probe → arm with knowledge → how many mentions it is given with the text, and of how many it knows something."""
+"""Probe → arm with knowledge → number of mentions given with the text, and number of those that its knowledge
+covers."""
 
 
 def fitting(asked: Sequence[ProbeName] | None, model: ModelConfig, arm: str) -> tuple[ProbeName, ...]:
-    """The probes for an arm: those asked for, else all that fit and need not be asked for. Raises ConfigConflict for
-    one that does not fit."""
+    """The probes for an arm: the requested ones, or by default all suitable ones that need no explicit request. Raises
+    ConfigConflict for an unsuitable one."""
     able = tuple(name for name, row in PROBES.items() if model.capabilities & {*row.capabilities})
     for name in asked or ():
         if name not in able:
             raise ConfigConflict(
                 "probes",
-                f"`{arm}` cannot answer {name}, which asks a {PROBES[name].asks}, only "
-                f"{' and '.join(able) or 'none'}: leave `probes` out to have those chosen that fit each arm",
+                f"`{arm}` cannot answer {name}, which requires a {PROBES[name].asks}, only "
+                f"{' and '.join(able) or 'none'}: omit `probes` to use the suitable ones for each arm",
             )
     return tuple(name for name in able if PROBES[name].by_default) if asked is None else tuple(asked)
 
@@ -49,9 +50,9 @@ def fitting(asked: Sequence[ProbeName] | None, model: ModelConfig, arm: str) -> 
 def make_probes(
     held_out: HeldOutDocuments, names: Collection[ProbeName]
 ) -> tuple[dict[ProbeName, Probe], dict[ProbeName, str]]:
-    """The probes of these names, in the table's order, and why there are none of the others.
+    """Build the probes of these names, in the table's order. Returns them, and the reasons for those without cases.
 
-    Raises ValueError where nothing is held out, and where there is nothing to ask by any of them.
+    Raises ValueError if nothing is held out, and if no probe has cases.
     """
     made: dict[ProbeName, Probe] = {}
     skipped: dict[ProbeName, str] = {}
@@ -67,7 +68,7 @@ def make_probes(
 
 
 class _Arm:
-    """A model that answers probes; it is opened when it is first asked."""
+    """A model that answers probes. It is opened when first needed."""
 
     def __init__(self, artifact: Artifact, added: AddedKnowledge, context: StageContext) -> None:
         self._artifact, self._added, self._context = artifact, added, context
@@ -79,7 +80,7 @@ class _Arm:
         return open_model(self._artifact.folder, self._context.device, added=self._added)
 
     def answer(self, name: ProbeName, probe: Probe) -> Answers:
-        """Its answers: computed, or found in the scratch folder where an interrupted attempt left them."""
+        """Its answers: computed, or read from the scratch folder of an interrupted attempt."""
         artifact, context = self._artifact, self._context
         kept = context.scratch / f"{artifact.digest[:16]}-{score_name(name)}.npz"
         if not kept.exists():
@@ -97,9 +98,10 @@ class _Arm:
 
 
 def count_given(model: OpenedModel, probe: Probe) -> dict[str, int] | None:
-    """How many mentions a model with knowledge is given with the text, and of how many it knows something.
+    """The number of mentions given to a model with knowledge along with the text, and the number of those that its
+    knowledge covers.
 
-    None for a plain model, and where the probe gives none.
+    None for a model without knowledge, and for a probe that gives none.
     """
     if (knowledge := model.knowledge) is None:
         return None
@@ -117,9 +119,9 @@ def answer_all(
     added: AddedKnowledge,
     context: StageContext,
 ) -> tuple[Answered, Given]:
-    """Put to each arm those probes that are `chosen` for it, with what is `added` to its knowledge.
+    """Answer the `chosen` probes with each arm, with `added` knowledge.
 
-    One model is open at a time.
+    Only one model is open at a time.
     """
     answered: dict[str, dict[ProbeName, Answers]] = {}
     given: dict[ProbeName, dict[str, Mapping[str, int]]] = {name: {} for name in probes}
@@ -141,8 +143,8 @@ def score(
     seed: int,
     skipped: Mapping[ProbeName, str] | None = None,
 ) -> Scores:
-    """The scores of all arms; `reference`: the one that the others are compared with; `skipped`: why what was wanted
-    could not be asked."""
+    """The scores of all arms. `reference`: the arm with which the others are compared; `skipped`: reasons why requested
+    probes have no scores."""
     details: dict[str, dict[str, Any]] = {}
     for name, probe in probes.items():
         details[score_name(name)] = probe.details() | (
@@ -163,7 +165,7 @@ def score(
 def _differences(
     probes: Mapping[ProbeName, Probe], answered: Answered, reference: str, seed: int
 ) -> tuple[Difference, ...]:
-    """Each arm against the reference, in the probes that both answered."""
+    """The paired differences of each arm from the reference, in the probes that both answered."""
     theirs, differences = answered[reference], []
     for arm, ours in answered.items():
         both = [name for name in probes if name in ours and name in theirs]
@@ -176,7 +178,7 @@ def _differences(
 
 
 def write_files(folder: Path, probes: Mapping[ProbeName, Probe], answered: Answered) -> None:
-    """What the probes leave beside the scores."""
+    """Write the probes' files, next to the scores."""
     for name, probe in probes.items():
         answers = {arm: by_probe[name] for arm, by_probe in answered.items() if name in by_probe}
         for file, lines in PROBES[name].files.items():
@@ -192,10 +194,10 @@ def ask_model(
     added: AddedKnowledge,
     device: str = "cpu",
 ) -> dict[ProbeName, tuple[Probe, Answers]]:
-    """The probes of a model folder on the held-out documents, with its answers.
+    """Build the probes for a model folder from the held-out documents, and compute the model's answers.
 
-    It is asked in its own tokens, so that a model of another vocabulary is judged fairly; probes whose scores depend on
-    the tokens are then left out, because they do not compare.
+    The documents are tokenised with the model's own tokenizer, so that a model with another vocabulary is evaluated
+    fairly. Probes whose scores depend on the tokens are then skipped, because they are not comparable.
     """
     from kepipe.inference.opening import open_model, read_config
     from kepipe.tokenization.tokenizer import load_tokenizer
@@ -234,8 +236,8 @@ def pair(
 ) -> dict[str, Metrics]:
     """Probe → metric → first − second, over the cases that both answered.
 
-    Models of other tokens answer other cases: of a probe whose row matches them, those that are the same are compared;
-    other probes are left out.
+    Models with different tokens have different cases. If the row of a probe can match them, the common cases are
+    compared; other probes are skipped.
     """
     differences: dict[str, Metrics] = {}
     for name in first.keys() & second.keys():

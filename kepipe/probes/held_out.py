@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Links:
-    """How often training documents link each entity, which entities any document links, and the held-out documents."""
+    """How often training documents link each entity, which entities occur in any document, and the held-out
+    documents."""
 
     training: Counter[str] = field(default_factory=Counter)
     anywhere: set[str] = field(default_factory=set)
@@ -31,7 +32,7 @@ class Links:
 
     @classmethod
     def count(cls, documents: Iterable[tuple[Document, bool]]) -> Links:
-        """From documents, each with whether it is held out."""
+        """Counts from documents, each with a flag whether it is held out."""
         links = cls()
         for document, held_out in documents:
             named = [mention.entity for mention in document.mentions]
@@ -45,8 +46,8 @@ class Links:
 
 @dataclass(frozen=True)
 class HeldOutDocuments:
-    """What probes are made of: the folders of linked documents, graph and shards; by which settings, in whose tokens,
-    and with which seed. `vectors`: those of the graph, where there are any."""
+    """The sources of probes: the folders of linked documents, graph and shards, the settings, the tokenizer, and the
+    seed. `vectors`: the folder of the graph's vectors, if any."""
 
     linked: Path
     graph_folder: Path
@@ -58,7 +59,7 @@ class HeldOutDocuments:
 
     @cached_property
     def shard(self) -> Shard:
-        """The documents as tokens. Raises ValueError where there are none."""
+        """The documents as tokens. Raises ValueError if there are none."""
         from kepipe.data.shards import open_shard
 
         shard = open_shard(self.shards / "held_out")
@@ -71,7 +72,7 @@ class HeldOutDocuments:
 
     @cached_property
     def links(self) -> Links:
-        """What the documents name; the file is read once, however many probes ask."""
+        """The links of the documents; the file is read once, whatever the number of probes."""
         from kepipe.data.document_files import read_documents
 
         ids = set(self.shard.ids())
@@ -85,7 +86,7 @@ class HeldOutDocuments:
 
     @cached_property
     def graph(self) -> Graph:
-        """The graph whose entities the links name."""
+        """The graph of the linked entities."""
         from kg.store import open_graph
 
         return open_graph(self.graph_folder)
@@ -98,21 +99,22 @@ class HeldOutDocuments:
         return tuple(read_ids(self.shards / "entities.txt"))
 
     def rng(self, draw: int) -> np.random.Generator:
-        """The generator of a probe, whose `draw` is its own: it draws the same whatever others there are."""
+        """The random generator of a probe. Each probe has its own `draw`, so that its cases do not depend on which
+        other probes are used."""
         import numpy as np
 
         return np.random.default_rng([self.seed, draw])
 
     def training_counts(self) -> Ints:
-        """How often each token stands in the training text: int [V]."""
+        """The number of occurrences of each token in the training text: int [V]."""
         from kepipe.data.shards import open_shard
 
         return open_shard(self.shards / "train").counts(self.tokenizer.vocab_size)
 
     def with_given_links(self) -> list[Document]:
-        """The documents with their given links as entities of the graph: an anchor names a page, not an entity.
+        """The documents with their gold links resolved to entities of the graph: an anchor gives a page, not an entity.
 
-        The rules are those by which the linker is scored; links that mean nothing in the graph are left out.
+        Links are resolved as in the scoring of the linker; those without an entity in the graph are dropped.
         """
         from kepipe.linking.evaluation.gold import Titles
         from kepipe.linking.text.casing import Casing

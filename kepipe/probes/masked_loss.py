@@ -1,6 +1,7 @@
 """Probe `mlm-loss`: held-out loss of masked language models at blanked tokens, phrases and mentions.
 
-A model trained to restore knowledge units is at home in the last two, its control in the first, so all three are told.
+Training with masked knowledge units favours the last two, its control with token masking the first, so all three are
+reported.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaskedLoss:
-    """Cross-entropy in nats at each blank. `counts`: how often each token stands in the training text, int [V]."""
+    """Cross-entropy in nats at each blank. `counts`: number of occurrences of each token in the training text, int
+    [V]."""
 
     blanks: Blanks
     tokenizer: Tokenizer
@@ -47,7 +49,7 @@ class MaskedLoss:
         return losses_at_blanks(filler, self.tokenizer, self.blanks, knowledge=model.knowledge, tick=tick)
 
     def entities_given(self, model: OpenedModel) -> Sequence[str]:  # noqa: ARG002
-        """In all the tests together: what one blanks, another gives."""
+        """See `Probe`: over all tests, since a mention that is blanked in one test is given in another."""
         return [
             mentions.ids[number]
             for mentions in self.blanks.mentions.values()
@@ -68,7 +70,7 @@ class MaskedLoss:
         return metrics
 
     def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:
-        """`unigram`: each token by its frequency in the training text (plus one), blind to the context."""
+        """`unigram`: each token's frequency in the training text (plus one), regardless of the context."""
         smoothed_V = self.counts + 1.0
         losses_V = -np.log(smoothed_V / smoothed_V.sum())
         tokens = self.blanks.tokens.ravel()
@@ -89,7 +91,7 @@ class MaskedLoss:
 
 
 def make(held_out: HeldOutDocuments) -> MaskedLoss:
-    """Blanks in the held-out text. Raises NothingToAsk where it is too short for any."""
+    """Blanks in the held-out text. Raises NothingToAsk if it is too short for any."""
     from kepipe.probes.blanks import draw_blanks
 
     settings = held_out.settings
@@ -111,7 +113,7 @@ def _intro(details: Details) -> str:
     return (
         "The same places of held-out text are blanked for every arm: single tokens as BERT does, whole phrases, whole "
         f"mentions of entities (places: {places}). Token masking trains the first, knowledge masking the others. "
-        "“Unigram” knows each token's frequency and nothing of what stands around it."
+        "“Unigram” uses each token's frequency only, regardless of the context."
     )
 
 

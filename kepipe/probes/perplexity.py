@@ -1,4 +1,4 @@
-"""Probe `perplexity`: how well a model continues held-out text, defined alike for GPT and encoder-decoders.
+"""Probe `perplexity`: the loss of language models on held-out text, defined alike for GPT and encoder-decoders.
 
 The tokens of each window are scored given the previous window. Since token losses of different vocabularies are not
 comparable, losses are also given per word and per byte of the original text. A model with knowledge gets facts about
@@ -29,16 +29,15 @@ if TYPE_CHECKING:
 
 FACT_TOKENS = "fact_tokens"
 NO_FACTS = (
-    "the graph states none in these splits, or none has room; a `context` below the model's positions leaves some, and "
-    "so does a larger `length` in `knowledge`"
+    "the graph has none in these splits, or none fits; lower `context`, or raise `length` in `knowledge`"
 )
 ROWS = 16
-"""Windows that go through the model together."""
+"""Number of windows in a batch."""
 
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Nats of each window. `counts`: how often each token stands in the training text, int [V]."""
+    """Loss of each window in nats. `counts`: number of occurrences of each token in the training text, int [V]."""
 
     windows: EvalWindows
     counts: Ints
@@ -52,8 +51,7 @@ class Perplexity:
             from kepipe.models.any_base import families_that_write
 
             raise ValueError(
-                f"{model.folder}: perplexity needs a model that says how likely a text is: of "
-                f"{families_that_write()}"
+                f"{model.folder}: perplexity needs a model that scores texts: one of {families_that_write()}"
             )
         if model.knowledge is None:
             return {"losses": losses(model.language_model, self.windows, tick)}
@@ -72,11 +70,11 @@ class Perplexity:
         return [entity for named in self.windows.named for _, _, entity in named]
 
     def entities_given(self, model: OpenedModel) -> Sequence[str]:  # noqa: ARG002
-        """See `Probe`: what the prompts name. What is named where the model goes on is not told before."""
+        """See `Probe`: the entities in the prompts. No facts are given about mentions in the targets."""
         return self._named()
 
     def score(self, answers: Answers, seed: int) -> dict[str, Estimate]:
-        """See `summarise`; where facts were given, `fact_tokens`, how many tokens of them a stretch has before it."""
+        """See `summarise`; if facts were given, also `fact_tokens`, the mean number of fact tokens before a window."""
         found = summarise(answers["losses"], self.windows, seed)
         if FACT_TOKENS in answers:
             stretches_R = np.ones(len(self.windows), np.int64)
@@ -87,7 +85,7 @@ class Perplexity:
         return compare(first["losses"], second["losses"], self.windows, seed)
 
     def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:
-        """`unigram`: each token by its frequency in the training text, blind to what stands before."""
+        """`unigram`: each token's frequency in the training text, regardless of the context."""
         return {"unigram": summarise(unigram_losses(self.windows, self.counts), self.windows, seed)}
 
     def details(self) -> dict[str, Any]:
@@ -110,7 +108,7 @@ def make(held_out: HeldOutDocuments) -> Perplexity:
 
 
 def informed(knowledge: Knowledge, windows: EvalWindows, pad: int) -> list[PromptTokens]:
-    """The prompts of windows with the facts of what they name. `pad`: the token that fills rows up."""
+    """The prompts of windows, with facts about the entities mentioned in them. `pad`: the padding token."""
     from kepipe.inference.prompt_facts import with_facts
 
     found: list[PromptTokens] = []
@@ -129,7 +127,7 @@ def losses(
     tick: Tick = lambda _: None,
     prompts: Sequence[PromptTokens] | None = None,
 ) -> Floats:
-    """Nats of each target given its prompt, float [R]. `prompts`: see `token_losses`."""
+    """Loss of each target given its prompt in nats, float [R]. `prompts`: see `token_losses`."""
     return np.array([nats_S.sum() for nats_S in token_losses(model, windows, tick, prompts)])
 
 
@@ -139,7 +137,8 @@ def token_losses(
     tick: Tick = lambda _: None,
     prompts: Sequence[PromptTokens] | None = None,
 ) -> list[Floats]:
-    """Nats of each token of the R targets, float [S]. `prompts`: others than those of the windows, with facts."""
+    """Loss of each token of the R targets in nats, float [S]. `prompts`: prompts with facts, instead of those of the
+    windows."""
     from kepipe.models.prompting import log_likelihoods
 
     prompts = windows.prompts if prompts is None else prompts
@@ -156,8 +155,8 @@ def token_losses(
 def loss_of_known(
     model: LanguageModel, windows: EvalWindows, nats: Sequence[Floats]
 ) -> tuple[float | None, int]:
-    """Nats a token without the tokens that are unknown to the model, None where all are; and how many these are.
-    `nats`: see `token_losses`."""
+    """Mean loss in nats per token, without tokens that are unknown to the model (None if all are), and the number of
+    unknown tokens. `nats`: see `token_losses`."""
     from kepipe.models.prompting import unknown
 
     unknown_N = unknown(model, np.concatenate(windows.targets))
@@ -166,7 +165,7 @@ def loss_of_known(
 
 
 def summarise(losses_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Estimate]:
-    """`token_perplexity`, `word_perplexity` (e to the nats per token, per word) and `bits_per_byte`.
+    """`token_perplexity`, `word_perplexity` (exp of nats per token, per word) and `bits_per_byte`.
 
     The intervals resample documents.
     """
@@ -179,13 +178,14 @@ def summarise(losses_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Es
 
 
 def compare(first_R: Floats, second_R: Floats, windows: EvalWindows, seed: int) -> dict[str, Estimate]:
-    """The paired difference first − second in `bits_per_byte`; perplexities are no means, and have none."""
+    """The paired difference first − second in `bits_per_byte`. Perplexities are not means, so they have no paired
+    difference."""
     bits = _estimate((first_R - second_R) / np.log(2), windows.bytes, windows, seed)
     return {"bits_per_byte": bits}
 
 
 def unigram_losses(windows: EvalWindows, counts_V: Ints) -> Floats:
-    """Nats of each target where every token has its frequency in the training text (plus one): float [R]."""
+    """Loss of each target in nats under the token frequencies of the training text (plus one): float [R]."""
     smoothed_V = counts_V + 1.0
     losses_V = -np.log(smoothed_V / smoothed_V.sum())
     return np.array([losses_V[target].sum() for target in windows.targets])
@@ -196,7 +196,7 @@ def _estimate(values_R: Floats, amounts_R: Ints, windows: EvalWindows, seed: int
 
 
 def _raised(found: Estimate) -> Estimate:
-    """Nats per unit as a perplexity."""
+    """Nats per unit as a perplexity, including the interval."""
     ends: Mapping[str, float | None] = {
         name: None if (value := getattr(found, name)) is None else float(np.exp(value))
         for name in ("value", "low", "high")
@@ -215,21 +215,21 @@ def headlines(name: str, _: Presentation, scores: Scores) -> Iterator[str]:
             )
             if FACT_TOKENS in values:
                 none = "" if values[FACT_TOKENS] else f": {NO_FACTS}"
-                yield f"{arm}: {values[FACT_TOKENS]} tokens of facts stand before a stretch{none}"
+                yield f"{arm}: {values[FACT_TOKENS]} tokens of facts before each window{none}"
 
 
 def _intro(details: Details) -> str:
     return (
         f"{details['tokens']:,} tokens ({details['words']:,} words, {details['bytes']:,} bytes) of "
-        f"{details['documents']} held-out documents, in {details['stretches']:,} stretches; each is scored after the "
-        "stretch before it. A perplexity per token depends on the vocabulary; per word and per byte, models of "
-        "different vocabularies compare. “Unigram” knows each token's frequency and nothing of what stands before."
+        f"{details['documents']} held-out documents, in {details['stretches']:,} windows; each is scored given the "
+        "previous window. Perplexity per token depends on the vocabulary; per word and per byte, models with "
+        "different vocabularies are comparable. “Unigram” uses each token's frequency only, regardless of the context."
     )
 
 
 PRESENTATION = Presentation(
     anchor="writing",
-    title="Going on with held-out text",
+    title="Language modelling",
     metrics={
         "token_perplexity": "perplexity per token",
         "word_perplexity": "per word",
@@ -239,15 +239,15 @@ PRESENTATION = Presentation(
     unit="bits per byte",
     better="lower",
     intro=_intro,
-    cases="stretches",
+    cases="windows",
     drawn=("bits_per_byte",),
     from_zero=False,
     caption="With 95% intervals, which resample documents.",
     baselines={"unigram": "unigram"},
     facts={"word_perplexity": "Perplexity per word", "bits_per_byte": "Bits per byte"},
     compared_fact="Bits per byte",
-    verdict=Verdict("goes on with held-out text"),
+    verdict=Verdict("predicts held-out text"),
     alone=(
-        "{arm} goes on with held-out text at a perplexity of {word_perplexity} per word, {bits_per_byte} bits per byte."
+        "{arm} has a perplexity of {word_perplexity} per word on held-out text, {bits_per_byte} bits per byte."
     ),
 )

@@ -1,4 +1,4 @@
-"""How a probe's scores are shown, as plain data: what a report, and a line on the console, say of any probe."""
+"""The interface between probes and reports: how a probe's scores are presented, as plain data."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from kepipe.studies.intervals import Estimate
 from kepipe.studies.scores import Scores
 
 Details = Mapping[str, Any]
-"""`Probe.details`, as they stand in `scores.json`."""
+"""`Probe.details`, as stored in `scores.json`."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The question that a probe's deciding metric answers of two arms.
+    """The question about two arms that a probe's deciding metric answers.
 
-    `ability`: "finds blanked entities", of which an arm does better or worse. `outcome`: for a better and for a worse
-    first arm, what stands before that ("The knowledge helped: "). `explanation`: a template of the figures behind it,
-    of `{cases}`, `{clusters}`, `{first}`, `{second}` (arms), `{first_value}`, `{second_value}`, `{difference}`,
-    `{interval}`. `baseline`: the name of what the arms have to beat, and how it works; none: nothing is said of one.
+    `ability`: verb phrase such as "finds blanked entities"; an arm does so better or worse. `outcome`: prefixes of the
+    verdict if the first arm is better and if it is worse ("The knowledge helped: "). `explanation`: a template of the
+    underlying figures, with `{cases}`, `{clusters}`, `{first}`, `{second}` (arms), `{first_value}`, `{second_value}`,
+    `{difference}`, `{interval}`. `baseline`: the name of the baseline that arms should exceed, and its description;
+    None: no baseline is mentioned.
     """
 
     ability: str
@@ -31,8 +32,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Groups:
-    """A table of the metrics `{prefix}/{group}/{metric}`. `details`: the key of what is known of each group, of which
-    `columns` (key → heading) are shown; `baseline`: one that stands beside the arms."""
+    """A table of the metrics `{prefix}/{group}/{metric}`. `details`: the key of `Probe.details` with the groups, whose
+    `columns` (key → heading) are shown; `baseline`: the baseline shown next to the arms."""
 
     prefix: str
     heading: str
@@ -47,13 +48,13 @@ class Groups:
 class Presentation:
     """What a report needs to draw a probe.
 
-    `anchor`, `title`: of its section. `metrics`: name → label, in the order of the table; those that a model lacks are
-    left out. `deciding`: the metric by which arms are compared. `drawn`: metrics of the chart, which share a scale; ():
-    all. `unit`: what the chart's axis shows. `cases`: what one calls the cases. `intro`, `notes`: what is asked, and
-    what was left out, in words. `caution`: what one has to know before one trusts the figures; the console warns of it.
-    `facts`: metric → label of the numbers at the head of the page; `compared_fact`: label
-    of the deciding difference there. `alone`: a sentence of a single arm, a template of `{arm}` and metrics' names.
-    `examples`: the probe's file of single blanks that a page quotes (`kepipe.probes.entity_cloze.records`).
+    `anchor`, `title`: of its section. `metrics`: name → label, in the order of the table; metrics that a model lacks
+    are omitted. `deciding`: the metric by which arms are compared. `drawn`: metrics of the chart, which share a scale;
+    (): all. `unit`: label of the chart's axis. `cases`: noun for the cases. `intro`, `notes`: text about the cases, and
+    about excluded ones. `caution`: a limitation of the figures, also shown as a warning on the console. `facts`: metric
+    → label of the numbers at the head of the page; `compared_fact`: label of the deciding difference there. `alone`: a
+    sentence for a single arm, a template with `{arm}` and names of metrics. `examples`: the probe's file of single
+    cases that a page quotes (`kepipe.probes.entity_cloze.records`).
     """
 
     anchor: str
@@ -79,7 +80,8 @@ class Presentation:
 
 
 def headlines(name: str, presentation: Presentation, scores: Scores) -> Iterator[str]:
-    """For the console: each arm's deciding metric, and each difference in it. `name`: the probe's in the scores."""
+    """For the console: each arm's deciding metric, and each difference in it. `name`: the probe's name in the
+    scores."""
     title, metric = presentation.title.lower(), presentation.deciding
     label = presentation.metrics[metric]
     for arm, measured in scores.arms.items():

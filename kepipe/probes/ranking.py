@@ -9,10 +9,10 @@ from kepipe.arrays import Floats
 
 
 def realistic_ranks(scores_NK: npt.ArrayLike, truth_N: npt.ArrayLike) -> Floats:
-    """Rank of the true candidate in each row, best first, from 1; a tie counts half.
+    """Rank of the true candidate in each row, best first, from 1; ties count half.
 
-    The mean of the optimistic and the pessimistic rank (Berrendorf et al. 2020), so that a model that scores
-    everything alike does not win. −inf marks a column that is no candidate.
+    The mean of the optimistic and the pessimistic rank (Berrendorf et al. 2020), so that constant scores are not
+    rewarded. −inf marks a column that is not a candidate.
     """
     scores, truth = np.asarray(scores_NK, np.float64), np.asarray(truth_N, np.int64)
     true_N1 = np.take_along_axis(scores, truth[:, None], axis=1)
@@ -32,7 +32,7 @@ def per_case(ranks_N: Floats) -> dict[str, Floats]:
 
 
 def chance(candidates_N: npt.ArrayLike) -> dict[str, Floats]:
-    """`per_case` in expectation where each case's K candidates are ordered at random: MRR is H_K / K."""
+    """The expectation of `per_case` if the K candidates of each case are ordered at random: MRR is H_K / K."""
     sizes_N = np.asarray(candidates_N, np.int64)
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, sizes_N.max(initial=1) + 1))])
     return {

@@ -11,7 +11,7 @@ from kepipe.probes.graph_quiz.settings import GraphQuizSettings
 
 
 class ProbeSettings(Section):
-    """How probes are built from the held-out documents."""
+    """Settings of the probes."""
 
     context: int = Field(128, ge=16)
     """Row length in tokens, special tokens included."""
@@ -26,6 +26,6 @@ class ProbeSettings(Section):
     max_name_tokens: int = Field(6, ge=1)
     """Entities whose label has more tokens are excluded."""
     graph_quiz: GraphQuizSettings = GraphQuizSettings()
-    """What `graph-quiz` asks; it reads no documents."""
+    """Settings of `graph-quiz`, which does not read documents."""
     min_score: float = Field(0.9, ge=0, le=1)
     """Minimum confidence of the linker's mentions that are blanked."""

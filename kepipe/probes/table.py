@@ -25,35 +25,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProbeRow:
-    """A probe: what it measures in one sentence, and everything that is done with it."""
+    """A probe: what it measures, in one sentence, and the functions that build, compare and present it."""
 
     description: str
-    """What it measures, as docs and schema say it."""
+    """What it measures, for the docs and the schema."""
     capabilities: tuple[Capability, ...]
-    """What a model must be able to do to answer it: one of these."""
+    """Capabilities, one of which a model must have."""
     make: Callable[[HeldOutDocuments], Probe]
-    """Draws the cases."""
+    """Builds the probe from the held-out documents."""
     presentation: Presentation
-    """How a report shows it."""
+    """How a report presents it."""
     headlines: Callable[[str, Presentation, Scores], Iterator[str]] = headlines
-    """What the console says of it."""
+    """Lines for the console."""
     by_default: bool = True
-    """Whether it is put to every model that can answer it where nobody says which are."""
+    """Whether it is used by default for every suitable model."""
     same_tokens_only: bool = False
-    """Whether scores of models with other tokens do not compare."""
+    """Whether scores of models with different tokens are not comparable."""
     match: Callable[[Any, Any, Answers, Answers], tuple[Probe, Answers, Answers] | None] | None = None
-    """(probe, the same probe in other tokens, the answers to each) → a probe of the cases that both have, with the
-    answers to these alone, or None where there are none. None: cases in other tokens are others."""
+    """(probe, the same probe with other tokens, the answers to each) → a probe with the common cases and both models'
+    answers to them, or None if there are none. None: cases with other tokens cannot be matched."""
     files: Mapping[str, Callable[[Any, Mapping[str, Answers]], Iterable[Mapping[str, Any]]]] = field(
         default_factory=dict
     )
-    """Files of JSON lines that are written beside the scores: name → the lines, from the probe and arms' answers."""
+    """Files of JSON lines written next to the scores: name → the lines, from the probe and the arms' answers."""
     more_figures: tuple[str, ...] = ()
-    """Metrics beside those that the report shows."""
+    """Additional metrics that the report does not show."""
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """The names of its metrics, of groups too: `*` stands for what the data decides."""
+        """The names of its metrics, including those of groups; `*` matches names that depend on the data."""
         groups = self.presentation.groups
         main = dict.fromkeys((*self.presentation.metrics, *self.more_figures))
         return (*main, *(f"{groups.prefix}/*/{name}" for name in main if groups is not None), "mentions_*")
@@ -66,7 +66,7 @@ class ProbeRow:
 
 PROBES: Mapping[str, ProbeRow] = {
     "graph-quiz": ProbeRow(
-        "choose the object of a fact of the graph among those of its relation",
+        "choice of a fact's object among objects of its relation",
         ("masked-lm", "language-model"),
         graph_quiz.make,
         QUIZ_PRESENTATION,
@@ -85,7 +85,7 @@ PROBES: Mapping[str, ProbeRow] = {
         files={entity_cloze.FILE: entity_cloze.records},
     ),
     "perplexity": ProbeRow(
-        "how well held-out text is gone on with",
+        "language modelling of held-out text",
         ("language-model",),
         perplexity.make,
         perplexity.PRESENTATION,
@@ -107,7 +107,7 @@ def score_name(probe: str) -> str:
 
 
 def rows() -> Iterator[tuple[str, ProbeRow]]:
-    """The rows by the names that they have in the scores."""
+    """The rows with their names in the scores."""
     return ((score_name(probe), row) for probe, row in PROBES.items())
 
 
@@ -117,7 +117,7 @@ def list_probes() -> str:
 
 
 def probes_on_request() -> str:
-    """The probes that are put to a model only where `probes` names them, for the schema."""
+    """The probes that are only used if `probes` names them, for the schema."""
     return " and ".join(f"`{name}`" for name, row in PROBES.items() if not row.by_default)
 
 

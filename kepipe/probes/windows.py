@@ -1,4 +1,4 @@
-"""Held-out text in windows: each piece of a document is to be continued from the previous piece.
+"""Windows of held-out text: each piece of a document is to be predicted from the previous piece.
 
 A document is cut into pieces of S tokens; the piece before each target is its prompt. For GPT this is a sliding window
 with half overlap.
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvalWindows:
-    """R pieces of held-out text and what stands before each.
+    """R pieces of held-out text, each with the piece before it.
 
-    `prompts`, `targets`: tokens, int [S] and at most that; `documents`: int [R]. Of each target `words`
-    (begun by white space) and `bytes` (UTF-8) of the original text that it covers, int [R]. `named`: what each prompt
-    names as a whole; empty where no document is linked.
+    `prompts`, `targets`: tokens, int [≤ S]; `documents`: int [R]. `words` (starting after white space) and `bytes`
+    (UTF-8) of the original text that each target covers, int [R]. `named`: the mentions that lie completely in each
+    prompt; empty if documents are not linked.
     """
 
     prompts: tuple[Ints, ...]
@@ -42,11 +42,11 @@ class EvalWindows:
 
     @property
     def tokens(self) -> Ints:
-        """Tokens of each target, int [R]."""
+        """Number of tokens of each target, int [R]."""
         return np.array([len(target) for target in self.targets], np.int64)
 
     def only(self, chosen: Ints) -> EvalWindows:
-        """Some of them, in the order given."""
+        """A selection, in the given order."""
         return replace(
             self,
             prompts=tuple(self.prompts[row] for row in chosen),
@@ -65,9 +65,10 @@ def draw_windows(
     length: int = 128,
     max_tokens: int = 40_000,
 ) -> EvalWindows:
-    """Cut documents so that a prompt and its continuation fill `length` tokens; draw `max_tokens` worth of them.
+    """Cut documents so that a prompt and its continuation fill `length` tokens; sample windows with about `max_tokens`
+    tokens.
 
-    Raises NothingToAsk where no document is longer than a prompt.
+    Raises NothingToAsk if no document is longer than a prompt.
     """
     from kepipe.models.prompting import AROUND
 
@@ -81,7 +82,7 @@ def draw_windows(
 
 
 def cut_windows(documents: list[Document], tokenizer: Tokenizer, size: int) -> EvalWindows:
-    """Every stretch of `size` tokens that has one before it in its document, and the shorter last ones."""
+    """All pieces of `size` tokens with a previous piece in their document, and the shorter last ones."""
     from kepipe.knowledge.name_matcher import to_tokens
 
     prompts, targets, named, of, words, sizes = [], [], [], [], [], []
@@ -89,7 +90,7 @@ def cut_windows(documents: list[Document], tokenizer: Tokenizer, size: int) -> E
         encoded = tokenizer.encode([document.text])
         words_C, bytes_C = _measures(document.text)
         mentions = to_tokens(document.text, document.mentions, encoded.starts, encoded.ends)
-        # A token answers for the text up to where the next one starts, so that nothing is left out or counted twice.
+        # A token covers the text up to the start of the next one, so that all text is counted exactly once.
         starts = np.append(encoded.starts, len(document.text))
         for start in range(size, len(encoded.tokens), size):
             stop = min(start + size, len(encoded.tokens))
@@ -104,12 +105,12 @@ def cut_windows(documents: list[Document], tokenizer: Tokenizer, size: int) -> E
 
 
 def _within(mentions: Iterable[NamedTokens], first: int, stop: int) -> list[NamedTokens]:
-    """The mentions whose tokens all lie from `first` to `stop`, counted from there."""
+    """The mentions whose tokens all lie in `first` … `stop`, with positions counted from `first`."""
     return [(begin - first, end - first, id) for begin, end, id in mentions if begin >= first and end <= stop]
 
 
 def _measures(text: str) -> tuple[Ints, Ints]:
-    """Words that have begun, and bytes, before each character of a text and at its end: int [characters + 1]."""
+    """Number of words started, and of bytes, before each character of a text and at its end: int [characters + 1]."""
     codes_C = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     bytes_C = 1 + (codes_C >= 0x80) + (codes_C >= 0x800) + (codes_C >= 0x10000)
     space_C = np.fromiter((letter.isspace() for letter in text), np.bool_, len(text))

@@ -16,13 +16,13 @@ def titled(design: Design, arm: str) -> str:
 
 
 def series(design: Design, arm: str) -> int:
-    """The colour of an arm: controls are grey (−1), the others take the page's colours in turn."""
+    """The colour of an arm: controls are grey (−1), the others use the page's colours in turn."""
     coloured = [name for name in design.arms() if name not in design.controls]
     return coloured.index(arm) % charts.SERIES if arm in coloured else -1
 
 
 def swatch(design: Design, arm: str) -> Markup:
-    """An arm's name behind a dot of its colour."""
+    """An arm's name after a dot of its colour."""
     number = series(design, arm)
     color = "muted" if number < 0 else f"series-{number}"
     role = fill(' <span class="interval">control</span>') if number < 0 else ""
@@ -30,7 +30,7 @@ def swatch(design: Design, arm: str) -> Markup:
 
 
 def pair(difference: Difference) -> str:
-    """first − second."""
+    """The label of a difference: first − second."""
     return f"{difference.first} − {difference.second}"
 
 

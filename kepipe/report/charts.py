@@ -1,7 +1,7 @@
-"""Charts as SVG for a page: text stays text, and colours are the page's own, so that light and dark both work.
+"""Charts as SVG for a page: text stays text, and colours are CSS variables of the page, for light and dark mode.
 
-Colours are drawn as marker values and then replaced by CSS variables (`--series-0`, `--ink`, …). Equal data gives
-equal bytes.
+Colours are drawn as placeholder values, which are then replaced by CSS variables (`--series-0`, `--ink`, …). Equal data
+gives equal bytes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LABEL = 42
-"""Characters of a label on one line."""
+"""Maximum number of characters of a label on one line."""
 LEGEND_WIDTH, LEGEND_LINE = 62, 0.22
-"""Of a legend above a chart: characters side by side, marks counted; the height of a line in inches."""
+"""Of a legend above a chart: characters per line, including marks; the height of a line in inches."""
 SERIES = 6
-"""Colours that a page has for arms; a seventh arm has the first one's again."""
+"""Number of colours for arms; they repeat from the seventh arm on."""
 _INK, _MUTED, _LINE = "#fe0100", "#fe0101", "#fe0102"
 _VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _LINE: "var(--line)"} | {
     f"#fe00{number:02x}": f"var(--series-{number})" for number in range(SERIES)
@@ -42,7 +42,7 @@ def series(number: int) -> str:
 def curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, *, log_x: bool = False
 ) -> Markup:
-    """Label → (xs, ys) as lines, each labelled at its end. `log_x`: over the logarithm of x."""
+    """Label → (xs, ys) as lines, each labelled at its end. `log_x`: logarithmic x axis."""
     with _chart(5.4, 3.2) as (axes, finish):
         for number, (label, (xs, ys)) in enumerate(lines.items()):
             axes.plot(
@@ -53,7 +53,7 @@ def curves(
         axes.set_xlabel(in_xml(x), color=_MUTED)
         axes.set_ylabel(in_xml(y), color=_MUTED)
         axes.grid(axis="y", color=_LINE, linewidth=0.8)
-        _legend(axes, _legend_columns(lines) if len(lines) > 1 else 0)  # beside the curves, not over them
+        _legend(axes, _legend_columns(lines) if len(lines) > 1 else 0)  # next to the curves, not over them
     return finish()
 
 
@@ -65,10 +65,10 @@ def dots(
     zero: bool = False,
     from_zero: bool = True,
 ) -> Markup:
-    """Row → series → estimate with its interval (or a bare value), one line a row. `order` fixes the colours.
+    """Row → series → estimate with its interval (or a bare value), one line per row. `order` determines the colours.
 
-    Series that are not in `order` are baselines: small grey marks. `zero` draws the line of no difference;
-    without it the axis begins at 0 if `from_zero`.
+    Series that are not in `order` are baselines: small grey marks. `zero` draws the line of no difference; without it,
+    the axis starts at 0 if `from_zero`.
     """
     names = {name for row in rows.values() for name in row}
     columns = _legend_columns(names)
@@ -115,7 +115,8 @@ def _dot(
 def strips(
     rows: Mapping[str, tuple[Sequence[float], Estimate]], x: str, colors: Sequence[int], *, zero: bool = False
 ) -> Markup:
-    """Row → every value as a small ring, their mean as a dot on its interval. `colors`: a series a row, −1: grey.
+    """Row → every value as a small ring, with their mean as a dot on its interval. `colors`: one series per row, −1:
+    grey.
 
     `zero` draws the line of no difference.
     """
@@ -142,7 +143,7 @@ def strips(
 
 
 def bars(rows: Mapping[str, float], x: str, first: int = 0) -> Markup:
-    """Label → value as bars with the value at their end; the first bar has the colour of arm `first`."""
+    """Label → value as bars with the value at their end; `first`: the arm whose colour the first bar has."""
     with _chart(5.4, 0.6 + 0.4 * len(rows)) as (axes, finish):
         values = list(rows.values())
         colors = [series(first)] + [_MUTED] * (len(values) - 1)
@@ -162,7 +163,7 @@ def bars(rows: Mapping[str, float], x: str, first: int = 0) -> Markup:
 
 
 def timeline(stages: Mapping[str, tuple[float, float]]) -> Markup:
-    """Stage → (start, seconds), both in seconds from the first, as a plan with the durations written out."""
+    """Stage → (start, seconds), both in seconds from the first start, as a Gantt chart with the durations as text."""
     with _chart(10.8, 0.6 + 0.34 * len(stages)) as (axes, finish):
         end = max((start + seconds for start, seconds in stages.values()), default=1.0)
         for place, (start, seconds) in enumerate(stages.values()):
@@ -187,7 +188,7 @@ def timeline(stages: Mapping[str, tuple[float, float]]) -> Markup:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people write them: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    """A duration as text: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 90:
@@ -199,7 +200,7 @@ def duration(seconds: float) -> str:
 
 
 def smooth(values: Sequence[float], width: int) -> list[float]:
-    """Running mean over up to `width` values ending at each place."""
+    """Running mean over up to `width` values ending at each position."""
     if not values:
         return []
     sums = np.cumsum([0.0, *values])
@@ -213,12 +214,12 @@ def _short(value: float) -> str:
 
 
 def _legend_columns(names: Collection[str]) -> int:
-    """How many entries of a legend stand side by side above a chart."""
+    """Number of columns of a legend above a chart."""
     return max(1, min(4, LEGEND_WIDTH // (max(map(len, names), default=0) + 5)))
 
 
 def _legend(axes: Axes, columns: int = 0) -> None:
-    """Within the chart, or in so many columns above it."""
+    """Place the legend inside the chart, or above it in this number of columns."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) < 2 and not columns:
         return
@@ -235,7 +236,7 @@ def _legend(axes: Axes, columns: int = 0) -> None:
 
 
 class _Finished:
-    """The drawing, once its `with` block has ended."""
+    """Holds the drawing after the end of its `with` block."""
 
     svg = Markup()
 
@@ -245,7 +246,7 @@ class _Finished:
 
 @contextmanager
 def _chart(width: float, height: float) -> Iterator[tuple[Axes, _Finished]]:
-    """An empty chart of so many inches in the page's style."""
+    """An empty chart in the page's style; sizes in inches."""
     from matplotlib.figure import Figure
 
     settings: Any = {
@@ -273,7 +274,7 @@ def _chart(width: float, height: float) -> Iterator[tuple[Axes, _Finished]]:
 
 
 def _to_svg(figure: Any) -> Markup:
-    """Only the `<svg>` element, without size or date; the ids that are referred to are unique to the drawing."""
+    """The `<svg>` element without size and date; ids are unique to the drawing."""
     import hashlib
     import re
 
@@ -288,7 +289,7 @@ def _to_svg(figure: Any) -> Markup:
     mark = "c" + hashlib.sha256(drawn.encode()).hexdigest()[:8]
 
     def rename(tag: re.Match[str]) -> str:
-        """A tag, for a label may look like an id, or be called as a colour is."""
+        """Rename ids and colours in tags only, since a label may contain the same text."""
         named = re.sub(
             r' id="([\w.-]+)"', lambda id: f' id="{mark}-{id[1]}"' if id[1] in used else "", tag[0]
         )

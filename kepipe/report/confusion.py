@@ -16,7 +16,7 @@ _CELL, _MARGIN, _LONGEST = 34, 150, 22
 
 
 def confusions(records: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:
-    """(true label, predicted label) → count, for cases with one label and for words by their types; empty for other
+    """(true label, predicted label) → count, for cases with one label, and for words by their types; empty for other
     outputs."""
     return Counter(pair for record in records for pair in _pairs(record))
 
@@ -37,7 +37,7 @@ def _type(tag: str) -> str:
 def gathered(
     counts: Mapping[tuple[str, str], int], most: int = MAX_LABELS
 ) -> tuple[list[str], list[list[int]]]:
-    """The labels, the most frequent true ones first, and the matrix: row the true label, column the answer."""
+    """The labels, most frequent true ones first, and the matrix: rows are true labels, columns predictions."""
     frequent: Counter[str] = Counter()
     for (gold, predicted), count in counts.items():
         frequent[gold] += count
@@ -53,7 +53,7 @@ def gathered(
 
 
 def draw(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> Markup:
-    """The matrix as an SVG: a cell is the darker, the larger its share of the row."""
+    """The matrix as an SVG: the larger a cell's share of its row, the darker it is."""
     size = _MARGIN + _CELL * len(labels)
     parts: list[Markup] = []
     for row, counts in enumerate(matrix):

@@ -1,4 +1,4 @@
-"""The parts of a report that show the graph, its vectors, the text, and the links between them."""
+"""The parts of a report that show the graph, its vectors, the text, and the links."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def linking(linked: Path, graph: Path, held_out: set[str]) -> Section:
     if rows:
         shown = {name: scores["f1"] for name, scores in rows.items()}
         blocks.append(
-            Figure(charts.bars(shown, "F1, higher is better"), "Links against those given with the text.")
+            Figure(charts.bars(shown, "F1, higher is better"), "Links compared with the annotated ones.")
         )
         blocks.append(_table(rows, LINKING))
     documents = [d for d in read_documents(linked / "documents.jsonl") if d.id in held_out]
     passages = choose(documents)
     if passages:
-        blocks.append(Text("Sentences of held-out documents as they were linked:"))
+        blocks.append(Text("Linked sentences of held-out documents:"))
         blocks.append(Text(draw(passages, store), kind="html"))
     return Section("linking", "Linking", tuple(blocks))
 
 
 def vectors(folder: Path) -> Section | None:
-    """Link prediction with the graph's vectors, and what needs none."""
+    """Link prediction with the graph's vectors, and baselines without them."""
     scores: Mapping[str, Any] = _read(folder / "scores.json")
     rows = dict(scored(scores, "mrr"))
     if not rows:
@@ -57,8 +57,8 @@ def vectors(folder: Path) -> Section | None:
         "Entity vectors",
         (
             Text(
-                "The missing end of each held-out triple is ranked among all entities; other known answers do not "
-                "count. “By popularity” ranks entities by how often they stand in that place of the relation."
+                "The missing end of each held-out triple is ranked among all entities, except other known "
+                "answers. “By popularity” ranks entities by how often they are the head or tail of the relation."
             ),
             Figure(
                 charts.bars(shown, "filtered MRR, higher is better"), "Link prediction on held-out triples."
@@ -69,7 +69,7 @@ def vectors(folder: Path) -> Section | None:
 
 
 def data(graph: Path, corpus: Path, shards: Path) -> Section:
-    """What there was to learn from, in numbers."""
+    """Sizes of graph, text and shards."""
     store = open_graph(graph)
     counts = {
         f"graph: {f'triples, {name}' if name in store.splits else name}": number
@@ -95,12 +95,12 @@ def data(graph: Path, corpus: Path, shards: Path) -> Section:
             0, Figure(charts.bars(types, "entities"), "The most frequent types of entities in the graph.")
         )
     if bad:
-        blocks.append(Text(f"{bad:,} lines of the text could not be read and were left out.", quiet=True))
+        blocks.append(Text(f"{bad:,} lines of the text could not be read and were skipped.", quiet=True))
     return Section("data", "Graph and text", tuple(blocks))
 
 
 def scored(scores: Any, metric: str, at: str = "") -> Iterator[tuple[str, dict[str, float]]]:
-    """Every group of scores, at whatever depth, that has `metric`, by its name."""
+    """All groups of scores with `metric`, at any depth, with their names."""
     if not isinstance(scores, Mapping):
         return
     if isinstance(scores.get(metric), int | float):

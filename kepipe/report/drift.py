@@ -1,4 +1,4 @@
-"""The page of a check of drift: each measure in both windows, and how it went from check to check."""
+"""The page of a drift check: each measure in both windows, and its values over successive checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kepipe.report.page import Fact, Figure, Page, Section, Table
 
 
 def drift_page(pipeline: str, report: Report, checks: Sequence[Mapping[str, Any]]) -> Page:
-    """`checks`: what this check and earlier ones found, the newest last (`drift.json`)."""
+    """`checks`: the results of this check and earlier ones, the newest last (`drift.json`)."""
     rows = tuple(
         (
             name, MEASURES[name].about, f"{each.reference:.4g}", f"{each.new:.4g}", f"{each.statistic:.4g}",
@@ -28,8 +28,8 @@ def drift_page(pipeline: str, report: Report, checks: Sequence[Mapping[str, Any]
         kicker="Drift",
         headline=report.headline,
         lead=(
-            "Texts that are new since the model was trained, beside those on which it was. p-values are of "
-            "permutations of documents; measures tell of drift by Holm's procedure."
+            "Texts that are new since training, compared with the training texts. p-values are those of "
+            "permutation tests over documents; drift is decided with Holm's correction over all measures."
         ),
         facts=(
             Fact("documents before", f"{report.documents[0]:,}"),
@@ -43,7 +43,7 @@ def drift_page(pipeline: str, report: Report, checks: Sequence[Mapping[str, Any]
 
 
 def _over_time(checks: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
-    """A curve for each measure that two checks or more have."""
+    """A curve for each measure with at least two checks."""
     figures = []
     for name, measure in MEASURES.items():
         points = [

@@ -1,4 +1,4 @@
-"""The part of a report that shows an evaluation, drawn from what the table of probes says of each probe."""
+"""The part of a report that shows an evaluation, drawn from the probes' presentations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _facts(probe: str, shown: Presentation, scores: Scores) -> Iterator[Fact]:
 
 
 def sections(scores: Scores, folder: Path) -> Iterator[Section]:
-    """A section for each probe that was put to an arm; `folder`: the evaluation's, with the files of its probes."""
+    """A section for each probe with results. `folder`: the evaluation's folder, with the probes' files."""
     for probe, row in rows():
         if probe in scores.details:
             yield section(probe, row.presentation, scores)
@@ -45,16 +45,16 @@ def sections(scores: Scores, folder: Path) -> Iterator[Section]:
     if scores.skipped:
         titles = {probe: row.presentation.title for probe, row in rows()}
         blocks = tuple(Text(f"{titles[probe]}: {reason}.") for probe, reason in scores.skipped.items())
-        yield Section("skipped", "What could not be asked", blocks)
+        yield Section("skipped", "Probes without results", blocks)
 
 
 def section(probe: str, shown: Presentation, scores: Scores, *, groups: bool = True) -> Section:
-    """What is known of one probe; without `groups`, only of all its cases together."""
+    """The section of one probe; `groups`: whether metrics of groups of cases are included."""
     return _Drawing(probe, shown, scores).section(groups=groups)
 
 
 class _Drawing:
-    """The section of one probe."""
+    """Builds the section of a probe."""
 
     def __init__(self, probe: str, shown: Presentation, scores: Scores) -> None:
         self.shown, self.details = shown, scores.details[probe]
@@ -73,7 +73,7 @@ class _Drawing:
         shown = self.shown
         blocks: list[Block] = [Text(shown.intro(self.details))]
         if caution := shown.caution(self.details):
-            blocks.append(Text(f"Take care: {caution}."))
+            blocks.append(Text(f"Caution: {caution}."))
         drawn = tuple(metric for metric in shown.drawn or self.metrics if metric in self.metrics)
         unit = f"{shown.unit}, {shown.better} is better"
         scores = {
@@ -141,17 +141,18 @@ def _differences(scores: Scores, probe: str) -> dict[str, Metrics]:
 
 
 def _mentions_given(counts: Mapping[str, Mapping[str, int]]) -> Text:
-    """What arms with knowledge know of the mentions that go with the text."""
+    """How many of the given mentions the arms with knowledge have knowledge about."""
     known = ", ".join(f"{of['known']:,} of {of['given']:,} mentions ({arm})" for arm, of in counts.items())
     return Text(
-        f"Given with the text, all tests together, and known: {known}. Arms not named read the text alone."
+        f"Mentions given with the text, over all tests, that the knowledge covers: {known}. Other arms have no "
+        "knowledge."
     )
 
 
 def quote_examples(
     file: Path, probe: str, shown: Presentation, scores: Scores, most: int = 4
 ) -> Section | None:
-    """Cases on which the arms differ most, in both directions.
+    """The cases on which the arms differ most, in both directions.
 
     `file`: in the form of `kepipe.probes.entity_cloze.records`.
     """
@@ -178,7 +179,7 @@ def quote_examples(
 def _apart(
     cases: Sequence[Mapping[str, Any]], better: str, worse: str, most: int
 ) -> Iterator[Mapping[str, Any]]:
-    """The first cases that `better` truly ranks higher, each entity once."""
+    """The first cases that `better` ranks strictly higher, one per entity."""
     seen: set[str] = set()
     for case in cases:
         if len(seen) == most or case["ranks"][better] >= case["ranks"][worse]:

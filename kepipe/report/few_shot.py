@@ -1,4 +1,4 @@
-"""The page of `kepipe few-shot`: accuracy against the number of examples, and against the size of models."""
+"""The page of `kepipe few-shot`: accuracy by the number of examples, and by model size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kepipe.studies.intervals import Estimate
 
 @dataclass(frozen=True)
 class FewShotRun:
-    """What a model answered: number of solved examples → share of right answers, and → the task's own metrics.
-    `size`: its parameters; None: not told."""
+    """The results of a model: number of solved examples → share of right answers, and → the task's own metrics. `size`:
+    number of parameters; None: unknown."""
 
     arm: str
     size: int | None
@@ -25,7 +25,7 @@ class FewShotRun:
 def few_shot_page(
     task: str, questions: int, chance: str, runs: Sequence[FewShotRun], *, calibrated: bool
 ) -> Page:
-    """`chance`: how often a blind guess is right, in words."""
+    """The page. `chance`: the accuracy of guessing, in words."""
     best = max(
         ((estimate.value, run.arm, shots) for run in runs for shots, estimate in run.right.items()),
         key=lambda found: (found[0], -found[2]),
@@ -34,14 +34,14 @@ def few_shot_page(
     return Page(
         title=f"{task}: few-shot",
         kicker="Few-shot",
-        headline=f"{task}: {plain(best[0])} right at best, by {best[1]} after {best[2]} examples",
-        lead=f"{questions:,} questions put to {len(runs)} models in words, {chance}; answers are {how}.",
+        headline=f"{task}: {plain(best[0])} right at best, by {best[1]} with {best[2]} examples",
+        lead=f"{questions:,} questions for {len(runs)} models, {chance}; answers are {how}.",
         facts=tuple(
             Fact(run.arm, "–" if run.size is None else f"{run.size:,}", "parameters", series=number)
             for number, run in enumerate(runs)
         ),
         sections=(
-            Section("examples", "Accuracy against examples", (_by_examples(runs), _table(runs))),
+            Section("examples", "Accuracy by number of examples", (_by_examples(runs), _table(runs))),
             *_by_size(runs),
             *_metrics(runs),
         ),
@@ -52,7 +52,7 @@ def _by_examples(runs: Sequence[FewShotRun]) -> Figure:
     lines = {run.arm: (list(run.right), [estimate.value for estimate in run.right.values()]) for run in runs}
     return Figure(
         charts.curves(lines, "solved examples in the prompt", "share of right answers"),
-        "How often the right answer is given, after so many solved examples.",
+        "Share of right answers by the number of solved examples in the prompt.",
     )
 
 
@@ -64,7 +64,7 @@ def _table(runs: Sequence[FewShotRun]) -> Table:
 
 
 def _by_size(runs: Sequence[FewShotRun]) -> Iterator[Section]:
-    """Where two models or more say how large they are."""
+    """A figure by model size, if at least two models state their size."""
     sized = sorted(
         ((run.size, run.right) for run in runs if run.size is not None), key=lambda found: found[0]
     )
@@ -74,15 +74,13 @@ def _by_size(runs: Sequence[FewShotRun]) -> Iterator[Section]:
         f"{number} examples": ([size for size, _ in sized], [right[number].value for _, right in sized])
         for number in runs[0].right
     }
-    caption = (
-        "The same against the number of parameters; of models that count, their probabilities and weights."
-    )
+    caption = "The same by number of parameters; for n-gram models, the number of probabilities and weights."
     figure = Figure(charts.curves(lines, "parameters", "share of right answers", log_x=True), caption)
-    yield Section("size", "Accuracy against model size", (figure,))
+    yield Section("size", "Accuracy by model size", (figure,))
 
 
 def _metrics(runs: Sequence[FewShotRun]) -> Iterator[Section]:
-    """The metrics of a task of the table, beside which fine-tuned models stand."""
+    """The metrics of a task of the table, comparable with those of fine-tuned models."""
     names = list(next(iter(runs[0].metrics.values())))
     if not names:
         return
@@ -92,5 +90,5 @@ def _metrics(runs: Sequence[FewShotRun]) -> Iterator[Section]:
         for number, estimates in run.metrics.items()
     )
     head = ("Model", "Examples", *names)
-    caption = "The task's own metrics, as of fine-tuned models"
+    caption = "The task's own metrics, as for fine-tuned models"
     yield Section("metrics", "Metrics", (Table(head, rows, caption, tuple(range(1, len(head)))),))

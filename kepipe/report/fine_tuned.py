@@ -1,5 +1,5 @@
-"""The page of fine-tuned models of a task: scores, scores by label, curves, errors in context, and predictions in which
-two models differ."""
+"""The page of fine-tuned models of a task: scores, scores by label, curves, errors in context, and differing
+predictions of two models."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from kepipe.studies.design import better_by_name
 from kepipe.studies.scores import FILE, MODEL, Metrics, read_scores
 
 SHOWN = 12
-"""Mistakes that are quoted."""
+"""Maximum number of quoted mistakes."""
 LONGEST = 400
-"""Characters of a text that is quoted."""
+"""Maximum number of characters of a quoted text."""
 Record = Mapping[str, Any]
 
 
@@ -75,7 +75,7 @@ def by_task(artifacts: Sequence[Artifact]) -> dict[str, list[TunedModel]]:
 
 
 def task_panels(artifacts: Sequence[Artifact]) -> Iterator[Panel]:
-    """For a picture: of each task, the metric that chooses, as each model has it."""
+    """Panels for a picture: for each task, the selection metric of each model."""
     for task, models in by_task(artifacts).items():
         metric = models[0].spec.row.choose_by
         measured = {model.name: model.scores[model.split][metric] for model in models}
@@ -83,7 +83,7 @@ def task_panels(artifacts: Sequence[Artifact]) -> Iterator[Panel]:
 
 
 def task_sections(artifacts: Sequence[Artifact]) -> Iterator[Section]:
-    """For the page of a run: of each task a section with the scores of its models."""
+    """Sections for the page of a run: for each task, the scores of its models."""
     for task, models in by_task(artifacts).items():
         metric = models[0].spec.row.choose_by
         drawing = charts.dots(
@@ -92,14 +92,14 @@ def task_sections(artifacts: Sequence[Artifact]) -> Iterator[Section]:
             [model.name for model in models],
             from_zero=False,
         )
-        about = f"Asked is {models[0].spec.row.about}. With 95% intervals, which resample the examples."
+        about = f"Task: {models[0].spec.row.about}. With 95% intervals, which resample the examples."
         yield Section(
             f"task-{task}", f"Fine-tuned: {task}", (Figure(drawing, about), *_scores(models).blocks)
         )
 
 
 def build(artifacts: Sequence[Artifact], title: str = "") -> Page:
-    """The page. It has no time of its own."""
+    """The page. It has no creation time."""
     models = [TunedModel(artifact) for artifact in artifacts]
     first = models[0]
     best = {model.name: model.scores[model.split][model.spec.row.choose_by] for model in models}
@@ -118,9 +118,9 @@ def build(artifacts: Sequence[Artifact], title: str = "") -> Page:
         title=f"{name}: {first.spec.task}",
         kicker=" · ".join(part for part in (name, day(artifacts)) if part),
         headline=f"{first.spec.task}: {first.spec.row.choose_by} {told}.",
-        lead=f"Asked is {first.spec.row.about}. Measured on `{first.split}`, by which nothing was chosen."
+        lead=f"Task: {first.spec.row.about}. Measured on `{first.split}`, which was not used for model selection."
         if first.split == "test"
-        else f"Asked is {first.spec.row.about}. Measured on `dev`, by which the best epoch was chosen.",
+        else f"Task: {first.spec.row.about}. Measured on `dev`, which was used to select the best epoch.",
         facts=tuple(
             Fact(f"{first.spec.row.choose_by}, {name}", plain(score.value), f"{score.cases:,} cases", number)
             for number, (name, score) in enumerate(best.items())
@@ -142,7 +142,7 @@ def _scores(models: Sequence[TunedModel]) -> Section:
 
 
 def _learning_curve(models: Sequence[TunedModel]) -> Iterator[Section]:
-    """Where models of several sizes of one stage are shown."""
+    """A curve, if models with several training-set sizes of one stage are shown."""
     metric = models[0].spec.row.choose_by
     stages = {found[0]: None for model in models if (found := sized(model.name)) is not None}
     scores = {
@@ -161,10 +161,12 @@ def _confused(models: Sequence[TunedModel]) -> Iterator[Section]:
     for number, model in enumerate(models):
         if isinstance(model.spec.row.output, LabelOutput) and (counts := confusions(model.records)):
             drawing = draw(*gathered(counts))
-            about = "Row: the true label; column: the answer; the darker, the larger its share of the row."
+            about = (
+                "Rows: true labels; columns: predictions. The darker a cell, the larger its share of the row."
+            )
             blocks += [Text(swatch(model.name, number)), Figure(drawing, about)]
     if blocks:
-        yield Section("confusions", "What is taken for what", tuple(blocks))
+        yield Section("confusions", "Confusion matrices", tuple(blocks))
 
 
 def _by_label(models: Sequence[TunedModel]) -> Section:
@@ -198,7 +200,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _curves(models: Sequence[TunedModel]) -> Section:
-    """Training loss, and the metric that chooses the epoch, over the steps."""
+    """Training loss and selection metric over the steps."""
     blocks: list[Block] = []
     chosen = models[0].spec.row.choose_by
     for name, label in (("loss", "training loss"), (f"held_out_{chosen}", f"{chosen} on dev")):
@@ -217,12 +219,12 @@ def _mistakes(model: TunedModel) -> Section:
     """Wrong predictions in context, the most confident first."""
     if isinstance(model.spec.row.output, NumberOutput):
         wrong = sorted(model.records, key=lambda line: -abs(float(line["labels"]) - line["predicted"]))
-        about = "The answers that are farthest from the true numbers."
+        about = "The predictions with the largest errors."
     else:
         wrong = [line for line in model.records if len(set(pieces(line))) == 2]
         wrong.sort(key=lambda line: -float(line.get("probability", 0.0)))
         of = f"{len(wrong):,} of {len(model.records):,} examples of `{model.split}`"
-        about = f"{of} are not answered as they should be."
+        about = f"{of} are predicted wrongly."
     blocks: list[Block] = [Text(about)]
     quoted = tuple(_quote(line, _difference(line)) for line in wrong[:SHOWN])
     anchor = re.sub(r"[^\w-]", "-", model.name)
@@ -276,7 +278,7 @@ def _quote(line: Record, below: str) -> tuple[str, str, str]:
 
 
 def _difference(line: Record) -> str:
-    """What is missed, and what is answered instead."""
+    """Missed labels, and wrong ones."""
     gold, predicted = pieces(line)
     parts = {"should be": gold - predicted, "answered": predicted - gold}
     return "; ".join(
@@ -285,7 +287,7 @@ def _difference(line: Record) -> str:
 
 
 def _named(line: Record) -> Any:
-    """How a piece is written: the label, and of a span its words."""
+    """The text of a piece: its label, and for a span its words."""
 
     def write(piece: Piece) -> str:
         if piece.stop <= piece.start:

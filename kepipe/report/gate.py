@@ -15,8 +15,8 @@ def gate_page(
     figures: Mapping[str, str],
     against: str,
 ) -> Page:
-    """`conditions`: (name, how it stands, why) each. `figures`: metric → value of the new model, as text.
-    `against`: the champion that it was compared with."""
+    """The page of a gate's decision. `conditions`: (name, result, reason) each. `figures`: metric → value of the new
+    model, as text. `against`: the champion with which it was compared."""
     met = sum(stands == "met" for _, stands, _ in conditions)
     return Page(
         title=f"{version}: {outcome}",

@@ -16,10 +16,10 @@ from kg.view import Facts, facts_of
 
 _RELATIONS_SHOWN = 100
 _NAMES_SHOWN = 30
-"""Entities of one relation, on the page of an entity."""
+"""Maximum number of entities listed per relation on an entity's page."""
 LONGEST_NAME, LONGEST_DESCRIPTION = 80, 140
-"""Characters of a name that is a heading, and of a description beside a name: what is longer stands whole once, in the
-page's second line."""
+"""Maximum number of characters of a name used as a heading, and of a description next to a name; longer ones are shown
+in full in the page's second line."""
 _KINDS = {
     "1-1": "one head, one tail",
     "1-N": "one head, many tails",
@@ -57,9 +57,9 @@ def statistics_page(graph: Graph, figures: Statistics, findings: Sequence[Findin
 
 
 def entity_page(graph: Graph, row: int, svg: Markup, drawn: int) -> Page:
-    """The page of `kepipe graph draw --out X.html`: a drawing of an entity's surroundings, and its facts.
+    """The page of `kepipe graph draw --out X.html`: a drawing of an entity's neighbourhood, and its triples.
 
-    `drawn`: the triples in the drawing.
+    `drawn`: number of triples in the drawing.
     """
     entity = graph.entity(row)
     away, to = facts_of(graph, row)
@@ -91,9 +91,9 @@ def entity_page(graph: Graph, row: int, svg: Markup, drawn: int) -> Page:
 
 def _surroundings(svg: Markup, drawn: int) -> tuple[Block, ...]:
     if not drawn:
-        return (Text("No triple names it."),)
-    caption = "Arrows point from head to tail. Each neighbour stands once; the relations take turns, and in each those "
-    return (Figure(svg, f"{caption}of the highest prior come first.", wide=True),)
+        return (Text("No triples."),)
+    caption = "Arrows point from head to tail. Each neighbour is shown once; neighbours are taken from each relation "
+    return (Figure(svg, f"{caption}in turn, those with the highest prior first.", wide=True),)
 
 
 def _degrees(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
@@ -103,7 +103,7 @@ def _degrees(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
     }
     hubs = tuple((_name(graph.entity(row)), f"{degree:,}") for row, degree in figures.hubs)
     return (
-        Figure(bars(steps, "entities"), "Entities by the number of triples they stand in."),
+        Figure(bars(steps, "entities"), "Entities by their number of triples."),
         Table(("entity", "triples"), hubs, "The entities with the most triples.", numbers=(1,)),
     )
 
@@ -129,7 +129,7 @@ def _relations(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
         Table(
             ("kind", "", "relations", "triples"),
             tuple((kind, about, kinds[kind], f"{triples[kind]:,}") for kind, about in _KINDS.items()),
-            "Kinds of relations. “Many”: 1.5 or more on the average.",
+            "Kinds of relations. “Many”: 1.5 or more on average.",
             numbers=(2, 3),
         ),
         Table(head, rows, f"{caption} A loop is a triple whose head is its tail.", (2, 3, 4, 5)),
@@ -138,7 +138,7 @@ def _relations(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
 
 def _names(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
     if not figures.ambiguous:
-        return (Text("No name is borne by two entities."),)
+        return (Text("No two entities share a name."),)
     rows = tuple(
         (one.name, f"{one.entities:,}", "; ".join(_name(graph.entity(row)) for row in one.rows))
         for one in figures.ambiguous
@@ -148,7 +148,7 @@ def _names(graph: Graph, figures: Statistics) -> tuple[Block, ...]:
 
 def _findings(findings: Sequence[Finding]) -> tuple[Block, ...]:
     if not findings:
-        return (Text("Nothing to remark."),)
+        return (Text("None."),)
     rows = tuple((one.level, one.what, f"{one.count:,}", ", ".join(one.examples)) for one in findings)
     return (Table(("", "what", "how often", "for example"), rows, numbers=(2,)),)
 
@@ -181,7 +181,7 @@ def _name(entity: Entity) -> str:
 
 
 def _short(text: str, longest: int) -> str:
-    """The beginning of a text that is too long, up to a word's end where it has words."""
+    """The beginning of a text that is too long, cut at the end of a word if it has several."""
     if len(text) <= longest:
         return text
     begun, blank, _ = text[:longest].rpartition(" ")

@@ -1,4 +1,4 @@
-"""Scores over the number of examples that a model learned from."""
+"""Scores by the number of training examples."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ _SIZE = re.compile(r"(?P<stage>.+)-(?P<size>\d+|all)(?P<copy>\..*)?")
 
 
 def sized(name: str) -> tuple[str, str] | None:
-    """The stage that stands for several sizes, and the size, of the name of one of them: `finetune-300`; None for
-    another name."""
+    """The stage and the training-set size in a name such as `finetune-300`; None for another name."""
     found = _SIZE.fullmatch(name)
     return None if found is None else (found["stage"] + (found["copy"] or ""), found["size"])
 
 
 def curve(scores: Mapping[str, Mapping[str, Estimate]], y: str, order: Sequence[str]) -> Figure | None:
-    """Name of a stage → arm → score, as a figure with a line a size; None unless there are several sizes of one."""
+    """Name of a stage → arm → score, as a figure with one line per arm; None unless a stage has several sizes."""
     rows: dict[str, dict[str, Estimate]] = {}
     stages = {found[0] for found in map(sized, scores) if found is not None}
     for name, by_arm in scores.items():
@@ -33,4 +32,4 @@ def curve(scores: Mapping[str, Mapping[str, Estimate]], y: str, order: Sequence[
     if len(rows) < 2:
         return None
     drawing = charts.dots(rows, y, order, from_zero=False)
-    return Figure(drawing, "By the number of examples that were learned from, with 95% intervals.")
+    return Figure(drawing, "By the number of training examples, with 95% intervals.")

@@ -10,11 +10,11 @@ from kepipe.report.markup import Markup, fill, join
 from kepipe.report.page import Fact, Figure, Page, Section, Table
 
 BOX, HEIGHT, ACROSS, DOWN = 150, 44, 210, 64
-"""Width and height of a result's box; from one to the next in a row and in a column, in the drawing's own units."""
+"""Width and height of a result's box, and the distances between rows and between columns, in the drawing's units."""
 
 
 def lineage_page(origin: LineageNode) -> Page:
-    """The page of a result that the store has."""
+    """The lineage page of a result in the store."""
     assert origin.made is not None
     levels = _levels(origin)
     nodes = [node for level in levels for node in level]
@@ -27,20 +27,20 @@ def lineage_page(origin: LineageNode) -> Page:
         facts=(
             Fact("results", str(len(nodes))),
             Fact("runs that made them", str(len(runs))),
-            Fact("files and models from elsewhere", str(len(files))),
+            Fact("external files and models", str(len(files))),
         ),
         sections=(
-            Section("drawing", "What was made of what", (
-                Figure(_draw(levels), "From left to right: what was read first, to the result itself.", wide=True),
+            Section("drawing", "Derivation", (
+                Figure(_draw(levels), "From left to right: from the first inputs to the result itself.", wide=True),
             )),
             Section("results", "Each result", (_results(nodes),)),
-            Section("sources", "Files and models from elsewhere", (_sources(nodes),)),
+            Section("sources", "External files and models", (_sources(nodes),)),
         ),
     )  # fmt: skip
 
 
 def _levels(origin: LineageNode) -> list[list[LineageNode]]:
-    """Each result once, in columns: one stands left of all that were made of it."""
+    """Each result once, in columns: to the left of all results made from it."""
     depth: dict[str, int] = {}
     nodes: dict[str, LineageNode] = {}
 

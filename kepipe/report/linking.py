@@ -1,4 +1,4 @@
-"""Pages about linking: scores and errors of a linker; its diagnosis on texts."""
+"""Pages about linking: scores and errors of a linker, and a diagnosis of what it misses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kepipe.report.markup import Markup, fill
 from kepipe.report.page import Fact, Page, Quotes, Section, Table, Text
 
 AROUND = 90
-"""Characters of the text shown on either side of a mistake."""
+"""Characters of context on either side of a mistake."""
 
 
 def score_page(
@@ -21,9 +21,9 @@ def score_page(
     labels: Sequence[str],
     name_kind: Callable[[str], str] = str,
 ) -> Page:
-    """For each gold set the scores of linker and baselines, its scores by kind and ambiguity, and all mistakes.
+    """For each gold set, the scores of linker and baselines, scores by kind and ambiguity, and all mistakes.
 
-    `name_kind`: the marked type of an entity → what it is called.
+    `name_kind`: annotated type of an entity → its name.
     """
     facts = tuple(
         Fact(name, f"{_first(assessments).in_graph.f1:.3f}", _beside(assessments))
@@ -39,15 +39,15 @@ def score_page(
         title="Linking",
         kicker="Entity linking",
         headline=f"F1 {best}",
-        lead="A link is right where both its span and its entity are those that people marked. F1 is of the names that "
-        "the graph has.",
+        lead="A link is right if its span and its entity are those of the annotation. F1 is computed over names that "
+        "are in the graph.",
         facts=facts,
         sections=sections,
     )
 
 
 def _beside(assessments: Mapping[str, Assessment]) -> str:
-    """What the best of the others reaches."""
+    """The F1 of the best baseline."""
     others = [(each.in_graph.f1, who) for who, each in list(assessments.items())[1:]]
     return "F1; {1}: {0:.3f}".format(*max(others)) if others else "F1"
 
@@ -81,9 +81,9 @@ def _sections(
     )  # fmt: skip
     head = ("", "precision", "recall", "F1", "macro F1", "overall F1", "NIL F1")
     summary = Text(
-        f"{ours.in_graph.given:,} marked names in the graph, {ours.outside.given:,} outside it; the right entity is "
+        f"{ours.in_graph.given:,} annotated names in the graph, {ours.outside.given:,} outside; the right entity is "
         f"among the candidates of {ours.candidate_recall:.1%}. Precision, recall and F1 are of names in the graph; "
-        "macro: the mean over texts; NIL: of names outside it, right where nothing is linked; overall: of both.",
+        "macro: the mean over texts; NIL: names outside, right if nothing is linked; overall: both.",
         quiet=True,
     )
     return [
@@ -95,7 +95,7 @@ def _sections(
                 summary,
                 _by("kind of entity", breakdown(ours, lambda decision: _in_words(name_kind(decision.kind)))),
                 _by("candidates of the name", breakdown(ours, lambda decision: ambiguity(decision.choices))),
-                _by("how the name is written", breakdown(ours, lambda decision: decision.written)),
+                _by("case of the name", breakdown(ours, lambda decision: decision.written)),
                 _by("whether the graph has the name", breakdown(ours, lambda decision: decision.known)),
                 *([_by("domain", domains)] if domains.keys() - {"not stated"} else []),
             ),
@@ -114,21 +114,21 @@ _CLASSES = {
     "Q11862829": "academic discipline", "Q33829": "human population", "Q21070598": "character in a story",
     "Q1190554": "event", "Q431289": "brand", "Q34770": "language", "Q16521": "taxon",
 }  # fmt: skip
-"""The classes of Wikidata by which ELEVANT's gold sets sort their entities; few graphs have them."""
+"""Wikidata classes used as entity types in ELEVANT's gold sets; few graphs contain them."""
 
 
 def _in_words(kind: str) -> str:
-    """A kind, or several joined by commas, where the graph could not name it: by its class of Wikidata."""
+    """A kind, or several separated by commas; Wikidata classes that the graph cannot name are translated."""
     return ", ".join(_CLASSES.get(part, part) for part in kind.split(", ")) or "none"
 
 
 _MISTAKES = {
-    "left out": "a marked name that was found, its entity among the candidates, and was not linked to it",
-    "no candidate": "a marked name by which the graph does not know the entity",
-    "wrong boundary": "a link over a part of a marked name, or over more",
-    "wrong entity": "a link of a marked name to another entity",
-    "not in the graph": "a link of a marked name whose entity the graph lacks",
-    "not marked": "a link where nothing is marked",
+    "left out": "an annotated name with the right entity among its candidates, but not linked to it",
+    "no candidate": "an annotated name that is not a name of the entity in the graph",
+    "wrong boundary": "a link that covers a part of an annotated name, or more",
+    "wrong entity": "a link of an annotated name to another entity",
+    "not in the graph": "a link of an annotated name whose entity is not in the graph",
+    "not marked": "a link without an annotated name",
 }
 
 
@@ -142,7 +142,7 @@ def _by(what: str, groups: Mapping[str, Mapping[str, float]]) -> Table:
         (name, f"{row['given']:,.0f}", f"{row['right']:,.0f}", f"{row['recall']:.3f}")
         for name, row in list(groups.items())[:15]
     )
-    return Table((what, "marked", "right", "recall"), rows, numbers=(1, 2, 3))
+    return Table((what, "annotated", "right", "recall"), rows, numbers=(1, 2, 3))
 
 
 def _mistakes(assessment: Assessment, texts: Sequence[GoldText], labels: Sequence[str]) -> Quotes:
@@ -159,19 +159,22 @@ def _quote(decision: Decision, text: GoldText, labels: Sequence[str]) -> tuple[s
     passage = fill("{}<mark>{}</mark>{}", before, raw[decision.start : decision.end], after)
     linked = f"linked to {labels[decision.predicted]}" if decision.predicted >= 0 else "not linked"
     marked = (
-        f"marked as {labels[decision.given]}" if decision.given >= 0 else "not in the graph, or not marked"
+        f"annotated as {labels[decision.given]}"
+        if decision.given >= 0
+        else "not in the graph, or not annotated"
     )
     return f"{decision.mistake} · {text.document.id}", passage, f"{linked}; {marked}"
 
 
 def diagnosis_page(diagnosis: Diagnosis) -> Page:
-    """What a linker misses, and what could be done."""
+    """What a linker misses, and possible remedies."""
     share = diagnosis.linked / diagnosis.spans if diagnosis.spans else 0.0
     return Page(
         title="Linking",
-        kicker="A linker's doctor",
+        kicker="Diagnosis of a linker",
         headline=f"{diagnosis.linked:,} of {diagnosis.spans:,} names in the text are linked ({share:.0%})",
-        lead="A name is what NER takes for one, else what is written like one; linked is what a link covers exactly.",
+        lead="Names are named entities of NER, or otherwise capitalised words; a name is linked if a link covers it "
+        "exactly.",
         facts=(
             Fact("documents", f"{diagnosis.documents:,}", f"{diagnosis.words:,} words"),
             Fact("names linked", f"{share:.0%}", f"{diagnosis.linked:,} of {diagnosis.spans:,}"),
@@ -190,17 +193,20 @@ def diagnosis_page(diagnosis: Diagnosis) -> Page:
 _REASONS = {
     "no alias": (
         "the graph has no such name",
-        "add it to the aliases of its entity in `entities.jsonl`, if the graph has the entity",
+        "add it as an alias of its entity in `entities.jsonl`, if the graph has the entity",
     ),
-    "case": ("the graph writes it with other capitals", "add it as the texts write it"),
-    "boundary": ("a link covers another stretch of it", "add the whole as an alias, if it is one name"),
+    "case": ("the graph has it in another case", "add the spelling of the texts as an alias"),
+    "boundary": (
+        "a link covers only a part of it, or more",
+        "add the whole name as an alias, if it is a single name",
+    ),
     "below the threshold": (
-        "its likeliest entity is not likely enough",
+        "its best candidate has a low score",
         "train on texts with links, or lower `--threshold`",
     ),
-    "overlap": ("a name that it shares letters with won", "mostly nothing: the longer name means more"),
+    "overlap": ("an overlapping name was preferred", "usually nothing: the longer name is more specific"),
 }
-"""Reason → what it says, and what can be done."""
+"""Reason → its meaning, and the remedy."""
 
 
 def _why(diagnosis: Diagnosis) -> Table | Text:
@@ -234,12 +240,12 @@ def _suggestions(diagnosis: Diagnosis) -> Table | Text:
         (each.surface, f"{each.count:,}", f"{each.label} [{each.entity}]", each.name, f"{each.likeness:.0f}")
         for each in diagnosis.suggestions
     )
-    head = ("alias", "times", "of the entity", "known as", "likeness, of 100")
-    return _table(head, tuple(rows), "No unknown name is written almost like a known one.", (1, 4))
+    head = ("alias", "times", "of the entity", "known as", "similarity, of 100")
+    return _table(head, tuple(rows), "No unknown name is similar to a known one.", (1, 4))
 
 
 def _table(
     head: tuple[str, ...], rows: tuple[tuple[str, ...], ...], none: str, numbers: tuple[int, ...]
 ) -> Table | Text:
-    """The table, or a sentence where there is no row."""
+    """The table, or a sentence if there are no rows."""
     return Table(head, rows, numbers=numbers) if rows else Text(none)

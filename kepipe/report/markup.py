@@ -1,6 +1,6 @@
 """Escaping: the only place where untrusted text becomes part of a page or a drawing.
 
-Labels, texts and file names are `str`, and are escaped in every part of a page. kepipe's own HTML and SVG is `Markup`,
+Labels, texts and file names are `str`, and are escaped everywhere in a page. kepipe's own HTML and SVG is `Markup`,
 made by `fill`, which escapes the values. ruff forbids imports of `markupsafe` elsewhere.
 """
 
@@ -17,24 +17,24 @@ __all__ = ["Markup", "drawing", "fill", "join", "shown"]
 
 
 def shown(value: Any) -> Any:
-    """A value as it is shown: a text without characters that neither HTML nor SVG can hold; else as it is."""
+    """A value for display: a text without characters that are invalid in HTML or SVG; other values unchanged."""
     return in_xml(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def fill(template: str, *values: Any) -> Markup:
-    """The template, HTML or SVG written here in the code, with each value in place of `{}`, escaped unless `Markup`."""
+    """The template, HTML or SVG from the code, with each value inserted for `{}`, escaped unless it is `Markup`."""
     return Markup(template).format(*map(shown, values))
 
 
 def join(parts: Iterable[Any]) -> Markup:
-    """The parts one after the other, those escaped that are no `Markup`."""
+    """Concatenate the parts; those that are not `Markup` are escaped."""
     return Markup("").join(map(shown, parts))
 
 
 def drawing(svg: str) -> Markup:
-    """An SVG by a library that has escaped its texts: matplotlib, which writes it by an XML writer of its own.
+    """An SVG from a library that has escaped its texts: matplotlib, which uses an XML writer of its own.
 
-    Raises ValueError for what is no well-formed XML, or holds what is no drawing.
+    Raises ValueError for malformed XML, and for elements that are not allowed in a drawing.
     """
     from xml.etree import ElementTree
 

@@ -9,9 +9,9 @@ from kepipe.knowledge.kbert.show import Shown
 from kepipe.report.markup import Markup, fill, join
 
 TINTS = 6
-"""Colours that a page has for mentions."""
+"""Number of the page's colours for mentions."""
 LABELLED = 90
-"""Tokens up to which the matrix names its rows and columns."""
+"""Maximum number of tokens for which the matrix has labels."""
 
 
 def tint(mention: int) -> int:
@@ -20,7 +20,7 @@ def tint(mention: int) -> int:
 
 
 def draw(shown: Shown, width: int) -> Markup:
-    """The visible matrix as an SVG of at most `width` units, a rectangle for each run of cells of one kind."""
+    """The visible matrix as an SVG of at most `width` units, with a rectangle for each run of equal cells."""
     T = len(shown.tokens)
     margin = 76 if T <= LABELLED else 4
     cell = min((width - margin) / T, 26)
@@ -35,7 +35,7 @@ def draw(shown: Shown, width: int) -> Markup:
         if T <= LABELLED:
             parts.append(_label(shown, row, margin, cell))
     side = margin + T * cell + 4
-    # On a narrow screen labels stay readable, and the drawing is scrolled.
+    # On a narrow screen, labels stay readable, and the drawing scrolls.
     least = min(side, side * 9 / _label_size(cell)) if T <= LABELLED else 0
     return fill(
         '<svg viewBox="0 0 {:.0f} {:.0f}" style="max-width:{:.0f}px;min-width:{:.0f}px" role="img" '
@@ -45,7 +45,7 @@ def draw(shown: Shown, width: int) -> Markup:
 
 
 def _cells(shown: Shown, row: int, margin: int, cell: float) -> Iterator[Markup]:
-    """A row's runs of cells of one kind; large cells have blanks between the rows."""
+    """Runs of equal cells in a row; large cells have gaps between the rows."""
     branch, mention = shown.injected.branch[0].tolist(), shown.injected.mention[0].tolist()
     blank = 0.6 if cell > 8 else 0.0
     start = 0
@@ -60,7 +60,7 @@ def _cells(shown: Shown, row: int, margin: int, cell: float) -> Iterator[Markup]
 
 
 def _label(shown: Shown, place: int, margin: int, cell: float) -> Markup:
-    """A token beside its row and above its column: there upright where it is one character."""
+    """A token next to its row and above its column, where it is upright if it is a single character."""
     mention, branch = int(shown.injected.mention[0, place]), int(shown.injected.branch[0, place])
     ink = f"var(--series-{tint(mention)})" if mention else "var(--ink)"
     size, text = _label_size(cell), shown.tokens[place][:10]
@@ -85,7 +85,7 @@ def _label_size(cell: float) -> float:
 def _kind(
     shown: Shown, row: int, column: int, branch: Sequence[int], mention: Sequence[int]
 ) -> tuple[str, float] | None:
-    """Colour and opacity of a cell; None where nothing is seen."""
+    """Colour and opacity of a cell; None if it is not visible."""
     if not shown.visible[row, column]:
         return None
     if branch[row] == branch[column]:

@@ -1,6 +1,6 @@
-"""A page as plain values: sections of paragraphs, figures and tables; `render` makes the HTML file.
+"""A page as plain values: sections of paragraphs, figures and tables; `render` writes the HTML file.
 
-Any report is built from these (a pipeline's, a study's). The page needs no network and no JavaScript, and equal
+All reports are built from these (a pipeline's, a study's). The page needs no network and no JavaScript, and equal
 values give equal bytes.
 """
 
@@ -17,9 +17,9 @@ from kepipe.report.markup import Markup, shown
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. Plain text is escaped; pass `Markup` for HTML of one's own. `quiet` sets it small.
+    """A paragraph. Plain text is escaped; pass `Markup` for HTML. `quiet` uses small type.
 
-    `kind="html"` is for `Markup` with paragraphs of its own.
+    `kind="html"` is for `Markup` that contains its own paragraphs.
     """
 
     body: str
@@ -29,7 +29,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing (an SVG) over its caption; `wide` takes the width of the page."""
+    """A drawing (an SVG) above its caption; `wide` uses the full width of the page."""
 
     svg: Markup
     caption: str
@@ -39,9 +39,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head. Columns named in `numbers` (by index) are set flush right in tabular figures.
+    """Rows with a head. Columns listed in `numbers` (by index) are right-aligned with tabular figures.
 
-    `beside`: narrow enough to stand beside the figure before it.
+    `beside`: narrow enough to be placed next to the previous figure.
     """
 
     head: tuple[str, ...]
@@ -54,7 +54,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Code:
-    """Text in a fixed-width face: a command, a digest."""
+    """Code in a monospaced font: a command, a digest."""
 
     body: str
     kind: str = "code"
@@ -62,7 +62,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Quotes:
-    """Passages of text, each (what is above it, the passage, what is below it)."""
+    """Quoted passages, each (text above it, the passage, text below it)."""
 
     items: tuple[tuple[str, str, str], ...]
     kind: str = "quotes"
@@ -73,7 +73,8 @@ Block = Text | Figure | Table | Code | Quotes
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part; `name` is its anchor: letters of ours, no title of others. Raises ValueError for another."""
+    """A titled section; `name` is its anchor: letters, digits and dashes from the code, not from data. Raises
+    ValueError for another."""
 
     name: str
     title: str
@@ -86,7 +87,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Fact:
-    """A number worth seeing first, with what it is and how sure it is. `series` ≥ 0 takes that arm's colour."""
+    """A key number, with its label and its uncertainty. `series` ≥ 0 uses the colour of that arm."""
 
     label: str
     value: str
@@ -96,7 +97,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Page:
-    """A report: `kicker` above the title, the `headline` sentence that answers its question, facts, sections."""
+    """A report: `kicker` above the title, a `headline` sentence with the conclusion, facts, sections."""
 
     title: str
     kicker: str
@@ -108,15 +109,15 @@ class Page:
 
 
 def _lang(text: Any) -> Markup:
-    """The attribute that says of a passage or a cell that it is Chinese, so that a browser reads and writes it so; the
-    pages' own words are English."""
+    """The `lang` attribute of a passage or cell in Chinese, so that a browser displays and speaks it correctly; the
+    pages' own text is English."""
     language = language_of([re.sub("<[^>]*>", "", str(text))], fewest=1)
     return Markup(' lang="zh"') if language == "zh" else Markup()
 
 
 def render(page: Page) -> str:
-    """The page as one HTML file. A browser that shows it runs no script and loads nothing: the page's policy forbids
-    both, besides that no text of others becomes HTML."""
+    """The page as one HTML file. Its content security policy forbids scripts and external resources, in addition to the
+    escaping of all texts."""
     import jinja2
 
     environment = jinja2.Environment(

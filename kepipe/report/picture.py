@@ -1,4 +1,4 @@
-"""PNG pictures for use outside of a page: one for a run, with a panel per measure."""
+"""PNG pictures for use outside of a page: one per run, with a panel per measure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLORS = ("#2563eb", "#ea580c", "#0d9488", "#9333ea")
 
 @dataclass(frozen=True)
 class Panel:
-    """Arm → its figure with the 95% interval, over the axis `label`; `baselines`: what knows nothing, as lines."""
+    """Arm → its figure with the 95% interval, over the axis `label`; `baselines` are drawn as lines."""
 
     label: str
     arms: Mapping[str, Estimate]
@@ -31,7 +31,7 @@ class Panel:
 
 
 def of_probes(scores: Scores) -> Iterator[Panel]:
-    """The deciding figure of each probe that was asked."""
+    """The deciding figure of each probe with results."""
     for probe, shown in ((name, row.presentation) for name, row in rows()):
         deciding = shown.deciding
         measured = {
@@ -51,7 +51,7 @@ def of_probes(scores: Scores) -> Iterator[Panel]:
 
 
 def draw(panels: Sequence[Panel], file: Path) -> None:
-    """Write a PNG, the panels one above the other.
+    """Write a PNG, with the panels one above the other.
 
     Equal figures give equal bytes with the same version of matplotlib.
     """
@@ -75,7 +75,7 @@ def draw(panels: Sequence[Panel], file: Path) -> None:
 
 @contextmanager
 def picture(height: float) -> Iterator[tuple[Figure, Any]]:
-    """An empty picture so many inches high, and what writes it to a file."""
+    """An empty picture of this height in inches, and a function that writes it to a file."""
     from matplotlib.figure import Figure
 
     settings: Any = {"font.family": "sans-serif", "font.size": 11, "text.color": INK}
@@ -89,7 +89,7 @@ def picture(height: float) -> Iterator[tuple[Figure, Any]]:
 
 
 def dot(axes: Axes, estimate: Estimate | None, y: float, color: str) -> None:
-    """A figure on its interval; none where there is none."""
+    """A figure on its interval; without an interval, none is drawn."""
     if estimate is None:
         return
     if estimate.low is not None and estimate.high is not None:
@@ -98,7 +98,7 @@ def dot(axes: Axes, estimate: Estimate | None, y: float, color: str) -> None:
 
 
 def lay_out(axes: Axes, arms: Sequence[str], label: str) -> None:
-    """A row an arm, from above; `label`: of the axis."""
+    """One row per arm, from the top; `label`: that of the axis."""
     axes.set_yticks(range(len(arms)), [in_chart(arm) for arm in arms], color=INK)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_xlabel(label, color=MUTED)

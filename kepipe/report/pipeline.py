@@ -16,7 +16,7 @@ from kepipe.studies.scores import FILE, read_scores
 
 
 class RunArtifacts(Protocol):
-    """What the stages of a run made; `arms` are the models that were measured, `tuned` those for tasks."""
+    """The results of a run's stages; `arms` are the evaluated models, `tuned` the fine-tuned ones."""
 
     @property
     def graph(self) -> Artifact: ...

@@ -18,7 +18,7 @@ SHOWN = 5
 
 
 def quiz_page(graph: str, scores: Scores, records: Records, *, short: bool = False) -> Page:
-    """`short`: without the table of all relations."""
+    """The page. `short`: without the table of all relations."""
     details, arms = scores.details[NAME], list(scores.arms)
     known = ", ".join(f"{arm} {plain(scores.arms[arm][NAME]['accuracy'].value)}" for arm in arms)
     usual = plain(scores.baselines[NAME]["most_frequent"]["accuracy"].value)
@@ -39,15 +39,15 @@ def quiz_page(graph: str, scores: Scores, records: Records, *, short: bool = Fal
 
 
 def _given(arms: Sequence[str], given: Mapping[str, Mapping[str, int]]) -> str:
-    """Which arms are given knowledge with the entity asked about."""
+    """Which arms are given knowledge about the subject."""
     counts = [f"{arm} ({of['known']:,} of {of['given']:,} mentions known)" for arm, of in given.items()]
     alone = [arm for arm in arms if arm not in given]
     parts = [f"With knowledge: {', '.join(counts)}."] if counts else []
-    return " ".join([*parts, f"By the sentence alone: {', '.join(alone)}."] if alone else parts)
+    return " ".join([*parts, f"Without knowledge: {', '.join(alone)}."] if alone else parts)
 
 
 def _relations(scores: Scores) -> Iterator[Table]:
-    """For each arm those relations that it knows best and worst, against the most frequent object."""
+    """For each arm, the relations with the highest and lowest accuracy, compared with the most frequent object."""
     about, usual = scores.details[NAME]["relations"], scores.baselines[NAME]["most_frequent"]
     for arm, measured in scores.arms.items():
         figures = {id: measured[NAME][f"by_relation/{id}/accuracy"] for id in about}
@@ -61,11 +61,11 @@ def _relations(scores: Scores) -> Iterator[Table]:
             for id in ends
         )  # fmt: skip
         head = ("Relation", "Asked as", "Questions", "Options", f"Accuracy, {arm}", "Most frequent")
-        yield Table(head, rows, f"{arm}: the relations it knows best, and worst", (2, 3, 4, 5))
+        yield Table(head, rows, f"{arm}: relations with the highest and the lowest accuracy", (2, 3, 4, 5))
 
 
 def _examples(records: Records, arms: Sequence[str]) -> Iterator[Table]:
-    """What each arm knows and what it is farthest from knowing, held-out facts first, each relation once."""
+    """For each arm, the best and worst ranked facts, held-out facts first, one per relation."""
     for arm in arms:
         best = sorted(records, key=lambda line: (line["ranks"][arm], line["stated"]))
         worst = sorted(records, key=lambda line: (-line["ranks"][arm], line["stated"]))
@@ -77,12 +77,12 @@ def _examples(records: Records, arms: Sequence[str]) -> Iterator[Table]:
             )
             for line in lines
         )  # fmt: skip
-        head = ("Sentence", "True", f"Answer of {arm}", "Rank of the true one", "Fact")
-        yield Table(head, rows, f"{arm}: ranked best, and worst", (3,))
+        head = ("Sentence", "True", f"Answer of {arm}", "Rank of the true object", "Fact")
+        yield Table(head, rows, f"{arm}: best and worst ranks", (3,))
 
 
 def _each_relation_once(records: Records) -> Iterator[Mapping[str, Any]]:
-    """The first records, each of another relation."""
+    """The first records, one per relation."""
     seen: set[str] = set()
     for line in records:
         if len(seen) == SHOWN:

@@ -1,4 +1,4 @@
-"""A picture of the graph quiz, to be shown outside of a page: accuracy of each arm on facts stated and held out."""
+"""A picture of the graph quiz for use outside of a page: accuracy of each arm on stated and held-out facts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASELINES = {"most_frequent": ":", "chance": "--"}
 
 
 def draw_quiz(scores: Scores, file: Path) -> None:
-    """Write a PNG. A row is an arm; a dot is an accuracy, on its 95% interval; lines are baselines, in its colour.
+    """Write a PNG. A row is an arm; a dot is an accuracy, on its 95% interval; lines are baselines, in the same colour.
 
     Equal scores give equal bytes with the same version of matplotlib.
     """

@@ -1,4 +1,4 @@
-"""All studies as one page: HTML, and the same as Markdown."""
+"""All studies on one page: as HTML and as Markdown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READING = (
 
 
 def results_page(studies: Sequence[StudyResult], published: Mapping[str, str]) -> Page:
-    """The page. `published`: pipeline → which way the figures of others go."""
+    """The page. `published`: pipeline → the direction of published results."""
     sections = tuple(
         Section(f"study-{number}", study.pipeline, tuple(_blocks(study, published.get(study.pipeline, ""))))
         for number, study in enumerate(studies)
@@ -36,7 +36,7 @@ def results_page(studies: Sequence[StudyResult], published: Mapping[str, str]) -
 
 
 def markdown(page: Page, command: str) -> str:
-    """The page as Markdown, the command that writes it on top."""
+    """The page as Markdown, with the command that writes it at the top."""
     parts = [f"# {page.title}", f"```\n{command}\n```", page.headline, page.lead]
     for section in page.sections:
         parts.append(f"## {_cell(section.title)}")
@@ -57,7 +57,7 @@ def _block(block: Block) -> str:
 
 
 def _cell(value: object) -> str:
-    """Text that no Markdown is read in."""
+    """Text with Markdown syntax escaped."""
     text = str(value)
     for sign in "\\|<>[]*_`#":
         text = text.replace(sign, f"\\{sign}")

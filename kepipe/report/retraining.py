@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kepipe.studies.intervals import Estimate
 
 NAMED = 50
-"""New documents and entities that the page names; the others it counts."""
+"""Maximum number of new documents and entities that the page lists by name; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Coverage:
 class Retraining:
     """`counts`: new, changed and removed items, and totals. `entities`: labels of new entities; `documents`: ids of new
     documents. `coverage`: name of a text → its coverage. `before`: `probe/metric` → value of the earlier model on the
-    questions of its own evaluation; `old`: paired differences new − before; `why`: why some are missing."""
+    cases of its own evaluation; `old`: paired differences new − before; `why`: why some are missing."""
 
     counts: Mapping[str, int]
     entities: Sequence[str]
@@ -72,8 +72,8 @@ def retraining_page(found: Retraining, name: str) -> Page:
         ),
         sections=(
             Section("new", "What is new", _news(found)),
-            Section("coverage", "What of the text is linked", (_coverage(found.coverage),)),
-            Section("forgotten", "On the questions of before", _old(found)),
+            Section("coverage", "Linking coverage", (_coverage(found.coverage),)),
+            Section("forgotten", "On the earlier evaluation", _old(found)),
         ),
     )
 
@@ -81,7 +81,7 @@ def retraining_page(found: Retraining, name: str) -> Page:
 def _new(counts: Mapping[str, int]) -> str:
     text = f"{counts['new_documents']:,} documents are new"
     text += f", {counts['changed_documents']:,} of them changed" if counts["changed_documents"] else ""
-    text += f", {counts['gone_documents']:,} are gone" if counts["gone_documents"] else ""
+    text += f", {counts['gone_documents']:,} were removed" if counts["gone_documents"] else ""
     if "new_entities" in counts:
         text += f"; {counts['new_entities']:,} entities, {counts['new_triples']:,} triples and "
         text += f"{counts['new_aliases']:,} names are new"
@@ -89,7 +89,7 @@ def _new(counts: Mapping[str, int]) -> str:
 
 
 def losses(found: Retraining) -> list[str]:
-    """Metrics by which the new model is worse on the questions of before, the whole interval on that side."""
+    """Metrics by which the new model is worse on the earlier cases, with the whole interval on that side."""
     worse = []
     for name, each in found.old.items():
         sign = 1 if better_by_name(name) == "higher" else -1
@@ -100,12 +100,12 @@ def losses(found: Retraining) -> list[str]:
 
 def _forgotten(found: Retraining) -> str:
     if not found.old:
-        return f"what was forgotten is not known: {found.why}"
+        return f"forgetting was not measured: {found.why}"
     worse = losses(found)
     if not worse:
-        return "on the questions of before it is nowhere worse"
+        return "it is not worse on the earlier evaluation"
     more = f" and {len(worse) - 3} more" if len(worse) > 3 else ""
-    return f"on the questions of before it is worse by {', '.join(worse[:3])}{more}"
+    return f"it is worse on the earlier evaluation by {', '.join(worse[:3])}{more}"
 
 
 def _count(counts: Mapping[str, int], name: str) -> str:
@@ -135,9 +135,9 @@ def _coverage(coverage: Mapping[str, Coverage]) -> Table:
         "documents",
         "words",
         "mentions",
-        "a thousand words",
+        "per thousand words",
         "entities named",
-        "documents that name none",
+        "documents without mentions",
     )
     return Table(head, rows, numbers=(1, 2, 3, 4, 5, 6))
 
@@ -155,9 +155,9 @@ def _old(found: Retraining) -> tuple[Block, ...]:
         )
         for name, each in sorted(found.old.items())
     )
-    told = "Both models answer what was asked when the earlier one was evaluated: its held-out text, its graph's facts."
+    told = "Both models are evaluated on the cases of the earlier model: its held-out text, and its graph's facts."
     blocks: list[Block] = [Text(told)]
     if found.why:
-        blocks.append(Text(f"Not all is paired: {found.why}.", quiet=True))
+        blocks.append(Text(f"Some probes are not paired: {found.why}.", quiet=True))
     blocks.append(Table(("", "before", "now", "difference", "95% interval"), rows, numbers=(1, 2, 3)))
     return tuple(blocks)

@@ -16,13 +16,13 @@ def record(artifact: Artifact) -> dict[str, Any]:
     """Content of an artifact's `record/run.json` (seconds, device, run, …); {} if it is missing."""
     try:
         recorded = read_json(artifact.folder / RECORD / "run.json")
-    except (OSError, ValueError):  # none, or a damaged one: no result depends on it
+    except (OSError, ValueError):  # missing or damaged: no result depends on it
         return {}
     return recorded if isinstance(recorded, dict) else {}
 
 
 def running(artifacts: Sequence[Artifact]) -> Section:
-    """The stages in order with their seconds, the settings and versions, and what identifies each result."""
+    """The stages in order with their duration, the settings and versions, and the digest of each result."""
     records = {artifact.name: record(artifact) for artifact in artifacts}
     timed = {name: recorded["seconds"] for name, recorded in records.items() if "seconds" in recorded}
     blocks: list[Block] = []
@@ -32,8 +32,8 @@ def running(artifacts: Sequence[Artifact]) -> Section:
             plan[name] = (begin, seconds)
             begin += seconds
         caption = (
-            f"The stages one after the other: {charts.duration(begin)} of work in all. A stage whose inputs and "
-            "settings have not changed is not run again; its time is that of the run which made it."
+            f"The stages one after the other: {charts.duration(begin)} in total. A stage whose inputs and "
+            "settings have not changed is not run again; its time is that of the run that made it."
         )
         blocks.append(Figure(charts.timeline(plan), caption, wide=True))
     rows = []
@@ -46,7 +46,7 @@ def running(artifacts: Sequence[Artifact]) -> Section:
     head = ("Stage", "Time", "Device", "Made by run", "Digest")
     blocks.append(Table(head, tuple(rows), numbers=(1,)))
     tags = _tags(records)
-    blocks.append(Text("To do it again:"))
+    blocks.append(Text("To reproduce the run:"))
     words = ("kepipe run", tags.get("pipeline.file", "PIPELINE.yaml"), tags.get("pipeline.set", ""))
     blocks.append(Code(" ".join(word for word in words if word)))
     seed = read_manifest(artifacts[-1].folder)["cache_key_inputs"].get("seed")
@@ -65,7 +65,7 @@ def running(artifacts: Sequence[Artifact]) -> Section:
 
 
 def day(artifacts: Sequence[Artifact]) -> str:
-    """The day on which the last of the stages was done, "" where none says so."""
+    """The date on which the last of the stages finished; "" if unknown."""
     ends = [
         recorded["started"] + recorded["seconds"]
         for recorded in map(record, artifacts)

@@ -1,4 +1,4 @@
-"""Linked sentences, drawn by displaCy in the page's colours."""
+"""Linked sentences, drawn with displaCy in the page's colours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEMPLATE = '<mark class="entity" style="--tint: {bg}">{text}<small>{label}</smal
 
 @dataclass(frozen=True)
 class Passage:
-    """A sentence of a document with the mentions in it."""
+    """A sentence of a document with its mentions."""
 
     document: Document
     sentence: Span
@@ -24,7 +24,7 @@ class Passage:
 
 
 def choose(documents: Iterable[Document], most: int = 6) -> list[Passage]:
-    """One sentence a document, that with the most different entities, the richest documents first."""
+    """One sentence per document, the one with the most distinct entities; documents with the most come first."""
     best: list[Passage] = []
     for document in documents:
         passages = [p for p in _passages(document) if len(p.mentions) >= 2]
@@ -34,7 +34,7 @@ def choose(documents: Iterable[Document], most: int = 6) -> list[Passage]:
 
 
 def draw(passages: Sequence[Passage], graph: Graph) -> Markup:
-    """HTML of the sentences; a mention shows its entity's label, where the text has another, and its type."""
+    """HTML of the sentences; a mention shows its entity's label, if the text has another name, and its type."""
     from spacy import displacy
 
     types = sorted({_type(graph, mention) for passage in passages for mention in passage.mentions})
@@ -46,7 +46,7 @@ def draw(passages: Sequence[Passage], graph: Graph) -> Markup:
         for mention in passage.mentions:
             type, label = _type(graph, mention), graph.labels[graph.row(mention.entity)]
             name = type if label == text[mention.start : mention.end] else f"{label}, {type}"
-            written = str(fill("{}", name))  # displaCy escapes the text, and no label
+            written = str(fill("{}", name))  # displaCy escapes the text, but not labels
             colors[written.upper()] = tint[type]
             entities.append({"start": mention.start - start, "end": mention.end - start, "label": written})
         source = {"text": shown(text[start : passage.sentence.end]), "ents": entities, "title": None}

@@ -20,7 +20,7 @@ from kepipe.studies.verdict import explain, headline, listed
 
 
 def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -> Page:
-    """The page. It has no time, so that it is the same whenever its results were made."""
+    """The page. It has no creation time, so that equal results give an equal page."""
     deciding = comparison.deciding(design)
     several = len(deciding) > 1
     sections = [tasks.section(design, deciding)] if several else []
@@ -43,7 +43,7 @@ def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -
 
 
 def _lead(design: Design, deciding: Finding) -> str:
-    """The figures behind the answer: the first arm put to the test, against each that it must do better than."""
+    """The figures behind the conclusion: the first treatment, compared with the reference and each control."""
     number, measure = len(design.seeds()), deciding.measure
     opening = (
         f"{measure.name} decides, {measure.better} is better; {number} {'seed' if number == 1 else 'seeds'}."
@@ -68,13 +68,13 @@ def _facts(design: Design, deciding: Finding) -> tuple[Fact, ...]:
 
 
 def _measure(design: Design, finding: Finding, number: int, decides: bool) -> Section:
-    """One measure: a figure of the arms, one of the differences, and both as tables."""
+    """A measure: a figure of the arms, one of the differences, and both as tables."""
     measure = finding.measure
     colors = [series(design, v.arm) for v in finding.values]
     arms = {titled(design, v.arm): (v.by_seed, v.mean) for v in finding.values}
     lacking = finding.lacking(design)
     blocks: list[Block] = [
-        *([Text(f"There is no such figure in {listed(lacking)}.")] if lacking else []),
+        *([Text(f"Missing in {listed(lacking)}.")] if lacking else []),
         Figure(
             charts.strips(arms, f"{measure.metric}, {measure.better} is better", colors),
             "A ring is one seed, the dot their mean, the line its 95% interval.",
@@ -90,7 +90,7 @@ def _measure(design: Design, finding: Finding, number: int, decides: bool) -> Se
                     [series(design, d.first) for d in finding.differences],
                     zero=True,
                 ),
-                "Paired by seed: both arms of a pair had the same data in the same order. An interval that crosses 0 "
+                "Paired by seed: both arms of a pair had the same data in the same order. An interval that includes 0 "
                 "shows no difference.",
             )
         )
@@ -144,7 +144,7 @@ def _outcome(difference: Difference) -> Any:
 
 
 def _arms(design: Design) -> Section:
-    """What each arm changes of the pipeline."""
+    """What each arm changes in the pipeline."""
     rows = []
     for arm in design.arms():
         changes = design.changes.get(arm, {})
@@ -157,15 +157,15 @@ def _arms(design: Design) -> Section:
         rows.append(
             (
                 swatch(design, arm),
-                ", ".join(role) or "put to the test",
-                settings or "the pipeline as it is",
+                ", ".join(role) or "treatment",
+                settings or "the unchanged pipeline",
             )
         )
     return Section("arms", "The arms", (Table(("Arm", "Role", "Differs from the pipeline in"), tuple(rows)),))
 
 
 def _conditions(design: Design, comparison: Comparison) -> Section:
-    """What the arms were checked to have in common."""
+    """Conditions that were verified to be equal for all arms."""
     names = list(dict.fromkeys(name for conditions in comparison.conditions.values() for name in conditions))
     rows = tuple(
         (stage, *(_condition(conditions.get(name)) for name in names))
@@ -174,18 +174,18 @@ def _conditions(design: Design, comparison: Comparison) -> Section:
     )
     blocks: list[Block] = [
         Text(
-            "With each seed, all arms had these in common. They are read from what the models state of themselves; "
-            "a study whose arms differ in one of them is refused."
+            "For each seed, all arms share these conditions. They are read from the models' own records; "
+            "a study whose arms differ in one of them is rejected."
         ),
         Table(("Stage", *names), rows) if rows else Text("No stage of the study trains a model.", quiet=True),
     ]
     if design.may_differ:
-        blocks.append(Text(f"The arms are meant to differ in {listed(list(design.may_differ))}.", quiet=True))
+        blocks.append(Text(f"The arms may differ in {listed(list(design.may_differ))}.", quiet=True))
     return Section("conditions", "What all arms share", tuple(blocks))
 
 
 def _reading(design: Design, comparison: Comparison) -> Section:
-    """What the intervals say, and what they do not."""
+    """How to interpret the intervals."""
     number = len(design.seeds())
     pairs = sum(len(finding.differences) for finding in comparison.findings)
     return Section(
@@ -193,18 +193,18 @@ def _reading(design: Design, comparison: Comparison) -> Section:
         "How to read the intervals",
         (
             Text(
-                f"An interval is Student's, over {number} seeds: it says what training again with other seeds would "
-                "give, on the same data and the same test. It does not say what another test set would give. With few "
-                "seeds it is wide: ± 2.5 standard deviations with 3 seeds, ± 1.2 with 5, ± 0.7 with 10."
+                f"Intervals are Student's t over {number} seeds: they predict the result of training with other seeds "
+                "on the same data and the same test set, but not the result on another test set. With few "
+                "seeds they are wide: ± 2.5 standard deviations with 3 seeds, ± 1.2 with 5, ± 0.7 with 10."
             ),
             Text(
                 f"The page has {pairs} comparisons, each at 95%: of twenty without any difference, one shows one by "
                 f"chance. {_named_before(len(comparison.deciding(design)))}"
             ),
             Text(
-                "Beside the interval stand p-values: of the t test, as it is and by Holm's correction over all "
-                "comparisons of a measure; of the paired permutation test and of Wilcoxon's, which need no "
-                f"normal values, and with {number} seeds are never below {2 ** (1 - number):.2g}. "
+                "p-values are given for the t test, uncorrected and with Holm's correction over all comparisons of a "
+                "measure; and for the paired permutation test and Wilcoxon's test, which do not assume a normal "
+                f"distribution, and with {number} seeds are never below {2 ** (1 - number):.2g}. "
                 f"{_power(number)}"
             ),
         ),
@@ -212,11 +212,11 @@ def _reading(design: Design, comparison: Comparison) -> Section:
 
 
 def _power(number: int) -> str:
-    """What so many seeds can show."""
+    """The statistical power with this number of seeds."""
     if number < 2:
         return ""
     return (
-        f"The t test shows a difference of {detectable(number):.1f} standard deviations by seed in four of five "
+        f"The t test shows a difference of {detectable(number):.1f} standard deviations between seeds in four of five "
         "studies, and smaller ones less often."
     )
 
@@ -224,10 +224,10 @@ def _power(number: int) -> str:
 def _named_before(number: int) -> str:
     """Which measures decide."""
     if number == 1:
-        return "The first measure was named before as the one that decides; the others are beside it."
+        return "The first measure was declared in advance as the deciding one; the others are secondary."
     return (
-        f"The first measure of each task was named before as the one that decides on it. There are {number} tasks: "
-        "that one of them shows a gain by chance is likelier than with one."
+        f"The first measure of each task was declared in advance as the deciding one. There are {number} tasks: "
+        "a gain by chance in one of them is more likely than with a single task."
     )
 
 

@@ -16,16 +16,16 @@ from kepipe.studies.verdict import answer, listed
 
 
 def lead(design: Design, deciding: Sequence[Finding]) -> str:
-    """What decides."""
+    """Which measures decide."""
     number = len(design.seeds())
     measures = listed([finding.measure.name for finding in deciding])
     return (
-        f"On each task its first measure decides: {measures}; {number} {'seed' if number == 1 else 'seeds'}."
+        f"The first measure of each task decides: {measures}; {number} {'seed' if number == 1 else 'seeds'}."
     )
 
 
 def facts(design: Design, deciding: Sequence[Finding]) -> tuple[Fact, ...]:
-    """Of each task how far the first arm put to the test is from the reference; nothing where none is tested."""
+    """For each task, the difference of the first treatment from the reference; empty if there is none."""
     arm = next(iter(design.treatments()), None)
     if arm is None:
         return ()
@@ -39,13 +39,15 @@ def facts(design: Design, deciding: Sequence[Finding]) -> tuple[Fact, ...]:
 
 
 def section(design: Design, deciding: Sequence[Finding]) -> Section:
-    """A line a task, the arms by task, and a figure of the differences that count."""
+    """The conclusion for each task, the arms by task, and a figure of the deciding differences."""
     answers = tuple((finding.measure.stage, answer(design, finding)) for finding in deciding)
-    blocks: list[Block] = [Table(("Task", "What it shows"), answers)]
+    blocks: list[Block] = [Table(("Task", "Conclusion"), answers)]
     apart = {
         f"{finding.measure.stage}: {pair(d)}": d for finding in deciding for d in _counting(design, finding)
     }
-    if apart and len({finding.measure.better for finding in deciding}) == 1:  # else right means two things
+    if (
+        apart and len({finding.measure.better for finding in deciding}) == 1
+    ):  # otherwise the direction has two meanings
         drawing = charts.strips(
             {name: (d.by_seed, d.mean) for name, d in apart.items()},
             f"difference, {deciding[0].measure.better} is better",
@@ -75,7 +77,7 @@ def section(design: Design, deciding: Sequence[Finding]) -> Section:
 
 
 def _counting(design: Design, finding: Finding) -> list[Difference]:
-    """The differences that an answer rests on: of the arms put to the test, all."""
+    """The differences on which a conclusion is based: those of the treatments."""
     return [d for d in finding.differences if d.first in design.treatments()]
 
 

@@ -1,4 +1,4 @@
-"""The part of a report that shows how the arms were trained."""
+"""The part of a report that shows the training of the arms."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def training(arms: Sequence[Artifact]) -> Section:
     lines = {name: _line(entries, "loss", smoothed=True) for name, entries in measured.items()}
     if any(steps for steps, _ in lines.values()):
         caption = (
-            "Training loss, a running mean of ten records. Each arm's is of its own task, so that the curves' heights "
-            "do not compare: a whole phrase is harder to restore than a token."
+            "Training loss, a running mean of ten records. Arms have different objectives, so that their losses "
+            "are not comparable: a whole phrase is harder to predict than a token."
         )
         blocks.append(Figure(charts.curves(lines, "step", "loss (nats)"), caption))
     held_out = {name: _line(entries, "held_out_loss") for name, entries in measured.items()}
     if any(len(steps) > 1 for steps, _ in held_out.values()):
         caption = (
-            "Loss on held-out text while training: the same text and the same hidden tokens for all arms."
+            "Loss on held-out text during training: the same text and the same masked tokens for all arms."
         )
         blocks.append(Figure(charts.curves(held_out, "step", "held-out loss (nats)"), caption))
     blocks.append(_table(arms, measured))
@@ -44,7 +44,7 @@ def _line(
 
 
 def _table(arms: Sequence[Artifact], measured: dict[str, list[dict[str, Any]]]) -> Block:
-    """What differs between the arms, and how fast each was."""
+    """Settings in which the arms differ, and their speed."""
     configs = {}
     for arm in arms:
         file = arm.folder / "kepipe.json"
@@ -69,7 +69,7 @@ def _table(arms: Sequence[Artifact], measured: dict[str, list[dict[str, Any]]]) 
 
 
 def _setting(value: Any) -> str:
-    """A setting in a cell: an objective goes by its name."""
+    """A setting for a cell: an objective is shown by its name."""
     if isinstance(value, dict):
         return str(
             value.get("name")

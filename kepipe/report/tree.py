@@ -13,13 +13,13 @@ from kepipe.report.matrix import draw, tint
 from kepipe.report.page import Fact, Figure, Page, Section, Table, Text
 
 WIDTH = 1000
-"""Of a drawing, in its own units."""
+"""Width of a drawing, in its own units."""
 LINE, BOX, GAP = 58, 34, 7
-"""Height of a line of the tree and of a token's box; the blank between boxes."""
+"""Height of a line of the tree and of a token's box; the gap between boxes."""
 
 
 def tree_page(shown: Shown, graph: str) -> Page:
-    """The page. `graph`: what the graph is called."""
+    """The page. `graph`: the graph's name."""
     hanging = [hung for hung in shown.hung if hung.branch]
     mentions = len({hung.mention for hung in hanging})
     plain = int((shown.injected.places >= 0).sum())
@@ -27,29 +27,29 @@ def tree_page(shown: Shown, graph: str) -> Page:
         title="Injection",
         kicker=f"Sentence tree · {graph}",
         headline=shown.text,
-        lead=f"{_count(len(hanging), 'fact')} of the graph {'hangs' if len(hanging) == 1 else 'hang'} from "
-        f"{_count(mentions, 'mention')}. The model reads {len(shown.tokens)} tokens in place of {plain}; "
-        f"{_share(shown):.0%} of the pairs of tokens see each other.",
+        lead=f"{_count(len(hanging), 'fact')} of the graph {'is' if len(hanging) == 1 else 'are'} attached to "
+        f"{_count(mentions, 'mention')}. The model reads {len(shown.tokens)} tokens instead of {plain}; "
+        f"{_share(shown):.0%} of all pairs of tokens are visible to each other.",
         facts=(
             Fact("tokens of the sentence", str(plain)),
             Fact("tokens of branches", str(int((shown.injected.branch > 0).sum()))),
-            Fact("without room", str(len(shown.hung) - len(hanging)), "facts that the longest row left out"),
+            Fact("without room", str(len(shown.hung) - len(hanging)), "facts that exceed the maximum row length"),
         ),
         sections=(
             Section("tree", "The tree", (
-                Figure(_tree(shown), "Under a token: its soft position. The sentence counts on as if there were no "
-                       "branches; a branch goes on from the last token of its mention.", wide=True),
+                Figure(_tree(shown), "Under a token: its soft position. Positions in the sentence ignore the "
+                       "branches; a branch continues from the last token of its mention.", wide=True),
             )),
             Section("row", "The row", (
                 Text(_order(shown)),
                 Text(_row(shown), kind="html"),
             )),
-            Section("visible", "Who sees whom", (
-                Text("A token of the row at the left sees the tokens at the top whose cell is filled. Grey: within the "
+            Section("visible", "The visible matrix", (
+                Text("A token (left) attends to the tokens (top) whose cell is filled. Grey: within the "
                      "sentence. Full colour: within a branch. Light: between a branch and its mention. Two branches "
-                     "never see each other, and what is not a mention sees no branch."),
-                Figure(draw(shown, WIDTH), "The visible matrix. The model computes it from two numbers a token: branch "
-                       "and mention.", wide=True),
+                     "never attend to each other, and only mentions attend to their branches."),
+                Figure(draw(shown, WIDTH), "The visible matrix. The model computes it from two numbers per token: "
+                       "branch and mention.", wide=True),
             )),
             Section("why", "Why these facts", (_facts(shown.hung, shown.choice),)),
         ),
@@ -67,18 +67,18 @@ def _share(shown: Shown) -> float:
 
 def _order(shown: Shown) -> str:
     where = (
-        "right before the last token of its mention, which reads it"
+        "right before the last token of its mention, which attends to it"
         if shown.causal
         else "right after its mention"
     )
     return (
-        f"What the model gets, in hard order: a branch stands {where}. Above a token its place in the row, below "
-        "it the soft position by which it is embedded."
+        f"The input of the model, by hard position: a branch is inserted {where}. Above a token: its hard position; "
+        "below it: the soft position of its position embedding."
     )
 
 
 def _facts(hung: Sequence[InjectedTriple], choice: str) -> Table:
-    """A row a fact; columns that would say nothing are left out."""
+    """One row per fact; empty columns are omitted."""
     columns: dict[str, list[object]] = {
         "mention": [_chip(one.surface, one.mention) for one in hung],
         "entity": [one.entity if one.entity != one.surface else "" for one in hung],
@@ -108,11 +108,11 @@ CELL = (
     '<span style="padding:.15em .4em;border:1px solid var(--line);border-radius:3px;min-width:1.7em;'
     'text-align:center;{}">{}</span><small style="font-weight:600">{}</small></span>'
 )
-"""Of the row, and of a token in it: hard position, style, token, soft position."""
+"""For a token of the row: hard position, style, token, soft position."""
 
 
 def _row(shown: Shown) -> Markup:
-    """The tokens side by side, wrapped as the page is wide."""
+    """The tokens in a row that wraps at the width of the page."""
     cells = []
     injected = shown.injected
     for place, token in enumerate(shown.tokens):
@@ -124,19 +124,19 @@ def _row(shown: Shown) -> Markup:
 
 
 def _size(text: str) -> float:
-    """Width of a text at 14 units: Chinese characters are squares, others about half as wide."""
+    """Width of a text at font size 14: Chinese characters are square, others about half as wide."""
     return sum(14.5 if ord(char) > 0x2E7F else 8.2 for char in text)
 
 
 def _tree(shown: Shown) -> Markup:
     """The sentence on lines of the page's width; under each line the branches of its mentions, one below the other.
 
-    A mention stands as far to the right as the branches before it reach, so that no line crosses a box.
+    A mention is placed to the right of the branches before it, so that no line crosses a box.
     """
     drawing = _Drawing()
     sentence = np.flatnonzero((shown.injected.branch[0] == 0) & (shown.injected.owner[0] >= 0)).tolist()
     x, y, deepest = 0.0, 12.0, 12.0
-    taken: list[float] = []  # how far each line of branches under this line of the sentence is filled
+    taken: list[float] = []  # the filled width of each line of branches under this line of the sentence
     for run in _runs(sentence, shown.injected.mention[0].tolist()):
         mention = int(shown.injected.mention[0, run[0]])
         branches = _branches(shown, mention)
@@ -158,7 +158,7 @@ def _tree(shown: Shown) -> Markup:
 
 
 def _runs(places: Iterable[int], mentions: Sequence[int]) -> list[list[int]]:
-    """Tokens of the sentence, those of a mention together."""
+    """Tokens of the sentence, with those of a mention grouped."""
     runs: list[list[int]] = []
     for place in places:
         if runs and mentions[place] and mentions[runs[-1][0]] == mentions[place]:
@@ -169,7 +169,7 @@ def _runs(places: Iterable[int], mentions: Sequence[int]) -> list[list[int]]:
 
 
 def _branches(shown: Shown, mention: int) -> list[list[int]]:
-    """The places of each branch of a mention, in the order of their rank."""
+    """The positions of each branch of a mention, by rank."""
     branch, of = shown.injected.branch[0], shown.injected.mention[0]
     numbers = np.unique(branch[(of == mention) & (branch > 0) & (mention > 0)])
     return [np.flatnonzero(branch == number).tolist() for number in numbers]
@@ -187,7 +187,7 @@ class _Drawing:
         return sum(max(_size(shown.tokens[place]) + 12, 26) + GAP for place in places)
 
     def boxes(self, shown: Shown, places: Sequence[int], x: float, y: float) -> float:
-        """Draw tokens from x on; where the next may begin."""
+        """Draw tokens from x on; returns the x of the next one."""
         for place in places:
             width, mention = self.width(shown, [place]) - GAP, int(shown.injected.mention[0, place])
             back = f"var(--tint-{tint(mention)})" if mention else "var(--raised)"
@@ -219,7 +219,7 @@ class _Drawing:
         )
 
     def svg(self, height: float) -> Markup:
-        """As wide as what was drawn, and never so small that the tokens cannot be read: then the page scrolls it."""
+        """The SVG, as wide as its content, with a minimum size at which tokens are readable: the page scrolls it."""
         width = self._reach + 4
         return fill(
             '<svg viewBox="-2 0 {:.0f} {:.0f}" style="max-width:{:.0f}px;min-width:{:.0f}px" role="img" '

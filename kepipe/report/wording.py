@@ -24,7 +24,7 @@ def signed(value: float) -> str:
 
 
 def between(score: Estimate, sign: bool = False) -> str:
-    """The 95% interval, or why there is none."""
+    """The 95% interval, or the reason why there is none."""
     if score.low is None or score.high is None:
         return f"no interval: {score.clusters} independent cases"
     low, high = (signed(end) if sign else plain(end) for end in (score.low, score.high))
@@ -32,18 +32,18 @@ def between(score: Estimate, sign: bool = False) -> str:
 
 
 def cell(score: Estimate, sign: bool = False) -> Markup:
-    """A value with its interval in small, for a table."""
+    """A value with its interval in small type, for a table."""
     value = signed(score.value) if sign else plain(score.value)
     return fill('{} <span class="interval">{}</span>', value, between(score, sign))
 
 
 def swatch(name: str, number: int) -> Markup:
-    """An arm's name behind a dot of its colour."""
+    """An arm's name after a dot of its colour."""
     return fill('<span class="swatch" style="--mark: var(--series-{})"></span>{}', number, name)
 
 
 def pair(scores: Scores) -> Difference | None:
-    """The first arm and the one that it is compared with."""
+    """The difference between the first arm and its control."""
     return next(iter(scores.differences), None)
 
 
@@ -56,7 +56,7 @@ def verdict(scores: Scores) -> str:
     if deciding is None:
         titles = [row.presentation.title.lower() for probe, row in rows() if probe in difference.scores]
         return (
-            f"{difference.first} and {difference.second} were compared by their {' and '.join(titles)} alone."
+            f"{difference.first} and {difference.second} were compared by their {' and '.join(titles)} only."
         )
     presentation, question, metrics = deciding
     return _answer(difference, presentation, question, metrics[presentation.deciding])
@@ -66,8 +66,8 @@ def _answer(difference: Difference, presentation: Presentation, question: Verdic
     first, second = difference.first, difference.second
     if apart.low is None:
         return (
-            f"Too little held-out text to tell: {apart.clusters} documents have {presentation.cases}, and an interval "
-            "needs five. Hold out more."
+            f"Not enough held-out text: {apart.clusters} documents have {presentation.cases}, and an interval "
+            "needs five. Increase `held_out`."
         )
     if not apart.excludes_zero:
         return f"No difference is shown: it is open whether {first} {question.ability} better than {second}."
@@ -78,7 +78,8 @@ def _answer(difference: Difference, presentation: Presentation, question: Verdic
 
 
 def _deciding(difference: Difference) -> tuple[Presentation, Verdict, Metrics] | None:
-    """How the first probe is shown that both arms answered and that answers a question, and its differences."""
+    """The presentation, the verdict and the differences of the first probe that both arms answered and that has a
+    verdict."""
     for probe, row in rows():
         metrics, question = difference.scores.get(probe, {}), row.presentation.verdict
         if question is not None and row.presentation.deciding in metrics:
@@ -90,12 +91,12 @@ def _alone(scores: Scores) -> str:
     """The headline for a single model."""
     (arm, *others) = scores.arms
     if others:
-        return f"{' and '.join([arm, *others])} were measured, each by what fits it: they do not compare."
+        return f"{' and '.join([arm, *others])} were evaluated by different probes and are not comparable."
     for probe, row in rows():
         if row.presentation.alone and probe in scores.arms[arm]:
             values = {name: plain(score.value) for name, score in scores.arms[arm][probe].items()}
             return row.presentation.alone.format(arm=arm, **values)
-    return "One model was measured, without a control: what the knowledge did cannot be told."
+    return "One model was evaluated, without a control: the effect of its knowledge is unknown."
 
 
 def explanation(scores: Scores) -> str:

@@ -1,4 +1,4 @@
-"""Digests of the files of a tokenizer on this machine."""
+"""Digests of the files of a local tokenizer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "
 
 
 def tokenizer_digests(source: str) -> dict[str, str]:
-    """File → digest, of a tokenizer's folder, a vocabulary's file, or `minilm`; none of a hub id."""
+    """File → digest, for a tokenizer's folder, a vocabulary file, or `minilm`; empty for a hub id."""
     path = minilm_folder() if source == MINILM else Path(source)
     if path.is_file():
         return {path.name: digest_source(path)}

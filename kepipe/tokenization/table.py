@@ -79,7 +79,7 @@ KINDS: Mapping[str, TokenizerKind] = {
 
 
 def described() -> str:
-    """The kinds with what they are, for schema and help."""
+    """The kinds with their descriptions, for schema and help."""
     return "; ".join(f"`{name}`: {kind.about}" for name, kind in KINDS.items())
 
 

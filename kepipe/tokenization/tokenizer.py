@@ -68,7 +68,7 @@ class Tokenizer:
         """Encode texts without special tokens, in parallel over texts where the process allows it."""
         try:
             encodings = self.backend.encode_batch(list(texts), add_special_tokens=False)
-        except BaseException as error:  # the library's errors are no Exception where its own code gave up
+        except BaseException as error:  # errors of the library's own code are not subclasses of Exception
             if type(error).__name__ != "PanicException":
                 raise
             raise ValueError(f"the tokenizer cannot split these texts: {error}") from None
@@ -81,7 +81,7 @@ class Tokenizer:
         words = np.diff(pieces, prepend=-1) != 0
         first = np.cumsum(lengths) - lengths
         words[first[lengths > 0]] = True
-        # Unigram reads "<s>" in a text as the piece of that name, whatever it is told of special tokens.
+        # Unigram encodes "<s>" in a text as the special piece, whatever its settings for special tokens.
         tokens[self._reserved[tokens]] = self.id(self.named.get("unk", "")) or 0
         return Encoded(tokens, offsets[:, 0], offsets[:, 1], words, lengths)
 
@@ -196,7 +196,7 @@ def _open_folder(folder: Path) -> Tokenizer:
         try:
             backend = Backend.from_str(read_text(file))
         except Exception as error:  # the Rust side raises bare Exception for whatever it cannot parse
-            raise ValueError(f"{file}: not a tokenizer that `tokenizers` reads: {error}") from None
+            raise ValueError(f"{file}: not a tokenizer that `tokenizers` can read: {error}") from None
         return Tokenizer(backend, _name_roles(backend, config))
     if (folder / "vocab.txt").exists():
         return _from_vocabulary(folder / "vocab.txt", config.get("do_lower_case"))
@@ -217,10 +217,12 @@ def _from_vocabulary(file: Path, lowercase: bool | None) -> Tokenizer:
     from tokenizers import BertWordPieceTokenizer
     from tokenizers import Tokenizer as Backend
 
-    # not splitlines(): multilingual vocabularies have pieces such as U+2028, which that takes for ends of lines
+    # not splitlines(): multilingual vocabularies have pieces such as U+2028, which it treats as line ends
     pieces = read_text(file).rstrip("\n").split("\n")
     if "[UNK]" not in pieces:
-        raise ValueError(f"{file}: expected a WordPiece vocabulary, one piece a line, with [UNK] among them")
+        raise ValueError(
+            f"{file}: expected a WordPiece vocabulary, one piece per line, with [UNK] among them"
+        )
     if lowercase is None:
         lowercase = not any(piece != piece.lower() for piece in pieces if not piece.startswith("["))
     vocabulary = {piece: row for row, piece in enumerate(pieces)}
@@ -236,7 +238,7 @@ def _from_hub(name: str) -> Tokenizer:
         loaded = AutoTokenizer.from_pretrained(name, use_fast=True, trust_remote_code=False)
     except OSError as error:
         raise ValueError(
-            f"tokenizer {name}: neither a folder here nor to be had from the hub ({error})"
+            f"tokenizer {name}: not a local folder, and not available from the hub ({error})"
         ) from None
     config = {
         f"{role}_token": str(token) for role in ROLES if (token := getattr(loaded, f"{role}_token", None))

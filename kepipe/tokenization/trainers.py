@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BERT_NAMES = {role: f"[{role.upper()}]" for role in ROLES}
 ROBERTA_NAMES = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>", "mask": "<mask>"}
 RARE = 0.0005
-"""Share of a corpus's characters that `wordpiece` may leave out of its alphabet: the rarest ones."""
+"""Share of a corpus's characters that `wordpiece` may exclude from its alphabet: the rarest ones."""
 
 
 def _specials(names: dict[str, str]) -> list[str]:
@@ -37,13 +37,13 @@ def wordpiece(texts: Iterable[str], size: int, lowercase: bool, whole_alphabet: 
     special = _specials(BERT_NAMES)
     counts = _count_characters(backend.normalizer, texts)
     alphabet = sorted(counts) if whole_alphabet else _frequent(counts)
-    # The trainer numbers "##x" pieces in the order of a hash map, which differs from run to run and decides
-    # ties. Told as if they were special tokens, they keep the order in which they are told.
+    # The trainer numbers "##x" pieces in the order of a hash map, which differs between runs and decides
+    # ties. Passed as special tokens, they keep their order.
     inner = [f"##{letter}" for letter in alphabet if not _stands_alone(letter)]
     if len(special) + len(alphabet) + len(inner) > size:
         raise ValueError(
             f"a vocabulary of {size} is too small: {len(special)} special tokens, {len(alphabet)} characters and "
-            f"their {len(inner)} inner forms do not fit; choose at least {2 * (len(alphabet) + len(inner))}"
+            f"their {len(inner)} word-internal forms do not fit; choose at least {2 * (len(alphabet) + len(inner))}"
         )
     told = [*alphabet, *inner]
     trainer = trainers.WordPieceTrainer(
@@ -98,7 +98,8 @@ def unigram(texts: Iterable[str], size: int, lowercase: bool) -> Tokenizer:
 
     backend = Backend(models.Unigram())
     steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
-    # as SentencePiece does: else the end of a line is a letter like others, and pieces such as ".\nThe" are learnt
+    # as SentencePiece does: otherwise the end of a line is an ordinary character, and pieces such as ".\nThe" are
+    # learned
     spaces = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     backend.normalizer = normalizers.Sequence([*steps, *spaces])
     backend.pre_tokenizer = pre_tokenizers.Metaspace()

@@ -1,1 +1,1 @@
-"""Readers of graphs, one module a format: each fills a `GraphWriter`."""
+"""Readers of graph formats, one module per format. Each fills a `GraphWriter`."""

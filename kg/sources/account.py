@@ -1,4 +1,4 @@
-"""What a reader took from a source and what it left out on purpose, each with a count."""
+"""Counts of what a reader imported from a source and what it skipped on purpose."""
 
 from __future__ import annotations
 
@@ -6,43 +6,44 @@ from collections import Counter
 from collections.abc import Iterator
 
 SHOWN = 6
-"""Columns, predicates or keys that a line names."""
+"""Maximum number of columns, predicates or keys listed in a line of the summary."""
 _COUNTED = 1000
-"""So many of a kind are counted apart; a file may use a new predicate in every statement."""
+"""Maximum number of distinct columns, predicates or keys counted separately per category: a file may use a new
+predicate in every statement."""
 _OTHERS = "others"
 
 
 class Account:
-    """Counts by what a thing is ("aliases", "literal values") and by what told it (a column, a predicate, a key)."""
+    """Counts per category ("aliases", "literal values") and per origin (a column, a predicate, a key)."""
 
     def __init__(self) -> None:
         self._taken: dict[str, Counter[str]] = {}
         self._left_out: dict[str, Counter[str]] = {}
 
     def take(self, what: str, by: str = "", count: int = 1) -> None:
-        """Count what was read as `what`. Raises ValueError for a negative count."""
+        """Count values imported as `what`. Raises ValueError for a negative count."""
         _add(self._taken, what, by, count)
 
     def leave(self, what: str, by: str = "", count: int = 1) -> None:
-        """Count what was left out, and why. Raises ValueError for a negative count."""
+        """Count skipped values, with `what` as the reason. Raises ValueError for a negative count."""
         _add(self._left_out, what, by, count)
 
     @property
     def taken(self) -> dict[str, int]:
-        """What was read → how many."""
+        """Category → number of imported values."""
         return _totals(self._taken)
 
     @property
     def left_out(self) -> dict[str, int]:
-        """What was left out → how many."""
+        """Reason → number of skipped values."""
         return _totals(self._left_out)
 
     def taken_by(self, what: str) -> dict[str, int]:
-        """By which columns, predicates or keys `what` was told → how many each."""
+        """Column, predicate or key → number of values imported from it as `what`."""
         return dict(self._taken.get(what, {}))
 
     def lines(self) -> Iterator[str]:
-        """For people: a line for all that was taken as one thing, then for all that was left out for one reason."""
+        """A summary for the console: a line per imported category, then a line per reason for skipping."""
         for title, counts in (("taken", self._taken), ("left out", self._left_out)):
             for what, count in sorted(_totals(counts).items()):
                 yield f"{title}: {what}: {count:,}{_shown(counts[what])}"

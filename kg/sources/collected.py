@@ -1,4 +1,5 @@
-"""A graph whose parts a source tells in any order: names, types, triples, further ids, each with what told it."""
+"""Collects a graph whose parts may occur in any order in a source: names, types, triples and further ids, each with its
+origin."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ from kg.writer import GraphWriter
 
 
 class Collected:
-    """Ids are numbered as they are met; only ids and triples are held in memory."""
+    """A graph under construction. Ids are numbered in order of occurrence; only ids and triples are held in memory."""
 
     def __init__(self, unnamed: Callable[[str], str] = str) -> None:
-        """`unnamed`: the label of an entity of which no name is told, from its id."""
+        """`unnamed`: function from the id of an entity without a name to its label."""
         self._unnamed = unnamed
         self.account = Account()
         self._numbers: dict[str, int] = defaultdict(count().__next__)
@@ -34,34 +35,34 @@ class Collected:
         self._moved: dict[int, str] = {}
 
     def entity(self, id: str) -> None:
-        """There is such an entity."""
+        """Add an entity."""
         self._numbers[id]
 
     def tell(self, id: str, role: Role, text: str, by: str = "", rank: int = 0) -> None:
-        """Take a text about an entity: a name, an alias, a description, a type or a further id; `rank` 0 is the
-        best."""
+        """Add a text of an entity: a name, an alias, a description, a type or a further id. `rank` 0 is the best."""
         text = " ".join(text.split())
         if text:
             self._said.add(self._numbers[id], KINDS[role], min(rank, 255), text)
             self.account.take(role.value, by)
 
     def prior(self, id: str, value: float) -> None:
-        """The weight of an entity."""
+        """Set the prior weight of an entity."""
         self._priors[self._numbers[id]] = value
         self.account.take(Role.PRIOR.value)
 
     def relation(self, id: str, label: str) -> None:
-        """What a relation is called."""
+        """Set the label of a relation."""
         self._labels[id] = " ".join(label.split()) or id
 
     def triple(self, head: str, relation: str, tail: str, by: str = "", split: str = "train") -> None:
-        """Take a fact."""
+        """Add a triple."""
         numbers, ids = self._numbers, self._relations
         self._triples.setdefault(split, array("i")).extend((numbers[head], ids[relation], numbers[tail]))
         self.account.take(Role.FACT.value, by)
 
     def remove(self, id: str, what: str, instead: str | None = None) -> None:
-        """Leave out an entity and its triples, for being `what`; `instead` has its id as a further one."""
+        """Exclude an entity and its triples, with `what` as the reason. `instead`: the entity that gets its id as a
+        further id."""
         number = self._numbers[id]
         if number not in self._gone:
             self.account.leave(what)
@@ -70,7 +71,7 @@ class Collected:
             self._moved[number] = instead
 
     def store(self, writer: GraphWriter) -> Account:
-        """Hand all to the writer. Ends the collection."""
+        """Write everything to the writer. The collection cannot be used afterwards."""
         ids = list(self._numbers)
         for number, instead in self._moved.items():
             if instead in self._numbers:

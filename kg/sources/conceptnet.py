@@ -1,7 +1,7 @@
-"""ConceptNet's assertions (`conceptnet-assertions-5.7.0.csv.gz`): five columns by tabs, the address of the
-assertion first.
+"""ConceptNet's assertions (`conceptnet-assertions-5.7.0.csv.gz`): five tab-separated columns, the first of which is the
+URI of the assertion.
 
-Only assertions of which both ends are in the languages asked for are taken. A concept is called by its words
+Only assertions with both concepts in the requested languages are read. The label of a concept is its text
 ("/c/en/hot_dog/n" is "hot dog"), and its part of speech is its type. `ExternalURL` gives further ids.
 """
 
@@ -25,7 +25,7 @@ _EXTERNAL = "/r/ExternalURL"
 def read_conceptnet(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
 ) -> Account:
-    """Read `file` into `writer`. Heeds `languages`."""
+    """Read `file` into `writer`. Uses the option `languages`."""
     graph = Collected()
     told: set[str] = set()
     for number, line in read_lines(file, problems, tick):

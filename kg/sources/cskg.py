@@ -1,5 +1,5 @@
-"""CSKG's and KGTK's edges (`cskg.tsv`): columns `node1`, `relation`, `node2`, and `node1;label` with names, several
-by `|`."""
+"""The edges of CSKG and KGTK (`cskg.tsv`): columns `node1`, `relation`, `node2`, and `node1;label` with names,
+separated by `|`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEEDED = ("node1", "relation", "node2")
 
 
 def read_cskg(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices) -> Account:
-    """Read `file` into `writer`. Raises ValueError where a column is missing."""
+    """Read `file` into `writer`. Raises ValueError if a column is missing."""
     graph = Collected()
     header: list[str] = []
     told: set[tuple[str, str]] = set()

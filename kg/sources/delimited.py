@@ -1,12 +1,9 @@
-"""Triples in a table with a header: CSV, or any file of delimited columns of which three are named.
+"""Triples in a table with a header: CSV, or any file of delimited columns, three of which are used.
 
-The columns are chosen by name (`columns`), or told by the usual names in any order (`kg.sources.header_names`), or
-are the
-first three, if their values go with that. Where the file also has `headLabel` or `head_label` beside a column
-`head` (as exports
-of the Wikidata Query Service do), it gives the names. A line break in a cell is read as a blank, since ids stand
-one a line
-elsewhere.
+The columns are given by name (`columns`), or recognised by common names in any order (`kg.sources.header_names`).
+Otherwise the first three are used, if their values are plausible. If the file has `headLabel` or `head_label` beside a
+column `head` (as in exports of the Wikidata Query Service), labels are read from it. A line break in a cell is replaced
+by a space, since ids are stored one per line elsewhere.
 """
 
 from __future__ import annotations
@@ -22,14 +19,14 @@ from kg.sources.reading import Choices, Tick, TriplesById
 from kg.writer import GraphWriter
 
 _FEW = 30
-"""Rows from which on a column's values tell whether it may be one of relations."""
+"""Minimum number of rows for judging by its values whether a column may hold relations."""
 
 
 def read_delimited(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
 ) -> Account:
-    """Read `file` into `writer`. Heeds `columns`; raises ValueError where the header lacks one, or where the first
-    three columns are unlikely to be head, relation and tail."""
+    """Read `file` into `writer`. Uses the option `columns`. Raises ValueError if the header lacks one of them, or if
+    the first three columns are unlikely to be head, relation and tail."""
     triples, account = TriplesById(writer), Account()
     rows = read_rows(file, problems, tick)
     _, header = next(rows, (1, []))
@@ -71,8 +68,8 @@ def read_delimited(
 
 
 def _require_likely(file: Path, header: list[str], columns: Columns, writer: GraphWriter, count: int) -> None:
-    """Raise ValueError where the column of relations holds something else: as many values as rows, numbers,
-    directions."""
+    """Raise ValueError if the values of the relation column are implausible: as many distinct values as rows, numbers,
+    or directions."""
     relations = list(writer.relation_rows)
     unlikely = ""
     if relations and all(map(is_direction, relations)):

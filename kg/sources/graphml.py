@@ -1,12 +1,11 @@
-"""GraphML, and any networkx graph at hand.
+"""GraphML files, and networkx graphs in memory.
 
-Of a node are read: `label` or `name` (or `title`, `shared name`), `aliases`, `description`, `types`, `type` or
-Neo4j's `labels`,
-`prior`; of an edge: `relation`, `label`, `predicate`, `type`, Gephi's `Edge Label` or Cytoscape's `interaction`,
-and `split` ("train", "valid", "test"; "validation" and "dev" mean "valid"); of the
-graph `relations`, pairs of id and label, which keeps their order and those without an edge. Lists are lists, or strings
-that hold a JSON list (GraphML has no lists).
-What `kg.networkx_graph` writes comes back as it was.
+Keys of a node: `label` or `name` (or `title`, `shared name`), `aliases`, `description`, `types`, `type` or Neo4j's
+`labels`, `prior`. Keys of an edge: `relation`, `label`, `predicate`, `type`, Gephi's `Edge Label` or Cytoscape's
+`interaction`, and `split` ("train", "valid", "test"; "validation" and "dev" mean "valid"). Key of the graph:
+`relations`, pairs of id and label, which preserves the order of relations and those without edges. Lists are Python
+lists, or strings with a JSON list, because GraphML has no lists. A graph written by `kg.networkx_graph` is read back
+unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ NO_RELATION = "related to"
 _SPLITS = {split: split for split in SPLITS} | {"": "train", "validation": "valid", "dev": "valid"}
 _GRAPH = re.compile(rb"<(?:[\w.-]+:)?graph[\s>]")
 _GROUP = re.compile(rb"yfiles\.foldertype\s*=\s*[\"']group[\"']")
-"""A node of yEd whose graph is read with the one around it."""
+"""A group node of yEd, whose nested graph is read as part of the enclosing one."""
 _RELATION_KEYS = (
     "relation",
     "label",
@@ -50,30 +49,31 @@ _NODE_KEYS = {*_NAME_KEYS, *_TYPE_KEYS, "aliases", "description", "prior"}
 def read_graphml(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
 ) -> Account:
-    """Read `file`, packed or not, into `writer`. Raises ValueError, with the line, where it is no GraphML."""
+    """Read `file`, compressed or not, into `writer`. Raises ValueError, with the line, for invalid GraphML."""
     import networkx as nx
 
     try:
         with open_bytes(file, tick) as stream:
-            text = io.BytesIO(stream.read())  # networkx reads a second time where no namespace is declared
+            text = io.BytesIO(stream.read())  # networkx parses the file again if no namespace is declared
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's fault, not the file's
+            raise  # an error of the disk, not of the file
         raise ValueError(f"{file}: the packed data is damaged ({error})") from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of attributes without a type, as Neo4j writes them
+            warnings.simplefilter("ignore")  # from attributes without a type, as written by Neo4j
             graph: Any = nx.read_graphml(text, force_multigraph=True)
     except ParseError as error:
         raise ValueError(f"{file}:{error.position[0]}: not XML ({error})") from None
     except (nx.NetworkXError, KeyError, ValueError, TypeError, AttributeError, StopIteration) as error:
-        # What networkx raises for XML that is no GraphML, or that has values of another type than declared.
+        # Raised by networkx for XML that is not GraphML, or for values that contradict their declared type.
         raise ValueError(f"{file}: not GraphML that networkx reads ({error})") from None
-    if "None" in graph and b"None" not in text.getvalue():  # networkx calls it so
+    if "None" in graph and b"None" not in text.getvalue():  # networkx's name for it
         problems.add(file, 0, "a node has no id, or an edge no source or target")
         graph.remove_node("None")
     account = read_networkx(graph, writer, problems, file, keyed=False)
-    found, groups = (len(sought.findall(text.getvalue())) for sought in (_GRAPH, _GROUP))  # none in UTF-16
+    # Neither pattern matches in UTF-16.
+    found, groups = (len(sought.findall(text.getvalue())) for sought in (_GRAPH, _GROUP))
     account.leave("graphs inside the first or after it", count=max(found - groups - 1, 0))
     return account
 
@@ -81,12 +81,12 @@ def read_graphml(
 def read_networkx(
     graph: Any, writer: GraphWriter, problems: Problems, file: Path = Path("graph"), keyed: bool = True
 ) -> Account:
-    """Put a networkx graph of any kind into `writer`; `file` names it in problems.
+    """Write a networkx graph of any kind to `writer`; `file` is its name in problems.
 
-    Ids are the nodes as strings, each on one line. With `keyed`, the key of an edge of a multigraph is its relation
-    where it is a string and nothing else says one (in a file, it is the edge's id). An undirected edge becomes two
-    triples, one each way. An edge of an unknown split is a problem, and left out: it may be held out, which training
-    must not see.
+    Ids are the nodes as strings, in one line each. With `keyed`, a string that is the key of a multigraph's edge is its
+    relation if no attribute gives one (in a file, the key is the edge's id). An undirected edge becomes two triples,
+    one per direction. An edge of an unknown split is reported as a problem and skipped, because it may be held out and
+    must then be excluded from training.
     """
     for id, label in dict(_relations(graph.graph.get("relations"))).items():
         writer.add_relation(Relation(id, label))
@@ -131,7 +131,7 @@ def read_networkx(
 
 
 def _relations(listed: Any) -> list[tuple[str, str]]:
-    """Pairs of id and label in a JSON list; [] for anything else, which another program may have put there."""
+    """Pairs of id and label from a JSON list; [] for any other value, which may come from another program."""
     try:
         found = parse_json(listed)
         return [(id, label) for id, label in found if isinstance(id, str) and isinstance(label, str) and id]
@@ -140,7 +140,7 @@ def _relations(listed: Any) -> list[tuple[str, str]]:
 
 
 def _entity(id: str, data: dict[str, Any]) -> Entity:
-    """A node with its data. Raises ValueError that names the node and the key that is wrong."""
+    """An entity from a node and its attributes. Raises ValueError that names the node and the invalid key."""
     if not id:
         raise ValueError("a node has an empty id")
     try:
@@ -160,17 +160,17 @@ def _entity(id: str, data: dict[str, Any]) -> Entity:
 
 
 def _text(value: Any) -> str:
-    """A value as text: the number 0 is one; None is not, nor is pandas' NaN."""
+    """A value as text. The number 0 is a text; None and pandas' NaN are not."""
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
 
 
 def _strings(value: Any, opening: str = "") -> tuple[str, ...]:
-    """A list, a JSON list in a string, or one string, as strings; after the `opening`, strings that it parts (Neo4j's
-    ":Person:Actor")."""
+    """A list, a JSON list in a string, or a single string, as strings. A string that starts with `opening` is split at
+    it (Neo4j's ":Person:Actor")."""
     if opening and isinstance(value, str) and value.startswith(opening):
         return tuple(filter(None, value.split(opening)))
     if isinstance(value, str) and value.startswith("["):
-        with suppress(JsonError):  # a name may begin with a bracket
+        with suppress(JsonError):  # a name may start with a bracket
             value = parse_json(value)
     if isinstance(value, list | tuple | set):
         return tuple(str(entry) for entry in value)

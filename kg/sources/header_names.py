@@ -1,7 +1,6 @@
-"""Names of columns under which tables have head, relation and tail: Neo4j's, Gephi's, Cytoscape's, KGX's, CSKG's,
-PrimeKG's, SNOMED's, …
+"""Common column names of head, relation and tail: those of Neo4j, Gephi, Cytoscape, KGX, CSKG, PrimeKG, SNOMED, …
 
-Capitals, blanks and underscores make no difference, nor does Neo4j's id space in brackets.
+Case, spaces and underscores are ignored, as are Neo4j's id spaces in brackets.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _HEADS = [
     "sub",
     "subj",
 ]
-"""The names of each, the likeliest first."""
+"""Column names of heads, most likely first."""
 _RELATIONS = [
     "relation",
     "predicate",
@@ -65,7 +64,7 @@ _RELATIONS = [
     "edge",
     "type",
 ]
-"""The names of each, the likeliest first."""
+"""Column names of relations, most likely first."""
 _TAILS = [
     "tail",
     "object",
@@ -93,18 +92,19 @@ _TAILS = [
     "obj",
     "destination",
 ]
-"""The names of each, the likeliest first."""
+"""Column names of tails, most likely first."""
 _KNOWN = (_HEADS, _RELATIONS, _TAILS)
 _INDEX = re.compile(r"|unnamed:_\d+|index")
 _LABEL_ENDINGS = ("label", "_label", " label", ";label", "_name", " name", "name", ".label")
 _DIRECTIONS = {"directed", "undirected", "mutual", ""}
-"""What Gephi has in the column `Type`."""
+"""Values of Gephi's column `Type`."""
 
 
 class Columns(NamedTuple):
-    """Where the ids of head, relation and tail stand, and their labels: the id's place again where there are none.
+    """Column indices of the ids and labels of head, relation and tail. Without a column of labels, the index of a label
+    is that of the id.
 
-    `known`: by names that say it; else they are the first three.
+    `known`: the columns were recognised by name; otherwise they are the first three.
     """
 
     ids: tuple[int, int, int]
@@ -113,7 +113,7 @@ class Columns(NamedTuple):
 
 
 def find_columns(header: Sequence[str], wanted: Sequence[str] | None) -> Columns:
-    """The columns of a header. Raises ValueError that lists what the header has."""
+    """Find the columns of a table by its header. Raises ValueError that lists the columns if one is missing."""
     names = [name.strip() for name in header]
     if wanted is None and len(names) < 3:
         raise ValueError(f"expected a header of at least 3 columns, found {names}")
@@ -134,7 +134,8 @@ def find_columns(header: Sequence[str], wanted: Sequence[str] | None) -> Columns
 
 
 def known_places(header: Sequence[str]) -> list[int]:
-    """The places of head, relation and tail, where names say all three, or two of a table of three; else none."""
+    """Column indices of head, relation and tail if their names identify all three, or two of a table of three;
+    otherwise none."""
     names = [_plain(name) for name in header]
     places: list[int | None] = []
     for known in _KNOWN:
@@ -147,7 +148,7 @@ def known_places(header: Sequence[str]) -> list[int]:
 
 
 def is_direction(value: str) -> bool:
-    """Whether a value says the direction of an edge, as Gephi's `Type` does, and no relation."""
+    """Whether a value is the direction of an edge, as in Gephi's column `Type`, rather than a relation."""
     return value.strip().lower() in _DIRECTIONS
 
 
@@ -157,7 +158,7 @@ def _with_labels(names: Sequence[str], ids: Sequence[int], known: bool) -> Colum
 
 
 def _label(names: Sequence[str], place: int) -> int:
-    """Where the label of a column's ids stands: `itemLabel` beside `item`, `x_name` beside `x_id`."""
+    """Column index of the labels of a column's ids: `itemLabel` beside `item`, `x_name` beside `x_id`."""
     lower = [name.lower() for name in names]
     name = lower[place]
     stems = [name, *([name.removesuffix("_id")] if name.endswith("_id") else [])]
@@ -170,5 +171,5 @@ def _plain(name: str) -> str:
 
 
 def _is_index(header: Sequence[str], place: int) -> bool:
-    """Whether a column is what pandas writes of its index."""
+    """Whether a column is an index written by pandas."""
     return place == 0 and _INDEX.fullmatch(_plain(header[place])) is not None

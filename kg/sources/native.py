@@ -1,10 +1,9 @@
-"""A user's own graph: triples as tab-separated lines, entities as JSON lines.
+"""kepipe's plain format for user graphs: triples as tab-separated lines, entities as JSON lines.
 
-Either a folder with `train.tsv` (also `valid.tsv`, `test.tsv`) or `triples.tsv`, or one file of triples.
-Beside them may stand `entities.jsonl` (`id`, and any of `label`, `aliases`, `description`, `types`, `prior`,
-`xrefs`: ids of other sources)
-and `relations.tsv` (id, label). Whatever is named in a triple only gets its id as label. Each file may be packed
-(`train.tsv.gz`, `train.tsv.bz2`).
+Either a folder with `train.tsv` (also `valid.tsv`, `test.tsv`) or `triples.tsv`, or a single file of triples. Optional
+files in the same folder: `entities.jsonl` (`id`, and any of `label`, `aliases`, `description`, `types`, `prior`,
+`xrefs`: ids in other sources) and `relations.tsv` (id, label). The label of an id that occurs only in triples is the id
+itself. Each file may be compressed (`train.tsv.gz`, `train.tsv.bz2`).
 """
 
 from __future__ import annotations
@@ -34,18 +33,18 @@ _TOLD = {
     "types": "types",
     "prior": "priors",
 }
-"""Key of an entity → as what it is counted."""
+"""Key of an entity → the category under which its values are counted."""
 _KEYS_COUNTED = 20
-"""Keys that mean nothing here, at most about so many, are counted each."""
+"""Approximate maximum number of unknown keys that are counted separately."""
 _SPACE = ord(" ")
 _BLOCK = 1 << 26
-"""Bytes of triples parsed at once. Each block costs a pass over the ids known so far, so it is not small."""
+"""Bytes of triples parsed at once. Each block requires a pass over all ids read so far, so it should not be small."""
 
 
 def find_files(path: Path) -> dict[str, Path]:
-    """The files of the graph at `path`: "entities" and "relations" where there are any, and splits.
+    """Find the files of the graph at `path`: "entities" and "relations", if present, and splits.
 
-    Raises ValueError where there are no triples.
+    Raises ValueError if there are no triples.
     """
     folder = path if path.is_dir() else path.parent
     if path.is_file():
@@ -69,7 +68,8 @@ def find_files(path: Path) -> dict[str, Path]:
 def read_native(
     path: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
 ) -> Account:
-    """Read the graph at `path` into `writer`; bad lines go to `problems`. Raises ValueError as `find_files`."""
+    """Read the graph at `path` into `writer`; invalid lines are reported to `problems`. Raises ValueError as
+    `find_files`."""
     files = find_files(path)
     account = Account()
     if "entities" in files:
@@ -89,7 +89,7 @@ def read_native(
 
 
 def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, account: Account) -> None:
-    """Read the entities; values under keys that mean nothing here are counted as left out."""
+    """Read the entities; values of unknown keys are counted as skipped."""
     unknown: Counter[str] = Counter()
     for number, line in read_lines(file, problems, tick):
         try:
@@ -114,7 +114,7 @@ def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Ti
 
 
 def _further_ids(fields: Any) -> list[str]:
-    """The ids of other sources under `xrefs`. Raises ValueError where they are no list of strings."""
+    """The ids in other sources, under `xrefs`. Raises ValueError if they are not a list of strings."""
     ids = fields.get("xrefs") or []
     if not isinstance(ids, list) or not all(isinstance(id, str) and id for id in ids):
         raise ValueError(f"`xrefs` of {fields['id']!r} must be a list of ids, found {str(ids)[:60]}")
@@ -122,7 +122,7 @@ def _further_ids(fields: Any) -> list[str]:
 
 
 def _entity(fields: Any) -> Entity:
-    """An entity of a parsed line. Raises ValueError that says which key is wrong."""
+    """An entity from a parsed line. Raises ValueError that names the invalid key."""
     if not isinstance(fields, dict):
         raise ValueError(f'expected an object such as {{"id": "Q64"}}, found {type(fields).__name__}')
     id = fields.get("id")
@@ -162,9 +162,9 @@ def _read_relations(file: Path, writer: GraphWriter, problems: Problems, tick: T
 def _read_triples(
     file: Path, split: str, writer: GraphWriter, problems: Problems, tick: Tick, given: dict[str, Path]
 ) -> None:
-    """Read one file of triples. Ids that a given entities or relations file lacks are reported, and kept.
+    """Read a file of triples. Ids that are missing from an existing entities or relations file are reported, but kept.
 
-    A block of lines is parsed at once by Arrow; one with what Arrow would not report is sifted line by line.
+    Blocks of lines are parsed by Arrow. A block with errors that Arrow would not report is parsed line by line.
     """
     for first, block in read_blocks(file, problems, tick, size=_BLOCK):
         if first == 1 and _is_header(block):
@@ -186,16 +186,14 @@ def _lacks(file: Path, id: str) -> str:
 
 
 def _is_header(block: bytes) -> bool:
-    """Whether a file begins with the names of its columns."""
+    """Whether a file starts with a header."""
     line = block.partition(b"\n")[0].rstrip(b"\r").lower()
     return tuple(line.split(b"\t")) in _HEADERS
 
 
 class _Parsed(NamedTuple):
-    """The triples of a block: heads, relations and tails as Arrow arrays, and the lines on which they stand.
-
-    Beside them what is wrong with other lines.
-    """
+    """The triples of a block: heads, relations and tails as Arrow arrays, their line numbers, and the problems of other
+    lines."""
 
     columns: tuple[Any, Any, Any]
     lines: Ints
@@ -203,9 +201,9 @@ class _Parsed(NamedTuple):
 
 
 def _parse(block: bytes, first: int) -> _Parsed | None:
-    """The triples of a block of lines, of which `first` is the first; None where a line needs a closer look.
+    """The triples of a block whose first line is number `first`; None if it must be parsed line by line.
 
-    That is where a field may be blank, a carriage return stands inside, or a byte is no UTF-8.
+    This is the case if a field may be blank, a carriage return occurs inside a line, or a byte is invalid UTF-8.
     """
     from pyarrow import ArrowInvalid, BufferReader, csv, large_string
 
@@ -254,7 +252,7 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _may_be_blank(texts: Any) -> bool:
-    """Whether a text of an Arrow array is empty or begins with a blank."""
+    """Whether a text of an Arrow array is empty or starts with a blank."""
     _, starts, data = texts.buffers()
     bounds = np.frombuffer(starts, np.int64)[: len(texts) + 1]
     if (bounds[1:] == bounds[:-1]).any():
@@ -263,7 +261,7 @@ def _may_be_blank(texts: Any) -> bool:
 
 
 def _sift(block: bytes, first: int) -> _Parsed:
-    """The same, line by line."""
+    """Parse a block like `_parse`, line by line."""
     from pyarrow import array, large_string
 
     fields: list[str] = []
@@ -281,7 +279,7 @@ def _sift(block: bytes, first: int) -> _Parsed:
 
 
 def _explain(line: bytes) -> str:
-    """What is wrong with a line that is no triple."""
+    """The reason why a line is not a triple."""
     try:
         _columns(line, _NAMES)
     except ValueError as error:
@@ -290,7 +288,8 @@ def _explain(line: bytes) -> str:
 
 
 def _columns(line: bytes, names: tuple[str, ...]) -> list[str]:
-    """The tab-separated fields of a line. Raises ValueError unless they are as many as `names`, none blank."""
+    """The tab-separated fields of a line. Raises ValueError if their number differs from that of `names`, or if one is
+    blank."""
     text = line.decode().rstrip("\r\n")
     fields = text.split("\t")
     if len(fields) != len(names):

@@ -1,8 +1,8 @@
-"""Nodes and edges in tables of their own: Neo4j's import and export as CSV, KGX, and others with a column `id` and
-edges beside.
+"""Nodes and edges in separate tables: Neo4j's import and export as CSV, KGX, and other tables of edges beside tables
+with a column `id`.
 
-A table with columns of heads and tails is one of edges, another one with ids is one of nodes. What the columns of
-nodes mean is told by their names, Neo4j's types apart (`name:string`, `synonyms:string[]`).
+A table with columns of heads and tails is a table of edges; another table with ids is a table of nodes. The columns of
+nodes are recognised by name, without Neo4j's types (`name:string`, `synonyms:string[]`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Table(NamedTuple):
 
 
 def find_tables(path: Path) -> list[Path]:
-    """The tables of a folder, or beside a file of nodes or edges that one. Raises ValueError where there is none."""
+    """The tables of a folder, or a single file of nodes or edges. Raises ValueError if there is none."""
     found = (
         [file for file in sorted(path.iterdir()) if _is_table(file)]
         if path.is_dir()
@@ -80,7 +80,7 @@ def is_node_tables(path: Path) -> bool:
 def read_node_tables(
     path: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
 ) -> Account:
-    """Read all tables at `path`; an id that stands in several of Neo4j's id spaces has the space before it."""
+    """Read all tables at `path`. An id that occurs in several of Neo4j's id spaces is prefixed with its space."""
     graph = Collected()
     tables = list(_tables(find_tables(path), problems, lambda _: None))
     if not any(table.ends for table in tables):
@@ -135,7 +135,7 @@ def _table(file: Path, header: list[str], own: bool) -> _Table:
     if found:
         ids, space = found[0][0], found[0][1]["space"] or ""
     if ends and "_id" not in lower:
-        ids = None  # an edge may have an id of its own
+        ids = None  # an edge may have its own id
     spaces = [
         (match["space"] or "") if (match := _END.fullmatch(names[place])) else "" for place in ends[::2]
     ]
@@ -150,7 +150,7 @@ def _rows(table: _Table, problems: Problems, tick: Tick) -> Iterator[tuple[int, 
 
 
 def _shared(tables: Sequence[_Table]) -> set[str]:
-    """Ids that stand in several id spaces."""
+    """Ids that occur in several id spaces."""
     spaces = {table.space for table in tables if table.ids is not None}
     seen: dict[str, str] = {}
     shared: set[str] = set()
@@ -201,14 +201,14 @@ def _take(
 
 
 def _values(cell: str, name: str, role: Role) -> list[str]:
-    """The texts of a cell: several, where its column has lists, as ":Person:Actor", "a;b" or "a|b"."""
+    """The values of a cell: several if the column holds lists, such as ":Person:Actor", "a;b" or "a|b"."""
     if role not in _MANY:
         return [cell]
     return cell.strip(":").split(":") if name == "_labels" else _SEVERAL.split(cell)
 
 
 def _role(name: str) -> Role | None:
-    """What a column of nodes tells."""
+    """The role of a column of nodes."""
     plain = name.lower() if name.startswith(":") else name.lower().partition(":")[0]
     return next((role for role, names in _ROLES.items() if plain in names), None)
 

@@ -1,8 +1,7 @@
-"""Ontologies in OBO 1.2 and 1.4 (Gene Ontology, Disease Ontology, …); packed or not.
+"""Ontologies in OBO 1.2 and 1.4 (Gene Ontology, Disease Ontology, …), compressed or not.
 
-Ids are the IRIs that OWL and OBO-graph JSON have ("DOID:162" is http://purl.obolibrary.org/obo/DOID_162, with
-"DOID:162" as a further id), so that the three forms of an ontology give the same graph: OBO Flat File Format 1.4,
-section 5.9.
+Ids are the IRIs used in OWL and OBO-graph JSON ("DOID:162" is http://purl.obolibrary.org/obo/DOID_162, with "DOID:162"
+as a further id), so that the three formats of an ontology give the same graph: OBO Flat File Format 1.4, section 5.9.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from kg.sources.vocabularies import LABELS, OBO, SUBCLASS, Role, local_name
 from kg.writer import GraphWriter
 
 SCOPES = {"EXACT": 0, "NARROW": 1, "BROAD": 2, "RELATED": 3}
-"""Synonyms' scopes, best first."""
+"""Scopes of synonyms, best first."""
 OBSOLETE = "obsolete terms"
 _ESCAPES = {"n": " ", "W": " ", "t": " "}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -29,7 +28,7 @@ _COMMENT = re.compile(r"(?<!\\)\s!.*$|(?<!\\)\s\{[^}]*\}\s*(?:!.*)?$")
 _SYNONYM_TAGS = {
     "exact_synonym": "EXACT", "narrow_synonym": "NARROW", "broad_synonym": "BROAD", "related_synonym": "RELATED",
 }  # fmt: skip
-"""How OBO 1.0 wrote synonyms."""
+"""Tags of synonyms in OBO 1.0."""
 _MATCHES = {"skos:exactMatch", "exactMatch"}
 
 
@@ -45,7 +44,7 @@ class _Stanza(NamedTuple):
 
 
 def read_obo(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices) -> Account:
-    """Read `file` into `writer`. A bad line costs itself alone, a stanza without an id itself."""
+    """Read `file` into `writer`. An invalid line is skipped alone; a stanza without an id is skipped as a whole."""
     stanzas = list(_stanzas(file, problems, tick))
     reader = _Reader(file, problems, stanzas)
     for stanza in stanzas:
@@ -54,7 +53,7 @@ def read_obo(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _c
 
 
 def _stanzas(file: Path, problems: Problems, tick: Tick) -> Iterator[_Stanza]:
-    """The header, of the kind "", and each [Term], [Typedef], [Instance]."""
+    """Yield the header, with kind "", and each [Term], [Typedef], [Instance]."""
     stanza = _Stanza("", [])
     for number, raw in read_lines(file, problems, tick):
         try:
@@ -75,7 +74,7 @@ def _stanzas(file: Path, problems: Problems, tick: Tick) -> Iterator[_Stanza]:
 
 
 class _Reader:
-    """Puts stanzas into a graph; the header and the relations' ids are looked up before."""
+    """Converts stanzas to a graph. The header and the ids of relations are read beforehand."""
 
     def __init__(self, file: Path, problems: Problems, stanzas: list[_Stanza]) -> None:
         self._file, self._problems = file, problems
@@ -92,7 +91,7 @@ class _Reader:
         self.graph.relation(SUBCLASS, LABELS[SUBCLASS])
 
     def _relation(self, stanza: _Stanza) -> tuple[str, str] | None:
-        """Id and IRI of a [Typedef]: that of its cross-reference into RO or BFO where its own id is only a word."""
+        """Id and IRI of a [Typedef]: those of its cross-reference to RO or BFO if its own id is only a word."""
         values = {clause.tag: clause.value for clause in reversed(stanza.clauses)}
         if stanza.kind != "Typedef" or "id" not in values:
             return None
@@ -102,7 +101,7 @@ class _Reader:
         return id, self.iri(id if ":" in id else known)
 
     def iri(self, id: str) -> str:
-        """The IRI of an id: "GO:0005634", one that is an IRI already, or a word of this ontology."""
+        """The IRI of an id: "GO:0005634", an IRI, or a word of this ontology."""
         if "://" in id:
             return id
         space, colon, number = id.partition(":")
@@ -111,7 +110,7 @@ class _Reader:
         return f"{OBO}{space}_{number}"
 
     def read(self, stanza: _Stanza) -> None:
-        """Take a stanza."""
+        """Read a stanza."""
         ids = [_first_word(clause.value) for clause in stanza.clauses if clause.tag == "id"]
         if stanza.kind not in ("Term", "Instance"):
             if stanza.kind == "Typedef":
@@ -147,7 +146,7 @@ class _Reader:
                 self._problems.add(self._file, clause.line, str(error))
 
     def _take(self, iri: str, clause: _Clause) -> None:
-        """One clause of an entity. Raises ValueError that says what was expected."""
+        """Read a clause of an entity. Raises ValueError with the expected form."""
         graph, tag, value = self.graph, clause.tag, clause.value
         match tag:
             case "name":
@@ -204,17 +203,17 @@ class _Reader:
             self.graph.account.leave("property values", name)
 
     def _target(self, value: str) -> str:
-        """The IRI of the term that a value names."""
+        """The IRI of the term in a value."""
         return self.iri(_first_word(value))
 
 
 def _bare(value: str) -> str:
-    """A value without its comment and its trailing modifiers."""
+    """A value without its comment and trailing modifiers."""
     return _COMMENT.sub("", value).strip()
 
 
 def _first_word(value: str) -> str:
-    """The id with which a value begins. Raises ValueError where there is none."""
+    """The id at the start of a value. Raises ValueError if there is none."""
     words = _bare(value).split(maxsplit=1)
     if not words:
         raise ValueError(f"expected an id, found {value[:60]!r}")
@@ -222,7 +221,7 @@ def _first_word(value: str) -> str:
 
 
 def _quoted(value: str) -> tuple[str, str]:
-    """The text between quotation marks, and what stands behind it. Raises ValueError where there is none."""
+    """The text in quotation marks, and the rest after it. Raises ValueError if there is none."""
     found = _QUOTED.match(value)
     if found is None:
         raise ValueError(f"expected a text between quotation marks, found {value[:60]!r}")

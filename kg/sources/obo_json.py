@@ -1,6 +1,6 @@
-"""Ontologies as OBO graphs in JSON (`obographs`, ROBOT's `--format json`); the same graph as of OBO and OWL.
+"""Ontologies as OBO graphs in JSON (`obographs`, ROBOT's `--format json`). They give the same graph as OBO and OWL.
 
-Nodes of the type CLASS and INDIVIDUAL are entities; edges and the restrictions of definitions are triples.
+Nodes of the types CLASS and INDIVIDUAL are entities; edges and the restrictions of definitions are triples.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _REPLACED = "http://purl.obolibrary.org/obo/IAO_0100001"
 def read_obo_json(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
 ) -> Account:
-    """Read `file` into `writer`; a node or an edge that is not of the form is a problem and costs itself."""
+    """Read `file` into `writer`. An invalid node or edge is reported as a problem and skipped alone."""
     graph = Collected(local_name)
     parsed = read_whole_json(file, tick)
     graphs = parsed.get("graphs") if isinstance(parsed, dict) else None
@@ -129,7 +129,8 @@ def _list(table: Any, key: str) -> list[Any]:
 
 
 def _text(table: Any, key: str, needed: bool = False) -> str:
-    """The text under a key; "" where there is none. Raises ValueError for anything else, and where it is needed."""
+    """The text of a key; "" if it is absent. Raises ValueError for another type, and for an absent key that is
+    `needed`."""
     if not isinstance(table, dict):
         raise ValueError(f"expected an object, found {str(table)[:40]!r}")
     found = table.get(key)

@@ -1,9 +1,8 @@
 """OpenKE's benchmarks: a folder with `entity2id.txt`, `relation2id.txt`, `train2id.txt`, and `valid2id.txt`,
 `test2id.txt`.
 
-Each file begins with the number of its lines. A triple is head, tail, relation, by number. `entity2name.txt` or
-`entity2text.txt` (id, tab,
-text), where there is one, gives names.
+The first line of each file is the number of its lines. A triple is head, tail, relation, as numbers. Labels are read
+from `entity2name.txt` or `entity2text.txt` (id, tab, text), if present.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _NAMES = ("entity2name.txt", "entity2label.txt", "entity2text.txt")
 
 
 def find_openke(path: Path) -> list[Path]:
-    """The files of a folder. Raises ValueError where one is missing that must be there."""
+    """Find the files of a folder. Raises ValueError if a required one is missing."""
     needed = [path / name for name in (ENTITIES, RELATIONS, "train2id.txt")]
     missing = [file.name for file in needed if not file.is_file()]
     if missing:
@@ -34,7 +33,7 @@ def find_openke(path: Path) -> list[Path]:
 def read_openke(
     path: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices
 ) -> Account:
-    """Read the folder; a triple with a number that stands for nothing is a problem."""
+    """Read the folder. A triple with an undefined number is reported as a problem."""
     files = {file.name: file for file in find_openke(path)}
     graph = Collected()
     entities, relations = (_ids(files[name], problems, tick) for name in (ENTITIES, RELATIONS))
@@ -68,7 +67,7 @@ def read_openke(
 
 
 def _ids(file: Path, problems: Problems, tick: Tick) -> dict[int, str]:
-    """Number → id. An id may have blanks; the number stands behind the last."""
+    """Number → id. An id may contain spaces; the number is the last field."""
     found: dict[int, str] = {}
     for number, line in read_lines(file, problems, tick):
         try:

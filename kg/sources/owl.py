@@ -1,8 +1,8 @@
-"""OWL's class expressions as triples: what a class is told to be by restrictions (OWL 2 Mapping to RDF, section 2).
+"""Triples from OWL class expressions: what restrictions state about a class (OWL 2 Mapping to RDF, section 2).
 
-"Nucleolus is a subclass of (part of some nucleus)" becomes the triple nucleolus – part of → nucleus. Of an
-intersection each member counts, also of one that defines a class. What holds of all, of none or of either (`only`,
-`not`, `or`) or is counted states no triple.
+"Nucleolus is a subclass of (part of some nucleus)" becomes the triple nucleolus – part of → nucleus. Each member of an
+intersection is used, also if the intersection defines a class. Universal restrictions, complements, unions (`only`,
+`not`, `or`) and cardinalities give no triples.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from typing import NamedTuple
 from kg.sources.vocabularies import OWL, RDF, SUBCLASS
 
 _DEEPEST = 20
-"""Expressions within each other that are followed."""
+"""Maximum nesting depth of expressions."""
 _FILLERS = (f"{OWL}someValuesFrom", f"{OWL}hasValue")
 
 
 class Expressed(NamedTuple):
-    """A triple that an expression states of its class: IRIs."""
+    """A triple stated by an expression about its class, as IRIs."""
 
     relation: str
     tail: str
 
 
 class ClassExpressions:
-    """The blank nodes of which class expressions are made."""
+    """The blank nodes that make up class expressions."""
 
     def __init__(self) -> None:
         self._parts: dict[str, dict[str, str]] = {}
 
     def add(self, subject: str, predicate: str, object: str) -> None:
-        """Take a statement about a blank node; blank nodes are called as in N-Triples, "_:b1"."""
+        """Add a statement about a blank node. Blank nodes are written as in N-Triples, "_:b1"."""
         self._parts.setdefault(subject, {})[predicate] = object
 
     def facts(self, node: str, deepest: int = _DEEPEST) -> Iterator[Expressed]:
-        """What the expression `node` states of the class that it stands for."""
+        """The triples that the expression `node` states about its class."""
         parts = self._parts.get(node, {})
         filler = next((parts[name] for name in _FILLERS if name in parts), None)
         property = parts.get(f"{OWL}onProperty", "_:")
@@ -48,7 +48,7 @@ class ClassExpressions:
                 yield from self.facts(member, deepest - 1)
 
     def _members(self, node: str) -> Iterator[str]:
-        """The members of a list; one that bites its tail ends there."""
+        """The members of a list. A circular list ends at the first repetition."""
         seen = set()
         while node in self._parts and node not in seen:
             seen.add(node)

@@ -1,9 +1,9 @@
-"""RDF in any form: N-Triples, N-Quads, Turtle, TriG, N3, RDF/XML, JSON-LD, by pyoxigraph; packed or not.
+"""RDF in any format: N-Triples, N-Quads, Turtle, TriG, N3, RDF/XML, JSON-LD, parsed by pyoxigraph; compressed or not.
 
-`kg.sources.vocabularies` says what the predicates of the usual vocabularies are to a graph: names, descriptions,
-types, further ids, redirects, … Every other statement whose object is a resource is a triple, and so is what OWL's
-restrictions state (`kg.sources.owl`). Other literals and blank nodes, obsolete terms, properties, documents about an
-entity and media have no place in the graph: they are counted as left out.
+`kg.sources.vocabularies` maps the predicates of common vocabularies to parts of a graph: names, descriptions, types,
+further ids, redirects, … Every other statement with a resource as its object is a triple, as are the triples of OWL
+restrictions (`kg.sources.owl`). Other literals and blank nodes, obsolete terms, properties, documents about an entity,
+and media are not represented in the graph; they are counted as skipped.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from kg.sources.vocabularies import LABELS, compact, curie, local_name
 from kg.writer import GraphWriter
 
 _HOPS = 4
-"""Nodes of names within each other (MeSH: descriptor, concept, term), and redirects in a row."""
+"""Maximum depth of nodes that hold names (MeSH: descriptor, concept, term), and maximum length of a chain of
+redirects."""
 _DIRECT, _ENTITY = "http://www.wikidata.org/prop/direct/", "http://www.wikidata.org/entity/"
 
 
 def read_rdf(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices) -> Account:
-    """Read `file` into `writer`; an entity's id is its IRI. Heeds `languages`.
+    """Read `file` into `writer`; an entity's id is its IRI. Uses the option `languages`.
 
-    The label is the first name in the best language, or else the end of the IRI. An entity is what stands in a
-    triple, or has a name or a type and is neither a relation nor a type.
+    The label is the first name in the best language, or else the last part of the IRI. An entity is a resource that
+    occurs in a triple, or that has a name or a type and is neither a relation nor a type.
     """
     content = Content(choices.languages)
     for statement in parse_statements(file, problems, tick):
@@ -42,12 +43,12 @@ def read_rdf(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, ch
 
 
 class _Graph:
-    """What was gathered of a file, as a graph."""
+    """Converts the content of a file to a graph."""
 
     def __init__(self, content: Content) -> None:
         self._content, self._account = content, content.account
         self._stated = len(content.triples) // 3
-        """Triples that the file states as such; those of class expressions come after them."""
+        """Number of triples that the file states directly; those of class expressions come after them."""
         for subject, node in content.expressions:
             self._express(subject, node)
         self._iris = list(content.numbers)
@@ -69,7 +70,7 @@ class _Graph:
             self._account.leave("class expressions that state no triple (only, or, not, a number)")
 
     def _redirect(self) -> None:
-        """Where each resource leads: itself, or what it redirects to or is replaced by."""
+        """The target of each resource: itself, or the resource that it redirects to or is replaced by."""
         moved = np.arange(len(self._iris), dtype=np.int32)
         for pairs in (self._content.redirects, self._content.replaced):
             for start, end in pairs.items():
@@ -79,7 +80,7 @@ class _Graph:
         self._moved = moved
 
     def _excluded(self) -> Bools:
-        """Which resources are no entities: properties, documents, nodes of names, obsolete terms, blank nodes, …"""
+        """Which resources are not entities: properties, documents, nodes of names, obsolete terms, blank nodes, …"""
         content = self._content
         excluded = np.zeros(len(self._iris), bool)
         groups = (
@@ -98,7 +99,7 @@ class _Graph:
         return excluded
 
     def _sort_out_triples(self) -> None:
-        """Leave out the triples of what is no entity; redirects lead to where they point."""
+        """Remove the triples of resources that are not entities, and resolve redirects."""
         ends = self._triples[:, [0, 2]] = self._moved[self._triples[:, [0, 2]]]
         kept = ~self._no_entity[ends].any(axis=1)
         expressed = np.arange(len(self._triples)) >= self._stated
@@ -120,7 +121,7 @@ class _Graph:
             self._others.setdefault(int(self._moved[start]), []).append(start)
 
     def write(self, writer: GraphWriter) -> None:
-        """Hand entities, relations and triples to the writer."""
+        """Write entities, relations and triples to the writer."""
         total, triples = len(self._iris), self._triples
         named, in_triple, is_relation, is_type = (np.zeros(total, bool) for _ in range(4))
         named[np.frombuffer(self._content.named, np.int32)] = True
@@ -149,7 +150,7 @@ class _Graph:
         self._account.take("entities", count=int(is_entity.sum()))
 
     def _same_as(self, is_entity: Bools) -> None:
-        """A resource of which no more is said than that it is an entity is a further id of that."""
+        """A resource with no other statement than `same as` an entity becomes a further id of that entity."""
         for start, ends in self._content.same.items():
             if not is_entity[start]:
                 for end in ends:
@@ -172,7 +173,8 @@ class _Graph:
         return next((text for kind, text in self._texts(number) if kind == "d"), "")
 
     def _texts(self, number: int, hops: int = _HOPS) -> list[tuple[str, str]]:
-        """Kinds ("l" label, "a" alias, "d" description) and texts: its own, best first, then those of its nodes."""
+        """Kinds ("l" label, "a" alias, "d" description) and texts of a resource: its own, best first, then those of its
+        name nodes."""
         texts = [(kind, text) for kind, _, text in self._content.said.of(number)]
         if hops:
             for node, is_label in self._nodes.get(number, ()):
@@ -181,7 +183,7 @@ class _Graph:
         return texts
 
     def _names(self, number: int) -> list[str]:
-        """The label and then the aliases, each once: names before aliases, the best language first."""
+        """The label and then the aliases, without duplicates: names before aliases, the best language first."""
         texts = self._texts(number)
         labels = [text for kind, text in texts if kind == "l"] or [local_name(self._iris[number])]
         aliases = [text for kind, text in texts if kind == "a"]
@@ -192,7 +194,7 @@ class _Graph:
         return list(dict.fromkeys([*labels, *aliases]))
 
     def _relation_label(self, number: int) -> str:
-        """Its own name, that of the property it belongs to, or the end of its IRI."""
+        """The label of a relation: its own name, that of its property, or the last part of its IRI."""
         iri = self._iris[number]
         named_by = self._content.named_by.get(number)
         if named_by is None and iri.startswith(_DIRECT):
@@ -208,7 +210,7 @@ class _Graph:
         return LABELS.get(iri) or local_name(iri)
 
     def _type_names(self, is_type: Bools) -> dict[int, str]:
-        """What types are called: their label, with the IRI behind it where two types share one."""
+        """The names of types: their label, with the IRI appended if two types have the same label."""
         names = {number: self._names(number)[0] for number in np.flatnonzero(is_type).tolist()}
         uses = Counter(names.values())
         return {n: name if uses[name] == 1 else f"{name} ({self._iris[n]})" for n, name in names.items()}

@@ -1,4 +1,4 @@
-"""The statements of an RDF file, sorted by what they are to a graph."""
+"""The statements of an RDF file, sorted by their role in a graph."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kg.sources.reading import rank_language
 from kg.sources.vocabularies import NO_ENTITIES, NO_TYPES, OWL, RDF, SUBCLASS, Role, Use, compact, use_of
 
 _RANKS = 6
-"""Ranks of predicates within one language."""
+"""Number of ranks of predicates within a language."""
 _WIKIDATA_DIRECT = "http://www.wikidata.org/prop/direct/"
 _MEDIA = "http://commons.wikimedia.org/"
 _CLASS_LINKS = {SUBCLASS, f"{OWL}equivalentClass", f"{RDF}type"}
 
 
 class _Uses(dict[str, tuple[Use, str]]):
-    """A predicate's use and its name in messages, looked up once."""
+    """The use of a predicate and its name in messages, cached."""
 
     def __missing__(self, iri: str) -> tuple[Use, str]:
         self[iri] = use_of(iri), compact(iri)
@@ -30,7 +30,7 @@ class _Uses(dict[str, tuple[Use, str]]):
 
 
 class Content:
-    """What a file states. Resources are numbered as they are met; blank nodes are called "_:b1"."""
+    """The content of a file. Resources are numbered in order of occurrence; blank nodes are written "_:b1"."""
 
     def __init__(self, languages: tuple[str, ...]) -> None:
         from pyoxigraph import BlankNode, Literal
@@ -40,10 +40,10 @@ class Content:
         self.account = Account()
         self.numbers: dict[str, int] = defaultdict(count().__next__)
         self.triples, self.types = array("i"), array("i")
-        """Triples are booked as facts by who knows which of them stay."""
+        """Triples are counted as facts later, when it is known which of them are kept."""
         self.said, self.classes = Gathered(), ClassExpressions()
         self.named = array("i")
-        """Resources with a name, a description or a type, as often as it was told."""
+        """Resources with a name, a description or a type, once per statement."""
         self.expressions: list[tuple[int, str]] = []
         self.no_entities: set[int] = set()
         self.documents: set[int] = set()
@@ -67,7 +67,7 @@ class Content:
         }
 
     def add(self, subject: Any, predicate: Any, object: Any) -> None:
-        """Take one statement."""
+        """Add a statement."""
         use, name = self._uses[predicate.value]
         if type(object) is self._literal:
             self._add_literal(subject, use, name, object)
@@ -158,7 +158,7 @@ class Content:
 
 
 def _is_address(predicate: str, object: str) -> bool:
-    """Whether an object is a picture or a page, as the values of Wikidata's properties may be."""
+    """Whether an object is an image or a page, as values of Wikidata's properties may be."""
     return object.startswith(_MEDIA) or (predicate.startswith(_WIKIDATA_DIRECT) and "/entity/" not in object)
 
 

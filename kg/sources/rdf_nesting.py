@@ -1,12 +1,12 @@
-"""How deep statements about statements (RDF-star) are nested: pyoxigraph frees them by a call a level, and a process
-whose stack is full is ended by the system."""
+"""Nesting depth of statements about statements (RDF-star). pyoxigraph frees nested terms recursively, and a stack
+overflow would kill the process."""
 
 from __future__ import annotations
 
 import re
 
 DEEPEST = 100
-"""Levels that are read; in practice there is one."""
+"""Maximum nesting depth; in practice it is one."""
 _OPAQUE = re.compile(
     rb'"""(?:[^"\\]|\\.|"(?!""))*"""'
     rb"|'''(?:[^'\\]|\\.|'(?!''))*'''"
@@ -16,21 +16,21 @@ _OPAQUE = re.compile(
     rb"|<[^<>\"{}|^`\\\s]*>|#[^\n]*",
     re.DOTALL,
 )
-"""Literals, IRIs and comments, in which brackets mean nothing (Turtle 1.2, section 6.5)."""
+"""Literals, IRIs and comments, in which brackets are not syntax (Turtle 1.2, section 6.5)."""
 _LONG = re.compile(rb'"""|\'\'\'')
 _BRACKET = re.compile(rb"<<|>>")
 _CARRIED = 1 << 24
-"""Bytes of a literal that has not ended, as many as pyoxigraph itself holds."""
+"""Maximum number of bytes of an unfinished literal; pyoxigraph's own limit."""
 
 
 class Nesting:
-    """Follows a text, block after block."""
+    """Measures the nesting depth of a text that is read in blocks."""
 
     def __init__(self) -> None:
         self._begun, self._depth = b"", 0
 
     def most(self, block: bytes) -> int:
-        """The greatest depth in the next block of whole lines."""
+        """The maximum depth in the next block of complete lines."""
         if not self._begun and not self._depth and b"<<" not in block and _LONG.search(block) is None:
             return 0
         text, self._begun = self._begun + block, b""
@@ -41,7 +41,7 @@ class Nesting:
         return greatest
 
     def _keep(self, opaque: re.Match[bytes]) -> bytes:
-        """Take out a literal, an IRI or a comment; one that has not ended is kept for the next block."""
+        """Remove a literal, an IRI or a comment. An unfinished one is kept for the next block."""
         if opaque["unfinished"] and len(opaque[0]) <= _CARRIED:  # the parser gives up there too
             self._begun = opaque[0]
         return b" "

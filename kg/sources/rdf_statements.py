@@ -1,4 +1,5 @@
-"""Statements of RDF files by pyoxigraph, the bad ones told with their place; what they cost is in docs/graph.md."""
+"""Statements of RDF files, parsed by pyoxigraph. Invalid statements are reported with their line; docs/graph.md
+describes what they cost."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _HINTS = {
     "elsewhere, and is not fetched; write it into the file",
 }
 _COMMENTS = rb"(?:\s|#[^\r\n]*+)*+"
-"""Possessive: they are passed over in one way only, and long ones in time in proportion."""
+"""Possessive quantifiers, so that long runs of comments are matched in linear time, without backtracking."""
 _TURTLE = re.compile(_COMMENTS + rb"(?:@prefix|@base|PREFIX|BASE)\s", re.IGNORECASE)
 _OTHER_OWL = {
     rb"^" + _COMMENTS + rb"(Prefix\(|Ontology\()": "OWL in functional syntax",
@@ -35,14 +36,15 @@ _OTHER_OWL = {
     rb"^" + _COMMENTS + rb"(Prefix:|Ontology:)": "OWL in Manchester syntax",
 }
 _PLACE = re.compile(r"^Parser error .*?: ")
-"""Where an error is, in pyoxigraph's words."""
+"""Prefix of pyoxigraph's messages that gives the position of an error."""
 
 Statement = tuple[Any, Any, Any]
 """Subject, predicate and object, as terms of pyoxigraph."""
 
 
 def parse_statements(file: Path, problems: Problems, tick: Tick) -> Iterator[Statement]:
-    """The statements of a file, by the ending of its name. After a bad one reading goes on at the next, if it can."""
+    """Yield the statements of a file, whose format is known by its extension. Parsing continues after an invalid
+    statement, if possible."""
     from pyoxigraph import RdfFormat
 
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() in FORMATS]
@@ -57,8 +59,7 @@ def parse_statements(file: Path, problems: Problems, tick: Tick) -> Iterator[Sta
 
 
 def _by_content(file: Path, name: str) -> str:
-    """The format of a file, where an ontology's ending says little of it. Raises ValueError for forms that are not
-    read."""
+    """The format of an ontology whose extension does not identify it. Raises ValueError for unsupported formats."""
     if name != "RDF_XML":
         return name
     start = beginning(file)
@@ -73,17 +74,17 @@ def _by_content(file: Path, name: str) -> str:
 
 
 def _parse_lines(file: Path, format: Any, problems: Problems, tick: Tick) -> Iterator[Statement]:
-    """N-Triples and N-Quads: a bad line costs itself alone.
+    """Parse N-Triples and N-Quads; an invalid line is skipped alone.
 
-    A block is parsed at once; left to itself after an error, the parser would skip the lines up to the next that it
-    takes for an end. So from there on the block is parsed line by line.
+    A block is parsed at once. After an error, the parser would skip all lines up to what looks like the end of a
+    statement; therefore the rest of the block is parsed line by line.
     """
     from pyoxigraph import parse
 
     for first, block in read_blocks(file, problems, tick, _BLOCK):
         if b"<<" in block:
             block = _without_deep_lines(file, first, block, problems)
-        parsed = 0  # statements that are passed over where the block is parsed again
+        parsed = 0  # statements to be skipped when the block is parsed again
         try:
             for subject, predicate, object, *_ in parse(block, format):
                 yield subject, predicate, object
@@ -100,8 +101,8 @@ def _parse_lines(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
 
 
 def _without_deep_lines(file: Path, first: int, block: bytes, problems: Problems) -> bytes:
-    """The block with a blank line for each in which statements about statements are nested too deeply: pyoxigraph
-    would run out of stack, and end the process."""
+    """The block, with lines replaced by blank lines if their statements about statements are nested too deeply, because
+    pyoxigraph would overflow the stack and kill the process."""
     lines = block.split(b"\n")
     for place, line in enumerate(lines):
         if Nesting().most(line) > DEEPEST:
@@ -111,14 +112,14 @@ def _without_deep_lines(file: Path, first: int, block: bytes, problems: Problems
 
 
 def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Iterator[Statement]:
-    """Turtle, TriG, N3, RDF/XML and JSON-LD, where a statement may take many lines. Raises ValueError as
+    """Parse Turtle, TriG, N3, RDF/XML and JSON-LD, in which a statement may span several lines. Raises ValueError as
     `XmlBounds`, and for statements about statements that are nested too deeply."""
     from pyoxigraph import RdfFormat
 
     is_xml, by_lines = format == RdfFormat.RDF_XML, format not in (RdfFormat.RDF_XML, RdfFormat.JSON_LD)
     text = RdfText(file, problems, tick, XmlBounds(file) if is_xml else None, Nesting() if by_lines else None)
     parser, before = _parser(text, format), 0
-    """`before`: lines of the file before those that this parser reads."""
+    """`before`: number of lines of the file before the first line of this parser."""
     while True:
         try:
             subject, predicate, object, *graph = next(parser)
@@ -153,23 +154,23 @@ def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
             problems.add(file, text.earlier_line, "what begins about here has no end within 16 MB: not read")
             return
         if format == RdfFormat.N3 and graph and type(graph[0]).__name__ != "DefaultGraph":
-            continue  # within a formula, which states nothing
+            continue  # inside a formula, which asserts nothing
         yield subject, predicate, object
 
 
 def _parser(
     text: RdfText, format: Any, prefixes: Mapping[str, str] | None = None, base: str | None = None
 ) -> Any:
-    """A parser of the rest of a text, under the prefixes declared before."""
+    """A parser of the rest of a text, with the prefixes declared before."""
     from pyoxigraph import parse
 
     text.declare("".join(f"@prefix {name}: <{iri}> . " for name, iri in (prefixes or {}).items()).encode())
-    # Relative IRIs need some base; this one says that the file gave none.
+    # Relative IRIs need a base; this one indicates that the file gives none.
     return parse(cast("IO[bytes]", text), format, base_iri=base or "file:///")
 
 
 def _explain(error: SyntaxError, line: bytes = b"") -> str:
-    """What the parser found, without its own way of saying where; `line` is the one it was found in."""
+    """The parser's message without its position; `line`: where the error was found."""
     try:
         line.decode()
     except UnicodeDecodeError as fault:

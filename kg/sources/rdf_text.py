@@ -1,4 +1,4 @@
-"""The text of an RDF file for a parser that reads on, and where it may go on after what it could not read."""
+"""The text of an RDF file as a stream for the parser, which can resume after a syntax error."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from kg.sources.xml_bounds import XmlBounds
 
 _BLOCK = 1 << 20
 _FEW = 200
-"""Bytes handed on at once, and the rest of the line, where the parser does not say at which line it is, or may be
+"""Bytes, up to the end of the line, that are passed on at a time if the parser does not report line numbers, or may be
 stopped soon."""
 _LONGEST = 1 << 24
-"""Bytes that pyoxigraph holds of what has not ended yet."""
+"""pyoxigraph's limit on the bytes of an unfinished statement."""
 _FREE, _TIMES = 1 << 28, 20
-"""Bytes that are read again after what could not be read, and how many times those read once, whichever is more."""
+"""Maximum number of bytes read again after syntax errors: a constant, or a multiple of the bytes read once, whichever
+is greater."""
 _BEGINNING = re.compile(rb"<|\[|\(|\{|@\w|_:|[^\W\d][\w.-]*:|:|(?:PREFIX|BASE|GRAPH)\b", re.IGNORECASE)
-"""How a line begins that begins a statement."""
+"""The start of a line on which a statement may begin."""
 _END = re.compile(rb"[.}]\s*(?:#[^\n]*)?$")
-"""How a line ends after which one may begin."""
+"""The end of a line after which a statement may begin."""
 
 
 class RdfText:
-    """A file for a parser: UTF-8, whatever stands in it; `line`: the one at which reading goes on.
+    """A file for a parser, always valid UTF-8. `line`: the line at which reading continues.
 
-    Bytes that are no UTF-8, at which the parser would end, become the replacement character, each line a problem.
+    Invalid bytes, at which the parser would stop, are replaced by the replacement character; each such line is reported
+    as a problem.
     """
 
     def __init__(
@@ -38,19 +40,19 @@ class RdfText:
         self._blocks = read_blocks(file, problems, tick, _BLOCK)
         self._block, self._place = b"", 0
         self._declared, self._again, self._again_at = b"", b"", 0
-        """What is handed on before the file's next bytes: once, and from a place on."""
+        """Bytes to be passed on before the next bytes of the file: once, and from a position on."""
         self._recent: deque[tuple[int, bytes]] = deque()
-        """The pieces of the last `_LONGEST` bytes, each with the line where it begins."""
+        """The blocks of the last `_LONGEST` bytes, each with its first line number."""
         self._held, self._given, self._repeated = 0, 0, 0
         self._ended, self._resumed = False, False
         self.line = 1
 
     def declare(self, text: bytes) -> None:
-        """Hand this on before the next line of the file; it has no line of its own."""
+        """Insert a text before the next line of the file; it does not count as a line."""
         self._declared = text
 
     def read(self, most: int) -> bytes:
-        """The next bytes; none at the end."""
+        """The next bytes; empty at the end."""
         if self._declared:
             declared, self._declared = self._declared[:most], self._declared[most:]
             return declared
@@ -66,8 +68,8 @@ class RdfText:
         return piece
 
     def resume(self, line: int, *, begins: bool = False) -> int | None:
-        """Go on where a statement seems to begin, at `line` or after it; the line, None where none does or where too
-        much would be read again. `begins`: one may begin at `line` though nothing ended before it."""
+        """Continue where a statement seems to begin, at `line` or after it. Returns the line, or None if there is none
+        or too much would be read again. `begins`: a statement may begin at `line` although none ended before it."""
         late = [(begin, piece) for begin, piece in self._recent if begin + piece.count(b"\n") >= line]
         size = sum(len(piece) for _, piece in late)
         text, at, number, before = self._again, self._again_at - size, late[0][0] if late else self.line, b"."
@@ -96,16 +98,16 @@ class RdfText:
 
     @property
     def last_line(self) -> int:
-        """The last line that was read, if only in part."""
+        """The last line read, possibly in part."""
         return self.line - self._ended
 
     @property
     def earlier_line(self) -> int:
-        """The line about `_LONGEST` bytes before the place up to which the file was read."""
+        """The line about `_LONGEST` bytes before the current position."""
         return self._recent[0][0]
 
     def _next(self, most: int) -> bytes:
-        """The next bytes of the file, none at the end."""
+        """The next bytes of the file; empty at the end."""
         if self._again_at < len(self._again):
             at = self._again_at
             end = min(at + most, self._again.find(b"\n", at + _FEW) + 1 or at + most)
@@ -122,7 +124,7 @@ class RdfText:
                 )
             self._block, self._place = self._repair(first, block), 0
         end = self._place + most
-        # The errors of XML do not say where; read by a few lines, so that `line` does.
+        # XML errors have no position; the text is read in small steps, so that `line` is close to it.
         if self._xml is not None or self._resumed:
             end = min(end, self._block.find(b"\n", self._place + _FEW) + 1 or end)
         piece = self._block[self._place : end]

@@ -1,4 +1,4 @@
-"""What readers share: files plain or compressed, names in the languages asked for, triples by id."""
+"""Shared by all readers: plain and compressed files, names in the requested languages, triples by id."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from kg.schema import Entity, Relation
 from kg.writer import GraphWriter
 
 Tick = Callable[[int], None]
-"""Told how many bytes of the file on disk were read since the last call."""
+"""Called with the number of bytes of the file on disk read since the last call."""
 
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = "UTF-16, expected UTF-8: iconv -f UTF-16 -t UTF-8 makes it so"
 PACKINGS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
-"""Ending of a packed file's name → what it is packed with."""
+"""Extension of a compressed file → its compression."""
 _OF_ANOTHER_KIND = dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), _UTF_16) | {
     start: f"packed with {name}: unpack it, or pack it with one of {', '.join(PACKINGS.values())}"
     for start, name in {b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}.items()
 }
-"""How files begin of which no line can be read."""
+"""First bytes of files that cannot be read line by line → the message."""
 _BREAK = re.compile(r"[\r\n]")
 FREE, TIMES = 1 << 28, 200
-"""Bytes that any packed file may unpack to, and how many times its own size, whichever is more; texts and graphs shrink
-to a tenth, at most to a fiftieth."""
+"""Maximum uncompressed size of any file: a number of bytes, or a multiple of the compressed size, whichever is greater.
+Texts and graphs typically compress to a tenth, at most to a fiftieth."""
 LARGEST_JSON = 1 << 30
-"""Bytes of the largest JSON that is read as a whole."""
+"""Maximum size in bytes of a JSON file that is read as a whole."""
 _LARGEST_DICTIONARY = 1 << 28
-"""Bytes that unpacking xz may take; its strongest setting asks for a quarter."""
+"""Maximum memory in bytes for decompressing xz; its highest preset needs a quarter of it."""
 _BUFFER = 1 << 20
 _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
 class Relations:
-    """Relations by id or label, `include` where it names any, and never those of `exclude`."""
+    """A filter of relations, by id or label: those of `include`, or all if it is empty, without those of `exclude`."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -57,34 +57,35 @@ class Relations:
         return bool(self.include or self.exclude)
 
     def has(self, relation: Relation) -> bool:
-        """Whether its triples are taken."""
+        """Whether triples of this relation are read."""
         names = {relation.id, relation.label}
         return (not self.include or not names.isdisjoint(self.include)) and names.isdisjoint(self.exclude)
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a user can choose of a source; each format says which of these are its `options`."""
+    """Options of sources; each format lists the ones that it supports in `options`."""
 
     languages: tuple[str, ...] = ("en",)
-    """Languages of names, best first (RDF, Wikidata): the label is in the first that has one."""
+    """Languages of names, best first (RDF, Wikidata). The label is in the first language that has one."""
     columns: tuple[str, str, str] | None = None
-    """Names of the columns with head, relation and tail (CSV); the first three where None."""
+    """Column names of head, relation and tail (CSV); None: the first three columns."""
     min_sitelinks: int = 0
-    """Wikidata: items with fewer links to Wikipedia and its sisters are left out."""
+    """Wikidata: minimum number of links to Wikipedia and its sister projects; other items are skipped."""
     min_population: int = 15000
-    """GeoNames: the smallest city taken."""
+    """GeoNames: minimum population of a city."""
     relations: Relations = Relations()
-    """Whose triples are taken."""
+    """Relations whose triples are read."""
 
 
 DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError)
-"""What unpacking raises where the data is damaged or cut off (of OSError, those without an errno)."""
+"""Exceptions raised when decompressing damaged or truncated data (OSError only without an errno)."""
 
 
 @contextmanager
 def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
-    """The content of a file, unpacked if it is packed as in `PACKINGS` (told by its first bytes, not by its name)."""
+    """Open a file, decompressed if it is compressed with one of `PACKINGS`. The compression is recognised by the first
+    bytes, not by the name."""
     with ExitStack() as stack:
         raw = stack.enter_context(_Watched(file, tick))
 
@@ -110,13 +111,13 @@ def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
 
 
 def packed_or_not(file: Path) -> Path | None:
-    """The file as it is, or else packed; None where it is neither."""
+    """The path itself, or that of its compressed form; None if neither exists."""
     there = (file.with_name(file.name + packing) for packing in ("", *PACKINGS))
     return next((found for found in there if found.is_file()), None)
 
 
 def unpacked_name(file: Path) -> str:
-    """The name of a file without what says that it is packed, in capitals too."""
+    """The name of a file without the extension of a compression, which may be in capitals."""
     packing = next((end for end in PACKINGS if file.name.lower().endswith(end)), "")
     return file.name[: len(file.name) - len(packing)]
 
@@ -124,10 +125,10 @@ def unpacked_name(file: Path) -> str:
 def read_blocks(
     file: Path, problems: Problems, tick: Tick, size: int = _BLOCK
 ) -> Iterator[tuple[int, bytes]]:
-    """Stretches of whole lines, of about `size` bytes, each with the number of its first line, from 1.
+    """Yield blocks of complete lines, of about `size` bytes, each with the number of its first line, from 1.
 
-    Packed data that is damaged or cut off is a problem at the line where it ends. Of UTF-16, and of what is packed
-    otherwise, nothing is read.
+    Damaged or truncated compressed data is reported as a problem at its last line. Files in UTF-16 or with an
+    unsupported compression are not read.
     """
     first, rest, begun = 1, bytearray(), False
 
@@ -156,7 +157,7 @@ def read_blocks(
                     del rest[:end]
         except DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's fault, not the file's
+                raise  # an error of the disk, not of the file
             yield first, whole_lines(rest.rfind(b"\n") + 1)
             line = first + rest.count(b"\n")
             problems.add(file, line, f"the packed data is damaged from here on ({error}); not read")
@@ -166,14 +167,14 @@ def read_blocks(
 
 
 def _other_kind(start: bytes) -> str | None:
-    """What a file is that begins so, where it is no UTF-8."""
+    """The kind of a file with these first bytes that is not UTF-8."""
     if len(start) >= 4 and (start[0] == start[2] == 0) != (start[1] == start[3] == 0):
         return _UTF_16
     return next((kind for magic, kind in _OF_ANOTHER_KIND.items() if start.startswith(magic)), None)
 
 
 def read_lines(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not blank, as bytes, so that one that is no UTF-8 costs one line.
+    """Yield numbered non-blank lines as bytes, so that invalid UTF-8 invalidates a single line.
 
     Damage is reported as by `read_blocks`.
     """
@@ -184,10 +185,10 @@ def read_lines(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int
 
 
 class _Streams(io.RawIOBase):
-    """The content of a bzip2 or xz file, of one stream or several (`pbzip2`, Wikidata's dumps).
+    """The content of a bzip2 or xz file with one or several streams (`pbzip2`, Wikidata's dumps).
 
-    Python's BZ2File ends without a word at a stream whose first bytes are damaged; this one raises OSError there.
-    Zeros at the end are padding, as in gzip.
+    Python's BZ2File silently stops at a stream with a damaged header; this class raises OSError. Zero bytes at the end
+    are padding, as in gzip.
     """
 
     def __init__(self, packed: io.BufferedReader[Any], begin: Callable[[], Any]) -> None:
@@ -215,8 +216,8 @@ class _Streams(io.RawIOBase):
 
 
 class _Unpacked(io.RawIOBase):
-    """What a packed file unpacks to, by `read`. Raises ValueError where it is so much more than the file that it may be
-    meant to fill the memory."""
+    """A stream of decompressed data. Raises ValueError if it is so much larger than the file that it may be a
+    decompression bomb."""
 
     def __init__(self, read: Callable[[int], bytes], packed: _Watched, file: Path) -> None:
         self._read, self._packed, self._file, self._count = read, packed, file, 0
@@ -237,7 +238,7 @@ class _Unpacked(io.RawIOBase):
 
 
 class _Watched(io.RawIOBase):
-    """A file that tells how much of it was read; `count`: bytes."""
+    """A file that counts the bytes read from it; `count`: bytes."""
 
     def __init__(self, file: Path, tick: Tick) -> None:
         self._stream, self._tick, self.count = open_regular(file).detach(), tick, 0
@@ -257,10 +258,10 @@ class _Watched(io.RawIOBase):
 
 
 def rank_language(tag: str, languages: Sequence[str]) -> int | None:
-    """How well text tagged `tag` (BCP 47) serves someone who wants `languages`: 0 is best, None not at all.
+    """How suitable a text with the BCP 47 tag `tag` is for the requested `languages`: 0 is best, None is unsuitable.
 
-    "zh-hans" serves whoever wants "zh", after "zh" itself. Text without a tag, and Wikidata's "mul", serve everyone,
-    last.
+    "zh-hans" matches a request for "zh", ranked after "zh" itself. Text without a tag, and Wikidata's "mul", match
+    every request, ranked last.
     """
     tag = tag.lower().replace("_", "-")
     for place, language in enumerate(languages):
@@ -273,13 +274,13 @@ def rank_language(tag: str, languages: Sequence[str]) -> int | None:
 
 
 class TriplesById:
-    """Collects triples by id, and stores under its id whatever is new."""
+    """Collects triples by id, and adds unknown entities and relations with their id as label."""
 
     def __init__(self, writer: GraphWriter) -> None:
         self._writer, self._triples = writer, array("i")
 
     def add(self, head: str, relation: str, tail: str) -> None:
-        """Collect a triple."""
+        """Add a triple."""
         writer = self._writer
         head_row = writer.entity_rows.get(head)
         if head_row is None:
@@ -293,20 +294,20 @@ class TriplesById:
         self._triples.extend((head_row, relation_row, tail_row))
 
     def store(self, split: str = "train") -> None:
-        """Hand the collected triples to the writer."""
+        """Write the collected triples to the writer."""
         self._writer.add_triples(split, np.frombuffer(self._triples, np.int32))
         self._triples = array("i")
 
 
 def read_whole_json(file: Path, tick: Tick, most: int = LARGEST_JSON) -> Any:
-    """What a file of one JSON value holds, plain or packed. Raises ValueError, with the line, where it is none, or
-    too large to be held in memory."""
+    """The value of a JSON file, plain or compressed. Raises ValueError, with the line, if it is invalid or too large
+    for memory."""
     try:
         with open_bytes(file, tick) as stream:
             content = stream.read(most + 1)
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's fault, not the file's
+            raise  # an error of the disk, not of the file
         raise ValueError(f"{file}: the packed data is damaged ({error})") from None
     kind = _other_kind(content[:8])
     if kind is not None:
@@ -320,12 +321,12 @@ def read_whole_json(file: Path, tick: Tick, most: int = LARGEST_JSON) -> Any:
 
 
 def one_line(text: str) -> str:
-    """A text as it is, or where it has line breaks, each of them, with the blanks around it, as one blank."""
+    """A text with each line break, and the blanks around it, replaced by a single space."""
     if "\n" not in text and "\r" not in text:
         return text
     return " ".join(filter(None, map(str.strip, _BREAK.split(text))))
 
 
 def explain(error: ValueError) -> str:
-    """What to tell the user of a line that could not be read."""
+    """The message for a line that could not be read."""
     return f"not UTF-8 (byte {error.start + 1})" if isinstance(error, UnicodeDecodeError) else str(error)

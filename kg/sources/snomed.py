@@ -1,8 +1,7 @@
-"""SNOMED CT in Release Format 2: a folder, at any depth, with the snapshots of concepts, descriptions and
-relationships.
+"""SNOMED CT in Release Format 2: a folder with the snapshots of concepts, descriptions and relationships, at any depth.
 
-Active concepts are entities; the label is the synonym that a language's reference set prefers, else the full name
-without its semantic tag ("Asthma (disorder)"), which is the type. Relationships are triples by concepts' ids;
+Active concepts are entities. The label is the synonym preferred by a language reference set, else the fully specified
+name without its semantic tag ("Asthma (disorder)"); the tag is the type. Relationships are triples of concept ids;
 116680003 is "is a".
 """
 
@@ -31,7 +30,7 @@ _TAG = re.compile(r"(?P<name>.*\S)\s*\((?P<tag>[^()]*)\)\s*")
 
 
 def find_snomed(path: Path) -> list[Path]:
-    """The snapshot's files. Raises ValueError where descriptions or relationships are missing."""
+    """Find the files of the snapshot. Raises ValueError if descriptions or relationships are missing."""
     found = _files(path)
     missing = [kind for kind in ("description", "relationship") if not found[kind]]
     if missing:
@@ -47,7 +46,7 @@ def _files(path: Path) -> dict[str, list[Path]]:
 
 
 def read_snomed(path: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices) -> Account:
-    """Read the folder. Heeds `languages`."""
+    """Read the folder. Uses the option `languages`."""
     find_snomed(path)
     files, graph = _files(path), Collected()
     active = {row["id"] for row in _rows(files["concept"], problems, tick, ("id",))}
@@ -86,11 +85,11 @@ def read_snomed(path: Path, writer: GraphWriter, problems: Problems, tick: Tick,
 
 
 def _tell(graph: Collected, row: dict[str, str], rank: int) -> tuple[int, str]:
-    """Take a description; its rank and text as a label."""
+    """Add a description; returns its rank and text as a label."""
     concept, term = row["conceptId"], row["term"]
     tagged = _TAG.fullmatch(term) if row["typeId"] == _FULL_NAME else None
     if row["typeId"] == _FULL_NAME:
-        rank += 100  # after every synonym
+        rank += 100  # ranked after every synonym
     if tagged is not None:
         term = tagged["name"]
         graph.tell(concept, Role.TYPE, tagged["tag"], "semantic tags")
@@ -101,7 +100,7 @@ def _tell(graph: Collected, row: dict[str, str], rank: int) -> tuple[int, str]:
 def _rows(
     files: list[Path], problems: Problems, tick: Tick, needed: tuple[str, ...]
 ) -> Iterator[dict[str, str]]:
-    """The active rows of files. Raises ValueError where a column is missing."""
+    """Yield the active rows of files. Raises ValueError if a column is missing."""
     for file in files:
         header: list[str] = []
         for number, line in read_lines(file, problems, tick):

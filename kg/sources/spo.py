@@ -1,4 +1,4 @@
-"""K-BERT's graphs (`.spo`): `subject TAB predicate TAB object`, where the strings themselves are the entities."""
+"""K-BERT's graphs (`.spo`): `subject TAB predicate TAB object`; entities are identified by their strings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COLUMNS = ("subject", "predicate", "object")
 
 
 def read_spo(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _choices: Choices) -> Account:
-    """Read `file` into `writer`: an entity's id and label are its string. Doubled lines count once."""
+    """Read `file` into `writer`. The string of an entity is its id and label. Duplicate lines are read once."""
     triples = TriplesById(writer)
     for number, line in read_lines(file, problems, tick):
         try:
@@ -27,7 +27,7 @@ def read_spo(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _c
 
 
 def _parse(line: str) -> tuple[str, str, str]:
-    """The three strings of a line, without blanks around them. Raises ValueError."""
+    """The three strings of a line, stripped. Raises ValueError."""
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) != 3:
         expected = "expected subject, predicate and object separated by tabs"

@@ -1,4 +1,4 @@
-"""The formats a graph can be read from: one row each, guessed from a file's name."""
+"""The table of graph formats, one row each. Formats are recognised by file names and contents."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ from kg.sources.wordnet import read_wordnet
 from kg.writer import GraphWriter
 
 Reader = Callable[[Path, GraphWriter, Problems, Tick, Choices], Account]
-"""Fills the writer from a path; bad lines go to the problems; gives what was taken and what was left out on purpose."""
+"""Reads a path into the writer and reports invalid lines to the problems. Returns counts of what was imported and what
+was skipped on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: its name, what it is, the endings of its files, its reader, and the files that lie at a path."""
+    """A graph format: its name, a description, its file extensions, its reader, and a function that finds the files at
+    a path."""
 
     name: str
     about: str
@@ -46,22 +48,22 @@ class Format:
     read: Reader
     files: Callable[[Path], list[Path]]
     options: tuple[str, ...] = ()
-    """The fields of `Choices` that change what is read."""
+    """The fields of `Choices` that the reader uses."""
     sniff: Callable[[Path], bool] | None = None
-    """Whether a file or folder of an ending that others have too, or of none, is of this format."""
+    """Whether a file or folder has this format, if its extension is missing or shared with other formats."""
     package: str | None = None
-    """The package that brings the data, where no files do; the path is then not looked at."""
+    """The package that contains the data, for formats without files; the path is then ignored."""
 
 
 def one_file(path: Path) -> list[Path]:
-    """The file itself. Raises ValueError where there is none."""
+    """The file itself. Raises ValueError if it does not exist."""
     if not path.is_file():
         raise ValueError(f"{path}: {'expected a file, found a folder' if path.exists() else 'no such file'}")
     return [path]
 
 
 def no_file(_path: Path) -> list[Path]:
-    """What a package brings has no files of the user's."""
+    """No files: the data is part of a package."""
     return []
 
 
@@ -70,7 +72,7 @@ def _native_files(path: Path) -> list[Path]:
 
 
 def _has_header(path: Path) -> bool:
-    """Whether a `.tsv` is a table with a header, and no plain triples."""
+    """Whether a `.tsv` is a table with a header rather than plain triples."""
     cells = beginning(path).partition(b"\n")[0].decode(errors="replace").rstrip("\r").split("\t")
     places = known_places(cells)
     return places != [0, 1, 2] and (len(places) == 3 or len(cells) > 3)
@@ -173,9 +175,10 @@ FORMATS = {row.name: row for row in _ROWS}
 def read_source(
     format: Format, path: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
 ) -> Account:
-    """Fill the writer from `path`, with the relations chosen; what was taken and what was left out on purpose.
+    """Read `path` into the writer, with the chosen relations. Returns counts of what was imported and what was skipped
+    on purpose.
 
-    Raises ValueError where there is nothing to train on, and for a chosen relation that the source lacks.
+    Raises ValueError if there are no triples for training, and if the source lacks a chosen relation.
     """
     account = format.read(path, writer, problems, tick, choices)
     if choices.relations:
@@ -200,20 +203,21 @@ def _choose(path: Path, writer: GraphWriter, wanted: Relations, account: Account
 
 
 def size(format: Format, path: Path) -> int:
-    """Bytes on disk: what the ticks of reading add up to. Raises ValueError where the files are not there."""
+    """Total size in bytes on disk, the total of the increments of `tick`. Raises ValueError if files are missing."""
     return sum(file.stat().st_size for file in format.files(path))
 
 
 def guess(path: Path) -> Format:
-    """The format of the file or folder at `path`, by what is in it or else by its name. Raises ValueError where
-    none fits."""
+    """The format of the file or folder at `path`, by its content or else its name. Raises ValueError if no format
+    matches."""
     if path.exists():
         for format in _ROWS:
             if format.sniff is not None and format.sniff(path):
                 return format
     if path.is_dir():
         return _NATIVE
-    name = unpacked_name(path).lower().removesuffix(".zip")  # the reader says that it does not unpack this
+    # The reader reports that it does not decompress .zip.
+    name = unpacked_name(path).lower().removesuffix(".zip")
     if path.is_file() and name.endswith(".tsv") and _has_header(path):
         return _CSV
     for format in _ROWS:

@@ -1,9 +1,8 @@
-"""UMLS in Rich Release Format: a folder with `MRCONSO.RRF` and `MRREL.RRF`, and `MRDEF.RRF`, `MRSTY.RRF` where they
-are.
+"""UMLS in Rich Release Format: a folder with `MRCONSO.RRF` and `MRREL.RRF`, and optionally `MRDEF.RRF` and `MRSTY.RRF`.
 
-Concepts are entities (id: the CUI), their strings names, definitions descriptions, semantic types types, and the
-codes of the sources further ids ("MSH:D003920"). `MRREL` says what CUI2 is to CUI1 (UMLS Reference Manual, section
-3.3.9). What is suppressed is left out.
+Concepts are entities (id: the CUI); their strings are names, definitions are descriptions, semantic types are types,
+and codes of source vocabularies are further ids ("MSH:D003920"). `MRREL` states the relation of CUI2 to CUI1 (UMLS
+Reference Manual, section 3.3.9). Suppressed rows are skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from kg.sources.vocabularies import Role
 from kg.writer import GraphWriter
 
 _FILES = {"MRCONSO.RRF": 18, "MRREL.RRF": 16, "MRDEF.RRF": 8, "MRSTY.RRF": 6}
-"""The files and how many columns each has."""
+"""File name → its number of columns."""
 _LANGUAGES = {
     "en": "ENG", "zh": "CHI", "es": "SPA", "fr": "FRE", "de": "GER", "pt": "POR", "it": "ITA", "nl": "DUT",
     "ja": "JPN", "ko": "KOR", "ru": "RUS", "cs": "CZE", "pl": "POL", "sv": "SWE", "fi": "FIN", "no": "NOR",
@@ -31,11 +30,11 @@ _RELATIONS = {
     "SY": "synonym of", "RQ": "possible synonym of", "SIB": "has sibling", "RL": "similar to",
     "AQ": "allowed qualifier", "QB": "qualified by",
 }  # fmt: skip
-"""Relations without a name of their own, read from CUI1 to CUI2."""
+"""Relations without a specific label, read from CUI1 to CUI2."""
 
 
 def find_umls(path: Path) -> list[Path]:
-    """The files of a folder. Raises ValueError where the names or the relations are missing."""
+    """Find the files of a folder. Raises ValueError if names or relations are missing."""
     found = {name: packed_or_not(path / name) for name in _FILES}
     missing = [name for name in ("MRCONSO.RRF", "MRREL.RRF") if found[name] is None]
     if missing:
@@ -44,7 +43,7 @@ def find_umls(path: Path) -> list[Path]:
 
 
 def read_umls(path: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices) -> Account:
-    """Read the folder. Heeds `languages`."""
+    """Read the folder. Uses the option `languages`."""
     graph = Collected()
     wanted = {
         _LANGUAGES.get(tag.lower().partition("-")[0], tag.upper()): rank
@@ -86,7 +85,7 @@ def read_umls(path: Path, writer: GraphWriter, problems: Problems, tick: Tick, c
 
 
 def _rows(file: Path, problems: Problems, tick: Tick) -> Iterator[list[str]]:
-    """The rows of a file of `|`; each ends with one."""
+    """Yield the rows of a file with the separator `|`, which also ends each row."""
     width = _FILES[file.name.partition(".")[0] + ".RRF"]
     for number, line in read_lines(file, problems, tick):
         try:

@@ -1,8 +1,8 @@
-"""What the predicates of RDF's vocabularies are to a graph: one row each.
+"""The role of predicates of RDF vocabularies in a graph, one row per vocabulary.
 
-A row says the vocabulary's prefix, the beginning of its IRIs, and the role of its predicates, with a rank where
-several tell the same of an entity. What no row names is a fact where its object is a resource, and a literal value
-else.
+A row gives the prefix of the vocabulary, the IRI namespaces, and the role of each predicate, with a rank if several
+predicates have the same role. A predicate that is not listed states a triple if its object is a resource, otherwise a
+literal value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 
 class Role(Enum):
-    """What a statement tells of its subject; the value is its name in messages."""
+    """The role of a statement about its subject; the value is its name in messages."""
 
     NAME = "names"
     ALIAS = "aliases"
@@ -37,22 +37,22 @@ class Role(Enum):
 
 
 class Use(NamedTuple):
-    """How a predicate is used: its role, and among predicates of one role the rank, 0 the best."""
+    """The role of a predicate, and its rank among the predicates of that role, 0 the best."""
 
     role: Role
     rank: int = 0
 
 
 class Vocabulary(NamedTuple):
-    """A row. `uses`: role → predicates' local names by rank, or in a tuple with the ranks 0, 1, …; those in one
-    string, parted by blanks, are of one rank. Ranks hold across vocabularies: where an entity has an `rdfs:label` and
-    a `schema:name`, that of the lower rank is its label."""
+    """A row. `uses`: role → local names of predicates by rank, or a tuple with the ranks 0, 1, …; names separated by
+    spaces in a string have the same rank. Ranks apply across vocabularies: if an entity has an `rdfs:label` and a
+    `schema:name`, the one with the lower rank is its label."""
 
     prefix: str
     namespaces: tuple[str, ...]
     uses: Mapping[Role, tuple[str, ...] | Mapping[int, str]]
     others: Role | None = None
-    """The role of predicates that no use names."""
+    """The role of predicates that are not listed."""
 
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -253,7 +253,7 @@ NO_TYPES = frozenset(
     | {f"{schema}Thing" for schema in SCHEMA}
     | {f"{geonames}Feature" for geonames in GEONAMES}
 )
-"""Types that say no more than that something is in the graph."""
+"""Types without information, such as "named individual"."""
 NO_ENTITIES = frozenset(
     {
         f"{OWL}{name}"
@@ -270,14 +270,14 @@ NO_ENTITIES = frozenset(
     | {f"{WIKIBASE}{name}" for name in ("Property", "Statement", "Reference", "BestRank", "Dump")}
     | {f"{schema}Dataset" for schema in SCHEMA}
 )  # fmt: skip
-"""What is of such a type tells of the graph's form: it is no entity of it."""
+"""Types of resources that describe the structure of the graph and are not entities."""
 LABELS = {
     SUBCLASS: "subclass of",
     f"{SKOS}broader": "broader",
     f"{SKOS}narrower": "narrower",
     f"{SKOS}related": "related",
 }
-"""What relations are called where the file does not say it."""
+"""Labels of relations that have none in the file."""
 _FACT = Use(Role.FACT)
 
 
@@ -306,7 +306,7 @@ def use_of(iri: str) -> Use:
 
 
 def compact(iri: str) -> str:
-    """An IRI with its vocabulary's prefix ("rdfs:label"), or as it is."""
+    """An IRI abbreviated with the prefix of its vocabulary ("rdfs:label"), or unchanged."""
     for row in VOCABULARIES:
         for namespace in row.namespaces:
             if iri.startswith(namespace) and len(iri) > len(namespace):
@@ -323,7 +323,7 @@ def curie(iri: str) -> str | None:
 
 
 def local_name(iri: str) -> str:
-    """The end of an IRI as people read it: ".../New_York%20City" → "New York City"."""
+    """The readable last part of an IRI: ".../New_York%20City" → "New York City"."""
     trimmed = iri.rstrip("/#")
     end = max(trimmed.rfind("/"), trimmed.rfind("#"), -1 if "/" in trimmed else trimmed.rfind(":"))
     return unquote(trimmed[end + 1 :]).replace("_", " ").strip() or iri

@@ -1,11 +1,11 @@
-"""Wikidata's JSON: the dump, one entity a line, as in `latest-all.json.bz2`, and what its API answers; packed or
-not.
+"""Wikidata's JSON: the dump with one entity per line, as in `latest-all.json.bz2`, and responses of its API; compressed
+or not.
 
-All forms of `kg.sources.wikidata_files` are read. Items become entities (the prior is the number of site links, types
-are "instance of"), properties become relations, and each statement whose value is another item of the file becomes a
-triple, unless its rank is "deprecated".
+All forms of `kg.sources.wikidata_files` are supported. Items become entities (the prior is the number of site links,
+types are "instance of"), properties become relations, and each statement whose value is another item of the file
+becomes a triple, unless its rank is "deprecated".
 
-The names lie in a temporary file until the last line is read; memory holds ids and triples alone.
+Names are stored in a temporary file until the last line is read; memory holds only ids and triples.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ INSTANCE_OF = 31
 def read_wikidata(
     file: Path, writer: GraphWriter, problems: Problems, tick: Tick, choices: Choices
 ) -> Account:
-    """Read `file` into `writer`. Heeds `languages` and `min_sitelinks`; ids are Wikidata's, "Q64" and "P17"."""
+    """Read `file` into `writer`. Uses the options `languages` and `min_sitelinks`; ids are Wikidata's, "Q64" and
+    "P17"."""
     account = Account()
     property_labels: dict[int, str] = {}
     triples = array("q")
@@ -69,7 +70,7 @@ def read_wikidata(
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """What is kept of an item until all are read. `kinds` are the numbers of the items it is an instance of."""
+    """An item, as stored until all are read. `kinds`: the numbers of the items it is an instance of."""
 
     line: int
     number: int
@@ -83,7 +84,7 @@ class _Item:
 
 
 def _item(parsed: Any, line: int, languages: tuple[str, ...], account: Account) -> tuple[_Item, list[int]]:
-    """An item of a dump's line, and its statements: head, property, tail; head, … Raises ValueError."""
+    """An item from a line of a dump, and its statements: head, property, tail; head, … Raises ValueError."""
     number = _number(parsed.get("id"), "Q")
     facts, kinds = [], []
     for property, statements in _table(parsed, "claims").items():
@@ -107,7 +108,7 @@ def _item(parsed: Any, line: int, languages: tuple[str, ...], account: Account) 
 
 
 def _values(statements: Any, account: Account) -> Iterator[int]:
-    """The items that the statements of one property name. Raises ValueError where one is not of Wikidata's form."""
+    """The items that are values of a property. Raises ValueError if a statement does not have Wikidata's form."""
     if not isinstance(statements, list):
         raise ValueError(f"`claims`: expected a list of statements, found {str(statements)[:40]!r}")
     for statement in statements:
@@ -123,14 +124,14 @@ def _values(statements: Any, account: Account) -> Iterator[int]:
                 account.leave("statements about other than items")
             else:
                 value = snak["datavalue"]["value"]
-                # Old dumps have the number alone.
+                # Old dumps have only the number.
                 yield _number(value["id"] if "id" in value else f"Q{value['numeric-id']}", "Q")
         except (KeyError, TypeError, AttributeError):
             raise ValueError(f"not a Wikidata statement: {json.dumps(statement)[:60]}") from None
 
 
 def _write_items(file: Path, items: Any, writer: GraphWriter, problems: Problems) -> None:
-    """Add the items; first their types are named, by the labels of the items that stand for them."""
+    """Write the items, with the labels of the corresponding items as their types."""
     items.seek(0)
     kinds = {kind for line in items for kind in json.loads(line)[4]}
     items.seek(0)
@@ -153,7 +154,7 @@ def _read(line: str) -> _Item:
 
 
 def _write_triples(flat: array[int], labels: dict[int, str], writer: GraphWriter, account: Account) -> None:
-    """Add the triples between items that the file has, and the relations they use."""
+    """Write the triples between items of the file, and the relations that they use."""
     triples = np.frombuffer(flat, np.int64).reshape(-1, 3)
     ids = np.fromiter((int(id[1:]) for id in writer.entity_rows), np.int64, len(writer.entity_rows))
     order = np.argsort(ids)
@@ -173,7 +174,7 @@ def _write_triples(flat: array[int], labels: dict[int, str], writer: GraphWriter
         account.take("facts", f"P{properties[row]} {labels.get(int(properties[row]), '')}".rstrip(), count)
 
 
-# The form of an entity, checked
+# Validation of entities
 
 
 def _kind(parsed: Any) -> str:
@@ -192,7 +193,7 @@ def _number(id: Any, letter: str) -> int:
 
 
 def _table(parsed: dict[str, Any], key: str) -> dict[str, Any]:
-    """The object under a key. Wikidata writes an empty one as `[]`, and dumps may leave it out."""
+    """The object of a key. An empty one is written as `[]` by Wikidata, and may be absent in dumps."""
     table = parsed.get(key) or {}
     if not isinstance(table, dict):
         raise ValueError(f"`{key}`: expected an object, found {str(table)[:40]!r}")
@@ -200,13 +201,13 @@ def _table(parsed: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _names(parsed: dict[str, Any], languages: tuple[str, ...]) -> list[str]:
-    """The label and then the aliases, each once."""
+    """The label and then the aliases, without duplicates."""
     labels = _texts(_table(parsed, "labels"), languages)
     return list(dict.fromkeys([*labels, *_texts(_table(parsed, "aliases"), languages)]))
 
 
 def _texts(table: dict[str, Any], languages: tuple[str, ...]) -> list[str]:
-    """The texts of a table language → {"value": …} or a list of these, the best language first."""
+    """The texts of a table language → {"value": …} or a list of these, in the order of the languages."""
     ranked = [(rank, table[tag]) for tag in table if (rank := rank_language(tag, languages)) is not None]
     texts = []
     for _, entries in sorted(ranked, key=lambda pair: pair[0]):

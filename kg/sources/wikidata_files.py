@@ -1,7 +1,7 @@
-"""The entities of a file of Wikidata's JSON, whichever way it is written.
+"""The entities of a file of Wikidata's JSON, in any of its layouts.
 
-The dump is an array of one entity a line, or JSON lines. The API (`wbgetentities`, `Special:EntityData`) answers
-`{"entities": {"Q64": {…}}}`; such a file may stand on one line or many, and so may an array.
+The dump is an array with one entity per line, or JSON lines. The API (`wbgetentities`, `Special:EntityData`) returns
+`{"entities": {"Q64": {…}}}`; such a file may have one line or many, and so may an array.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _ENDS = (b"[", b"]")
 
 
 def entity_texts(file: Path, problems: Problems, tick: Tick) -> Iterator[tuple[int, bytes | Any]]:
-    """Each entity with its line, parsed or to be parsed. Raises ValueError for a file of many lines an entity that is
-    too large to be read as a whole."""
+    """Yield each entity, parsed or as text, with its line. Raises ValueError for a file with several lines per entity
+    that is too large to be read as a whole."""
     lines = read_lines(file, problems, tick)
     first = [(number, line.strip()) for number, line in islice(lines, 2)]
     texts = [text for _, text in first]
@@ -64,7 +64,7 @@ def _whole(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
 
 
 def _members(parsed: Any) -> list[Any]:
-    """The entities of an array, of an answer of the API, or the one that it is."""
+    """The entities of an array, of an API response, or of a single entity."""
     if isinstance(parsed, dict) and isinstance(parsed.get("entities"), dict | list):
         entities = parsed["entities"]
         return list(entities.values()) if isinstance(entities, dict) else entities

@@ -1,9 +1,9 @@
 """WordNet's database files (wndb(5WN)): `data.noun`, `data.verb`, `data.adj`, `data.adv`, and `index.sense`.
 
 A synset is an entity: its id is offset and part of speech ("00001740-n"), its label the first word, its aliases the
-others, its description the gloss, its types the part of speech and the lexicographer's file ("noun.animal"). The
-prior is how often its words occur in SemCor in this sense (`index.sense`). Pointers are triples; one that ties two
-words of the synsets (antonym, derivation) ties the synsets.
+others, its description the gloss, its types the part of speech and the lexicographer file ("noun.animal"). The prior is
+the frequency of its words in SemCor in this sense (`index.sense`). Pointers are triples; a pointer between two words
+(antonym, derivation) relates their synsets.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RELATIONS = {
     "*": "entailment", ">": "cause", "^": "also see", "$": "verb group", "&": "similar to",
     "<": "participle of verb", "\\": "pertainym",
 }  # fmt: skip
-"""Pointer symbol → relation (wninput(5WN)); of an adverb, "pertainym" is the adjective it is made of."""
+"""Pointer symbol → relation (wninput(5WN)). The "pertainym" of an adverb is the adjective from which it is derived."""
 
 _FILE_NAMES = """
 adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute noun.body noun.cognition
@@ -51,7 +51,8 @@ _SENSES = "index.sense"
 
 
 def find_files(path: Path) -> list[Path]:
-    """The files at `path`, a folder with `data.noun`, or one data file, packed or not. Raises ValueError for none."""
+    """Find the files at `path`: a folder with `data.noun`, or one data file, compressed or not. Raises ValueError if
+    there are none."""
     folder = path if path.is_dir() else path.parent
     data = [packed_or_not(folder / name) for name in DATA] if path.is_dir() else [path]
     found = [file for file in data if file is not None and file.is_file()]
@@ -74,7 +75,7 @@ def read_wordnet(
     for file in data:
         for number, line in read_lines(file, problems, tick):
             if line.startswith(b"  "):
-                continue  # the licence
+                continue  # the license
             try:
                 entity, targets = parse_synset(line.decode(), counts)
                 row = writer.add_entity(entity)
@@ -86,10 +87,10 @@ def read_wordnet(
 
 
 def parse_synset(line: str, counts: Counter[str]) -> tuple[Entity, list[tuple[str, str]]]:
-    """A line of a data file as an entity and its pointers (symbol, id). Raises ValueError that says what is wrong.
+    """The entity and the pointers (symbol, id) in a line of a data file. Raises ValueError with the reason.
 
-    The line: offset, file number, part of speech, number of words (hexadecimal), words each with a lexical id, number
-    of pointers, pointers of four fields each, for verbs their frames, `|`, gloss.
+    A line consists of: offset, file number, part of speech, number of words (hexadecimal), words each with a lexical
+    id, number of pointers, pointers of four fields each, for verbs their frames, `|`, gloss.
     """
     record, bar, gloss = line.partition("|")
     fields = record.split()
@@ -113,7 +114,7 @@ def parse_synset(line: str, counts: Counter[str]) -> tuple[Entity, list[tuple[st
 
 
 def _read_counts(file: Path, problems: Problems, tick: Tick) -> Counter[str]:
-    """Synset → occurrences, summed over its words. Lines: sense key, offset, sense number, count."""
+    """Synset → frequency, summed over its words. Lines: sense key, offset, sense number, count."""
     counts: Counter[str] = Counter()
     for number, line in read_lines(file, problems, tick):
         try:
@@ -127,7 +128,7 @@ def _read_counts(file: Path, problems: Problems, tick: Tick) -> Counter[str]:
 def _write_pointers(
     pointers: list[tuple[Path, int, int, str, str]], writer: GraphWriter, problems: Problems, read: set[str]
 ) -> Account:
-    """Add the pointers as triples; those into a file that was not read are left out."""
+    """Write the pointers as triples; pointers to a file that was not read are skipped."""
     account = Account()
     account.take("synsets", count=len(writer.entity_rows))
     flat = array("i")
@@ -149,7 +150,8 @@ def _write_pointers(
 
 
 def _id(offset: str, part: str) -> str:
-    """Satellite adjectives (s) stand among the adjectives. Raises ValueError for another part of speech."""
+    """The id of a synset. Satellite adjectives (s) have the same files as adjectives. Raises ValueError for an unknown
+    part of speech."""
     if part not in _PARTS:
         raise ValueError(part)
     return f"{offset}-{'a' if part == 's' else part}"

@@ -1,8 +1,8 @@
-"""XML that would fill the memory or take for ever: refused by its entities and by how deep its elements are nested.
+"""Limits on XML that would exhaust memory or time: the expansion of entities, and the nesting depth of elements.
 
-An entity that a file declares for itself may be made of others, so that a page of declarations stands for gigabytes
-("billion laughs"). expat limits this, but pyoxigraph does not. Nor does it limit the depth, with the square of which
-its time grows.
+An entity may be declared in terms of others, so that a page of declarations expands to gigabytes ("billion laughs").
+expat limits this, but pyoxigraph does not. Nor does pyoxigraph limit the nesting depth, in which its running time is
+quadratic.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from pathlib import Path
 import numpy as np
 
 DEEPEST = 2000
-"""Elements within each other; RDF/XML that people write has a dozen."""
+"""Maximum nesting depth of elements; RDF/XML in practice has about a dozen levels."""
 LONGEST = 1 << 16
-"""Bytes that one entity may stand for; those of ontologies are beginnings of IRIs."""
+"""Maximum size in bytes of an expanded entity; those of ontologies are prefixes of IRIs."""
 _FREE, _TIMES = 1 << 26, 100
-"""Bytes that the references of a stretch may stand for, and how many times its own length, whichever is more."""
+"""Maximum size of the expanded references in a block: a number of bytes, or a multiple of the block's length, whichever
+is greater."""
 _START = b"<!ENTITY"
 _DECLARATION = re.compile(rb"""<!ENTITY[^<"']*(?:"([^<"]*)"|'([^<']*)')""")
 
 
 class XmlBounds:
-    """What the entities of a file stand for, at most, and how deep its elements are, told while the file is read."""
+    """Upper bounds on the expansion of a file's entities and the depth of its elements, updated while the file is
+    read."""
 
     def __init__(self, file: Path) -> None:
         self._file, self._largest, self._unfinished, self._depth = file, 0, b"", 0
 
     def check(self, first: int, block: bytes) -> None:
-        """Take the next stretch of the file, of which `first` is the first line. Raises ValueError, with the line."""
+        """Check the next block of the file, whose first line is number `first`. Raises ValueError, with the line."""
         self._descend(first, block)
         if self._unfinished or _START in block:
             self._declare(first - self._unfinished.count(b"\n"), self._unfinished + block)
@@ -42,7 +44,7 @@ class XmlBounds:
             )
 
     def _descend(self, first: int, block: bytes) -> None:
-        """Count the tags that begin and end elements, as they stand, in comments too."""
+        """Count the start and end tags of elements, including those in comments."""
         after, at = np.frombuffer(block[1:] + b" ", np.uint8), np.frombuffer(block, np.uint8)
         tag, other = at == ord("<"), (after == ord("!")) | (after == ord("?"))
         ends = (tag & (after == ord("/"))) | ((at == ord("/")) & (after == ord(">")))
@@ -55,7 +57,8 @@ class XmlBounds:
     def _declare(self, first: int, text: bytes) -> None:
         for found in _DECLARATION.finditer(text):
             value = found[1] or found[2] or b""
-            # Whatever it refers to is at most the largest so far: names need not be understood as the parser does.
+            # Bounded by the largest entity so far, whatever it refers to, so that names need not be resolved as the
+            # parser does.
             size = len(value) + value.count(b"&") * self._largest
             if size > LONGEST:
                 line = first + text.count(b"\n", 0, found.start())

@@ -31,4 +31,4 @@ def test_every_stage_ends_and_what_could_not_be_asked_is_told(tmp_path: Path, la
         assert gate == {"metric": "mlm_loss/tokens", "better": "lower", "minimum": None}
         assert "without a type" in scores.skipped["entity_cloze"]
         assert "entity-cloze is skipped" in warnings
-        assert "What could not be asked" in page
+        assert "Probes without results" in page

@@ -127,7 +127,7 @@ def test_models_that_write_train_and_go_on_with_text(workspace: Path, name: str)
     scores = json.loads((results / "evaluate" / "scores.json").read_text())
     assert all(set(probes) == {"perplexity"} for probes in scores["arms"].values())
     assert scores["arms"]["pretrain"]["perplexity"]["token_perplexity"]["value"] > 1
-    assert "Going on with held-out text" in (results / "report" / "report.html").read_text()
+    assert "Language modelling" in (results / "report" / "report.html").read_text()
 
 
 def test_a_trained_model_writes_and_moves_to_hugging_face(workspace: Path, tmp_path: Path) -> None:

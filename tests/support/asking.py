@@ -1,4 +1,4 @@
-"""A language model whose answers are known, to be asked in words."""
+"""A language model with known answers, for prompts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BIGRAMS = {("good", "yes"): 0.6, ("good", "no"): 0.1, ("bad", "yes"): 0.5, ("bad
 
 
 def write_yes_sayer(folder: Path) -> Path:
-    """An n-gram model of order 2 that says yes more than no, whatever stands before; its folder."""
+    """Write an n-gram model of order 2 that prefers "yes" to "no" in any context; returns its folder."""
     unigrams = [f"{log10(share):.6f}\t{word}\t0" for word, share in UNIGRAMS.items()]
     bigrams = [f"{log10(share):.6f}\t{first} {second}" for (first, second), share in BIGRAMS.items()]
     lines = [

@@ -1,4 +1,4 @@
-"""A language model that is no transformer: one table of bigrams, which learns what counting finds."""
+"""A language model that is not a transformer: a table of bigrams, whose training converges to the counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Bigrams(TrainableModel):
 
     @torch.no_grad()
     def count(self, batches: Iterable[Batch]) -> None:
-        """Put the logarithms of counted pairs in place of what was learned."""
+        """Replace the learned table by the logarithms of counted bigrams."""
         counts_VV = torch.full_like(self.rows, 1e-6)
         for batch in batches:
             there_BT = batch.documents > 0
@@ -39,7 +39,7 @@ class Bigrams(TrainableModel):
 
 
 class NextToken:
-    """The mean loss of the next token, and how often the likeliest is right."""
+    """The mean loss of the next token, and the accuracy of the most probable one."""
 
     terms = ("next",)
     metrics = ("accuracy",)

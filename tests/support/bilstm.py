@@ -1,4 +1,4 @@
-"""An encoder that is no transformer: a bidirectional LSTM, as a row of the table of kinds of models."""
+"""An encoder that is not a transformer: a bidirectional LSTM, as a row of the table of model kinds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kepipe.models.protocols import Capability, TrainableEncoder
 
 @dataclass(frozen=True)
 class BiLSTMConfig:
-    """Its sizes, and how its rows look."""
+    """Its sizes and its row format."""
 
     format: ClassVar[str] = "bilstm/1"
     reads_trees: ClassVar[bool] = False
@@ -42,7 +42,7 @@ class BiLSTMConfig:
 
 
 class BiLSTM(TrainableEncoder):
-    """Hidden states of both directions side by side."""
+    """The concatenated hidden states of both directions."""
 
     def __init__(self, config: BiLSTMConfig) -> None:
         super().__init__()

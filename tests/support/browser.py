@@ -1,4 +1,4 @@
-"""Chromium without a window, which shows a page and tells what became of it."""
+"""Headless Chromium, which renders a page and returns the document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import PATIENCE
 
 
 def chromium() -> str:
-    """The browser of this machine; a test that needs one is skipped where there is none."""
+    """The browser of this machine; a test that needs one is skipped if there is none."""
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     if browser is None:
         pytest.skip("no Chromium on this machine")
@@ -23,8 +23,8 @@ def chromium() -> str:
 
 
 def shown(page: Path | str, seconds: int = 3) -> str:
-    """The document as it stands once the page's scripts, had it any, have run so long (by the page's own clock).
-    `page`: a file or an address."""
+    """The document after the page's scripts, if any, have run for `seconds` of virtual time. `page`: a file or a
+    URL."""
     budget = f"--virtual-time-budget={seconds * 1000}"
     switches = (
         "--headless",

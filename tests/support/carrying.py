@@ -1,4 +1,4 @@
-"""A language model that carries its state along streams of random text, for the tests of training."""
+"""A language model that carries its state along streams of random text, for tests of training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLER = StreamSampler(np.arange(60) % 7 > 0, 4, 0, parts=2)
 
 
 class CarryingLSTM(TrainableModel):
-    """An LSTM that begins where its stream has left off."""
+    """An LSTM that starts with the last state of its stream."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is said of a pipeline file before any stage runs."""
+"""Conflicts that are reported for a pipeline file before any stage runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kepipe.pipeline import load
 
 
 def complaint(tmp_path: Path, stages: str, rest: str = "") -> str:
-    """What is said of a file with these stages; "" where it is sound."""
+    """The message for a file with these stages; "" if it is valid."""
     file = tmp_path / "p.yaml"
     file.write_text(f"name: p\nstages:\n{stages}{rest}")
     try:

@@ -1,4 +1,4 @@
-"""Journals delivered to a store, and the runs that are then in it."""
+"""Journals delivered to a store, and the resulting runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def deliver(journal: Path, store: Store) -> Cursor:
 
 
 def runs(store: Store, pipeline: str) -> dict[str, Any]:
-    """MLflow runs of a pipeline by name; that of the pipeline by its id."""
+    """MLflow runs of a pipeline by name, including the pipeline's own run, which is found by its id."""
     experiment = store.client.get_experiment_by_name(pipeline)
     found = store.client.search_runs([experiment.experiment_id])
     assert len({run.info.run_name for run in found}) == len(found)

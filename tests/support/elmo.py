@@ -1,4 +1,4 @@
-"""ELMo worked out anew, word by word, from files in the published layout."""
+"""A reference implementation of ELMo, word by word, from files in the published layout."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ OPTIONS: dict[str, Any] = {
         "max_characters_per_token": 50,
     },
 }
-"""Of a small model whose clips cut."""
+"""Options of a small model whose clipping has an effect."""
 
 
 def random_weights(options: Mapping[str, Any], seed: int = 0) -> dict[str, Array]:
-    """Weights in the published layout, large enough that clips cut."""
+    """Weights in the published layout, large enough for clipping to have an effect."""
     rng = np.random.default_rng(seed)
     lstm, cnn = options["lstm"], options["char_cnn"]
     total, width = sum(count for _, count in cnn["filters"]), cnn["embedding"]["dim"]
@@ -63,7 +63,7 @@ def random_weights(options: Mapping[str, Any], seed: int = 0) -> dict[str, Array
 
 
 def characters(word: str) -> list[int]:
-    """Numbers of a word's characters, padding being 0, as the published code gives them."""
+    """Character ids of a word as in the published code, with padding 0."""
     special = {"<S>": [256], "</S>": [257]}
     inner = special.get(word, [*word.encode()][:48])
     numbers = [258, *inner, 259]
@@ -75,7 +75,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def word_vector(weights: Files, options: Mapping[str, Any], word: str) -> Array:
-    """Convolutions at each place, the largest, the highway layers, the projection."""
+    """Convolutions at each position, max-pooling, the highway layers, the projection."""
     table = np.concatenate([np.zeros((1, weights["char_embed"].shape[1])), weights["char_embed"]])
     letters = table[characters(word)]
     found = []
@@ -105,7 +105,7 @@ def lstm(
     inputs: Sequence[Array],
     begun: tuple[Array, Array] | None = None,
 ) -> tuple[list[Array], tuple[Array, Array]]:
-    """One layer in one direction, its inputs in the order in which they are read; outputs, and the last states."""
+    """One layer in one direction, with inputs in reading order; returns outputs and the last states."""
     settings = options["lstm"]
     place = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
     kernel, bias, projection = (weights[f"{place}/{name}"] for name in ("W_0", "B", "W_P_0"))
@@ -123,7 +123,7 @@ def lstm(
 
 
 def layers(weights: Files, options: Mapping[str, Any], words: Sequence[str]) -> Array:
-    """The word vectors twice and each layer's states, both directions side by side: [K + 1, W, D]."""
+    """The duplicated word vectors and each layer's states, both directions concatenated: [K + 1, W, D]."""
     vectors = [word_vector(weights, options, word) for word in words]
     found = [np.stack([np.concatenate([vector, vector]) for vector in vectors])]
     sides = [vectors, vectors]
@@ -141,11 +141,11 @@ def layers(weights: Files, options: Mapping[str, Any], words: Sequence[str]) -> 
 
 
 WORDS = ("the", "moon", "of", "Äpfel", "中", ",")
-"""Words that the tokenizer of these tests knows; all others are spelled out."""
+"""Words in the tokenizer of these tests; all others are encoded by characters."""
 
 
 def small_model(seed: int = 0, **changes: Any) -> Elmo:
-    """A model of the small sizes with weights drawn as those of files, in double precision."""
+    """A small model with the weights of the random files, in double precision."""
     tokenizer = words_or_bytes_tokenizer(WORDS)
     config = ElmoConfig(
         vocabulary=tokenizer.vocab_size,
@@ -164,7 +164,7 @@ def small_model(seed: int = 0, **changes: Any) -> Elmo:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text between blanks, as a row has them."""
+    """The words of a text separated by spaces, as in a row."""
     return ["<S>", *text.split(), "</S>"]
 
 

@@ -1,4 +1,4 @@
-"""Small models of transformers with random weights, one a family, and how each is asked for its hidden states."""
+"""Small transformers models with random weights, one per family, and how to compute hidden states with each."""
 
 from __future__ import annotations
 
@@ -80,16 +80,16 @@ ENCODERS, ENCODER_DECODERS = ("bert", "roberta", "modernbert"), ("bart", "t5", "
 
 
 def theirs(family: str, seed: int = 0, **changes: Any) -> nn.Module:
-    """transformers' model of the family in evaluation mode, every weight (biases and norms too) random.
+    """transformers' model of the family in evaluation mode, with all weights random, including biases and norms.
 
-    `changes`: of its config.
+    `changes`: to its config.
     """
     import transformers
 
     kind = getattr(transformers, CLASSES[family])
     config = kind.config_class(vocab_size=VOCABULARY, **SIZES[family], **changes)
     model: nn.Module = kind(config).eval()
-    if family == "t5-v1.1":  # transformers 5 ties these whatever the config says
+    if family == "t5-v1.1":  # transformers 5 ties these regardless of the config
         model.lm_head.weight = nn.Parameter(torch.empty(VOCABULARY, 32))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -106,7 +106,7 @@ def theirs(family: str, seed: int = 0, **changes: Any) -> nn.Module:
 
 
 def saved(model: nn.Module, folder: Path) -> Path:
-    """The folder that transformers writes."""
+    """The folder written by transformers."""
     model.save_pretrained(folder)  # type: ignore[operator]
     return folder
 
@@ -117,7 +117,7 @@ def tokens(rows: int, length: int, seed: int = 0) -> Tensor:
 
 
 def padded(lengths: list[int]) -> Tensor:
-    """Documents descriptor: 1 on each row's first `lengths[row]` places, 0 after."""
+    """The descriptor of documents: 1 on each row's first `lengths[row]` positions, 0 after."""
     return (torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]).long()
 
 

@@ -33,7 +33,7 @@ class WriteConfig(Section):
 class DoubleConfig(Section):
     times: int = 1
     parity: bool = False
-    """Keep only whether the number is odd: different inputs, same result."""
+    """Keep only the parity of the number: different inputs give the same result."""
 
 
 class AddConfig(Section):

@@ -1,4 +1,4 @@
-"""A store that is cut off at a call of choice."""
+"""A store client that fails at a chosen call."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class CutError(BaseException):
-    """The delivering process dies here."""
+    """The delivering process is killed here."""
 
 
 class Frail:
-    """A client that dies right after the call of a given number, or right before it."""
+    """A client that fails right after the call of a given number, or right before it."""
 
     def __init__(self, client: Any, calls: int, before: bool) -> None:
         self._client, self.left, self._before = client, calls, before

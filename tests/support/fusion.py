@@ -1,4 +1,4 @@
-"""Pretraining that fuses entity vectors, on a small text whose entities have some."""
+"""Pretraining with fused entity vectors, on a small text with entities."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ FUSED: dict[str, Any] = {
 
 
 def write_world(folder: Path) -> Path:
-    """Shards whose mentions have entities Q9 to Q13, vectors of some of them, and a graph that knows Q12 by Q10."""
+    """Write shards whose mentions have the entities Q9 to Q13, vectors of some of them, and a graph with Q12 and its
+    neighbour Q10."""
     write_shards(folder / "text", held_out=0.2)
     rng = np.random.default_rng(1)
     ids = ["Q9", "Q10", "Q11", "Q99"]
@@ -58,7 +59,7 @@ def write_world(folder: Path) -> Path:
 def fuse_fresh(
     base: Base, tokenizer: Tokenizer, vectors: Path, seed: int = 0, **settings: Any
 ) -> tuple[Transformer, Knowledge]:
-    """A fresh model with layers that fuse the vectors of a folder, and these as its knowledge."""
+    """A newly initialised model with layers that fuse the vectors of a folder, and its knowledge."""
     model = build(base, tokenizer.vocab_size, seed)
     sources = Sources(tokenizer, model.config, vectors=vectors)
     fused, knowledge = opening.prepare(model, [ErnieTsinghua(**settings)], sources, seed, lambda _: None)
@@ -67,7 +68,7 @@ def fuse_fresh(
 
 
 def save_fused(folder: Path, model: Transformer, knowledge: Knowledge, tokenizer: Path | None = None) -> None:
-    """The model's folder with its knowledge, as a stage writes it."""
+    """Write the model's folder with its knowledge, as a stage does."""
     models.save(folder, model, tokenizer=tokenizer)
     opening.save(knowledge, folder, model, all_of_it=False)
 

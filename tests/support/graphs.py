@@ -1,4 +1,4 @@
-"""Graphs for tests: whose entities and relations are numbers, and whose ids are their names."""
+"""Graphs for tests, with numbered entities and relations, or with names as ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def numbered_graph(folder: Path, entities: int, relations: int, **splits: np.nda
 
 
 def named_graph(folder: Path, *, held_out: tuple[Triple, ...] = (), **facts: dict[str, str]) -> Graph:
-    """Relation → its facts; every name is its entity's id too."""
+    """Relation → its facts; the id of each entity is its name."""
     triples = [Triple(head, relation, tail) for relation, of in facts.items() for head, tail in of.items()]
     names = dict.fromkeys(name for triple in (*triples, *held_out) for name in (triple.head, triple.tail))
     relations = [Relation(name, name) for name in dict.fromkeys(t.relation for t in (*triples, *held_out))]

@@ -1,4 +1,4 @@
-"""Journals of runs as the runner writes them, for the tests of delivery."""
+"""Journals of runs in the runner's format, for tests of delivery."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ BEGIN = 1_700_000_000.0
 
 
 def write(file: Path, events: Sequence[Event]) -> Path:
-    """A journal whose writer is gone."""
+    """A journal whose writing process has ended."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"".join(encode(event) for event in events))
     return file
 
 
 def artifact(folder: Path, metrics: Sequence[dict[str, Any]] = ()) -> Path:
-    """A stage's folder with things to look at, weights, and its record."""
+    """A stage's folder with files to look at, weights, and its record."""
     (folder / "pictures").mkdir(parents=True)
     (folder / "record").mkdir()
     (folder / "report.html").write_text("<p>fine</p>")
@@ -73,7 +73,7 @@ def run(
 
 
 def offered(name: str, folder: Path, digest: str, value: float, run: str = "r", **gate: Any) -> ModelOffered:
-    """An offer of a model with a value of the gate's metric."""
+    """A model offered to the registry, with a value of the gate's metric."""
     gate = {"metric": "entity_cloze/mrr", "better": "higher", "minimum": None, **gate}
     metrics = {"entity_cloze/mrr": value, "entity_cloze/hits@1": value / 2}
     return ModelOffered(

@@ -1,4 +1,4 @@
-"""`kepipe run`, in a process of its own or in that of the test; the example's pipeline at a size that takes seconds."""
+"""`kepipe run` in a separate process or in that of the test, and the example pipeline at a size that takes seconds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TINY = (
 
 @dataclass
 class Outcome:
-    """How a command ended."""
+    """Result of a command."""
 
     code: int
     events: list[dict[str, Any]]
@@ -63,7 +63,7 @@ class Kepipe:
         return [sys.executable, "-m", "kepipe", *arguments, "--workspace", str(self.workspace)]
 
     def run_here(self, *arguments: str, settings: Sequence[str] = TINY) -> Outcome:
-        """`kepipe run --log-json` in this process: for pipelines whose results are looked at, not how they end."""
+        """`kepipe run --log-json` in this process, for tests of results rather than of exit codes."""
         command = self._arguments(arguments, settings)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KEPIPE_TRACKING", "off")
@@ -85,7 +85,7 @@ class Kepipe:
         limits: Callable[[], None] | None = None,
     ) -> Outcome:
         """`kepipe run --log-json`, killed at the first event that `kill_at` accepts."""
-        # Errors go to a file: a killed run's worker processes may hold a pipe open for a while.
+        # Errors go to a file: a killed run's worker processes may keep a pipe open for a while.
         with tempfile.TemporaryFile("w+") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "kepipe", *self._arguments(arguments, settings)],
@@ -105,6 +105,6 @@ class Kepipe:
                         process.send_signal(kill_by)
                         kill_at = None
                         if kill_by == signal.SIGKILL:
-                            break  # its worker processes hold the pipe open for a while
+                            break  # its worker processes keep the pipe open for a while
             errors.seek(0)
             return Outcome(process.returncode, events, errors.read())

@@ -1,4 +1,4 @@
-"""Small texts as shards, and rows told in words."""
+"""Small texts as shards, and rows as text."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def told(shard: Shard, examples: Examples, tokenizer: Tokenizer | None = None) -
 
 
 def segments(tokens: Any, roles: Tokenizer) -> list[str]:
-    """What stands before each [SEP] of a row."""
+    """The text before each [SEP] of a row."""
     kept = [int(token) for token in tokens if token != roles.pad]
     text = roles.backend.decode(kept, skip_special_tokens=False)
     return [part.strip() for part in text.removeprefix("[CLS]").split("[SEP]")[:-1]]
 
 
 def text_of(shard: Shard, length: int = 64, *, evaluation: bool = False) -> Text:
-    """What objectives make rows of: batches of 512 tokens."""
+    """The row stream of objectives: batches of 512 tokens."""
     return Text(shard, minilm(), RowShape(length, 512, begin=True, seed=0), evaluation)

@@ -1,4 +1,4 @@
-"""A graph of places that share names, texts annotated by rules, and what the linker knows of a candidate."""
+"""A graph of places with ambiguous names, texts annotated by rules, and features of candidates."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ TRIPLES = [
 
 
 def annotate(text: str) -> Annotations:
-    """What the rules make of a text."""
+    """The annotations of a text by the rules."""
     return next(iter(RuleAnnotator().annotate([text])))
 
 
 def feature(
     linker: Linker, text: str, entity: str, name: str, annotation: Annotations | None = None
 ) -> float:
-    """The value of a feature by name, for the first mention of the text that may be the entity."""
+    """The value of a feature by name, for the first mention of the text with the entity as a candidate."""
     matches, features, _ = linker.featurize(text, annotation or annotate(text))
     rows = [linker.knowledge.ids[row] for row in matches.rows.tolist()]
     return float(features[rows.index(entity), FEATURES.index(name)])

@@ -1,4 +1,4 @@
-"""Writes the three files of constraints anew: `make lock`. Versions in them stay, unless `--upgrade` is given."""
+"""Regenerates the three constraints files: `make lock`. Versions are kept, unless `--upgrade` is given."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 RUN, TEST, TORCH = (ROOT / f"constraints{name}.txt" for name in ("", "-test", "-torch"))
 BUILD = re.compile(r"^((?:torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==\S+(?: ; [^\\\n]*)?)", re.MULTILINE)
-"""torch and what its builds bring, of which no digest fits every index."""
+"""torch and the packages of its builds, whose digests differ between indexes."""
 PIN = re.compile(r"^([\w.-]+==\S+)", re.MULTILINE)
 
 
 def compile_(requirements: str, *options: str, pins: Sequence[str] = (), leave: Sequence[str] = ()) -> str:
-    """The versions that meet the requirements, each with its digests; `leave`: packages not to list."""
+    """The versions that satisfy the requirements, each with its digests; `leave`: packages to omit."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder, "pins.txt")
         kept.write_text("\n".join(pins))

@@ -1,8 +1,8 @@
-"""Small changes of a module, each of which some test should notice: which there are, and which change nothing.
+"""Mutation testing: the mutants of a module, and those that are known to be equivalent.
 
-A mutant is one change of one expression: `<` → `<=`, `+` → `-`, `and` → `or`, `n` → `n + 1`, `not x` → `x`, a
-condition's two answers exchanged, …. Left out are kinds that change no result: docstrings, annotations, what is raised
-and said, what decorators are given (`frozen`, `slots`, a cache's size), and the keywords of `NO_BEHAVIOUR`.
+A mutant is one change of one expression: `<` → `<=`, `+` → `-`, `and` → `or`, `n` → `n + 1`, `not x` → `x`, the
+branches of a conditional exchanged, …. Excluded are changes without an effect on results: docstrings, annotations,
+raised messages, arguments of decorators (`frozen`, `slots`, a cache's size), and the keywords of `NO_BEHAVIOUR`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ NO_BEHAVIOUR = {
     "stacklevel": "which line a warning names",
     "flush": "when, not what, is written",
 }
-"""Keywords whose values change no result, each with the reason."""
+"""Keywords whose values have no effect on results, each with the reason."""
 
 
 class Change(NamedTuple):
-    """What a mutant is known by while the lines around it move: its module, the line's text, before and after."""
+    """The identity of a mutant, independent of line numbers: its module, the line's text, before and after."""
 
     file: str
     line: str
@@ -61,7 +61,7 @@ class Mutant:
 
 
 def mutants(file: Path, text: str) -> Iterator[Mutant]:
-    """All of a module's, in order of their places."""
+    """All mutants of a module, in order of position."""
     lines = text.splitlines(keepends=True)
     begins = [0]
     for line in lines:
@@ -83,7 +83,8 @@ def mutants(file: Path, text: str) -> Iterator[Mutant]:
 
 
 def equivalents(file: Path) -> dict[Change, str]:
-    """Mutants that change no behaviour, each with the reason, as a file lists them. Raises ValueError where none is."""
+    """Mutants without a change of behaviour, each with the reason, from a list in a file. Raises ValueError for an
+    entry without a reason."""
     listed: dict[Change, str] = {}
     for module, entries in yaml.safe_load(file.read_text(encoding="utf-8")).items():
         for entry in entries:
@@ -110,7 +111,7 @@ def _expressions(tree: ast.AST) -> Iterator[ast.expr]:
 
 
 def _changes(node: ast.expr) -> Iterator[str]:
-    """What an expression may become."""
+    """Possible replacements of an expression."""
     match node:
         case ast.Compare(left, [operator], [right]) if type(operator) in COMPARISONS:
             yield ast.unparse(ast.Compare(left, [COMPARISONS[type(operator)]()], [right]))

@@ -1,4 +1,4 @@
-"""Small networks with drawn weights, and rows of different lengths for them."""
+"""Small networks with random weights, and rows of different lengths."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ OWN: dict[str, dict[str, Any]] = {
     "xlnet": _XL,
     "transformer-xl": _XL,
 }
-"""Settings of families that need others than most."""
+"""Settings of families that differ from the defaults here."""
 
 
 def network(family: str, seed: int = 0, vocabulary: int = VOCABULARY, **settings: Any) -> Network:
-    """In evaluation mode. Biases are drawn too, so that one that is forgotten shows."""
+    """A network in evaluation mode. Biases are random as well, so that a missing one is detected."""
     own = {"family": family, "hidden": 8, **OWN.get(family, {"embedding": 5})}
     base = NETWORKS[family].section.model_validate(own | settings)
     model = assemble(replace(base.configure(vocabulary), start=3)).initialise(seed)
@@ -36,7 +36,7 @@ def network(family: str, seed: int = 0, vocabulary: int = VOCABULARY, **settings
 
 
 def rows(seed: int = 0) -> Batch:
-    """Rows of `LENGTHS` tokens, what fills them up drawn as well."""
+    """Rows of `LENGTHS` tokens, with random padding."""
     tokens_BT = torch.randint(
         0, VOCABULARY, (len(LENGTHS), max(LENGTHS)), generator=torch.Generator().manual_seed(seed)
     )

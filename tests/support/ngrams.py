@@ -1,4 +1,4 @@
-"""Small texts, their n-gram models, and the same models worked out word by word from the published equations."""
+"""Small texts, n-gram models of them, and reference models computed word by word from the published equations."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Text = Sequence[Sequence[int]]
 
 
 def zipf(seed: int, sentences: int, words: int, length: int = 9) -> list[list[int]]:
-    """Sentences of word ids from 3, few of which are frequent."""
+    """Sentences of word ids from 3 with a Zipf distribution."""
     rng = np.random.default_rng(seed)
     return [(3 + rng.zipf(1.4, rng.integers(0, length)) % (words - 3)).tolist() for _ in range(sentences)]
 
 
 def stream(text: Text) -> Ints:
-    """Sentences one after the other, with their ends."""
+    """The sentences in sequence, with end tokens."""
     return np.array([word for sentence in text for word in (BOS, *sentence, EOS)], np.int64)
 
 
@@ -45,14 +45,14 @@ def estimated(
     prune: tuple[int, ...] = (0,),
     k: float = 1.0,
 ) -> NgramTables:
-    """A model, written to a folder and mapped from there."""
+    """A fitted model, written to a folder and memory-mapped."""
     counts = counted(text, words, order, folder / "counts")
     Estimator(counts, SMOOTHINGS[smoothing], Pruning.of(prune, order), k).write(TableWriter(folder / "model"))
     return open_tables(folder / "model", order, counts.bits)
 
 
 def occurrences(text: Text, order: int) -> Counter[Ngram]:
-    """The n-grams of an order that lie in one sentence and predict something."""
+    """The n-grams of an order that lie within a sentence and predict a word."""
     found: Counter[Ngram] = Counter()
     for sentence in text:
         words = (BOS, *sentence, EOS)
@@ -62,8 +62,8 @@ def occurrences(text: Text, order: int) -> Counter[Ngram]:
 
 @dataclass(eq=False)
 class KneserNey:
-    """Modified Kneser-Ney by the equations of Chen & Goodman 1998 (section 3), with dictionaries and recursion; no code
-    of kepipe's. Words that never stand in the text have their share of the uniform distribution."""
+    """Modified Kneser-Ney by the equations of Chen & Goodman 1998 (section 3), with dictionaries and recursion,
+    independent of kepipe's code. Unseen words have their share of the uniform distribution."""
 
     text: Text
     words: int
@@ -105,7 +105,7 @@ class KneserNey:
         return found if all(0 <= d <= j for j, d in enumerate(found)) else (0, 0.5, 1, 1.5)
 
     def p(self, word: int, context: Ngram) -> float:
-        """p(word | context); the context is cut to what the model reads."""
+        """p(word | context); the context is truncated to the model's order."""
         return self._p(word, context[max(0, len(context) - self.order + 1) :])
 
     @cache  # noqa: B019
@@ -124,6 +124,6 @@ class KneserNey:
 
 
 def contexts_of(text: Text, extra: Iterable[Ngram] = ()) -> list[Ngram]:
-    """What stands before each word of a text, from the begin of its sentence."""
+    """The context of each word of a text, from the beginning of its sentence."""
     found = {(BOS, *sentence[:at]) for sentence in text for at in range(len(sentence) + 1)}
     return sorted(found | set(extra))

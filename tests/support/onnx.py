@@ -1,4 +1,4 @@
-"""Graphs run by onnxruntime, beside the modules that they were made of."""
+"""Runs graphs in onnxruntime and compares them with the modules from which they were exported."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kepipe.models.onnx.graph import GraphModule
 
 Array = npt.NDArray[np.float32]
 LENGTHS = ((9, 1, 6), (1,), (12, 12), (30, 3))
-"""Rows of several batches: padded, of one token, without padding, longer than the example of the export."""
+"""Row lengths of several batches: padded, single tokens, without padding, longer than the example of the export."""
 
 
 def run(file: Path, inputs: dict[str, Tensor]) -> dict[str, Array]:
-    """The outputs by their names."""
+    """The outputs by name."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
@@ -26,7 +26,7 @@ def run(file: Path, inputs: dict[str, Tensor]) -> dict[str, Array]:
 
 
 def drawn(graph: GraphModule, vocabulary: int, lengths: tuple[int, ...], seed: int = 0) -> dict[str, Tensor]:
-    """Inputs of rows of these lengths, what fills them up drawn as well."""
+    """Inputs with rows of these lengths, and random padding."""
     generator = torch.Generator().manual_seed(seed)
     shape = len(lengths), max(lengths)
     present = (torch.arange(shape[1]) < torch.tensor(lengths)[:, None]).long()
@@ -43,7 +43,8 @@ def drawn(graph: GraphModule, vocabulary: int, lengths: tuple[int, ...], seed: i
 
 
 def largest_difference(file: Path, graph: GraphModule, vocabulary: int) -> float:
-    """Between the graph's outputs and the module's, at all tokens of rows of `LENGTHS`; padding is left out."""
+    """The largest difference between the outputs of graph and module, at all tokens of rows of `LENGTHS`, without
+    padding."""
     found = 0.0
     for lengths in LENGTHS:
         inputs = drawn(graph, vocabulary, lengths)

@@ -1,4 +1,4 @@
-"""Which files of a folder are opened, by whatever library: the kernel tells (inotify, Linux)."""
+"""The files of a folder that are opened, by any library, as reported by the kernel (inotify, Linux)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EVENT = struct.Struct("iIII")
 
 @contextmanager
 def opened_files(root: Path) -> Iterator[set[str]]:
-    """Paths in `root` of the files that are opened during the block, complete when it ends."""
+    """Paths in `root` of the files that are opened during the block; complete when it ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     handle = libc.inotify_init1(os.O_NONBLOCK)
     folders = {}

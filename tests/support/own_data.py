@@ -1,4 +1,4 @@
-"""Small data of a user's own, without links given: an English graph with types, a Chinese one of triples alone."""
+"""Small user data without gold links: an English graph with types, and a Chinese one with triples only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TINY_BASE = {"family": "bert", "layers": 1, "hidden": 32, "heads": 2}
 
 
 def write_project(folder: Path, language: str) -> Path:
-    """The pipeline file of a project with graph and texts, as a user of the first week would have it."""
+    """Write the pipeline file of a minimal project with graph and texts."""
     (folder / "texts").mkdir(parents=True)
     towns, rivers, sentences = {
         "en": (TOWNS, RIVERS, ENGLISH),

@@ -1,4 +1,4 @@
-"""What the pages of the docs show: their fenced blocks, and the commands in these."""
+"""The fenced blocks of the docs' pages, and the commands in them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def fenced(page: Path, language: str) -> Iterator[str]:
 
 
 def typed(block: str) -> Iterator[str]:
-    """The commands of a block: its lines, joined where they go on, cut where several stand in one."""
+    """The commands of a block: continued lines joined, several commands on a line separated."""
     for line in re.sub(r"\\\n\s*", " ", block).splitlines():
         yield from (part.strip() for part in re.split(r"&&|\s\|\s|\s{4,}", line.partition("   #")[0]))
 
 
 def commands(page: Path) -> Iterator[str]:
-    """The lines of shell blocks; of a pipeline's head, its command."""
+    """The commands in shell blocks, and those at the head of pipeline files."""
     if page.suffix == ".yaml":
         shown = re.findall(r"^# Command: *(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     else:

@@ -1,4 +1,4 @@
-"""A small text whose entities are named in every sentence, and settings that pretrain on it in a second."""
+"""A small text with entities in every sentence, and settings for pretraining on it in a second."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def document(number: int, rng: np.random.Generator) -> Document:
 
 
 def write_shards(root: Path, held_out: float = 0.1, **tokenizer: Any) -> Shards:
-    """What the stage `shards` makes in `root` of forty documents. `tokenizer`: its settings."""
+    """The output of the stage `shards` in `root` for forty documents. `tokenizer`: its settings."""
     root.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     write_documents(root / "documents.jsonl", (document(n, rng) for n in range(40)))

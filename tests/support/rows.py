@@ -1,4 +1,4 @@
-"""Hand-made rows and a tokenizer without text behind them."""
+"""Hand-made rows and a tokenizer without text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VOCABULARY = 100
 
 
 class Ids:
-    """The ids that objectives ask of a tokenizer."""
+    """The token ids that objectives need from a tokenizer."""
 
     pad, cls, sep, mask = PAD, CLS, SEP, MASK
     vocab_size = VOCABULARY
@@ -61,7 +61,7 @@ def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, *
 
 
 def corruptions(objective: Objective, epochs: int = 7) -> list[Tensor]:
-    """What each epoch makes of the same eight examples, which stand in another order in each; in the first order."""
+    """The corruption of the same eight examples in each epoch, whose order differs; in the order of the first epoch."""
     made = []
     for epoch in range(epochs):
         order = np.random.default_rng(epoch).permutation(8)

@@ -1,4 +1,4 @@
-"""Schedules whose "pipelines" are small Python scripts, fired in this process."""
+"""Schedules whose pipelines are small Python scripts, run in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kepipe.flow.triggers.base import Trigger
 
 @dataclass
 class Scripts:
-    """A workspace, and what was said and told of it."""
+    """A workspace, with the printed messages and sent alerts."""
 
     workspace: Path
     said: list[str] = field(default_factory=list)
@@ -35,12 +35,12 @@ class Scripts:
         )
 
     def digests(self, pipeline: Path, _overrides: Sequence[str]) -> dict[str, str]:
-        """Of the pipeline and of the texts beside it, by content."""
+        """Digests of the contents of the pipeline and of the texts in its folder."""
         files = [pipeline, *sorted(pipeline.parent.glob("*.txt"))]
         return {file.name: file.read_text() for file in files}
 
     def add(self, name: str, code: str, when: Trigger, **how: Any) -> Path:
-        """A schedule of a script, to which `here` is its folder."""
+        """Add a schedule of a script, in which `here` is its folder."""
         folder = self.workspace.parent / name
         folder.mkdir(exist_ok=True)
         script = folder / f"{name}.py"
@@ -49,21 +49,21 @@ class Scripts:
         return folder
 
     def once(self) -> list[tuple[str, str]]:
-        """Outcome and reason of what `kepipe scheduler --once` fires."""
+        """Outcome and reason of the runs of `kepipe scheduler --once`."""
         return [(result.outcome, result.reason) for result in run_due_once(self.workspace, self.means)]
 
 
 CALL = "(here / 'calls').open('a').write('x')"
-"""A script that leaves an x at each call."""
+"""A script that appends an x at each call."""
 
 
 def calls(folder: Path) -> int:
-    """How often a script was called."""
+    """Number of calls of a script."""
     file = folder / "calls"
     return len(file.read_text()) if file.exists() else 0
 
 
 def make_scripts(tmp_path: Path, patch: pytest.MonkeyPatch) -> Scripts:
-    """An empty workspace in which a pipeline is a Python script."""
+    """An empty workspace in which pipelines are Python scripts."""
     patch.setattr(scheduled_run, "COMMAND", (sys.executable,))
     return Scripts(tmp_path / "space")

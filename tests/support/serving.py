@@ -1,4 +1,4 @@
-"""`kepipe serve` in a process of its own, and a client of it."""
+"""`kepipe serve` in a separate process, and its client."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.waiting import PATIENCE
 def served(
     model: str, workspace: Path, *options: str
 ) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    """A client of a server that answers for `model`."""
+    """A client of a server for `model`."""
     command = [sys.executable, "-m", "kepipe", "serve", model, "--workspace", str(workspace), "--port", "0"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -41,12 +41,12 @@ def served(
 
 
 def ask(client: httpx.Client, texts: Sequence[str], **params: int) -> httpx.Response:
-    """The answer to texts."""
+    """The response for texts."""
     return client.post("/invocations", json={"inputs": list(texts), "params": params})
 
 
 def register(store: Store, name: str, folder: Path, value: float) -> int:
-    """Offer a model; it is champion where its value is better than the champion's. Returns its version."""
+    """Register a model; it becomes champion if its value is better than the champion's. Returns its version."""
     experiment = store.experiment("serving")
     run = store.client.create_run(experiment).info.run_id
     source = SimpleNamespace(experiment=experiment, run_id=lambda _stage: run, maker_id=lambda _digest: None)
@@ -57,10 +57,10 @@ def register(store: Store, name: str, folder: Path, value: float) -> int:
 
 @contextmanager
 def mlflow_served(model: str, uri: str) -> Iterator[str]:
-    """The address at which `mlflow models serve` answers."""
+    """The address of `mlflow models serve`."""
     port = next_free(21000)
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it looks for uvicorn there
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where it looks for uvicorn
     environment = {
         **os.environ, "PATH": path, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Towns whose side only a graph tells, and a decoder that goes on with a text by the facts that stand before it."""
+"""Towns whose side is known only from a graph, and a decoder that completes a text from the facts before it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORDS = [*TOWNS, "north", "south", "lies", "in", "we", "saw", "it", "is", "and",
 
 
 def write_sides(folder: Path, side: dict[str, str]) -> Graph:
-    """Every town lies in north or in the south; its id is its name."""
+    """Write a graph in which every town lies in the north or in the south; its id is its name."""
     write_graph(
         folder,
         [Entity(name, name) for name in [*TOWNS, "north", "south"]],
@@ -36,13 +36,13 @@ def write_sides(folder: Path, side: dict[str, str]) -> Graph:
 
 
 def words_tokenizer(folder: Path) -> Tokenizer:
-    """Every word is a token."""
+    """A tokenizer with a token for every word."""
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
     return load_tokenizer(folder / "vocab.txt")
 
 
 def fresh(tokenizer: Tokenizer, family: str = "gpt2", positions: int = 48) -> LMScorer:
-    """A model of random weights that are large enough to tell tokens apart."""
+    """A model with random weights that are large enough for its outputs to depend on the tokens."""
     base = {"family": family, "layers": 2, "hidden": 32, "heads": 2}
     base |= {"positions": positions} if family == "gpt2" else {}
     model = build(Base.model_validate(base), tokenizer.vocab_size, 0).eval()
@@ -53,7 +53,7 @@ def fresh(tokenizer: Tokenizer, family: str = "gpt2", positions: int = 48) -> LM
 
 
 def opened(graph: Graph, model: LMScorer, method: str | dict[str, object]) -> Knowledge:
-    """A method over a graph, for the prompts of a model."""
+    """A method opened with a graph, for the prompts of a model."""
     sources = PromptSources(model.tokenizer, model.model.config, graph=graph.folder)
     knowledge = open_own(Path("none"), sources, methods=[read(method)])
     assert knowledge is not None
@@ -61,10 +61,10 @@ def opened(graph: Graph, model: LMScorer, method: str | dict[str, object]) -> Kn
 
 
 def taught(tokenizer: Tokenizer) -> LMScorer:
-    """A model that learned to say of a town what the fact before it says: the sides are drawn anew in each step.
+    """A model trained to complete a sentence about a town from the fact before it; sides are random in each step.
 
-    Which first weights learn it, and when, depends on the rounding of the processor, so several are tried. Raises
-    AssertionError where none learns it.
+    Which initial weights succeed, and when, depends on the CPU's rounding, so several are tried. Raises AssertionError
+    if none succeeds.
     """
     for seed in range(6):
         model = build(
@@ -77,7 +77,7 @@ def taught(tokenizer: Tokenizer) -> LMScorer:
 
 
 def _learns(scorer: LMScorer, seed: int, enough: int = 20, steps: int = 600) -> bool:
-    """Train until all sides have been right in `enough` steps; whether that was so within `steps`."""
+    """Train until all sides were right in `enough` steps; whether this was reached within `steps`."""
     rng, optimiser = np.random.default_rng(seed), torch.optim.Adam(scorer.model.parameters(), 1e-2)
     scorer.model.train()
     right = 0

@@ -1,4 +1,4 @@
-"""What comes of reading a graph's source."""
+"""The result of reading a graph's source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kg.store import Graph
 
 
 class Reading(NamedTuple):
-    """What came of reading a source."""
+    """The result of reading a source."""
 
     graph: Graph
     problems: list[str]
@@ -19,7 +19,7 @@ class Reading(NamedTuple):
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Why something was left out → how many."""
+        """Reason → number of skipped values."""
         return self.account.left_out
 
     def facts(self) -> set[tuple[str, str, str]]:

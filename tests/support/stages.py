@@ -1,4 +1,4 @@
-"""A stage run as the runner runs it."""
+"""Runs a stage as the runner does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kepipe.flow.stage import Stage, StageContext
 
 
 def run_stage(stage: Stage[Any, Any], inputs: Any, config: Any, folder: Path) -> list[Event]:
-    """The events of a run in `folder`, whose `out` is emptied before and whose `scratch` is as it was left."""
+    """The events of a run in `folder`, whose `out` is emptied before; `scratch` is kept."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     for name in ("out", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def run_stage(stage: Stage[Any, Any], inputs: Any, config: Any, folder: Path) ->
 
 
 def count_parsed(file: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
-    """How often each line of a JSON-lines file is parsed in this process, by whatever reader, from now on."""
+    """Counts from now on how often each line of a JSON-lines file is parsed in this process, by any reader."""
     lines, parsed, real = set(file.read_bytes().splitlines()), Counter[bytes](), json.loads
 
     def count(text: str | bytes, *args: Any, **settings: Any) -> Any:

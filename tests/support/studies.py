@@ -1,4 +1,4 @@
-"""Finished results of a study: sealed folders with what the stages state, log and score."""
+"""Finished results of a study: sealed folders with the provenance, metrics and scores of stages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F1 = Measure(stage="finetune", metric="test/micro_f1", better="higher")
 
 
 def design_of(values: Values, *measures: Measure, **settings: Any) -> Design:
-    """Arms with a value for each seed as a design whose copies are nodes `stage.arm.seed` of the measured stages."""
+    """Arms with a value for each seed, as a design whose nodes are `stage.arm.seed` of the measured stages."""
     measures = measures or (F1,)
     copies = tuple(
         Copy(arm=arm, seed=seed, nodes={m.stage: f"{m.stage}.{arm}.{seed}" for m in measures})
@@ -29,7 +29,7 @@ def design_of(values: Values, *measures: Measure, **settings: Any) -> Design:
 
 
 def result(folder: Path, name: str, seed: int, f1: float, **stated: Any) -> Artifact:
-    """A fine-tuned model's folder: what it states of its training, its scores, and what it logged."""
+    """A fine-tuned model's folder: the record of its training, its scores, and its metrics."""
     made = folder / name
     (made / RECORD).mkdir(parents=True)
     provenance = {"seed": seed, "steps": 60, "config": {"batch_tokens": 512, "length": 64}, **stated}

@@ -1,4 +1,4 @@
-"""Tiny tasks whose answers follow from a rule, and tiny models to learn them."""
+"""Tiny tasks whose answers follow from a rule, and tiny models that can learn them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOOD, BAD = ["fine", "lovely", "great"], ["awful", "poor", "dull"]
 
 
 def sentence(rng: np.random.Generator, *words: str) -> list[str]:
-    """The words in this order with filler between them."""
+    """The words in this order with random words between them."""
     told: list[str] = []
     for word in words:
         told += [*rng.choice(FILLER, rng.integers(0, 3)).tolist(), word]
@@ -33,7 +33,7 @@ def sentence(rng: np.random.Generator, *words: str) -> list[str]:
 
 
 def relation(rng: np.random.Generator, _: int) -> str:
-    """Who owns whom hangs on which of the two is the head: without marks it cannot be told."""
+    """Who owns whom depends on which of the two is the head, so the task requires entity markers."""
     left, right = rng.permutation(PEOPLE)[:2].tolist()
     words = sentence(rng, left, "owns", right)
     places, label = (words.index(left), words.index(right)), "owner"
@@ -63,7 +63,7 @@ def opinion(rng: np.random.Generator, _: int) -> str:
 
 
 def pair(rng: np.random.Generator, _: int) -> str:
-    """The second text decides; the first one is full of what would mislead."""
+    """The label depends on the second text only; the first one contains misleading words."""
     good = rng.random() < 0.5
     first, second = (
         " ".join(sentence(rng, str(word)))
@@ -73,7 +73,7 @@ def pair(rng: np.random.Generator, _: int) -> str:
 
 
 def question(rng: np.random.Generator, number: int) -> str:
-    """Four pairs a question, one of them right."""
+    """Four pairs per question, one of them right."""
     right = number % 4 == (number // 4) % 3
     first, second = (
         " ".join(sentence(rng, word)) for word in ("saw", str(rng.choice(GOOD if right else BAD)))
@@ -82,7 +82,7 @@ def question(rng: np.random.Generator, number: int) -> str:
 
 
 def tagged(rng: np.random.Generator, _: int) -> str:
-    """People have a first and a last name, cities one word."""
+    """Persons have a first and a last name, cities a single word."""
     full = f"{rng.choice(PEOPLE)} {rng.choice(GOOD)}"
     words = " ".join(sentence(rng, full, str(rng.choice(CITIES)), str(rng.choice(PEOPLE)))).split()
     kinds = {"B-CITY": CITIES, "B-PER": PEOPLE, "I-PER": GOOD}
@@ -91,14 +91,14 @@ def tagged(rng: np.random.Generator, _: int) -> str:
 
 
 def written(rng: np.random.Generator, _: int) -> str:
-    """What is written hangs on one word of the text."""
+    """The generated text depends on one word of the input."""
     good = bool(rng.integers(2))
     text = " ".join(sentence(rng, str(rng.choice(GOOD if good else BAD))))
     return f"{text}\t{'we saw a lovely day' if good else 'the rain was long'}"
 
 
 def topics(rng: np.random.Generator, _: int) -> str:
-    """People, cities, both or none."""
+    """Persons, cities, both or none."""
     kinds = {"person": PEOPLE, "place": CITIES}
     there = [kind for kind in kinds if rng.random() < 0.5]
     words = sentence(rng, *(str(rng.choice(kinds[kind])) for kind in there), "day")
@@ -106,14 +106,14 @@ def topics(rng: np.random.Generator, _: int) -> str:
 
 
 def similar(rng: np.random.Generator, _: int) -> str:
-    """How often the two texts praise."""
+    """The number of positive words in the two texts."""
     praise = rng.integers(0, 2, 2)
     first, second = (" ".join(sentence(rng, str(rng.choice(GOOD if good else BAD)))) for good in praise)
     return f"{praise.sum() * 2.5}\t{first}\t{second}"
 
 
 def asked(rng: np.random.Generator, _: int) -> str:
-    """Whom does the text name, by both names? One of four questions has no answer."""
+    """The full name in the text. One of four questions has no answer."""
     name, city = f"{rng.choice(PEOPLE)} {rng.choice(GOOD)}", str(rng.choice(CITIES))
     there = rng.random() < 0.75
     context = " ".join(sentence(rng, *((name, city) if there else (city,))))
@@ -136,7 +136,7 @@ KINDS: dict[TaskName, tuple[str, Callable[[np.random.Generator, int], str]]] = {
 
 
 def write_task(folder: Path, task: TaskName, train: int = 400, test: int = 100) -> dict[str, str]:
-    """The files of a task, as the settings `data` name them."""
+    """Write the files of a task; returns the settings `data`."""
     folder.mkdir(parents=True, exist_ok=True)
     header, make = KINDS[task]
     data = {}
@@ -155,7 +155,7 @@ def tokenizer() -> Tokenizer:
 
 
 def base_model(folder: Path, family: str = "bert", **sizes: Any) -> Model:
-    """A fresh tiny model as an earlier stage would have left it."""
+    """A newly initialised tiny model in a folder, as from an earlier stage."""
     folder.mkdir(parents=True, exist_ok=True)
     words = tokenizer()
     words.save(folder)
@@ -184,7 +184,7 @@ def finetune(
     inputs: Any = None,
     **changes: Any,
 ) -> FineTuned:
-    """What the stage makes in `folder`."""
+    """The output of the stage in `folder`."""
     context = context_in(folder, ear)
     config = FINETUNE.config.model_validate(SETTINGS | {"task": task, "data": data} | changes)
     FINETUNE.run(FINETUNE.inputs(start=start, **(inputs or {})), config, context)

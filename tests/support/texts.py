@@ -1,4 +1,4 @@
-"""Read files of text as a corpus does."""
+"""Reads text files as the stage `corpus` does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kg.problems import Problems
 
 
 class Texts(NamedTuple):
-    """What came of reading: documents, problems, and what was said."""
+    """The result: documents, problems, and messages."""
 
     documents: list[Document]
     problems: list[str]

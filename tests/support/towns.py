@@ -1,4 +1,4 @@
-"""Towns whose side (north or south) only a graph or vectors tell, and models tuned to answer with it."""
+"""Towns whose side (north or south) is known only from a graph or vectors, and models fine-tuned to predict it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.toy_training import Ear, context_in
 
 SYLLABLES = ["ba", "do", "ki", "lu", "me", "no", "ra", "su"]
 NAMES = [first + middle + last for first in SYLLABLES for middle in SYLLABLES for last in SYLLABLES]
-SEEN, UNSEEN = NAMES[:432], NAMES[432:]  # too many to learn by heart
+SEEN, UNSEEN = NAMES[:432], NAMES[432:]  # too many to memorise
 SIDE = {
     name: "north" if np.random.default_rng(number).random() < 0.5 else "south"
     for number, name in enumerate(NAMES)
@@ -27,7 +27,7 @@ OTHER = {name: "south" if side == "north" else "north" for name, side in SIDE.it
 
 
 def write_world(folder: Path, side: Mapping[str, str]) -> Path:
-    """A graph in which every town lies in the north or in the south."""
+    """Write a graph in which every town lies in the north or in the south."""
     ids = {name: f"Q{name}" for name in [*NAMES, "north", "south"]}
     write_graph(
         folder,
@@ -39,7 +39,7 @@ def write_world(folder: Path, side: Mapping[str, str]) -> Path:
 
 
 def write_towns(folder: Path) -> dict[str, str]:
-    """Sentences that name a town, to be labelled with its side; no town of the test is in the training."""
+    """Write sentences with a town, labelled with its side; test and training have different towns."""
     folder.mkdir(parents=True, exist_ok=True)
     data = {}
     for seed, (split, names, count) in enumerate(
@@ -74,7 +74,7 @@ def tune(
         "data": write_towns(folder / "data"),
         "base": {"layers": 2, "hidden": 32, "heads": 2},
         "tokenizer": words,
-        "entity_markers": False,  # the mention itself is read, which sees its branch
+        "entity_markers": False,  # the mention itself is pooled, which attends to its branch
     }
     context = context_in(folder, ear)
     FINETUNE.run(

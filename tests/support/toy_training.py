@@ -1,4 +1,4 @@
-"""A small real training: random rows with a pattern, a tiny BERT, one in seven tokens hidden."""
+"""A small real training: random rows with a pattern, a tiny BERT, one in seven tokens masked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VOCABULARY, MASK, ROWS, LENGTH = 40, 1, 8, 16
 
 
 def render(number: int) -> TokenRows:
-    """Rows that count upward from one of three starts."""
+    """Rows that count upwards from one of three starts."""
     rng = np.random.default_rng([7, number])
     tokens = 2 + rng.integers(0, 3, (ROWS, 1)) + 2 * np.arange(LENGTH)
     zeros = np.zeros_like(tokens)
@@ -39,7 +39,7 @@ def render(number: int) -> TokenRows:
 
 
 def hide_some(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
-    """Hides each token with probability 1/7."""
+    """Mask each token with probability 1/7."""
     chosen = rng.random(rows.tokens.shape) < 1 / 7
     chosen[0, 0] = True
     return Batch(
@@ -51,7 +51,7 @@ def hide_some(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Ba
 
 
 def hide_some_of_pairs(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-    """The same, and rows are judged by whether their second token is even."""
+    """The same, with a row label: whether its second token is even."""
     return replace(hide_some(rows, rng, progress), next_sentence_labels=tensor(rows.tokens[:, 1] % 2))
 
 
@@ -62,7 +62,7 @@ PARTS = (HIDE_SOME, HIDE_SOME_OF_PAIRS)
 
 
 def in_turn() -> Objective:
-    """Batches of the two in turn, two of three without the head that judges."""
+    """Batches of both in turn, two of three without the label head."""
     return task_mixture(PARTS, ("some", "pairs"), joint((2.0, 1.0), (0.0, 0.0)))
 
 
@@ -74,7 +74,7 @@ def fit(
     context: StageContext,
     evaluator: Evaluator | None = None,
 ) -> TrainState:
-    """Train on rows that an objective corrupts, as pretraining does."""
+    """Train on corrupted rows, as pretraining does."""
     batches = CorruptedBatches(rows, objective, context.seed)
     return train(model, batches, objective.criterion, settings, context, evaluator)
 
@@ -85,7 +85,7 @@ def held_out_loss(objective: Objective, rows: RowSource, count: int) -> HeldOutL
 
 
 class Ear:
-    """A sink that keeps what it hears."""
+    """A sink that stores events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -94,7 +94,7 @@ class Ear:
         self.events.append(event)
 
     def metric(self, name: str) -> dict[int, float]:
-        """Step → value; a step that is logged again is replaced."""
+        """Step → value; the last value of a step counts."""
         return {
             e.step: e.values[name]
             for e in self.events
@@ -106,7 +106,7 @@ class Ear:
 
 
 def context_in(folder: Path, ear: Ear | None = None, seed: int = 3) -> StageContext:
-    """A place to work."""
+    """A stage context."""
     for name in ("out", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     return StageContext(folder / "out", folder / "scratch", seed, "cpu", ear or Ear())

@@ -1,5 +1,5 @@
-"""A tutorial's page as a user follows it: files written, commands typed, Python run, one after the other. Blocks of
-another language than these are shown alone."""
+"""Follows a tutorial's page as a user does: writes files, runs commands and Python in order. Blocks of other languages
+are ignored."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ from kepipe.cli import app
 
 PAGES = Path(__file__).parents[2] / "docs" / "tutorials"
 TAKES_SETTINGS = (["run"], ["config", "check"], ["schedule", "add"])
-"""Commands that `--set` makes smaller."""
+"""Commands to which `--set` with smaller settings is added."""
 
 
 @dataclass
 class Tutorial:
-    """`name`: of a page in `docs/tutorials`, `../retraining` of one in `docs`. `smaller`: pipeline file → settings by
-    which its commands take seconds. `before`: what happens before the command that begins so, each time."""
+    """`name`: of a page in `docs/tutorials`, `../retraining` of one in `docs`. `smaller`: pipeline file → settings with
+    which its commands take seconds. `before`: prefix of a command → function called before each such command."""
 
     name: str
     smaller: Mapping[str, Sequence[str]]
     before: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     typed: list[tuple[str, str]] = field(default_factory=list)
-    """Each command with what it said."""
+    """Each command with its output."""
     names: dict[str, Any] = field(default_factory=dict)
-    """What the page's Python has left."""
+    """Variables of the page's Python code."""
     printed: str = ""
-    """What it has printed."""
+    """Output of the page's Python code."""
 
     def follow(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        """Do in a folder what the page says. Raises AssertionError for a command that fails."""
+        """Follow the page in a folder. Raises AssertionError if a command fails."""
         patch.chdir(folder)
-        patch.setenv("KEPIPE_TRACKING", "off")  # `kepipe track sync` delivers: it takes no process more
+        # Delivery by `kepipe track sync` only, without a background process.
+        patch.setenv("KEPIPE_TRACKING", "off")
         for variable in ("KEPIPE_WORKSPACE", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
             patch.delenv(variable, raising=False)
         page = (PAGES / f"{self.name}.md").read_text(encoding="utf-8")
@@ -55,11 +56,11 @@ class Tutorial:
                         self._type(line, patch)
 
     def said(self, command: str) -> str:
-        """What the last command that begins so said."""
+        """The output of the last command with this prefix."""
         return next(output for typed, output in reversed(self.typed) if typed.startswith(command))
 
     def _write(self, block: str) -> None:
-        """A file, named on its first line."""
+        """Write a file, whose name is in its first line."""
         name = block.partition("\n")[0].removeprefix("# ")
         Path(name).write_text(block, encoding="utf-8")
 

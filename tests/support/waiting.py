@@ -1,4 +1,4 @@
-"""Waiting for what another process does: on a machine ten times slower it comes as well, only later."""
+"""Waiting for events in other processes, with a timeout that suits machines ten times slower."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 PATIENCE = 1800.0
-"""Seconds after which what is waited for is taken to have failed; less than a test may take (`pyproject.toml`)."""
+"""Timeout in seconds; less than that of a test (`pyproject.toml`)."""
 
 
 def until(condition: Callable[[], T], pause: float = 0.05) -> T:
-    """What a condition gives as soon as it is true. Fails where it is not within `PATIENCE`."""
+    """The value of a condition as soon as it is true. Fails after `PATIENCE`."""
     end = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < end, "it did not happen in time"
@@ -22,7 +22,7 @@ def until(condition: Callable[[], T], pause: float = 0.05) -> T:
 
 
 def lives(process: int) -> bool:
-    """Whether there is a process of this number."""
+    """Whether a process with this id exists."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

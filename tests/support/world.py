@@ -1,4 +1,4 @@
-"""A small world: places with types and facts, documents that speak of them, shards and two tiny models."""
+"""A small world: places with types and facts, documents about them, shards and two tiny models."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def make_documents(count: int = 24, gold: bool = False) -> list[Document]:
 
 
 def loud(model: Transformer) -> Transformer:
-    """The model with matrices so large that what stands at one token is heard at the others."""
+    """The model with weights so large that each token affects the outputs at the others."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
@@ -97,13 +97,13 @@ def make_graph(folder: Path) -> None:
     ]
     entities += [
         Entity(entity_id(name), name, types=("city",)) for name in far
-    ]  # the corpus never mentions them
+    ]  # entities that never occur in the corpus
     facts = [Triple(entity_id(city), "capital", entity_id(country)) for country, city in CAPITALS.items()]
     write_graph(folder, entities, [Relation("capital", "capital of")], {"train": facts})
 
 
 def make_world(folder: Path, arms: tuple[str, str] = ("pretrain", "control")) -> World:
-    """All artifacts in folders under `folder`, sealed as the runner does."""
+    """All artifacts in folders under `folder`, sealed as by the runner."""
     documents = make_documents()
     held_out = documents[:10]
     make_graph(folder / "graph")
@@ -137,7 +137,8 @@ def make_world(folder: Path, arms: tuple[str, str] = ("pretrain", "control")) ->
 
 
 def in_other_tokens(world: World, folder: Path) -> Path:
-    """A fresh model whose tokenizer was trained on half of the documents: a smaller vocabulary, other pieces."""
+    """A newly initialised model whose tokenizer was trained on half of the documents: a smaller vocabulary, other
+    tokens."""
     texts = [document.text for document in world.documents[::2]]
     tokenizer = train_tokenizer(texts, "wordpiece", 200, True)
     tokenizer.save(folder.with_name(f"{folder.name}-tokenizer"))

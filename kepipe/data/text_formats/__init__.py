@@ -1,1 +1,1 @@
-"""Files of text, one module a format: each gives documents."""
+"""Text formats, one module per format. Each reads documents from files."""

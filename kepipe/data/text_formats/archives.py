@@ -1,5 +1,5 @@
-"""Archives of texts: `.zip`, `.tar`, and packed `.tar.gz`, `.tar.bz2`, `.tar.xz`, `.tar.zst`. Nothing is unpacked
-onto the disk."""
+"""Archives of texts: `.zip`, `.tar`, and compressed `.tar.gz`, `.tar.bz2`, `.tar.xz`, `.tar.zst`. Nothing is unpacked
+to disk."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ Opener = Callable[[], AbstractContextManager[io.BufferedIOBase]]
 
 
 def is_archive(name: str) -> bool:
-    """Whether a name is that of an archive."""
+    """Whether a file name has the extension of an archive."""
     return name.lower().endswith(ENDINGS)
 
 
 def members(file: Path, problems: Problems) -> Iterator[tuple[str, Opener]]:
-    """The files in an archive: name, and how to open it before the next is asked for. Raises ValueError for one whose
-    members unpack to so much more than the archive that it may be meant to fill the memory."""
+    """Yield the files in an archive: the name, and a function that opens the file before the next one is requested.
+    Raises ValueError if the unpacked members are so much larger than the archive that it may be a decompression
+    bomb."""
     try:
         yield from _zipped(file) if file.name.lower().endswith(".zip") else _tarred(file)
     except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError) as error:
@@ -55,7 +56,7 @@ def _tarred(file: Path) -> Iterator[tuple[str, Opener]]:
 
 
 class _Budget:
-    """Bytes that the members of an archive may unpack to."""
+    """Maximum number of bytes that the members of an archive may unpack to."""
 
     def __init__(self, file: Path) -> None:
         self._file, self._left = file, max(FREE, TIMES * file.stat().st_size)
@@ -69,13 +70,13 @@ class _Budget:
             )
 
     def take(self, content: IO[bytes]) -> bytes:
-        """The whole content of a member of a tar archive, which is read in order."""
+        """The content of a member of a tar archive, which has to be read in order."""
         data = content.read(self._left + 1)
         self.spend(len(data))
         return data
 
     def open(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> io.BufferedReader:
-        """A member's stream that spends what is read of it."""
+        """A stream of a member that counts the bytes read against the budget."""
         return io.BufferedReader(_Watched(archive.open(info), self))
 
 
@@ -94,5 +95,5 @@ class _Watched(io.RawIOBase):
 
 
 def path_in(name: str) -> str:
-    """A member's path as an id: without what leads out of the archive."""
+    """A member's path as an id, without components that lead out of the archive."""
     return "/".join(part for part in PurePosixPath(name).parts if part not in ("/", "..", "."))

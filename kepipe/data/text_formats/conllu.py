@@ -1,5 +1,4 @@
-"""Treebanks in CoNLL-U (`.conllu`): their texts, with the bounds of the sentences
-(universaldependencies.org/format)."""
+"""Treebanks in CoNLL-U (`.conllu`): their texts, with sentence boundaries (universaldependencies.org/format)."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ _COLUMNS = 10
 
 
 class _Sentence:
-    """What is gathered of a sentence: its comments and its words."""
+    """A sentence under construction: its comments and its words."""
 
     def __init__(self, number: int) -> None:
         self.number, self.text, self.id = number, "", ""
@@ -33,8 +32,8 @@ class _Sentence:
                 self.text = value.strip()
 
     def word(self, cells: list[str]) -> None:
-        """Words of a contraction ("2-3 del") and empty nodes ("2.1") are not written. Raises ValueError for another
-        id."""
+        """Add a word. Words of a contraction ("2-3 del") and empty nodes ("2.1") are skipped. Raises ValueError for
+        another id."""
         first, _, last = cells[0].partition("-")
         if "." in cells[0]:
             return
@@ -47,7 +46,7 @@ class _Sentence:
 
 
 def read_conllu(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """A document at each `# newdoc`, or all as one; a bad sentence is left out."""
+    """A document per `# newdoc`, or a single one without; invalid sentences are skipped."""
     texts: list[str] = []
     spans: list[Span] = []
     id, length, count = "", 0, 0

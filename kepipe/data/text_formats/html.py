@@ -1,4 +1,4 @@
-"""Web pages (`.html`, `.htm`, `.xhtml`) as the text that their readers see."""
+"""The visible text of web pages (`.html`, `.htm`, `.xhtml`)."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ _WITHIN = frozenset(
         "link",
     ]
 )
-"""Elements that part no words; all others do."""
+"""Inline elements; all other elements separate words."""
 _BLANKS = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n[ \n]*")
 
 
 def read_html(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """One document a page: a block a line. Its title is the page's."""
+    """One document per page, with one block per line. Its title is that of the page."""
     text = file.whole(problems)
     if text is None:
         return
@@ -96,7 +96,7 @@ def read_html(file: TextFile, problems: Problems) -> Iterator[Document]:
 
 
 class _Page(HTMLParser):
-    """Collects the text of a page, with line breaks between its blocks."""
+    """Collects the text of a page, with line breaks between blocks."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

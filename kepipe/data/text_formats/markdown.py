@@ -1,5 +1,4 @@
-"""Markdown (`.md`) as the text that its readers see, by markdown-it: no marks, no addresses of links, no code, no
-HTML."""
+"""The visible text of Markdown (`.md`), by markdown-it: without markup, link targets, code and HTML."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ _BREAKS = {"softbreak": " ", "hardbreak": "\n"}
 
 
 def read_markdown(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """One document a file: a paragraph a line, an empty line between; its title is the first heading."""
+    """One document per file, with one paragraph per line and empty lines between; its title is the first heading."""
     from markdown_it import MarkdownIt
 
     text = file.whole(problems)

@@ -1,7 +1,7 @@
-"""Plain text (`.txt`): one document a file, or several with blank lines between, or one a line.
+"""Plain text (`.txt`): one document per file, or several separated by blank lines, or one per line.
 
-BERT's and UER's corpora are one file with a sentence a line and a blank line between documents. That is what a file
-is taken for by itself, where most lines end as sentences do, and most stretches between blank lines have several.
+The corpora of BERT and UER are single files with one sentence per line and blank lines between documents. This layout
+is detected if most lines end like sentences and most blocks between blank lines have several lines.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from kepipe.data.text_formats.text_file import TextFile
 from kg.problems import Problems
 
 _FEWEST = 5
-"""Stretches of a file that is taken for several documents."""
+"""Minimum number of blocks in a file that is detected as a list of documents."""
 _ENDS = tuple(".!?…。！？；;:：\"'”’」』)）")
 
 
 def read_plain(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """The documents of a file; ids are the file's, with the number of the document where there are several."""
+    """The documents of a file. Ids are those of the file, with the number of the document if there are several."""
     text = file.whole(problems)
     if text is None:
         return
@@ -32,8 +32,8 @@ def read_plain(file: TextFile, problems: Problems) -> Iterator[Document]:
             stretches = _stretches(text)
         case "auto" if _is_list_of_documents(stretches := _stretches(text)):
             file.note(
-                f"{file.name}: {len(stretches):,} documents, with blank lines between (`documents: file` takes "
-                f"it for one)"
+                f"{file.name}: {len(stretches):,} documents, with blank lines between (`documents: file` reads "
+                f"it as one)"
             )
         case _:
             yield Document(id=file.id, text=text.strip(), title=file.stem)
@@ -43,7 +43,7 @@ def read_plain(file: TextFile, problems: Problems) -> Iterator[Document]:
 
 
 def _stretches(text: str) -> list[str]:
-    """What stands between blank lines."""
+    """The blocks between blank lines."""
     stretches: list[list[str]] = [[]]
     for line in text.split("\n"):
         if line.strip():
@@ -54,7 +54,7 @@ def _stretches(text: str) -> list[str]:
 
 
 def _is_list_of_documents(stretches: list[str]) -> bool:
-    """Whether a sentence stands on each line, and stretches have several of them."""
+    """Whether each line holds a sentence and blocks have several of them."""
     if len(stretches) < _FEWEST:
         return False
     lines = [line.strip() for stretch in stretches for line in stretch.split("\n")]

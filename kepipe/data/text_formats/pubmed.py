@@ -1,4 +1,4 @@
-"""PubMed's citations in XML (the baseline, `efetch`): title and abstract of each article; its id is the PMID."""
+"""PubMed citations in XML (the baseline, `efetch`): title and abstract of each article; the id is the PMID."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kg.sources.xml_bounds import XmlBounds
 
 
 class BoundedXml:
-    """A stream for a parser of XML, refused where it is meant to fill the memory (`XmlBounds`)."""
+    """A stream for an XML parser that rejects files which would exhaust memory (`XmlBounds`)."""
 
     def __init__(self, stream: BufferedIOBase, path: Path) -> None:
         self._stream, self._bounds, self._line = stream, XmlBounds(path), 1
@@ -29,7 +29,7 @@ class BoundedXml:
 
 
 def read_pubmed(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """The articles that have an abstract; what has a title alone is counted as passed over."""
+    """The articles with an abstract; articles with only a title are counted as skipped."""
     alone = 0
     with file.open() as stream:
         try:
@@ -48,7 +48,7 @@ def read_pubmed(file: TextFile, problems: Problems) -> Iterator[Document]:
 
 
 def _document(article: ElementTree.Element) -> Document | None:
-    """Title, and each part of the abstract with its label, as paragraphs."""
+    """The title, and each section of the abstract with its label, as paragraphs."""
     title = _text(article.find(".//ArticleTitle"))
     parts = [
         f"{label.capitalize()}: {text}" if (label := part.get("Label", "")) else text

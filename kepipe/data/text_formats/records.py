@@ -1,4 +1,4 @@
-"""Documents as records: JSON lines, JSON, and columns of Parquet and Arrow."""
+"""Documents as records: JSON lines, JSON, and columns of Parquet and Arrow files."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from kg.problems import Problems
 from kg.regular_files import JsonError, parse_json
 
 _LISTS = ("data", "documents", "docs", "examples", "records", "items", "articles")
-"""Keys under which an object of JSON may hold its records."""
+"""Keys of a JSON object that may hold a list of records."""
 
 
 def read_json_lines(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """A document a line (`.jsonl`, `.ndjson`, WikiExtractor's `--json`)."""
+    """One document per line (`.jsonl`, `.ndjson`, WikiExtractor's `--json`)."""
     yield from json_documents(file, file.lines(problems), problems)
 
 
 def json_documents(
     file: TextFile, lines: Iterable[tuple[int, str]], problems: Problems, empty_is_bad: bool = True
 ) -> Iterator[Document]:
-    """A document of each line of JSON; one whose text is empty is a bad line, or is passed over."""
+    """One document per line of JSON; a document with an empty text is an invalid line, or is skipped."""
     records = _records(file, lines, problems)
     if not empty_is_bad:
         records = ((n, one) for n, one in records if not (isinstance(one, dict) and one.get("text") == ""))
@@ -34,7 +34,7 @@ def json_documents(
 
 
 def read_json(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """A list of records, an object that holds one, one record, or JSON lines after all (`.json`)."""
+    """A list of records, an object with such a list, a single record, or JSON lines despite the extension (`.json`)."""
     lines = file.lines(problems)
     first = list(islice(((n, line) for n, line in lines if line.strip()), 2))
     if len(first) == 2 and all(line.strip().startswith("{") and _is_json(line) for _, line in first):
@@ -58,7 +58,7 @@ def read_json(file: TextFile, problems: Problems) -> Iterator[Document]:
 
 
 def read_parquet(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """A document a row of a Parquet file."""
+    """One document per row of a Parquet file."""
     from pyarrow import parquet
 
     yield from document_files.read_parquet(file.path, problems)
@@ -67,7 +67,7 @@ def read_parquet(file: TextFile, problems: Problems) -> Iterator[Document]:
 
 
 def read_arrow(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """A document a row of an Arrow file, as Hugging Face's `save_to_disk` writes them, or Feather."""
+    """One document per row of an Arrow file, as written by Hugging Face's `save_to_disk`, or of a Feather file."""
     import pyarrow
     from pyarrow import ipc
 

@@ -1,5 +1,5 @@
-"""The table of text formats: one row each, told by the ending of a file, or by how it begins where that says too
-little."""
+"""The table of text formats, one row each. A format is recognised by the extension of a file, or by its first bytes if
+the extension is ambiguous."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ Reader = Callable[[TextFile, Problems], Iterator[Document]]
 
 @dataclass(frozen=True)
 class TextFormat:
-    """A row: its name, what a file becomes, the endings of its files, its reader."""
+    """A row: the name of the format, what a file becomes, its extensions, its reader."""
 
     name: str
     about: str
     endings: tuple[str, ...]
     read: Reader
     names: re.Pattern[str] | None = None
-    """Names of files that have no such ending."""
+    """File names of this format, in addition to its extensions."""
     beginning: re.Pattern[bytes] | None = None
-    """How a file of its endings begins, where others end so too."""
+    """First bytes of a file of this format, if other formats have the same extensions."""
     in_archives: bool = True
-    """Whether a member of an archive can be read."""
+    """Whether members of archives can be read."""
 
 
 FORMATS = (
-    TextFormat("text", "a document, or several with blank lines between", (".txt", ".text"), read_plain),
-    TextFormat("json-lines", "a document a line", (".jsonl", ".ndjson"), read_json_lines),
+    TextFormat("text", "a document, or several separated by blank lines", (".txt", ".text"), read_plain),
+    TextFormat("json-lines", "a document per line", (".jsonl", ".ndjson"), read_json_lines),
     TextFormat("json", "a list of records, or an object with one", (".json",), read_json),
-    TextFormat("csv", "a document a row below a header", (".csv", ".tsv"), read_table),
-    TextFormat("parquet", "a document a row", (".parquet",), read_parquet, in_archives=False),
-    TextFormat("arrow", "a document a row; Hugging Face's `save_to_disk`", (".arrow", ".feather"), read_arrow),
-    TextFormat("markdown", "a document, without marks", (".md", ".markdown"), read_markdown),
-    TextFormat("html", "a document, without marks", (".html", ".htm", ".xhtml"), read_html),
+    TextFormat("csv", "a document per row, with a header", (".csv", ".tsv"), read_table),
+    TextFormat("parquet", "a document per row", (".parquet",), read_parquet, in_archives=False),
+    TextFormat("arrow", "a document per row; Hugging Face's `save_to_disk`", (".arrow", ".feather"), read_arrow),
+    TextFormat("markdown", "a document, without markup", (".md", ".markdown"), read_markdown),
+    TextFormat("html", "a document, without markup", (".html", ".htm", ".xhtml"), read_html),
     TextFormat(
-        "wiki-extractor", "an article a document", (), read_wiki_extractor, names=re.compile(r"wiki_\d+")
+        "wiki-extractor", "a document per article", (), read_wiki_extractor, names=re.compile(r"wiki_\d+")
     ),
-    TextFormat("conll-u", "a document at each `# newdoc`", (".conllu",), read_conllu),
+    TextFormat("conll-u", "a document per `# newdoc`", (".conllu",), read_conllu),
     TextFormat(
-        "pubmed", "an article a document: title and abstract", (".xml",), read_pubmed,
+        "pubmed", "a document per article: title and abstract", (".xml",), read_pubmed,
         beginning=re.compile(rb"<(!DOCTYPE )?(PubmedArticle|PubmedBookArticle)"),
     ),
 )  # fmt: skip
-"""The formats."""
+"""The formats, in order of precedence."""
 BY_ENDING = {ending: row for row in FORMATS for ending in row.endings}
 _LOOKED_AT = 4096
 
 
 def format_of(file: TextFile) -> TextFormat | None:
-    """The format of a file; None where none fits."""
+    """The format of a file; None if unknown."""
     name = file.name.rpartition("/")[2].lower()
     row = BY_ENDING.get(name[name.rfind(".") :]) if "." in name else None
     if row is None:

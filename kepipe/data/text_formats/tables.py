@@ -1,4 +1,4 @@
-"""Tables of texts: `.csv` and `.tsv` with a header, quoted as spreadsheets and pandas write them, or not at all."""
+"""Tables of texts: `.csv` and `.tsv` with a header, quoted as by spreadsheets and pandas, or unquoted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kg.problems import Problems
 
 _TEXTS = ("text", "text_a", "text_b")
 _OTHERS = ("content", "body", "article", "document", "abstract", "sentence", "review", "summary")
-"""Columns of the text where there is none of `_TEXTS`, the likeliest first."""
+"""Columns of the text if none of `_TEXTS` is present, most likely first."""
 
 
 def read_table(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """A document a row; the id is `file:line`. The texts of a pair are paragraphs of one
-    document. Raises ValueError where no column holds texts."""
+    """One document per row; the id is `file:line`. The texts of a pair are paragraphs of one document. Raises
+    ValueError if no column holds texts."""
     columns: list[str] = []
     header: list[str] = []
     rows = 0
@@ -27,7 +27,7 @@ def read_table(file: TextFile, problems: Problems) -> Iterator[Document]:
         texts = [cells[name].strip() for name in columns]
         if any(texts):
             rows += 1
-            id = f"{file.id}:{number}"  # a column `id` counts the rows of each file anew
+            id = f"{file.id}:{number}"  # a column `id` restarts in each file
             yield Document(id=id, text="\n".join(texts).strip(), title=cells.get("title", "").strip())
         else:
             file.problem(problems, number, "the text is empty")

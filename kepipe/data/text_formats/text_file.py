@@ -1,4 +1,4 @@
-"""A file of text as its reader sees it: one on disk, plain or packed, or a member of an archive."""
+"""A text file to be read: a file on disk, plain or compressed, or a member of an archive."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kg.problems import Problems
 from kg.sources.account import Account
 
 LARGEST = 1 << 30
-"""Bytes of the largest file that is read as a whole."""
+"""Maximum size in bytes of a file that is read as a whole."""
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """`path`: the file on disk, which problems name; `name`: without what says that it is packed; `id`: its path in the
-    folder that was named, without endings; `member`: its name in an archive, "" where it is in none."""
+    """`path`: the file on disk, as named in problems; `name`: without the extension of a compression; `id`: its path in
+    the input folder, without extensions; `member`: its name in an archive, or ""."""
 
     path: Path
     name: str
@@ -28,34 +28,33 @@ class TextFile:
     open: Callable[[], AbstractContextManager[BufferedIOBase]]
     member: str = ""
     documents: str = "auto"
-    """Where in a plain text documents end: at the end of the "file", at each "blank-line" or "line", or as it seems."""
+    """How documents are separated in plain text: each "file", "blank-line" or "line"; "auto": detected."""
     note: Callable[[str], None] = lambda _line: None
-    """Told how the file was read, where that was not plain."""
+    """Called with a message if the layout of the file was detected."""
     account: Account = field(default_factory=Account)
-    """Of all files that are read together: what was taken and what was left out."""
+    """Counts over all files that are read together: imported and skipped values."""
 
     def problem(self, problems: Problems, line: int, message: str) -> None:
-        """Record what is wrong at a line."""
+        """Report a problem at a line."""
         problems.add(self.path, line, f"{self.member}: {message}" if self.member else message)
 
     def count_values(self, counts: Mapping[str, int], taken: Container[str]) -> None:
-        """Tell of how many documents a key or a column was read, or was left out."""
+        """Count the documents in which a key or a column was read, or skipped."""
         for name, count in counts.items():
             (self.account.take if name in taken else self.account.leave)(KEYS, name, count)
 
     def lines(self, problems: Problems) -> Iterator[tuple[int, str]]:
-        """The lines without their ends, numbered from 1; one that is no UTF-8 is a problem."""
+        """Numbered lines without line ends, from 1; invalid UTF-8 is reported as a problem."""
         with self.open() as stream:
             yield from stream_lines(stream, self.path, problems)
 
     def whole(self, problems: Problems) -> str | None:
-        """The text, with "\\n" at the end of each line; None, and a problem, where it is no UTF-8 or has more than
-        a gibibyte."""
+        """The text with "\\n" as line end; None, with a problem, if it is invalid UTF-8 or larger than a gibibyte."""
         with self.open() as stream:
             raw = stream.read(LARGEST + 1)
         if len(raw) > LARGEST:
             self.problem(
-                problems, 0, f"larger than {LARGEST >> 20} MB, as which no text is read in one piece"
+                problems, 0, f"larger than {LARGEST >> 20} MB, the maximum for a text that is read as a whole"
             )
             return None
         try:
@@ -68,10 +67,10 @@ class TextFile:
 
     @property
     def full_id(self) -> str:
-        """The id with the ending, for kinds of files that lie beside others of their name."""
+        """The id with the extension, for formats whose files may lie next to others with the same name."""
         return self.id + Path(self.name).suffix
 
     @property
     def stem(self) -> str:
-        """The name without folder and ending."""
+        """The name without folder and extension."""
         return Path(self.name).stem

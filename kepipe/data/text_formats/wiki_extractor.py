@@ -1,5 +1,4 @@
-"""What WikiExtractor writes of a dump (`wiki_00`, …): articles between `<doc id= url= title=>` and `</doc>`, or
-JSON lines."""
+"""The output of WikiExtractor (`wiki_00`, …): articles in `<doc id= url= title=>` … `</doc>`, or JSON lines."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ _OPENING = re.compile(r'<doc\b(?=[^>]*\bid="(?P<id>[^"]*)")(?:[^>]*\btitle="(?P<
 
 
 def read_wiki_extractor(file: TextFile, problems: Problems) -> Iterator[Document]:
-    """An article a document; those without text, as redirects are, are passed over and counted."""
+    """One document per article; articles without text, such as redirects, are skipped and counted."""
     lines = ((number, line) for number, line in file.lines(problems) if line.strip())
     first = list(islice(lines, 1))
     everything = chain(first, lines)

@@ -1,1 +1,1 @@
-"""Where names of a graph stand in texts, and which entities each may mean."""
+"""Candidate generation: names of a graph in texts, and the entities that each may mean."""

@@ -17,9 +17,9 @@ from kepipe.linking.kb.sparse import gather
 from kepipe.linking.text.batch import TextBatch
 
 MAX_PERSONS = 200
-"""At most this many persons with one first or last name are considered, by falling degree."""
+"""Maximum number of persons considered for a first or last name, by descending degree."""
 MAX_CANDIDATES = 5
-"""At most this many of them become candidates."""
+"""Maximum number of these that become candidates."""
 PRIOR = 0.5
 """Their total share of p(entity | name), where the surface is also a name of the graph."""
 SpanKey = tuple[int, int]

@@ -14,9 +14,9 @@ from kg.surface import fits_case, fold, normalise
 MIN_LENGTH = 5
 """Shorter surfaces are similar to too many names."""
 MIN_SIMILARITY = 85.0
-"""The least Indel similarity, 0..100: about one letter in seven may differ."""
+"""Minimum Indel similarity, 0..100: about one letter in seven may differ."""
 PREFIX = 2
-"""So many first letters must be equal, which restricts the search to a short range of the sorted keys."""
+"""Number of first letters that must be equal, which restricts the search to a short range of the sorted keys."""
 
 
 class NearestName(NamedTuple):
@@ -31,7 +31,7 @@ class NearestName(NamedTuple):
 class FuzzyLookup:
     """Looks up surfaces that are similar to a name of the lexicon; results are cached, since misspellings repeat.
 
-    `cutoff`: the least similarity, 0..100.
+    `cutoff`: minimum similarity, 0..100.
     """
 
     def __init__(self, lexicon: Lexicon, cutoff: float) -> None:

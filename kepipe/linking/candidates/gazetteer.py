@@ -38,7 +38,7 @@ _CACHE_SIZE = 1_000_000
 
 
 class Gazetteer:
-    """Finds the names of a lexicon in texts. `limit`: the most candidates of one name."""
+    """Finds the names of a lexicon in texts. `limit`: maximum number of candidates of a name."""
 
     def __init__(
         self, lexicon: Lexicon, min_length: int = 2, limit: int = 20, matcher: Matcher | None = None

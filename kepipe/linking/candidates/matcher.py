@@ -103,7 +103,7 @@ class Matcher:
         return places
 
     def save(self, folder: Path) -> None:
-        """Write the columns into `folder`, which is made."""
+        """Write the columns into `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
         save(folder, "base", np.asarray([self.base], np.uint64))
         for name in _COLUMNS:

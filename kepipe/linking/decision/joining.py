@@ -1,7 +1,7 @@
 """A place and its container as one mention: "Lille, France" means Lille.
 
-Some annotators mark the whole as a mention of the town, others mark two mentions. A linker learns which from its gold
-sets; without any it links two.
+Some annotators mark the whole as a mention of the town, others mark two mentions. A linker learns this from its gold
+sets; without any, it links two mentions.
 """
 
 from __future__ import annotations

@@ -11,12 +11,10 @@ from kepipe.linking.decision.marks import Marks
 class Policy:
     """What is linked, and with which confidence.
 
-    `threshold`: the least score; None: the ranker's own.
-    `gate`: link only spans that are named entities to NER; no effect without NER.
-    `fuzzy`: link unlinked name-like spans to the most similar name, if its similarity (0..100) is at least this;
-    None: off. `marks`: what counts as a mention; None: as the linker learned.
-    `pronouns`: link "he" and "she" to persons named before; None: as in `marks`.
-    `join`: "Lille, France" is one mention; None: as in `marks`.
+    `threshold`: minimum score; None: the ranker's own. `gate`: link only spans that are named entities of NER; no
+    effect without NER. `fuzzy`: link unlinked name-like spans to the most similar name, if its similarity (0..100) is
+    at least this; None: off. `marks`: what counts as a mention; None: as the linker learned. `pronouns`: link "he" and
+    "she" to persons named before; None: as in `marks`. `join`: "Lille, France" is one mention; None: as in `marks`.
     """
 
     threshold: float | None = None

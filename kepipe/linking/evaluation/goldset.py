@@ -118,7 +118,7 @@ def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> l
     """
     if not (file.is_file() or (file.is_dir() and any(file.rglob("*.ann")))):
         raise ValueError(
-            f"{file}: no such file; a gold set is a file of JSON, a line a text, or of another format"
+            f"{file}: no such file; a gold set is a file with one JSON object per line, or in another format"
         )
     problems = Problems(strict=True) if problems is None else problems
     account = problems.account

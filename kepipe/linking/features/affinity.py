@@ -36,9 +36,9 @@ class Affinity:
     def learn(cls, groups: Ints, types: Ints, right: Bools, count: int) -> Affinity:
         """Estimate from labelled candidates; `types` −1 is no type, `count` the number of types.
 
-        The share of right candidates of a pair is smoothed towards that of its type, and the type's towards that of
-        all candidates, each by `PSEUDO_COUNT` pseudo-observations. The result is the log odds of these shares minus the
-        log odds over all candidates.
+        The share of right candidates of a pair is smoothed towards that of its type, and the type's towards that of all
+        candidates, each by `PSEUDO_COUNT` pseudo-observations. The result is the log odds of these shares minus the log
+        odds over all candidates.
         """
         hits, seen = np.zeros((2, len(GROUPS), count + 1))
         np.add.at(hits, (groups[right], types[right]), 1.0)

@@ -24,7 +24,7 @@ MAX_GAP = 3
 
 
 class Coherence(NamedTuple):
-    """One value a candidate, each [P]."""
+    """Values per candidate, each [P]."""
 
     related: Floats
     kindred: Floats
@@ -58,7 +58,7 @@ def coherence_features(matches: Matches, texts: Ints, votes: Floats, neighbours:
 
 
 MAX_LINKS = 4_000_000
-"""At most this many links are processed at once, or those of one text."""
+"""Maximum number of links processed at a time, unless a single text has more."""
 
 
 def _blocks(text: Ints, degrees: Ints) -> Iterator[tuple[int, int]]:

@@ -146,7 +146,7 @@ def _echoes(batch: TextBatch, matches: Matches, runs: Ints) -> Floats:
 
 
 def _after_unknown(codes: npt.NDArray[np.uint32], matches: Matches, runs: Ints) -> Bools:
-    """Whether a capitalised run that is no match, and a comma, precede the match: "Noank, Connecticut"."""
+    """Whether a match is preceded by a comma and a capitalised run that is not a match: "Noank, Connecticut"."""
     ends = runs[:, 1]
     comma = (codes[ends] == ord(",")) & (codes[ends + 1] == ord(" "))
     return np.isin(matches.starts, ends[comma & ~np.isin(ends, matches.ends)] + 2)

@@ -79,11 +79,11 @@ def kinds(graph: Graph) -> Ints:
 
 
 def concepts(graph: Graph) -> Bools:
-    """Whether each entity is a concept, that is, its label is no proper name but begins in lower case: [E].
+    """Whether each entity is a concept: its label is not a proper name but begins in lower case: [E].
 
-    The first word must have no capital at all: "iPhone" is a name, "vitamin C" is a concept. In a terminology (at
-    least `MIN_LOWERCASE_SHARE` of the labels are such), labels that end in lower case ("Duchenne muscular dystrophy")
-    are concepts too.
+    The first word must have no capital at all: "iPhone" is a name, "vitamin C" is a concept. In a terminology (at least
+    `MIN_LOWERCASE_SHARE` of the labels begin in lower case), labels that end in lower case ("Duchenne muscular
+    dystrophy") are concepts too.
     """
     first = (label.split(" ", 1)[0] for label in graph.labels)
     small = np.fromiter((word[:1].islower() and word.islower() for word in first), np.bool_, len(graph))

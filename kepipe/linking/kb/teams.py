@@ -35,9 +35,9 @@ _NO_TEAM = re.compile(
     r"Productions|Railways|Records|Schools|Sciences|Series|Services|Studios|\w*[Ss]ystems|Times|\w*[Ww]orks)"
 )
 _MAX_PLACE_WORDS = 4
-"""The most words of a place in a team's name."""
+"""Maximum number of words of a place in a team's name."""
 _MIN_LENGTH = 4
-"""The fewest characters of a club's name without its abbreviations."""
+"""Minimum number of characters of a club's name without its abbreviations."""
 
 
 def team_names(name: str, places: Container[str], team: bool) -> Iterator[str]:

@@ -52,7 +52,7 @@ FUNCTION_WORDS = frozenset(
 )
 _WORD = re.compile(r"[^\W_][\w'-]*")
 _MAX_HYPHENATED_WORDS = 4
-"""The most words of a name for which variants with a hyphen instead of a space are made."""
+"""Maximum number of words of a name for which variants with a hyphen instead of a space are made."""
 
 
 def term_spans(text: str, modifiers: Container[str], heads: Container[str]) -> list[tuple[int, int]]:

@@ -40,7 +40,7 @@ _FIRM = re.compile(
     rf"(?!The .* (?:Company|Corporation)$)(?P<name>\S+ .*?\S)(?<! &)(?<! and),?(?: &| and)? (?:{'|'.join(_FIRMS)})\.?"
 )
 """At least two words must remain: a single one is too often a common word (The Limited, Bad Company; Monsters, Inc.).
-Names like The Boeing Company are left out: nobody says "The Boeing"."""
+Names like The Boeing Company are excluded, since "The Boeing" is not used."""
 _BRACKETED = re.compile(r"(?P<name>.*\w) \([^()]+\)")
 """A disambiguating suffix in brackets: "Titanic (film)"."""
 _SHORTENED = (_PEOPLE, _SEA, _PARTY, _JUNIOR, _FIRM, _BRACKETED)
@@ -138,7 +138,7 @@ def without_accents(name: str) -> str:
 
 
 def plural(name: str) -> str:
-    """The plural of an English noun, "" where the name does not end in a lower-case letter."""
+    """The plural of an English noun, "" if the name does not end in a lower-case letter."""
     if not ("a" <= name[-1:] <= "z") or name.endswith("s"):
         return ""
     if name.endswith("man") and not name.endswith(_NO_MAN):

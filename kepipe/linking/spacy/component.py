@@ -160,7 +160,7 @@ def make_component(
     with a copy of it: then its meta data lists the component's name.
     """
     if threshold is not None and not 0 <= threshold <= 1:
-        raise ValueError(f"{name}: threshold: {threshold:g} is no probability; give 0 to 1")
+        raise ValueError(f"{name}: threshold: {threshold:g} is not a probability; give 0 to 1")
     saved: list[str] = nlp.meta.setdefault(META, [])
     if path is not None and name not in saved and not is_linker(Path(path)):
         raise ValueError(f"{name}: {NO_LINKER.format(path=path)}")

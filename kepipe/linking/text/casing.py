@@ -21,7 +21,7 @@ MIN_COUNT = 2
 MAX_DESCRIPTIONS = 100_000
 """At most this many descriptions of a graph are counted: enough to find common words, and a million would be slow."""
 CACHE_SIZE = 1_000_000
-"""The most entries in the cache of `Casing.common`."""
+"""Maximum number of entries in the cache of `Casing.common`."""
 
 
 def count_spellings(texts: Iterable[str]) -> Counter[str]:
@@ -78,7 +78,7 @@ class Casing:
         return share
 
     def save(self, folder: Path) -> None:
-        """Write the shares into `folder`, which is made."""
+        """Write the shares into `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
         save_strings(folder, "words", self.share)
         save(folder, "shares", np.fromiter(self.share.values(), np.float64, len(self.share)))

@@ -1,1 +1,1 @@
-"""Hugging Face both ways: one table a family, read in one direction to load and in the other to save."""
+"""Import from and export to Hugging Face: one table per family, used for loading and, inverted, for saving."""

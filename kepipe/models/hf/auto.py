@@ -24,7 +24,7 @@ from kepipe.models.transformer import Transformer
 
 
 class KepipeErnieConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
-    """`parts`: what `TransformerConfig.to_json` says."""
+    """`parts`: `TransformerConfig.to_json`."""
 
     model_type = "kepipe-ernie"
 
@@ -34,7 +34,7 @@ class KepipeErnieConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
 
 
 class KepipeErnieModel(PreTrainedModel):
-    """The encoder with its entities, called as transformers' encoders are."""
+    """The encoder with its entities, called like an encoder of transformers."""
 
     config_class = KepipeErnieConfig
     base_model_prefix = "model"
@@ -45,7 +45,7 @@ class KepipeErnieModel(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: torch.nn.Module) -> None:
-        """Nothing: the weights have values already."""
+        """Does nothing: the weights are already initialised."""
 
     def forward(
         self,
@@ -57,8 +57,8 @@ class KepipeErnieModel(PreTrainedModel):
         entity_vectors: Tensor | None = None,
         **_: Any,
     ) -> BaseModelOutputWithPooling:
-        """`entities`: int [B, T], row in `entity_vectors` [M, E] of the entity whose mention starts at each token, 0:
-        none; row 0 of the vectors is zeros. Without them no token has an entity."""
+        """`entities`: int [B, T], the row in `entity_vectors` [M, E] of the entity whose mention starts at each token,
+        0: none; row 0 of the vectors is zeros. Without `entities`, no token has an entity."""
         seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask.long()
         batch = Batch(
             input_ids,

@@ -1,6 +1,6 @@
-"""The table of what Hugging Face says of each family in ways of its own: config, special tokens, rows.
+"""The table of what is specific to each family in Hugging Face's format: config, special tokens, templates of rows.
 
-What goes over name by name is in `kepipe.models.hf.tables`. To read either does not import torch.
+Settings and weights that are only renamed are in `kepipe.models.hf.tables`. Neither module imports torch.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ class Dialect:
     """A row of the table."""
 
     defaults: Mapping[str, Any]
-    """Of their config: transformers leaves out of a config.json what equals its default."""
+    """Default values of their config: transformers omits from config.json what equals a default."""
     architecture: Callable[[TransformerConfig], str]
-    """Their class."""
+    """The name of their model class."""
     one: str | None
-    """A row of one text as the family's objectives have it; None: the text alone."""
+    """Template of a row with one text, as in the family's pretraining; None: the text alone."""
     two: str | None = None
-    """A row of two."""
+    """Template of a row with two texts."""
     begins: str | None = "cls"
-    """The role of the token that stands before a text."""
+    """The role of the token before a text."""
     segments: bool = False
-    """Whether rows of two are told apart by `token_type_ids`."""
+    """Whether the two texts of a row have different `token_type_ids`."""
     forces_end: bool = False
-    """Whether what is generated ends with the end token where it is cut."""
+    """Whether generated text ends with the end token even if it is truncated."""
     read: Callable[[Path, Mapping[str, Any], dict[str, Any]], None] = lambda *_: None
-    """The file, their values, ours so far: corrects ours. Raises ValueError for what the family here does not have."""
+    """(config file, their values, our values): corrects our values. Raises ValueError for settings that kepipe does not
+    support."""
     write: Callable[[TransformerConfig, str, dict[str, Any]], None] = lambda *_: None
-    """Our config, their name of the activation, their values so far: corrects theirs."""
+    """(our config, their name of the activation, their values): corrects their values."""
 
 
 def _read_roberta(file: Path, _values: Mapping[str, Any], ours: dict[str, Any]) -> None:
-    # their positions begin after the number of the padding token
+    # their positions start after the id of the padding token
     if not isinstance(ours["pad"], int):
         raise ValueError(f"{file}: pad_token_id is {ours['pad']!r}; expected the number of a token")
     ours["position_offset"] = ours["pad"] + 1
@@ -59,7 +60,7 @@ def _write_roberta(config: TransformerConfig, _: str, theirs: dict[str, Any]) ->
 
 def _read_gpt2(_: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
     ours["feedforward"] = ours["feedforward"] or 4 * ours["hidden"]
-    # GPT-2 was trained without padding: rows that have ended are filled up with the token that ends them
+    # GPT-2 was trained without padding: finished rows are padded with the end token
     ends = (ours.pop("pad"), values["eos_token_id"])
     ours["pad"] = next((id for id in ends if isinstance(id, int) and id < ours["vocabulary"]), 0)
 
@@ -88,10 +89,10 @@ def _write_bart(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> No
 
 def _read_t5(_file: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
     gated, _, activation = str(values["feed_forward_proj"]).rpartition("-")
-    # T5's released "gated-gelu" is the tanh form
+    # "gated-gelu" of the released T5 models is the tanh approximation
     ours["gated"] = bool(gated)
     ours["activation"] = "gelu_new" if gated and activation == "gelu" else activation
-    # transformers 5 writes `tie_word_embeddings: true` for models that do not scale, and says so beside it
+    # transformers 5 writes `tie_word_embeddings: true` for models that do not scale the output, with a separate flag
     scaled = values.get("tie_word_embeddings", True) is not False
     ours["tied_scale"] = values.get("scale_decoder_outputs", scaled)
     ours["decoder_layers"] = values.get("num_decoder_layers") or ours["encoder_layers"]
@@ -103,7 +104,7 @@ def _write_t5(config: TransformerConfig, activation: str, theirs: dict[str, Any]
         "d_kv": config.head_width,
         "feed_forward_proj": f"gated-{gelu}" if config.gated else gelu,
         "dropout_rate": config.dropout,
-        # this flag says at Hugging Face whether the output is scaled
+        # for Hugging Face, this flag says whether the output is scaled
         "tie_word_embeddings": config.tied_scale,
     }
 
@@ -233,7 +234,7 @@ DIALECTS: Mapping[str, Dialect] = {
 
 
 def dialect_of(family: str) -> Dialect:
-    """The row of a family. Raises ValueError for one that has no form at Hugging Face."""
+    """The row of a family. Raises ValueError for a family without a Hugging Face form."""
     if family not in DIALECTS:
         raise ValueError(f"model type {family!r} is not one kepipe can port; known: {', '.join(DIALECTS)}")
     return DIALECTS[family]

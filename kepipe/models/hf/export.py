@@ -1,5 +1,5 @@
-"""A model and its tokenizer for users of Hugging Face: rows get the special tokens that they had in training, and what
-is generated ends."""
+"""Export of a model and its tokenizer for transformers: rows get the special tokens of training, and generation stops
+at the end token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kg.regular_files import read_json
 def export(folder: Path, model: Transformer, source: Path) -> None:
     """Write a folder that `AutoModel…` and `AutoTokenizer.from_pretrained` open; `source` holds the tokenizer.
 
-    Raises ValueError for a model that has no form at Hugging Face, and where there is no tokenizer.
+    Raises ValueError for a model without a Hugging Face form, and if there is no tokenizer.
     """
     tokenizer = load_tokenizer(source)
     huggingface.save(folder, model, source, special_ids(model, tokenizer))
@@ -32,8 +32,8 @@ def export(folder: Path, model: Transformer, source: Path) -> None:
 
 
 def export_folder(source: Path, folder: Path) -> None:
-    """`export` of the model in the folder `source`; of one that was trained for vectors of texts, with the files of
-    sentence-transformers too."""
+    """`export` the model in the folder `source`; if it was trained for text vectors, with the files of
+    sentence-transformers."""
     from kepipe.models import pretrained
     from kepipe.models.hf.sentence_transformers import write_modules
     from kepipe.models.text_pooling import trained_pooling
@@ -45,7 +45,7 @@ def export_folder(source: Path, folder: Path) -> None:
 
 
 def special_ids(model: Transformer, tokenizer: Tokenizer) -> dict[str, int]:
-    """What their config says of the tokenizer, else their own ids would be taken: where a text begins, and ends."""
+    """Ids of the tokenizer's special tokens for their config, which otherwise has the family's defaults."""
     names = _names(model, tokenizer)
     ids = {f"{name}_id": tokenizer.id(token) for name, token in names.items()}
     if dialect_of(model.config.family).forces_end:
@@ -70,13 +70,13 @@ def _names(model: Transformer, tokenizer: Tokenizer) -> dict[str, str]:
 
 
 def with_rows(tokenizer: Tokenizer, family: str) -> dict[str, Any]:
-    """tokenizer.json with the rows of the family, unless it makes rows already; the space before a mask is its own."""
+    """tokenizer.json with the family's row template, unless it has one; the mask token absorbs the space before it."""
     dialect = dialect_of(family)
     return framed(tokenizer, dialect.one, dialect.two)
 
 
 def framed(tokenizer: Tokenizer, one: str | None, two: str | None = None) -> dict[str, Any]:
-    """The same with rows of one text and of two, as in `Dialect`."""
+    """The same with templates of rows with one and two texts, as in `Dialect`."""
     backend = Backend.from_str(tokenizer.backend.to_str())
     bare, in_rows = (backend.encode("a", add_special_tokens=put).ids for put in (False, True))
     if one is not None and bare == in_rows:

@@ -1,4 +1,4 @@
-"""Load a Hugging Face folder into the one transformer, and save one that `AutoModel…from_pretrained` opens."""
+"""Load a Hugging Face folder as a `Transformer`, and save a folder that `AutoModel…from_pretrained` opens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _NORM = {"gamma": "weight", "beta": "bias"}
 
 @dataclass(frozen=True)
 class Ported:
-    """A loaded model. `fresh`: its weights that the folder lacked; `unused`: weights of the folder without a place."""
+    """A loaded model. `fresh`: weights that the folder lacked; `unused`: weights of the folder that the model does not
+    have."""
 
     model: Transformer
     fresh: tuple[str, ...]
@@ -36,9 +37,9 @@ class Ported:
 def load(folder: Path, seed: int = 0) -> Ported:
     """The model of a local Hugging Face folder, on the CPU in fp32.
 
-    Weights that the folder lacks (a BERT without its vocabulary layer) are drawn from `seed`. Raises
-    ValueError, naming file and key, for a family or setting that has no row here, for weights that are
-    not safetensors, and for ones of another shape than the config says.
+    Missing weights (a BERT without its vocabulary layer) are initialised with `seed`. Raises ValueError, naming file
+    and key, for an unsupported family or setting, for weights that are not safetensors, and for weights whose shape
+    differs from the config.
     """
     file = folder / CONFIG
     try:
@@ -61,11 +62,12 @@ def load(folder: Path, seed: int = 0) -> Ported:
 def save(
     folder: Path, model: Transformer, tokenizer: Path | None = None, ids: Mapping[str, int] | None = None
 ) -> None:
-    """Write config.json, with the tokenizer's `ids`, model.safetensors and, where given, the files of a tokenizer's
+    """Write config.json, with the tokenizer's `ids`, model.safetensors and optionally the files of a tokenizer's
     folder.
 
-    Raises ValueError for a model that has no form at Hugging Face (post-norm GPT, task embeddings). Of a model that
-    fuses entities it is the token side, as a plain BERT or RoBERTa; `kepipe.models.hf.auto` saves the whole.
+    Raises ValueError for a model without a Hugging Face form (post-norm GPT, task embeddings). For a model that fuses
+    entities, only the token encoder is written, as a plain BERT or RoBERTa; `kepipe.models.hf.auto` saves the whole
+    model.
     """
     if model.config.fusion is not None:
         model = without_fusion(model)
@@ -86,12 +88,12 @@ def save(
 
 
 def model_type(config: TransformerConfig) -> str:
-    """What they call a model of this config. Raises ValueError for one that has no form at Hugging Face."""
+    """The `model_type` of a config. Raises ValueError if it has no Hugging Face form."""
     return str(settings.to_theirs(config, port_of(config.family, config.gated))["model_type"])
 
 
 def read(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a folder, in one file or in the several that its index names."""
+    """All tensors of a folder, in one file or in the files listed in its index."""
     index = folder / INDEX
     if index.exists():
         files = [folder / name for name in _files_named(index)]
@@ -106,7 +108,7 @@ def read(folder: Path) -> dict[str, Tensor]:
 
 
 def _files_named(index: Path) -> list[str]:
-    """The files of weights beside an index. Raises ValueError for a name that leads elsewhere."""
+    """The files of weights listed in an index. Raises ValueError for a name that leads out of the folder."""
     listed = read_json(index)
     weights = listed.get("weight_map") if isinstance(listed, dict) else None
     names: list[Any] = list(weights.values()) if isinstance(weights, dict) else [None]
@@ -119,7 +121,8 @@ def _files_named(index: Path) -> list[str]:
 
 
 def modern(weights: dict[str, Tensor], port: Port) -> dict[str, Tensor]:
-    """Names as today's releases have them: norms' gamma and beta renamed, the model's prefix added where it lacks."""
+    """Weights under the names of current releases: gamma and beta of norms renamed, the model's prefix added if
+    missing."""
     renamed = {
         re.sub(r"(LayerNorm\w*)\.(gamma|beta)$", lambda found: f"{found[1]}.{_NORM[found[2]]}", name): value
         for name, value in weights.items()
@@ -133,7 +136,8 @@ def modern(weights: dict[str, Tensor], port: Port) -> dict[str, Tensor]:
 
 
 def _with_own_bias(weights: dict[str, Tensor], port: Port, *, tied: bool) -> dict[str, Tensor]:
-    """Where nothing is tied, what they add to the logits is their output layer's bias, whatever stands beside it."""
+    """In a model without tied weights, the bias of the logits is that of the output layer, even if another one is
+    stored."""
     if tied or port.own_bias is None or port.own_bias[0] not in weights:
         return weights
     own, usual = port.own_bias
@@ -141,7 +145,7 @@ def _with_own_bias(weights: dict[str, Tensor], port: Port, *, tied: bool) -> dic
 
 
 def configure(values: dict[str, Any], weights: dict[str, Tensor], port: Port) -> TransformerConfig:
-    """The config, with what only the weights tell: which heads there are, and whether the output matrix is tied."""
+    """The config, with what only the weights tell: which heads exist, and whether the output matrix is tied."""
     tokens = weights.get(next(row for row in port.weights if row.ours == "tokens").theirs[0] + ".weight")
     output = weights.get(port.output)
     tied = output is None or (tokens is not None and torch.equal(tokens, output))

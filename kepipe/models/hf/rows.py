@@ -1,6 +1,6 @@
-"""Two-way tables of weights: a row names the same weight here and there, and how the one becomes the other.
+"""Bidirectional tables of weights: a row gives the names of a weight in both formats, and the conversion.
 
-To read a table does not import torch: what a Hugging Face folder holds is part of a plan.
+Tables are read without importing torch, because the content of a Hugging Face folder is part of a plan.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ SUFFIXES = ("", ".weight", ".bias")
 class Row:
     """`ours` and `theirs` are names, or stems to which .weight and .bias are added; {i} is a layer's number.
 
-    Several of `theirs` are stacked, in this order, into one of ours. `transposed`: their matrix is [in, out]
-    (GPT-2's Conv1D). `leading`: theirs has one more axis, of size 1, in front. `flipped`: their outputs stand
-    in the opposite order (BERT's column 0 says "follows", ours is named by the label, 1).
+    Several of `theirs` are stacked, in this order, into one of ours. `transposed`: their matrix is [in, out] (GPT-2's
+    Conv1D). `leading`: theirs has an additional first axis of size 1. `flipped`: their outputs are in reverse order
+    (column 0 of BERT's next-sentence head means "follows"; ours is the label, 1).
     """
 
     ours: str
@@ -63,7 +63,7 @@ def row(
 
 
 EntitySpan = tuple[str, tuple[str, ...], Row]
-"""Our full name, their full names, and the row they come from."""
+"""Our full name, their full names, and the row of the table."""
 
 
 def expand(table: Sequence[Row], names: Mapping[str, object]) -> Iterator[EntitySpan]:
@@ -90,7 +90,7 @@ def _layers(pattern: str, names: Mapping[str, object]) -> list[int]:
 def to_ours(
     table: Sequence[Row], names: Mapping[str, object], theirs: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], list[str], list[str]]:
-    """Their weights under our names, in fp32; our names that they lack; their names that have no place here."""
+    """Their weights under our names, in fp32; our names that they lack; their names that the model does not have."""
     found: dict[str, Tensor] = {}
     lacking: list[str] = []
     used: set[str] = set()
@@ -104,9 +104,9 @@ def to_ours(
 
 
 def load_into(model: nn.Module, found: Mapping[str, Tensor], folder: Path, config: str = "config") -> None:
-    """Give a model's parameters the values found in `folder`.
+    """Set a model's parameters to the values found in `folder`.
 
-    Raises ValueError for one that has another shape than the file `config` says.
+    Raises ValueError if a shape differs from that in the file `config`.
     """
     import torch
 

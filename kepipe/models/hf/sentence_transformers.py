@@ -1,4 +1,4 @@
-"""The files by which the package sentence-transformers reads a Hugging Face folder as a model of vectors of texts."""
+"""The files with which sentence-transformers opens a Hugging Face folder as a text-vector model."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kepipe.models.files import write_json
 from kepipe.models.text_pooling import Pooling
 
 MODULES = ("", "1_Pooling", "2_Normalize")
-"""Folders of the modules, in the order in which a text goes through them."""
+"""Folders of the modules, in the order of their application."""
 
 
 def write_modules(folder: Path, width: int, pooling: Pooling, length: int) -> None:
-    """Write `modules.json` and what it names: the transformer, pooling, and vectors of length 1. `length`: tokens of a
-    text that are read, special ones included."""
+    """Write `modules.json` and its modules: transformer, pooling, and normalisation to length 1. `length`: maximum
+    number of tokens of a text, including special tokens."""
     modules = [
         {
             "idx": number,

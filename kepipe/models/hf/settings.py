@@ -1,4 +1,4 @@
-"""A Hugging Face config.json as ours, and ours as one of theirs."""
+"""Conversion of a Hugging Face config.json to ours, and back."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from kepipe.models.hf.dialects import dialect_of
 from kepipe.models.hf.tables import Port, port_of
 
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
-"""Their name → ours; the first of several is written."""
+"""Their name → ours; for writing, the first of several is used."""
 _OPTIONAL = ("dropout", "attention_dropout", "decoder_layers")
 
 
 def release_of(theirs: Mapping[str, Any]) -> Literal["thunlp", "uer"] | None:
-    """The module that ports the release which a config.json is of: ERNIE (Tsinghua)'s says of what kind each layer is,
-    K-BERT's has UER's names. None: Hugging Face's own."""
+    """The module that loads the release to which a config.json belongs: ERNIE (Tsinghua) is recognised by its kinds of
+    layers, K-BERT by UER's names. None: Hugging Face's own format."""
     if "layer_types" in theirs and theirs.get("model_type", "bert") == "bert":
         return "thunlp"
     return "uer" if "layers_num" in theirs and "heads_num" in theirs else None
 
 
 def find_port(file: Path, theirs: Mapping[str, Any]) -> Port:
-    """The table for their config. Raises ValueError where it asks for something the family's row does not have."""
+    """The table for their config. Raises ValueError for a setting that the family's row does not support."""
     kind = str(theirs.get("model_type", "bert"))
     try:
         port = port_of(kind, gated="gated" in str(theirs.get("feed_forward_proj", "")))
@@ -37,7 +37,7 @@ def find_port(file: Path, theirs: Mapping[str, Any]) -> Port:
 
 
 def heads(names: Collection[str], port: Port) -> dict[str, Any]:
-    """What only the names of the weights tell: which heads there are."""
+    """The heads, which only the names of the weights tell."""
     return {
         "pooler": not {f"{port.prefix}pooler.dense.weight", "pooler.dense.weight"}.isdisjoint(names),
         "next_sentence": "cls.seq_relationship.weight" in names,
@@ -45,7 +45,7 @@ def heads(names: Collection[str], port: Port) -> dict[str, Any]:
 
 
 def to_ours(file: Path, theirs: Mapping[str, Any], port: Port) -> dict[str, Any]:
-    """Values of `TransformerConfig`, but for what only the weights tell (tied or not, pooler, next sentence)."""
+    """Values of `TransformerConfig`, except for what only the weights tell (tied or not, pooler, next sentence)."""
     dialect = dialect_of(port.model_type)
     values = {**dialect.defaults, **theirs}
     made: dict[str, Any] = {"family": port.model_type, **port.fixed}
@@ -62,7 +62,7 @@ def to_ours(file: Path, theirs: Mapping[str, Any], port: Port) -> dict[str, Any]
 
 
 def to_theirs(config: TransformerConfig, port: Port) -> dict[str, Any]:
-    """Their config.json. Raises ValueError for a model that the family cannot express there."""
+    """Their config.json. Raises ValueError for a model that the family cannot express in their format."""
     for name, value in port.fixed.items():
         if getattr(config, name) != value:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Which weight and which setting of a family has which name at Hugging Face."""
+"""The names of each family's weights and settings in Hugging Face's format."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kepipe.models.hf.rows import Row, row
 
 @dataclass(frozen=True)
 class Port:
-    """A family at Hugging Face.
+    """A family in Hugging Face's format.
 
-    `settings`: our config key → theirs. `fixed`: choices of parts that the family always has. `prefix`: what stands
-    before the encoder's names in a model with a head, and may be absent. `output`: their name of an output matrix that
-    is not tied. `own_bias`: their names of the bias that goes with it, and of the one that tied models have. `ignored`:
-    names that hold nothing of their own (buffers, copies). `required`: the values understood of settings of theirs.
+    `settings`: our config key → theirs. `fixed`: parts that are constant in the family. `prefix`: prefix of the
+    encoder's names in a model with a head; may be absent. `output`: their name of an output matrix that is not tied.
+    `own_bias`: their names of its bias, and of the bias of tied models. `ignored`: names without own content (buffers,
+    copies). `required`: the supported values of their settings.
     """
 
     model_type: str
@@ -261,7 +261,7 @@ BART = Port(
 
 
 def _t5_stack(ours: str, feed: int, grow: tuple[str, ...], cross: tuple[Row, ...] = ()) -> tuple[Row, ...]:
-    """`feed`: the place of the feed-forward part among a block's parts."""
+    """`feed`: the index of the feed-forward part among a block's parts."""
     theirs = f"{ours}.block.{{i}}.layer."
     layer = f"{ours}.layers.{{i}}."
     return (
@@ -290,7 +290,7 @@ _T5_CROSS = (
 
 
 def _t5(*grow: str) -> Port:
-    """T5 with these matrices where the feed-forward part grows: one, or two where it is gated."""
+    """T5 with these up-projections in the feed-forward part: one, or two if it is gated."""
     return Port(
         "t5",
         (
@@ -336,7 +336,7 @@ PORTS: Mapping[str, tuple[Port, Port]] = {
 
 
 def port_of(model_type: str, gated: bool = False) -> Port:
-    """The table of a family. Raises ValueError for one there is none for."""
+    """The table of a family. Raises ValueError for an unsupported one."""
     if model_type not in PORTS:
         raise ValueError(f"model type {model_type!r} is not one kepipe can port; known: {', '.join(PORTS)}")
     return PORTS[model_type][gated]

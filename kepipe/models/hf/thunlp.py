@@ -1,10 +1,10 @@
-"""The released checkpoints of ERNIE (Tsinghua): a BERT-named state dict with `…_ent` weights beside BERT's.
+"""The released checkpoints of ERNIE (Tsinghua): a state dict with BERT's names, and `…_ent` weights next to BERT's.
 
-A folder holds `config.json` (the release's `ernie_config.json`) and `model.safetensors`. The release pickles its
-weights; they are converted once, by whoever trusts the file:
+A folder holds `config.json` (the release's `ernie_config.json`) and `model.safetensors`. The release uses pickled
+weights; a user who trusts the file converts them once:
 
-    weights = torch.load("pytorch_model.bin", map_location="cpu", weights_only=True)
-    safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "model.safetensors")
+weights = torch.load("pytorch_model.bin", map_location="cpu", weights_only=True)
+safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "model.safetensors")
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from kepipe.models.hf.tables import port_of
 from kg.regular_files import read_json
 
 HEADS = 4
-"""Entity heads, which the release has in its code alone; a config may say otherwise under `num_attention_heads_ent`."""
+"""Number of entity heads, which the release defines only in its code; a config may override it with
+`num_attention_heads_ent`."""
 LAYER, OURS = "bert.encoder.layer.{i}.", "encoder.layers.{i}."
 ENTITY_SIDE = (
     row(
@@ -40,14 +41,14 @@ ENTITY_SIDE = (
     row("entity_head.norm", "cls.predictions_ent.transform.LayerNorm"),
 )
 SECOND_BIAS = "intermediate.dense_ent.bias"
-"""Their first layer has two biases, which both count at every token; ours has their sum."""
+"""Their first layer has two biases, both of which are added at every token; ours is their sum."""
 
 
 def load(folder: Path, seed: int = 0) -> huggingface.Ported:
-    """The model of such a folder, on the CPU in fp32; weights that it lacks are drawn from `seed`.
+    """The model of such a folder, on the CPU in fp32; missing weights are initialised with `seed`.
 
-    Raises ValueError, naming file and key, for layers in an order that is not plain, fusing, with both attentions,
-    and for weights of another shape than the config says.
+    Raises ValueError, naming file and key, for layers in an order other than plain, fusing, with both attentions, and
+    for weights whose shape differs from the config.
     """
     file = folder / huggingface.CONFIG
     theirs = read_json(file)
@@ -72,7 +73,7 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
 
 
 def _fusion(file: Path, theirs: Mapping[str, Any], weights: Mapping[str, Tensor]) -> FusionConfig | None:
-    """The entity side, whose width is that of the weights; None where all layers are plain.
+    """The entity encoder, whose width is that of the weights; None if all layers are plain.
 
     A layer is plain (sim), fuses (mix), or fuses after attention among entities (norm).
     """

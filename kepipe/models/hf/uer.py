@@ -1,13 +1,13 @@
-"""Checkpoints of K-BERT's release, which is built on UER: its names for BERT's weights, and its LayerNorm.
+"""Checkpoints of K-BERT's release, which is based on UER: UER's names of BERT's weights, and its LayerNorm.
 
 A folder holds `config.json`, UER's (`emb_size`, `hidden_size`, `feedforward_size`, `heads_num`, `layers_num`), a
-`vocab.txt`, and `model.safetensors`. The release pickles its weights; whoever trusts the file converts it once:
+`vocab.txt`, and `model.safetensors`. The release uses pickled weights; a user who trusts the file converts them once:
 
-    weights = torch.load("google_model.bin", map_location="cpu", weights_only=True)
-    safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "model.safetensors")
+weights = torch.load("google_model.bin", map_location="cpu", weights_only=True)
+safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "model.safetensors")
 
-`"upstream": true` in config.json computes norms as the release does (`kepipe.nn.norms.UnbiasedNorm`), which is
-right for weights that were fine-tuned by it; without, as BERT does, which is right for Google's converted ones.
+`"upstream": true` in config.json computes norms as the release does (`kepipe.nn.norms.UnbiasedNorm`), for weights that
+were fine-tuned with it; without it, norms are BERT's, for weights converted from Google's.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ WEIGHTS = (
 )
 """Ours, theirs. The converted checkpoints keep BERT's order of the next-sentence columns."""
 SEGMENTS = "embedding.segment_embedding.weight"
-"""Their row 0 is that of padding, which nobody sees; sentences A and B have rows 1 and 2."""
+"""Row 0 belongs to padding, which is never attended to; sentences A and B have rows 1 and 2."""
 NEEDED = ("hidden_size", "feedforward_size", "heads_num", "layers_num")
 
 
 def load(folder: Path, seed: int = 0) -> huggingface.Ported:
-    """The model of such a folder, on the CPU in fp32; weights that it lacks are drawn from `seed`.
+    """The model of such a folder, on the CPU in fp32; missing weights are initialised with `seed`.
 
-    Raises ValueError, naming file and key, where the config lacks a size or a weight has another one.
+    Raises ValueError, naming file and key, if the config lacks a size or a weight has a different one.
     """
     file = folder / huggingface.CONFIG
     theirs = read_json(file)

@@ -1,4 +1,4 @@
-"""XLNet's folders of Hugging Face: their config and weights as ours, and ours as theirs."""
+"""XLNet in Hugging Face's format: conversion of config and weights in both directions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PREFIX = "transformer."
 SIZES = {
     "vocabulary": "vocab_size", "hidden": "d_model", "layers": "n_layer", "heads": "n_head", "feedforward": "d_inner",
 }  # fmt: skip
-"""Ours → theirs."""
+"""Our name → theirs."""
 NONE_IS_ZERO = {"memory": "mem_len", "reuse": "reuse_len", "clamp": "clamp_len"}
 DEFAULTS: Mapping[str, Any] = {
     "vocab_size": 32000,
@@ -39,7 +39,7 @@ DEFAULTS: Mapping[str, Any] = {
     "same_length": False,
     "mem_len": 512,
 }
-"""What their config means where it does not say."""
+"""Default values of their config."""
 PROJECTIONS = {"query": "q", "key": "k", "value": "v", "position": "r"}
 AS_THEY_ARE = {
     "content_query": "r_w_bias",
@@ -54,7 +54,7 @@ MODULES = {
 
 
 def read_config(folder: Path) -> XLNetConfig:
-    """The config of a folder. Raises ValueError, naming the file, where it says something that has no form here."""
+    """The config of a folder. Raises ValueError, naming the file, for settings that kepipe does not support."""
     file = folder / CONFIG
     try:
         values = {**DEFAULTS, **read_json(file)}
@@ -76,10 +76,10 @@ def read_config(folder: Path) -> XLNetConfig:
 
 
 def load(folder: Path, dropout: float, seed: int, note: Callable[[str], None]) -> Network:
-    """The model of a folder, on the CPU in fp32 in evaluation mode. `note` is told of weights that it lacked, which are
-    drawn from `seed`, and of ones without a place.
+    """The model of a folder, on the CPU in fp32 in evaluation mode. `note` is called with messages about missing
+    weights, which are initialised with `seed`, and about unused ones.
 
-    Raises ValueError for weights that are no safetensors or have another shape than the config says.
+    Raises ValueError for weights that are not safetensors, or whose shape differs from the config.
     """
     from kepipe.models.hf import huggingface, rows
     from kepipe.models.networks.families import assemble
@@ -97,14 +97,14 @@ def load(folder: Path, dropout: float, seed: int, note: Callable[[str], None]) -
     copies = {"lm_loss.weight", f"{PREFIX}mask_emb"}
     unused = sorted(theirs.keys() - set(named.values()) - copies)
     if fresh:
-        note(f"{folder} lacks {several(fresh)}: drawn at random, to be trained")
+        note(f"{folder} lacks {several(fresh)}: initialised randomly")
     if unused:
-        note(f"{folder}: no place for {several(unused)}: left out")
+        note(f"{folder}: unused weights: {several(unused)}")
     return model.eval()
 
 
 def save(folder: Path, model: Network, tokenizer: Tokenizer) -> None:
-    """Write config.json, with the tokenizer's ids, and model.safetensors, which `XLNetLMHeadModel` opens."""
+    """Write config.json, with the tokenizer's ids, and model.safetensors, for `XLNetLMHeadModel`."""
     import torch
 
     from kepipe.models.files import write_json, write_tensors
@@ -112,7 +112,7 @@ def save(folder: Path, model: Network, tokenizer: Tokenizer) -> None:
     config = model.config
     assert isinstance(config, XLNetConfig)
     ours = {name: value.detach().cpu() for name, value in model.named_parameters()}
-    ours.setdefault("query", torch.zeros(config.hidden))  # which nobody asks a model that reads from the left
+    ours.setdefault("query", torch.zeros(config.hidden))  # unused in a model that reads from the left
     theirs = {_their_name(name): _as_theirs(name, value, config) for name, value in ours.items()}
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / WEIGHTS, theirs)
@@ -120,7 +120,7 @@ def save(folder: Path, model: Network, tokenizer: Tokenizer) -> None:
 
 
 def export(source: Path, folder: Path, model: Network) -> None:
-    """The same with the tokenizer of the folder `source`, which puts the end token after each text, as in training."""
+    """`save`, and the tokenizer of the folder `source`, which adds the end token after each text, as in training."""
     from kepipe.models.files import copy_tokenizer, write_json
     from kepipe.models.hf.export import framed
     from kepipe.tokenization.tokenizer import load_tokenizer
@@ -156,7 +156,7 @@ def _ids(tokenizer: Tokenizer) -> Mapping[str, int]:
 
 
 def _their_name(ours: str) -> str:
-    """The name that a weight has there."""
+    """Their name of a weight."""
     outside = {
         "tokens.weight": f"{PREFIX}word_embedding.weight",
         "query": f"{PREFIX}mask_emb",
@@ -174,7 +174,7 @@ def _their_name(ours: str) -> str:
 
 
 def _as_ours(ours: str, value: Tensor, folder: Path) -> Tensor:
-    """Their weight as ours: a projection to heads is [D, H, W] there."""
+    """Their weight as ours: a projection to heads is [D, H, W] in their format."""
     kind = _projection(ours)
     if kind and value.ndim != 3:
         raise ValueError(f"{folder}: {_their_name(ours)} is {tuple(value.shape)}; expected three axes")
@@ -199,11 +199,11 @@ def _as_theirs(ours: str, value: Tensor, config: XLNetConfig) -> Tensor:
 
 
 def _is_vector(ours: str) -> bool:
-    """Whether a weight is a vector here, and has axes there."""
+    """Whether a weight is a vector in our format, and has two axes in theirs."""
     return ours == "query" or (ours.endswith("_query") and ".attention." in ours)
 
 
 def _projection(ours: str) -> str:
-    """Whether a weight projects to heads ("in") or from them ("out"); else empty."""
+    """Whether a weight projects to heads ("in") or from them ("out"); otherwise empty."""
     name = ours.partition(".attention.")[2].removesuffix(".weight")
     return "in" if name in PROJECTIONS else "out" if name == "output" else ""

@@ -1,1 +1,2 @@
-"""N-gram language models: counted out of core, smoothed, mapped from disk, scored in batches; ARPA in and out."""
+"""N-gram language models: out-of-core counting, smoothing, memory-mapped tables, batched scoring, import and export of
+ARPA files."""

@@ -1,7 +1,7 @@
-"""ARPA files, in and out, gzipped where the name ends in `.gz`: the form in which n-gram models travel.
+"""Reading and writing ARPA files, the exchange format of n-gram models; gzipped if the name ends in `.gz`.
 
-`\\data\\`, the number of n-grams of each order, and for each order a line an n-gram: log10 p, its words, and log10 of
-its back-off weight, which may be left out (Stolcke 2002, ngram-format).
+`\\data\\`, the number of n-grams of each order, and for each order one line per n-gram: log10 p, its words, and log10
+of its back-off weight, which may be omitted (Stolcke 2002, ngram-format).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from kepipe.models.ngram.vocabulary import SPECIAL
 from kg.sources.reading import DAMAGE, open_bytes
 
 LONGEST_LINE = 1 << 20
-"""Bytes of a line, at most."""
+"""Maximum length of a line in bytes."""
 CHUNK = 1 << 16
-"""N-grams that are written together."""
+"""Number of n-grams written at a time."""
 MARGIN = 1e-4
-"""How far above 0 a log10 of a probability may stand, for rounding."""
+"""Tolerance for rounding: how far above 0 the log10 of a probability may be."""
 
 
 def write(file: Path, tables: NgramTables, words: list[str]) -> None:
-    """Write a model. Raises ValueError for words that a line cannot hold, and OSError naming the file."""
+    """Write a model. Raises ValueError for words that a line cannot represent, and OSError naming the file."""
     names = [_name(word) for word in words]
 
     def save(path: Path) -> None:
@@ -57,7 +57,7 @@ def _zipped(raw: IO[bytes], file: Path) -> Iterator[IO[bytes]]:
         return
     with gzip.GzipFile(
         "", "wb", compresslevel=6, fileobj=raw, mtime=0
-    ) as stream:  # equal models, equal bytes
+    ) as stream:  # a fixed time stamp, so that equal models give equal bytes
         yield cast(IO[bytes], stream)
 
 
@@ -78,14 +78,14 @@ def _lines(tables: NgramTables, order: int, rows: slice, names: list[str]) -> It
 
 @dataclass
 class _Lines:
-    """The lines of a file, without what is empty, counted."""
+    """The non-empty lines of a file, with their numbers."""
 
     file: Path
     stream: IO[bytes]
     number: int = 0
 
     def next(self) -> bytes:
-        """The next line that is not empty. Raises ValueError at the end of the file."""
+        """The next non-empty line. Raises ValueError at the end of the file."""
         while line := self.stream.readline(LONGEST_LINE + 1):
             self.number += 1
             if len(line) > LONGEST_LINE:
@@ -99,7 +99,7 @@ class _Lines:
 
 
 def read(file: Path) -> tuple[NgramTables, list[str]]:
-    """A model and its words, SPECIAL first. `<s>` is never predicted, whatever the file says of it, and a missing
+    """Read a model and its words, SPECIAL first. `<s>` is never predicted, whatever the file says, and a missing
     `<unk>` has no probability. Raises ValueError with file and line."""
     try:
         with open_bytes(file, lambda _: None) as stream:
@@ -137,7 +137,7 @@ def _read(lines: _Lines) -> tuple[NgramTables, list[str]]:
 
 
 def _unigrams(lines: _Lines, size: int) -> tuple[dict[bytes, int], Floats32, Floats32]:
-    """Words by their id, and their columns."""
+    """Words by id, and their columns."""
     ids = {word.encode(): number for number, word in enumerate(SPECIAL)}
     log_probs, weights = [NEVER] * len(ids), [0.0] * len(ids)
     seen: set[bytes] = set()
@@ -164,7 +164,7 @@ def _unigrams(lines: _Lines, size: int) -> tuple[dict[bytes, int], Floats32, Flo
 def _longer(
     lines: _Lines, order: int, size: int, ids: dict[bytes, int], below: NgramTables, weights: Floats32
 ) -> tuple[NgramTables, Floats32]:
-    """The tables with one order more, and the weights of that order, which another order makes use of."""
+    """The tables with one more order, and the back-off weights of that order, if a longer order uses them."""
     words_RN = np.empty((size, order), np.int64)
     log_probs_R, own_R = np.empty(size, np.float32), np.empty(size, np.float32)
     first = lines.number + 1
@@ -199,8 +199,8 @@ def _longer(
 
 
 def _entry(lines: _Lines, order: int) -> tuple[float, list[bytes], float]:
-    """log10 p, the words, and log10 of the weight (0 where there is none)."""
-    fields = lines.next().split()  # at ASCII's white space alone: words may hold other
+    """log10 p, the words, and log10 of the weight (0 if there is none)."""
+    fields = lines.next().split()  # split at ASCII white space only: words may contain other white space
     if not order + 1 <= len(fields) <= order + 2:
         raise lines.wrong(f"expected log10 p, {order} words and perhaps a weight")
     try:

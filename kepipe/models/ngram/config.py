@@ -1,4 +1,4 @@
-"""What an n-gram model is made of, and its settings under `base:`."""
+"""The config of an n-gram model, and its settings under `base:`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
 
 LONGEST = 6
-"""The highest order."""
+"""Maximum order."""
 WIDEST = 30
-"""Most bits of a word's id."""
+"""Maximum number of bits of a word's id."""
 
 
 class NgramBase(FittedBase):
@@ -36,9 +36,10 @@ class NgramBase(FittedBase):
     """Pruning thresholds for orders 1, 2, …, the last one for all higher orders: n-grams with at most this count are
     left out. `[0, 0, 1]` leaves out singletons from order 3 on. The first must be 0, and they must not decrease."""
     sentences: bool = False
-    """Whether sentences are separate texts, as in published n-gram models; otherwise n-grams cross sentences within a
-    document, which suits continuing a text in its middle. Only fitting and its held-out loss mark sentences: other
-    perplexities of such a model are computed without the marks, and do not compare with other models'."""
+    """Whether sentences are separate texts, as in published n-gram models; otherwise n-grams cross sentence boundaries
+    within a document, which suits continuing a text in the middle. Only fitting and its held-out loss mark sentences:
+    other perplexities of such a model are computed without the marks, and are not comparable with those of other
+    models."""
 
     @model_validator(mode="after")
     def _fits(self) -> NgramBase:
@@ -62,7 +63,7 @@ class NgramBase(FittedBase):
 
 @dataclass(frozen=True, kw_only=True)
 class NgramConfig:
-    """`bits`: those of a word in the keys of the tables; `vocabulary`: tokens of the tokenizer."""
+    """`bits`: bits of a word's id in the keys of the tables; `vocabulary`: number of tokens of the tokenizer."""
 
     format: ClassVar[str] = "kepipe-ngram/1"
 
@@ -70,7 +71,7 @@ class NgramConfig:
     bits: int
     vocabulary: int
     smoothing: str = ""
-    """Empty: as an ARPA file had it."""
+    """Empty: unknown, imported from an ARPA file."""
     sentences: bool = False
 
     def __post_init__(self) -> None:
@@ -98,7 +99,7 @@ class NgramConfig:
 
 
 def read_ngram_config(folder: Path) -> NgramConfig:
-    """The config of an n-gram model's folder. Raises ValueError where there is none."""
+    """The config of an n-gram model's folder. Raises ValueError if there is none."""
     try:
         return NgramConfig.from_json(read_values(folder, NgramConfig.format))
     except (TypeError, ValueError) as error:

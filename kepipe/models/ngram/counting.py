@@ -1,7 +1,7 @@
-"""Counting the n-grams of a text of any length: order by order, sorted runs on disk, merged.
+"""Counting the n-grams of a text of any length: order by order, with sorted runs on disk that are merged.
 
-An n-gram of order n is a pair (row of its first n − 1 words in the table of order n − 1, last word), packed into one
-int64 that sorts as the words do. So any order and vocabulary fits, and equal prefixes stand together.
+An n-gram of order n is a pair (row of its first n − 1 words in the table of order n − 1, last word), packed into an
+int64 that sorts like its words. So any order and vocabulary fits, and n-grams with the same prefix are adjacent.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from kepipe.models.ngram.runs import ROWS, Column, Run, merge, open_run, write_r
 UNK, BOS, EOS = 0, 1, 2
 """Word ids of `<unk>`, `<s>` and `</s>`; ordinary words follow."""
 NONE = np.uint32(2**32 - 1)
-"""The row of an n-gram that there is not."""
+"""The row of a missing n-gram."""
 STRETCH = 1 << 22
-"""Positions of the text that are sorted at once."""
+"""Number of positions of the text that are sorted at a time."""
 Tick = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The different n-grams of a text.
+    """The distinct n-grams of a text.
 
-    `unigrams`: int64 [W], how often each word stands, W the size of the vocabulary. `tables[n − 2]`: of order n ≥ 2,
+    `unigrams`: int64 [W], the count of each word, W the size of the vocabulary. `tables[n − 2]`, for order n ≥ 2:
     `keys` (row of the prefix << `bits` | word), `counts`, and as `partners` the row of the last n − 1 words in the
-    table below.
+    table of order n − 1.
     """
 
     unigrams: Ints
@@ -42,15 +42,15 @@ class Counts:
 
     @property
     def order(self) -> int:
-        """The longest n-gram."""
+        """The length of the longest n-grams."""
         return len(self.tables) + 1
 
     def size(self, order: int) -> int:
-        """Number of different n-grams of an order."""
+        """Number of distinct n-grams of an order."""
         return len(self.unigrams) if order == 1 else len(self.tables[order - 2])
 
     def begins(self, order: int) -> slice:
-        """Rows of the n-grams of an order that begin with `<s>`: they stand together, as the table is sorted."""
+        """Rows of the n-grams of an order that begin with `<s>`; they are adjacent, since the table is sorted."""
         found = slice(BOS, BOS + 1)
         for table in self.tables[: order - 1]:
             borders = np.array([found.start, found.stop], np.int64) << self.bits
@@ -59,7 +59,7 @@ class Counts:
 
 
 def word_bits(words: int) -> int:
-    """Bits of a word's id in a key. Raises ValueError for a vocabulary that leaves no room for rows."""
+    """Number of bits of a word's id in a key. Raises ValueError for a vocabulary that is too large."""
     bits = max(1, (words - 1).bit_length())
     if bits > WIDEST:
         raise ValueError(f"a vocabulary of {words:,} words is too large: expected at most {1 << WIDEST:,}")
@@ -71,9 +71,9 @@ def count(
 ) -> Counts:
     """Count a text's n-grams of all orders up to `order`.
 
-    `stretches`: word ids, one stretch of the text after the other; each sentence begins with BOS and ends with EOS.
-    `scratch`: an empty folder for the runs, and for the tables, which are mapped from there. `tick` is told of
-    positions, `order` times over. Raises ValueError where there is no text.
+    `stretches`: blocks of word ids; each sentence begins with BOS and ends with EOS. `scratch`: an empty folder for the
+    runs and for the tables, which are memory-mapped. `tick` is called with the number of positions, `order` times the
+    text in total. Raises ValueError if there is no text.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     bits, text, unigrams = word_bits(words), scratch / "text", np.zeros(words, np.int64)
@@ -102,8 +102,8 @@ def count(
 
 
 def _count_order(text: Path, before: Path, after: Path | None, bits: int, folder: Path, tick: Tick) -> Run:
-    """The table of an order. `before`: the row, at each position, of the n-gram one shorter that ends there; `after`:
-    where those of this order are written for the next."""
+    """The table of an order. `before`: at each position, the row of the n-gram of the previous order that ends there;
+    `after`: the file for the rows of this order."""
     places = folder / "places"
     runs = 0
     with places.open("wb") as stream:
@@ -129,7 +129,7 @@ def _count_order(text: Path, before: Path, after: Path | None, bits: int, folder
 def _occurrences(
     text: Path, before: Path, bits: int
 ) -> Iterator[tuple[Ints, npt.NDArray[np.uint32], npt.NDArray[np.bool_]]]:
-    """Of each stretch of the text: the keys and partners of the n-grams that end in it, and at which positions."""
+    """For each block of the text: the keys and partners of the n-grams that end in it, and their positions."""
     words_file, rows_file = Column(text, ROWS), Column(before, ROWS)
     for start in range(0, len(words_file), STRETCH):
         stop = min(start + STRETCH, len(words_file))
@@ -137,13 +137,13 @@ def _occurrences(
         prefixes_T = np.empty(len(rows_T), np.uint32)
         prefixes_T[0] = rows_file[start - 1 : start][0] if start else NONE
         prefixes_T[1:] = rows_T[:-1]
-        there_T = (prefixes_T != NONE) & (words_T != BOS)  # nothing predicts the begin, nor reaches over it
+        there_T = (prefixes_T != NONE) & (words_T != BOS)  # n-grams do not predict BOS or cross it
         keys_N = (prefixes_T[there_T].astype(np.int64) << bits) | words_T[there_T]
         yield keys_N, rows_T[there_T], there_T
 
 
 def _write_rows(places: Path, rows: list[Path], after: Path) -> None:
-    """The row of the n-gram that ends at each position, from its place in the run of its stretch."""
+    """Write the row of the n-gram that ends at each position, computed from its index in the run of its block."""
     with after.open("wb") as stream:
         for places_T, file in zip(Column(places, ROWS).stretches(STRETCH), rows, strict=True):
             there_T = places_T != NONE
@@ -154,8 +154,8 @@ def _write_rows(places: Path, rows: list[Path], after: Path) -> None:
 
 
 def continuations(counts: Counts, order: int) -> npt.NDArray[Any]:
-    """How many different words stand before each n-gram of an order: uint32 [M] (Kneser & Ney 1995); before one that
-    begins with `<s>` stands nothing, and it keeps its count."""
+    """The number of distinct words before each n-gram of an order: uint32 [M] (Kneser & Ney 1995). N-grams that begin
+    with `<s>` have no previous word and keep their count."""
     found = np.zeros(counts.size(order), np.uint32)
     for partners_N in counts.tables[order - 1].partners.stretches(STRETCH):
         np.add.at(found, partners_N, np.uint32(1))

@@ -1,7 +1,7 @@
-"""From counts to a model: probabilities and back-off weights of every n-gram, written as they are computed.
+"""Estimation: probabilities and back-off weights of all n-grams from counts, written as they are computed.
 
-Tables are read in order, some million n-grams at a time; in memory as a whole are the
-probabilities of an order and of the one below, the weights of the latter, and what counts or pruning need of them.
+Tables are read in order, a few million n-grams at a time. Only the probabilities of an order and of the order below,
+the weights of the latter, and the counts needed for it and for pruning are held in memory as a whole.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from kepipe.models.ngram.smoothing import NOTHING, Contexts, Share, Smoothing
 from kepipe.models.ngram.tables import NEVER, TableWriter
 
 CHUNK = 1 << 21
-"""N-grams that are worked on together, but for the rest of a context."""
+"""Number of n-grams processed at a time, extended to the end of a context."""
 HIGHEST = 7
-"""Counts of counts are taken up to this."""
+"""Maximum count of which counts of counts are computed."""
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """What a model is estimated by; `k` is the setting of add-k."""
+    """Estimates a model; `k` is the setting of add-k."""
 
     counts: Counts
     smoothing: Smoothing
@@ -37,11 +37,11 @@ class Estimator:
 
     @property
     def words(self) -> int:
-        """Words that are predicted: all but `<s>`."""
+        """Number of predicted words: all except `<s>`."""
         return len(self.counts.unigrams) - 1
 
     def write(self, writer: TableWriter, tick: Tick = lambda _: None) -> None:
-        """Write all orders. `tick` is told of n-grams."""
+        """Write all orders. `tick` is called with the number of n-grams."""
         lower = self._unigrams()
         writer.words(np.log10(np.maximum(lower, 10.0**NEVER)).astype(np.float32))
         tick(len(lower))
@@ -50,13 +50,14 @@ class Estimator:
             lower, numbers = self._order(order, lower, numbers, writer, tick)
 
     def adjusted(self, order: int) -> npt.NDArray[Any] | Column:
-        """The counts that an order is estimated from: [M], in memory or to be read."""
+        """The counts from which an order is estimated: [M], in memory or memory-mapped."""
         if self.smoothing.continuation and order < self.counts.order:
             return continuations(self.counts, order)
         return self.counts.unigrams if order == 1 else self.counts.tables[order - 2].counts
 
     def _unigrams(self) -> Floats:
-        """Probabilities of words, float [W]; what is left over goes evenly to all, or in backing off to unseen ones."""
+        """Probabilities of words, float [W]; the remaining mass is distributed evenly over all words, or over unseen
+        ones when backing off."""
         raw = self.adjusted(1)[:].astype(np.float64)
         raw[BOS] = 0
         predicted = np.arange(len(raw)) != BOS
@@ -77,7 +78,7 @@ class Estimator:
     def _order(
         self, order: int, lower: Floats, numbers: _Renumbering, writer: TableWriter, tick: Tick
     ) -> tuple[Floats, _Renumbering]:
-        """Write one order: its probabilities, and the row that each n-gram has among those that remain."""
+        """Write one order; returns its probabilities, and the new row of each n-gram after pruning."""
         counts, adjusted = self.counts, self.adjusted(order)
         table, size = counts.tables[order - 2], counts.size(order)
         last, pruned = order == counts.order, self.pruning.thresholds[order - 1] > 0
@@ -95,7 +96,7 @@ class Estimator:
             lower_N = lower[table.partners[rows]] if self.smoothing.lower else 1 / self.words
             at = slice(first, first + number)
             probabilities_N, left_C[at] = self._smooth(share, contexts, kept_N, lower_N)
-            if begins is not None:  # a short context is a whole one at the begin of a text alone
+            if begins is not None:  # a short context is complete only at the beginning of a text
                 inside_N = _inside(rows, begins)
                 probabilities_N = np.where(inside_N, probabilities_N, 1 / self.words)
                 left_C[at][contexts.owners[~inside_N]] = 1.0
@@ -114,7 +115,7 @@ class Estimator:
     def _smooth(
         self, share: Share, contexts: Contexts, kept_N: Bools | None, lower_N: Floats | float
     ) -> tuple[Floats, Floats]:
-        """Probabilities of n-grams, and the weight of each context's back-off."""
+        """Probabilities of n-grams, and the back-off weight of each context."""
         held_N = share(contexts)
         if kept_N is not None:
             held_N = held_N * kept_N
@@ -123,7 +124,7 @@ class Estimator:
             return held_N + left_C[contexts.owners] * lower_N, left_C
         seen_N = np.broadcast_to(lower_N, held_N.shape) * (1 if kept_N is None else kept_N)
         free_C = 1 - contexts.total(seen_N)
-        # Seen with every word, a context has nobody to leave anything to.
+        # A context that was seen with every word has no unseen words to back off to.
         alone_C = free_C < NOTHING
         scale_C = np.where(alone_C, 1 / np.maximum(1 - left_C, NOTHING), 1.0)
         return held_N * scale_C[contexts.owners], np.where(
@@ -146,7 +147,7 @@ class Estimator:
         writer.append(keys_N, np.log10(np.maximum(probabilities_N, 10.0**NEVER)).astype(np.float32))
 
     def _contexts(self, order: int) -> Iterator[tuple[slice, Ints]]:
-        """Rows of an order in stretches of whole contexts, with the row of each one's context."""
+        """Blocks of rows of an order that consist of whole contexts, with the row of each n-gram's context."""
         bits, table = self.counts.bits, self.counts.tables[order - 2]
         keys = table.keys.mapped
         start = 0
@@ -162,19 +163,19 @@ class Estimator:
 
 
 class _Renumbering:
-    """Rows of a table → rows among those that remain; `rows` is None where all do."""
+    """Rows of a table → rows after pruning; `rows` is None if nothing was pruned."""
 
     def __init__(self, kept_M: Bools | None) -> None:
         self.kept = kept_M
         self.rows = None if kept_M is None else np.cumsum(kept_M, dtype=np.uint32) - np.uint32(1)
 
     def select(self, values_M: Floats) -> Floats:
-        """The values of the rows that remain."""
+        """The values of the remaining rows."""
         return values_M if self.kept is None else values_M[self.kept]
 
 
 def _inside(rows: slice, part: slice) -> Bools:
-    """Which of some rows lie in a part of the table."""
+    """Which of some rows are in a slice of the table."""
     numbers = np.arange(rows.start, rows.stop)
     inside: Bools = (numbers >= part.start) & (numbers < part.stop)
     return inside
@@ -185,7 +186,7 @@ def _chunks(values: npt.NDArray[Any] | Column) -> Iterator[npt.NDArray[Any]]:
 
 
 def _numbers(counts: Iterator[npt.NDArray[Any]] | Sequence[npt.NDArray[Any]]) -> list[int]:
-    """How many n-grams have the count 0, 1, …, HIGHEST."""
+    """The number of n-grams with count 0, 1, …, HIGHEST."""
     found = np.zeros(HIGHEST + 2, np.int64)
     for part in counts:
         found += np.bincount(np.minimum(part, HIGHEST + 1).astype(np.int64), minlength=HIGHEST + 2)

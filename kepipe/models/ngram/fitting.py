@@ -1,4 +1,4 @@
-"""A text's tokens → the folder of an n-gram model."""
+"""Fitting: from a text's tokens to the folder of an n-gram model."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from kepipe.data.shards import Shard
 
 STRETCH = 1 << 22
-"""Tokens that are read at once."""
+"""Number of tokens read at a time."""
 
 
 def word_stretches(shard: Shard, of_token: Ints, *, sentences: bool) -> Iterator[Ints]:
-    """A shard's tokens as words, with BOS before and EOS behind each text: a document, or each of its sentences."""
+    """A shard's tokens as words, with BOS before and EOS after each text: a document, or each of its sentences."""
     bit = DOCUMENT | SENTENCE if sentences else DOCUMENT
     for start in range(0, len(shard), STRETCH):
         stop = min(start + STRETCH, len(shard))
@@ -39,7 +39,7 @@ def word_stretches(shard: Shard, of_token: Ints, *, sentences: bool) -> Iterator
         begins = np.flatnonzero(shard.bounds[start:stop] & bit)
         at = np.repeat(begins, 2)
         marks = np.tile(np.array([EOS, BOS]), len(begins))
-        if start == 0:  # a shard begins with a document; before the first nothing ends
+        if start == 0:  # a shard begins with a document; nothing ends before the first
             if not len(begins) or begins[0] > 0:
                 at, marks = np.append(0, at), np.append(BOS, marks)
             else:
@@ -57,9 +57,9 @@ def fit(
     scratch: Path,
     tick: Callable[[int], None] = lambda _: None,
 ) -> dict[str, float]:
-    """Count a shard and write a model's folder, all but what made it: the numbers of n-grams, by name.
+    """Count a shard and write a model's folder, except for its provenance; returns the numbers of n-grams, by name.
 
-    `tick` is told of tokens, `order` times over. Raises ValueError where there is no text.
+    `tick` is called with the number of tokens, `order` times the text in total. Raises ValueError if there is no text.
     """
     opened = load_tokenizer(tokenizer)
     words = words_of(opened)
@@ -89,7 +89,7 @@ def _sizes(counts: Counts, folder: Path) -> dict[str, float]:
 def save(
     folder: Path, tables: NgramTables, words: list[str], tokenizer: Path, made_by: Mapping[str, Any]
 ) -> None:
-    """Write a model that was read from elsewhere as a folder."""
+    """Write an imported model to a folder."""
     writer = TableWriter(folder)
     writer.words(tables.log_probs[0])
     for order in range(2, tables.order + 1):
@@ -106,8 +106,8 @@ def save(
 
 
 def held_out_loss(model: NgramModel, shard: Shard) -> dict[str, float]:
-    """What a shard costs, in nats a token, ends of texts included: of all of it, and without the tokens that the model
-    does not know, whose share is told."""
+    """The loss on a shard in nats per token, including ends of texts: over all tokens, and without unknown ones; and
+    the share of unknown tokens."""
     nats = nats_unknown = unknown = number = 0.0
     before, reach = np.zeros(0, np.int64), model.tables.order - 1
     for words_T in word_stretches(shard, model.vocabulary.of_token, sentences=model.config.sentences):

@@ -1,4 +1,4 @@
-"""An n-gram model as a language model: it scores and continues texts, in batches."""
+"""An n-gram model as a language model: batched scoring and generation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LN10 = float(np.log(10))
 
 @dataclass(frozen=True)
 class NgramModel:
-    """A `NextTokenModel` of an `OwnVocabulary` that counts."""
+    """A `NextTokenModel` with its `OwnVocabulary`, based on counts."""
 
     config: NgramConfig
     tables: NgramTables
@@ -31,7 +31,7 @@ class NgramModel:
     def log_likelihoods(
         self, prompts: Sequence[Ints], rows: Sequence[int], targets: Sequence[Ints]
     ) -> Floats:
-        """See `LanguageModel`. A text begins with its prompt."""
+        """See `LanguageModel`. A text starts at its prompt."""
         lengths_N = np.array([len(target) for target in targets])
         contexts = [self._context(prompt) for prompt in prompts]
         parts = [
@@ -48,7 +48,7 @@ class NgramModel:
         found_BW = self.tables.following([self._context(text) for text in texts]) * LN10
         tokens_W = self.vocabulary.tokens
         written_W = tokens_W >= 0
-        written_W[[UNK, BOS]] = False  # neither can be written down
+        written_W[[UNK, BOS]] = False  # neither can be generated
         found_BV = np.full((len(texts), self.tokenizer.vocab_size), -np.inf)
         found_BV[:, tokens_W[written_W]] = found_BW[:, written_W]
         return found_BV
@@ -59,7 +59,7 @@ class NgramModel:
 
     @property
     def end(self) -> int:
-        """See `NextTokenModel`; −1 where the tokenizer has no such token."""
+        """See `NextTokenModel`; −1 if the tokenizer has no such token."""
         return int(self.vocabulary.tokens[EOS])
 
     @property
@@ -73,7 +73,7 @@ class NgramModel:
         return continue_texts(self, prompts, limit, greedy)
 
     def _context(self, text: Ints) -> Ints:
-        """The words of a text that say something of the next."""
+        """The last words of a text on which the next word depends."""
         reach = self.tables.order - 1
         if len(text) < reach:
             return begun(text, self.vocabulary)
@@ -81,7 +81,7 @@ class NgramModel:
 
 
 def load(folder: Path) -> NgramModel:
-    """The model of a folder. Raises ValueError where it is damaged."""
+    """The model of a folder. Raises ValueError if it is damaged."""
     config, tokenizer = read_ngram_config(folder), load_tokenizer(folder)
     tables, words = open_tables(folder, config.order, config.bits), load_words(folder)
     if len(words) != tables.words:

@@ -1,4 +1,4 @@
-"""Which n-grams are left out, by how often they stand in the text."""
+"""Pruning of n-grams by their counts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pruning:
-    """`thresholds[n − 1]`: the count up to which n-grams of order n are left out; 0: none. Not falling, so that what
-    remains has its prefix and its suffix among what remains; 0 for order 1."""
+    """`thresholds[n − 1]`: maximum count of the n-grams of order n that are pruned; 0: none. Non-decreasing, so that
+    the prefix and the suffix of a remaining n-gram remain as well; 0 for order 1."""
 
     thresholds: tuple[int, ...]
 
     @classmethod
     def of(cls, given: Sequence[int], order: int) -> Pruning:
-        """`given`: as lmplz takes them, the last one for all higher orders. Raises ValueError for what cannot be."""
+        """`given`: as for lmplz, the last threshold applies to all higher orders. Raises ValueError for invalid
+        thresholds."""
         if len(given) > order:
             raise ValueError(f"prune: {len(given)} thresholds, and n-grams of order {order} at most")
         found = [*given, *[given[-1] if given else 0] * (order - len(given))]

@@ -1,7 +1,7 @@
 """Sorted runs on disk and their merge, for n-grams that do not fit into memory.
 
-A run is a sorted stretch of keys without repetition, each with how often it stood there and with a number that belongs
-to it. Merged range by range, runs become one such table, whatever its size.
+A run is a sorted array of distinct keys, each with its count and a partner number. Runs are merged range by range into
+one such table, whatever its size.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy.typing as npt
 from kepipe.arrays import Ints
 
 SAMPLES = 64
-"""Keys of a run that are looked at, for each part of a merge, to cut it into parts of like size."""
+"""Keys sampled per run and per part of a merge, to cut it into parts of similar size."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Numbers in a file. A slice is read, and does not stay in memory as a mapped one would; `mapped` is for where few
-    of them are looked at."""
+    """An array in a file. Slices are read into memory and not kept, unlike those of a memory map; `mapped` is for
+    sparse access."""
 
     file: Path
     dtype: np.dtype[Any]
@@ -37,12 +37,12 @@ class Column:
         return np.fromfile(self.file, self.dtype, max(0, stop - start), offset=start * self.dtype.itemsize)
 
     def stretches(self, length: int) -> Iterator[npt.NDArray[Any]]:
-        """All of them, so many at a time."""
+        """All elements, in blocks of `length`."""
         return (self[start : start + length] for start in range(0, len(self), length))
 
     @cached_property
     def mapped(self) -> npt.NDArray[Any]:
-        """All of them; a plain view, since slices of np.memmap run Python code."""
+        """All elements, memory-mapped, as a plain view, since slicing np.memmap executes Python code."""
         if not len(self):
             return np.empty(0, self.dtype)
         return np.asarray(np.memmap(self.file, self.dtype, "r")).view(np.ndarray)
@@ -50,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Run:
-    """K different keys, ascending: `keys` int64 [K], `counts` uint32 [K], `partners` uint32 [K], on disk."""
+    """K distinct keys, ascending: `keys` int64 [K], `counts` uint32 [K], `partners` uint32 [K], on disk."""
 
     keys: Column
     counts: Column
@@ -66,7 +66,7 @@ COLUMNS: dict[str, np.dtype[Any]] = {
     "partners": np.dtype(np.uint32),
 }
 ROWS = np.dtype(np.uint32)
-"""The kind of rows, and of words, in files."""
+"""The dtype of rows and words in files."""
 
 
 def open_run(place: Path) -> Run:
@@ -75,7 +75,8 @@ def open_run(place: Path) -> Run:
 
 
 def write_run(place: Path, keys_N: Ints, partners_N: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """Sort keys, with the partner that equal ones share, into a run; the place of each key in it: uint32 [N]."""
+    """Sort keys into a run, together with the partner that equal keys share; returns the index of each key in it:
+    uint32 [N]."""
     order_N = np.argsort(keys_N)
     sorted_N = keys_N[order_N]
     first_N = np.ones(len(keys_N), np.bool_)
@@ -90,9 +91,9 @@ def write_run(place: Path, keys_N: Ints, partners_N: npt.NDArray[np.uint32]) -> 
 
 
 def merge(runs: Sequence[Run], place: Path, limit: int, rows: Sequence[Path] | None = None) -> Run:
-    """One run of several. About `limit` keys are in memory at once.
+    """Merge several runs into one. About `limit` keys are in memory at a time.
 
-    `rows`: for each run a file to which the place in the merged run of each of its keys is written (uint32).
+    `rows`: for each run, a file for the index of each of its keys in the merged run (uint32).
     """
     ends = {name: place.with_suffix(f".{name}").open("wb") for name in COLUMNS}
     base = 0
@@ -118,7 +119,7 @@ def merge(runs: Sequence[Run], place: Path, limit: int, rows: Sequence[Path] | N
                 at = np.cumsum([0, *(own.stop - own.start for own in slices)])
                 for number, file in enumerate(
                     rows
-                ):  # not held open: there may be more than a process may open
+                ):  # not kept open: there may be more runs than file descriptors
                     with file.open("ab") as stream:
                         stream.write(rows_N[at[number] : at[number + 1]].tobytes())
             base += len(starts_K)
@@ -129,7 +130,7 @@ def merge(runs: Sequence[Run], place: Path, limit: int, rows: Sequence[Path] | N
 
 
 def _ranges(runs: Sequence[Run], limit: int) -> Iterator[list[slice]]:
-    """Ranges of keys, ascending, that hold about `limit` at most, as a slice of each run."""
+    """Ascending ranges of keys with about `limit` keys in total, as a slice of each run."""
     total = sum(map(len, runs))
     parts = max(1, -(-2 * total // max(1, limit)))
     step = max(1, total // (parts * SAMPLES))

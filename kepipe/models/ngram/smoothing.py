@@ -1,12 +1,13 @@
-"""The table of smoothing methods: what share of its context's probability each n-gram holds, and who gets the rest.
+"""The table of smoothing methods: the share of its context's probability that each n-gram gets, and the distribution of
+the remaining mass.
 
-An n-gram hw with count c of a context h with total C = Σ c holds `share(hw)`. Then, with γ(h) what the n-grams of the
-context leave over,
+An n-gram hw with count c of a context h with total C = Σ c gets `share(hw)`. Then, with γ(h) the mass that the n-grams
+of the context leave,
 
 - interpolated: p(w|h) = share(hw) + γ(h) · p(w|h'), h' the context without its first word;
-- backed off: p(w|h) = share(hw) where hw was seen, else α(h) · p(w|h'), α(h) = γ(h) / (1 − Σ_seen p(w|h')).
+- backed off: p(w|h) = share(hw) if hw was seen, else α(h) · p(w|h'), α(h) = γ(h) / (1 − Σ_seen p(w|h')).
 
-The first has the form of the second, α = γ, so that all are stored as ARPA files are. A pruned n-gram holds nothing.
+The first is of the second form with α = γ, so both are stored as in ARPA files. A pruned n-gram has no share.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ import numpy as np
 from kepipe.arrays import Floats, Ints
 
 FALLBACK = (0.5, 1.0, 1.5)
-"""Discounts of counts 1, 2 and from 3 where the text is too small to tell them, as lmplz has them."""
+"""Discounts of counts 1, 2 and ≥ 3 if the text is too small to estimate them, as in lmplz."""
 GOOD_TURING = 5
-"""Counts up to this are discounted by Katz, higher ones are reliable (Katz 1987)."""
+"""Counts up to this are discounted by Katz; higher ones are reliable (Katz 1987)."""
 NOTHING = 1e-9
-"""A share of probability below this is rounding."""
+"""Probability mass below this is a rounding error."""
 
 
 @dataclass(frozen=True)
 class Contexts:
-    """N n-grams of an order with their contexts, of which there are C, together: `counts` [N] (0 for what was never
-    seen), `owners` int [N], ascending, the context of each; `words`: the size of the vocabulary that is predicted."""
+    """N n-grams of an order with their C contexts: `counts` [N] (0 if unseen), `owners` int [N], ascending, the context
+    of each; `words`: the size of the predicted vocabulary."""
 
     counts: Floats
     owners: Ints
@@ -49,24 +50,25 @@ Share = Callable[[Contexts], Floats]
 
 @dataclass(frozen=True)
 class Smoothing:
-    """A row."""
+    """A smoothing method."""
 
     about: str
-    """What it is, and whose."""
+    """A description, with its source."""
     fit: Callable[[Sequence[int], float], Share]
-    """How many n-grams of an order have the count 0, 1, …, 7; the setting `k` → the shares of that order's."""
+    """(the numbers of n-grams of an order with count 0, 1, …, 7; the setting `k`) → the function that computes the
+    shares of that order."""
     continuation: bool = False
-    """Whether the counts of shorter n-grams are numbers of different words before them."""
+    """Whether the counts of lower orders are replaced by numbers of distinct previous words."""
     interpolated: bool = True
-    """Whether what is left over goes to all words alike, or to those alone that were not seen."""
+    """Whether the remaining mass is distributed over all words, or only over unseen ones."""
     lower: bool = True
-    """Whether it goes to them as the shorter context has it; else evenly."""
+    """Whether the remaining mass is distributed like the shorter context; otherwise evenly."""
 
 
 def discounts(numbers: Sequence[int]) -> tuple[float, float, float]:
-    """D₁, D₂, D₃₊ of modified Kneser-Ney (Chen & Goodman 1998, eq. 26), from how many n-grams have the count 1, 2, 3, 4
-    (`numbers[1:5]`): Y = n₁/(n₁+2n₂), D_j = j − (j+1)·Y·n_{j+1}/n_j. FALLBACK where none has one of the counts 1
-    to 3, or a D is not in [0, j]; so does lmplz where it is given a fallback."""
+    """D₁, D₂, D₃₊ of modified Kneser-Ney (Chen & Goodman 1998, eq. 26), from the numbers of n-grams with count 1, 2, 3,
+    4 (`numbers[1:5]`): Y = n₁/(n₁+2n₂), D_j = j − (j+1)·Y·n_{j+1}/n_j. FALLBACK if no n-gram has one of the counts 1 to
+    3, or if a D is not in [0, j], like lmplz with its fallback option."""
     n = numbers
     if min(n[1:4]) == 0:
         return FALLBACK
@@ -104,9 +106,9 @@ def _add_k(_numbers: Sequence[int], k: float) -> Share:
 
 
 def good_turing(numbers: Sequence[int]) -> Floats:
-    """What of a count c from 0 to GOOD_TURING remains, d_c · c (Katz 1987, eq. 15), from how many n-grams have each
-    count: d_c = (c*/c − a) / (1 − a), c* = (c+1)·n_{c+1}/n_c, a = (k+1)·n_{k+1}/n_1. `k` is the largest up to
-    GOOD_TURING with which all d_c lie in (0, 1); where there is none, FALLBACK's first discount is taken off."""
+    """The discounted counts d_c · c of counts c from 0 to GOOD_TURING (Katz 1987, eq. 15), from the number of n-grams
+    with each count: d_c = (c*/c − a) / (1 − a), c* = (c+1)·n_{c+1}/n_c, a = (k+1)·n_{k+1}/n_1. `k` is the largest value
+    up to GOOD_TURING for which all d_c are in (0, 1); if there is none, FALLBACK's first discount is subtracted."""
     n = numbers
     counts = np.arange(GOOD_TURING + 1, dtype=np.float64)
     for k in range(GOOD_TURING, 1, -1):
@@ -130,7 +132,7 @@ def _katz(numbers: Sequence[int], _k: float) -> Share:
         low = counts <= GOOD_TURING
         kept = np.where(low, by_count[np.minimum(counts, GOOD_TURING).astype(np.int64)], counts)
         totals = contexts.total(counts)
-        # A context all of whose counts are reliable would leave nothing to words that it was not seen with.
+        # A context with reliable counts only would leave no mass to unseen words.
         full = contexts.total(kept) >= totals * (1 - NOTHING)
         return kept / (totals + full)[owners]
 
@@ -143,13 +145,13 @@ SMOOTHINGS: Mapping[str, Smoothing] = {
     ),
     "witten-bell": Smoothing("Witten-Bell, interpolated (Witten & Bell 1991)", _witten_bell),
     "katz": Smoothing("Katz's back-off with Good-Turing discounts (Katz 1987)", _katz, interpolated=False),
-    "add-k": Smoothing("k is added to every count; no shorter context is asked", _add_k, lower=False),
+    "add-k": Smoothing("k is added to every count; shorter contexts are not used", _add_k, lower=False),
 }
-"""Name → the method. A new one is a function and a row."""
+"""Name → the method. A new method is a function and a row."""
 
 
 def described() -> str:
-    """The methods and what they are, for schema and help."""
+    """The methods with their descriptions, for schema and help."""
     return "; ".join(f"`{name}`: {row.about}" for name, row in SMOOTHINGS.items())
 
 

@@ -1,4 +1,4 @@
-"""The tables of an n-gram model: a folder of mapped columns, and how they are searched for many n-grams at once."""
+"""The tables of an n-gram model: a folder of memory-mapped columns, with vectorised lookup."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kepipe.arrays import Floats, Floats32, Ints, ranges
 from kg import columns
 
 NEVER = -99.0
-"""log10 of the probability of what cannot be, as ARPA files have it."""
+"""log10 of zero probability, as in ARPA files."""
 CHUNK = 1 << 20
-"""Weights whose logarithms are taken at once."""
+"""Number of weights whose logarithms are computed at a time."""
 
 
 @dataclass(frozen=True)
 class NgramTables:
-    """N-grams of orders 1 … N, mapped from disk.
+    """N-grams of orders 1 … N, memory-mapped.
 
     `keys[n − 2]`: int64 [M_n], ascending, the row of the prefix << `bits` | the last word. `log_probs[n − 1]`: float32
-    [M_n], log10 p of the last word after the others. `weights[n − 1]`: float32 [M_n], log10 of the back-off weight, of
+    [M_n], log10 p of the last word given the others. `weights[n − 1]`: float32 [M_n], log10 of the back-off weight, for
     orders below N.
     """
 
@@ -47,7 +47,7 @@ class NgramTables:
         return tuple(map(len, self.log_probs))
 
     def find(self, order: int, prefixes_N: Ints, words_N: Ints) -> Ints:
-        """Rows of n-grams of an order from 2, given the rows of their prefixes (−1: none): int [N], −1 for none."""
+        """Rows of n-grams of an order ≥ 2, given the rows of their prefixes (−1: none): int [N], −1 for none."""
         keys = self.keys[order - 2]
         found_N = np.full(len(prefixes_N), -1, np.int64)
         there_N = np.flatnonzero(prefixes_N >= 0)
@@ -60,17 +60,17 @@ class NgramTables:
         return found_N
 
     def rows(self, text_T: Ints) -> list[Ints]:
-        """Of each order, the row of the n-gram that ends at each place of a text: int [T], −1 for none."""
+        """For each order, the row of the n-gram that ends at each position of a text: int [T], −1 for none."""
         found = [text_T]
         for order in range(2, self.order + 1):
             found.append(self.find(order, _before(found[-1]), text_T))
         return found
 
     def score(self, text_T: Ints) -> Floats:
-        """log10 p of each word of a text after those before it, float [T].
+        """log10 p of each word of a text given the words before it, float [T].
 
-        Several texts may stand one after the other, each begun by `<s>`: no n-gram reaches over that. What stands
-        there itself is not meant.
+        The text may be a concatenation of several, each of which begins with `<s>`: no n-gram crosses it. The values at
+        `<s>` itself are meaningless.
         """
         rows = self.rows(text_T)
         found_T = self.log_probs[0][text_T].astype(np.float64)
@@ -83,8 +83,8 @@ class NgramTables:
         return found_T
 
     def following(self, contexts: list[Ints]) -> Floats:
-        """log10 p of every word after each of B contexts: float [B, W]. A context is the words before, `<s>` included
-        where the text begins there."""
+        """log10 p of every word after each of B contexts: float [B, W]. A context is the previous words, including
+        `<s>` if the text begins there."""
         found_BW = np.tile(self.log_probs[0].astype(np.float64), (len(contexts), 1))
         for order in range(2, self.order + 1):
             long = [number for number, context in enumerate(contexts) if len(context) >= order - 1]
@@ -101,7 +101,7 @@ class NgramTables:
         return found_BW
 
     def _row_of(self, ngrams: list[Ints]) -> Ints:
-        """Rows of n-grams of one order: int [B], −1 for none."""
+        """The row of each n-gram, all of one order: int [B], −1 for none."""
         words_BN = np.stack(ngrams)
         found = words_BN[:, 0]
         for place in range(1, words_BN.shape[1]):
@@ -109,7 +109,7 @@ class NgramTables:
         return found
 
     def ngrams(self, order: int, rows: slice) -> Ints:
-        """The words of the n-grams of some rows of an order: int [R, order]."""
+        """The words of the n-grams in some rows of an order: int [R, order]."""
         if order == 1:
             return np.arange(*rows.indices(self.words))[:, None]
         found, keys = [], self.keys[order - 2][rows]
@@ -121,7 +121,7 @@ class NgramTables:
 
 
 def _before(rows_T: Ints) -> Ints:
-    """What stood at the place before; −1 at the first."""
+    """The previous position's values; −1 at the first."""
     return np.concatenate([[-1], rows_T[:-1]]) if len(rows_T) else rows_T
 
 
@@ -138,7 +138,7 @@ class TableWriter:
         columns.save(self.folder, "log_probs-1", log_probs_W)
 
     def start(self, order: int, size: int) -> None:
-        """Begin an order of so many n-grams."""
+        """Begin an order with `size` n-grams."""
         self._files = (
             self._create(f"keys-{order}", size, "<i8"),
             self._create(f"log_probs-{order}", size, "<f4"),
@@ -159,7 +159,8 @@ class TableWriter:
         columns.save(self.folder, f"weights-{order}", logs_M)
 
     def _create(self, name: str, size: int, kind: str) -> Path:
-        """A file with the head of an array, to which its numbers are added: mapped ones would stay in memory."""
+        """A file with the header of an array, to which its values are appended: pages of a memory map would stay in
+        memory."""
         file = self.folder / f"{name}.npy"
         file.unlink(missing_ok=True)
         with file.open("wb") as stream:
@@ -169,15 +170,15 @@ class TableWriter:
 
 
 def open_tables(folder: Path, order: int, bits: int) -> NgramTables:
-    """Map a model's columns. Raises ValueError where they are missing, damaged, or do not fit each other."""
+    """Memory-map a model's columns. Raises ValueError if they are missing, damaged, or inconsistent."""
     keys = tuple(_column(folder, f"keys-{n}", np.int64) for n in range(2, order + 1))
     log_probs = tuple(_column(folder, f"log_probs-{n}", np.float32) for n in range(1, order + 1))
     weights = tuple(_column(folder, f"weights-{n}", np.float32) for n in range(1, order))
     sizes = [len(column) for column in log_probs]
     if [len(column) for column in keys] != sizes[1:] or [len(column) for column in weights] != sizes[:-1]:
-        raise ValueError(f"{folder}: the columns of the model do not fit each other: make it anew")
+        raise ValueError(f"{folder}: the columns of the model are inconsistent: fit it again")
     if not 3 <= sizes[0] <= 1 << bits:
-        raise ValueError(f"{folder}: {sizes[0]:,} words do not fit the model's config")
+        raise ValueError(f"{folder}: {sizes[0]:,} words do not match the model's config")
     return NgramTables(bits, keys, log_probs, weights)
 
 

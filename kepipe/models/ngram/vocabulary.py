@@ -1,4 +1,4 @@
-"""The words of an n-gram model: `<unk>`, `<s>`, `</s>`, and a tokenizer's tokens of text."""
+"""The words of an n-gram model: `<unk>`, `<s>`, `</s>`, and a tokenizer's text tokens."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 SPECIAL = ("<unk>", "<s>", "</s>")
-"""The words UNK, BOS and EOS, as ARPA files have them."""
+"""The words UNK, BOS and EOS, as in ARPA files."""
 FILE = "words"
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`words`: W strings, SPECIAL first. `of_token`: the word of each of a tokenizer's tokens, int [V], UNK for what it
-    lacks. `tokens`: the token of each word, int [W], −1 for none."""
+    """`words`: W strings, SPECIAL first. `of_token`: the word of each of a tokenizer's tokens, int [V], UNK for missing
+    ones. `tokens`: the token of each word, int [W], −1 for none."""
 
     words: Sequence[str]
     of_token: Ints
@@ -35,7 +35,7 @@ class Vocabulary:
 
 
 def words_of(tokenizer: Tokenizer) -> list[str]:
-    """The words of a model over a tokenizer's tokens. Raises ValueError where one is named as a special word is."""
+    """The words of a model with a tokenizer's tokens. Raises ValueError if one has the name of a special word."""
     found = [str(tokenizer.backend.id_to_token(token)) for token in tokenizer.ordinary.tolist()]
     for word in SPECIAL:
         if word in found:
@@ -44,7 +44,7 @@ def words_of(tokenizer: Tokenizer) -> list[str]:
 
 
 def match(words: Sequence[str], tokenizer: Tokenizer) -> Vocabulary:
-    """The words of a model as a tokenizer's tokens, by their names."""
+    """Match the words of a model with a tokenizer's tokens by name."""
     of_token = np.full(tokenizer.vocab_size, UNK, np.int64)
     tokens = np.full(len(words), -1, np.int64)
     for word, name in enumerate(words):
@@ -58,12 +58,12 @@ def match(words: Sequence[str], tokenizer: Tokenizer) -> Vocabulary:
 
 
 def save_words(folder: Path, words: Sequence[str]) -> None:
-    """Write the words beside the model's tables."""
+    """Write the words next to the model's tables."""
     save_strings(folder, FILE, words)
 
 
 def load_words(folder: Path) -> list[str]:
-    """The words of a model's folder. Raises ValueError where they are missing, damaged, or not a model's."""
+    """The words of a model's folder. Raises ValueError if they are missing, damaged, or not those of a model."""
     words = list(Strings.load(folder, FILE))
     if tuple(words[:3]) != SPECIAL:
         raise ValueError(f"{folder}: expected words that begin with {', '.join(SPECIAL)}")
@@ -76,6 +76,6 @@ def begun(tokens: Ints, vocabulary: Vocabulary) -> Ints:
 
 
 def is_unknown(words_T: Ints) -> Bools:
-    """Which words of a text the model does not know, bool [T]."""
+    """Which words of a text are unknown to the model, bool [T]."""
     found: Bools = words_T == UNK
     return found

@@ -1,1 +1,1 @@
-"""Models as ONNX graphs, which onnxruntime and many others run without kepipe and without torch."""
+"""Export of models as ONNX graphs, which run in onnxruntime and other runtimes without kepipe and torch."""

@@ -1,4 +1,4 @@
-"""What goes into a graph of each kind of model, and what comes out."""
+"""Inputs and outputs of the ONNX graph of each kind of model."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from kepipe.models.protocols import EncoderConfig, TrainableEncoder
 from kepipe.models.transformer import Transformer
 from kepipe.nn.visibility import causal
 
-NEXT = "unnormalised log-probabilities of the token after each place, given those up to it"
-MASKED = "unnormalised log-probabilities of the token at each place; ask where the input has the mask token"
-DECODED = "unnormalised log-probabilities of the token after each place of decoder_input_ids"
+NEXT = "unnormalised log-probabilities of the next token at each position, given the tokens up to it"
+MASKED = "unnormalised log-probabilities of the token at each position; meaningful at mask tokens"
+DECODED = "unnormalised log-probabilities of the next token at each position of decoder_input_ids"
 
 
 def token_inputs(config: EncoderConfig) -> tuple[Port, ...]:
-    """What an encoder reads."""
+    """Inputs of an encoder."""
     return (TOKENS, PRESENT, SEGMENTS) if config.segments > 1 else (TOKENS, PRESENT)
 
 
 def batch_of(config: EncoderConfig, inputs: tuple[Tensor, ...]) -> Batch:
-    """The batch of these inputs."""
+    """The batch with these inputs."""
     tokens_BT, there_BT, *more = inputs
     segments_BT = more[0] if more else None
     return Batch(tokens_BT, there_BT, segments_BT, visibility="causal" if config.causal else "full")
 
 
 def hidden_port(width: int) -> Port:
-    """Of an encoder's states."""
-    about = "hidden states, what the heads of tasks read; those of padding mean nothing"
+    """The output port of an encoder's hidden states."""
+    about = "hidden states, the input of task heads; undefined on padding"
     return Port("last_hidden_state", ("batch", "length", width), about)
 
 
 def vocabulary_port(size: int, about: str, length: str = "length") -> Port:
-    """Of what is predicted at each place."""
+    """The output port of token predictions."""
     return Port("logits", ("batch", length, size), about)
 
 
 class EncoderGraph(GraphModule):
-    """An encoder without predictions of tokens: static vectors."""
+    """An encoder without token predictions: static vectors."""
 
     def __init__(self, model: TrainableEncoder) -> None:
         super().__init__()
@@ -55,9 +55,9 @@ class EncoderGraph(GraphModule):
 
 
 class NetworkGraph(GraphModule):
-    """A network: hidden states where it is an encoder, and logits. A text begins with fresh states, without a memory.
+    """A network: hidden states if it is an encoder, and logits. Recurrent states start fresh, without a memory.
 
-    One that reads both sides of a token and is a language model all the same (XLNet) has a second stream for logits.
+    XLNet, which is an encoder and a language model, has a second stream for logits.
     """
 
     def __init__(self, model: Network) -> None:
@@ -98,7 +98,7 @@ class TransformerGraph(GraphModule):
 
 
 class TextToTextGraph(GraphModule):
-    """A transformer with both stacks: the encoder's hidden states, and the decoder's logits."""
+    """An encoder-decoder: the encoder's hidden states, and the decoder's logits."""
 
     def __init__(self, model: Transformer) -> None:
         super().__init__()
@@ -123,10 +123,10 @@ class TextToTextGraph(GraphModule):
 
 
 def transformer_graph(model: TrainableEncoder) -> GraphModule:
-    """The graph of a transformer. Raises ValueError for one that reads entity vectors."""
+    """The graph of a transformer. Raises ValueError for one that fuses entity vectors."""
     assert isinstance(model, Transformer)
     if model.config.fusion is not None:
-        raise ValueError("a model that fuses entity vectors with the text has no ONNX graph yet")
+        raise ValueError("models that fuse entity vectors cannot be exported to ONNX yet")
     both = model.encoder is not None and model.decoder is not None
     return TextToTextGraph(model) if both else TransformerGraph(model)
 

@@ -1,4 +1,4 @@
-"""A folder with a graph and what it takes to use it: the tokenizer, and what goes in and comes out."""
+"""A folder with an ONNX graph and what is needed to use it: the tokenizer, and a description of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ FORMAT = "kepipe-onnx/1"
 
 @dataclass(frozen=True)
 class GraphCard:
-    """What a graph's page says. `title`, `about`: what the model is; `length`: tokens of the longest row, 0: any;
-    `labels`: the columns of `logits`, where these are labels; `int8`: whether its weights are whole numbers."""
+    """Content of the README. `title`, `about`: a description of the model; `length`: maximum row length in tokens, 0:
+    any; `labels`: the columns of `logits`, if these are labels; `int8`: whether the weights are quantised."""
 
     title: str
     about: str
@@ -36,7 +36,7 @@ class GraphCard:
 
 
 def pretrained_card(config: EncoderConfig, *, int8: bool) -> GraphCard:
-    """Of a model without a task's head."""
+    """The card of a model without a task head."""
     family = getattr(config, "family", "word vectors")
     return GraphCard(
         family, f"A model of the family {family}, trained by kepipe.", config.positions, int8=int8
@@ -44,8 +44,8 @@ def pretrained_card(config: EncoderConfig, *, int8: bool) -> GraphCard:
 
 
 def row_templates(config: EncoderConfig, *, task: bool = False) -> tuple[str | None, str | None]:
-    """Rows of one text and of two, as in `Dialect`: as the model was trained, or as the rows of tasks are. A language
-    model that reads from the left reads the text alone."""
+    """Templates of rows with one and two texts, as in `Dialect`: those of the model's training, or those of tasks. A
+    causal language model gets the text alone."""
     if config.begins_with_cls:
         return "cls $A sep", "cls $A sep $B:1 sep:1" if config.segments > 1 else "cls $A sep $B sep"
     if config.causal and not task:
@@ -56,10 +56,10 @@ def row_templates(config: EncoderConfig, *, task: bool = False) -> tuple[str | N
 def write_folder(
     folder: Path, graph: GraphModule, source: Path, rows: tuple[str | None, str | None], card: GraphCard
 ) -> None:
-    """Write the graph, its ports, a page about it, and the tokenizer of the folder `source`, which makes such `rows`.
-    With `card.int8`, the graph's weights are whole numbers.
+    """Write the graph, its ports, a README, and the tokenizer of the folder `source` with these templates of rows. With
+    `card.int8`, the graph's weights are quantised.
 
-    Raises ValueError where the packages for graphs are missing.
+    Raises ValueError if the ONNX packages are missing.
     """
     tokenizer = load_tokenizer(source)
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def _ports(graph: GraphModule, card: GraphCard) -> dict[str, Any]:
 def _write_tokenizer(
     folder: Path, tokenizer: Tokenizer, rows: tuple[str | None, str | None], length: int
 ) -> None:
-    """With padding, and rows that are cut where they are too long."""
+    """Write the tokenizer with padding and truncation."""
     tokenizer.save(folder)
     backend = Backend.from_str(json.dumps(framed(tokenizer, *rows)))
     backend.enable_padding(pad_id=tokenizer.pad, pad_token=tokenizer.named["pad"])
@@ -132,15 +132,15 @@ def _page(graph: GraphModule, card: GraphCard, tokenizer: Tokenizer) -> str:
             shape = ", ".join(map(str, port.axes))
             lines.append(f"| {kind} | `{port.name}` | {port.dtype} | [{shape}] | {port.about} |")
     special = {role: tokenizer.role(role) for role in ROLES if role in tokenizer.named}
-    lines += ["", "Axes with a name may have any size; padding changes no other row and no other token."]
+    lines += ["", "Named axes may have any size; padding does not affect other rows or tokens."]
     if card.length:
         lines[-1] += f" A row has at most {card.length} tokens."
     lines += [f"Special tokens: {', '.join(f'{role} {id}' for role, id in special.items())}."]
     lines += [f"Labels: {', '.join(map(repr, card.labels))}."] if card.labels else []
     if len(graph.outputs) > 1:
         lines.append(
-            "With `onnxruntime.RunOptions().only_execute_path_to_fetches = True`, outputs that are not asked for are "
-            "not worked out."
+            "With `onnxruntime.RunOptions().only_execute_path_to_fetches = True`, outputs that are not requested are "
+            "not computed."
         )
     if card.int8:
         lines.append("Weights are int8, and outputs differ from those of the model in float32.")

@@ -1,4 +1,4 @@
-"""An ONNX graph of a module: named inputs and outputs, whose axes `batch` and `length` have any size."""
+"""Export of a module as an ONNX graph: named inputs and outputs, with dynamic axes `batch` and `length`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from kepipe.files import write_file
 from kepipe.models.onnx.lstm import with_onnx_lstms
 
 OPSET = 20
-"""The version of ONNX's operators that graphs are written in (ONNX 1.15; onnxruntime 1.17 and later)."""
+"""Version of the ONNX operators (ONNX 1.15; onnxruntime 1.17 and later)."""
 BATCH, LENGTH = 3, 7
-"""Rows and tokens of the example by which a graph is made: sizes that no weight has by chance, none of them 1."""
-MISSING = "ONNX takes the packages onnx, onnxscript and onnxruntime: `pip install kepipe[onnx]`"
+"""Rows and tokens of the example input: sizes that are unlikely to equal those of weights, and not 1."""
+MISSING = "ONNX export needs the packages onnx, onnxscript and onnxruntime: `pip install kepipe[onnx]`"
 
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of a graph. `axes`: the size of each axis, a name where it may have any size."""
+    """An input or output of a graph. `axes`: the size of each axis; a name for a dynamic one."""
 
     name: str
     axes: tuple[str | int, ...]
@@ -45,19 +45,19 @@ DECODER_TOKENS = Port(
 
 
 class GraphModule(nn.Module):
-    """A module that becomes a graph: its inputs are int64 tensors in the order of `inputs`."""
+    """A module to be exported: its inputs are int64 tensors in the order of `inputs`."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     start: int | None = None
-    """The token with which a decoder's input begins, where it is known."""
+    """The first token of a decoder's input, if known."""
 
     @abstractmethod
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `outputs`."""
 
     def example(self) -> tuple[Tensor, ...]:
-        """Inputs by which the graph is made."""
+        """Example inputs for the export."""
         sizes = {"batch": BATCH, "length": LENGTH, "decoder_length": LENGTH - 2}
         return tuple(
             torch.ones([sizes[axis] for axis in port.axes if isinstance(axis, str)], dtype=torch.int64)
@@ -67,9 +67,9 @@ class GraphModule(nn.Module):
 
 @torch.no_grad()
 def write_graph(file: Path, graph: GraphModule) -> None:
-    """Write the graph of a module in evaluation mode. Equal weights give equal outputs up to rounding.
+    """Export a module in evaluation mode. Equal weights give equal outputs up to rounding.
 
-    Raises ValueError where the packages are missing.
+    Raises ValueError if the packages are missing.
     """
     try:
         import onnxruntime  # noqa: F401
@@ -91,13 +91,13 @@ def write_graph(file: Path, graph: GraphModule) -> None:
             verbose=False,
         )
     for part in program.model.graph.all_nodes():
-        part.metadata_props.clear()  # the lines of code from which it was made, and where these lay
+        part.metadata_props.clear()  # stack traces of the code from which nodes were made, with file paths
     write_file(file, lambda path: program.save(str(path)))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks about its own parts."""
+    """Suppress the exporter's messages."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

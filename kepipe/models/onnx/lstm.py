@@ -1,4 +1,4 @@
-"""LSTMs as ONNX's own operator: torch would write one out token by token, for rows of one length."""
+"""LSTMs as ONNX's own operator: torch would unroll one token by token, for a fixed row length."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class OnnxLSTM(nn.Module):
-    """A layer of `nn.LSTM` in one direction, in a graph that is exported: the operator `LSTM` of ONNX.
+    """A unidirectional `nn.LSTM` layer that is exported as the ONNX operator `LSTM`.
 
-    Its gates are in the order input, output, forget, candidate, torch's in the order input, forget, candidate, output.
+    Its gates are in the order input, output, forget, candidate; torch's are in the order input, forget, candidate,
+    output.
     """
 
     def __init__(self, lstm: nn.LSTM) -> None:
@@ -50,7 +51,7 @@ class OnnxLSTM(nn.Module):
 
 
 def with_onnx_lstms(model: ModuleT) -> ModuleT:
-    """A copy of a model whose `nn.LSTM` are `OnnxLSTM`; its other weights are shared with the model."""
+    """A copy of a model whose `nn.LSTM` are replaced by `OnnxLSTM`; other weights are shared with the model."""
     memo: dict[int, Any] = {id(weight): weight for weight in model.parameters()}
     copied = copy.deepcopy(model, memo)
     for module in list(copied.modules()):
@@ -61,6 +62,6 @@ def with_onnx_lstms(model: ModuleT) -> ModuleT:
 
 
 def _reordered(weight: Tensor) -> Tensor:
-    """Gates in ONNX's order."""
+    """The gates in ONNX's order."""
     enter, forget, candidate, leave = weight.detach().chunk(4)
     return torch.cat([enter, leave, forget, candidate])

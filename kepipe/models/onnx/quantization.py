@@ -1,4 +1,4 @@
-"""Weights of a graph as whole numbers of 8 bits: a quarter of the size, and faster products on a CPU."""
+"""Quantisation of a graph's weights to int8: a quarter of the size, and faster products on a CPU."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from kepipe.files import write_file
 
 QUANTIZED = ("MatMul", "Gemm", "LSTM", "Gather")
-"""Operators whose weights become int8. Convolutions stay: onnxruntime has none of this kind for signed weights."""
+"""Operators whose weights are quantised. Convolutions are not: onnxruntime has no such kernel for signed weights."""
 
 
 def write_int8(source: Path, file: Path) -> None:
-    """Write the graph `source` with int8 weights, a scale for each column.
+    """Write the graph `source` with int8 weights and one scale per column.
 
-    What goes into a product is rounded to 8 bits when it runs, by its own largest value (dynamic quantisation).
+    Inputs of products are rounded to 8 bits at run time, scaled by their largest value (dynamic quantisation).
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -29,7 +29,7 @@ def write_int8(source: Path, file: Path) -> None:
 
     logger = logging.getLogger()
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it advises a step that the exporter has done
+    logger.setLevel(logging.ERROR)  # it recommends a step that the exporter has already done
     try:
         write_file(file, quantize)
     finally:

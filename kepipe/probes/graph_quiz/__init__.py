@@ -1,1 +1,1 @@
-"""Probe `graph-quiz`: facts of the graph as questions with options, put to any language model."""
+"""Probe `graph-quiz`: facts of the graph as multiple-choice questions, for any language model."""

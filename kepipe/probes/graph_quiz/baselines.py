@@ -17,7 +17,7 @@ TRANSE = "TransE"
 
 
 def by_frequency(questions: Questions, graph: Graph, splits: Sequence[str]) -> list[Floats]:
-    """How often each option is the object of the relation in the splits, whatever the subject."""
+    """How often each option is the object of the relation in the splits, for any subject."""
     counts: Counter[tuple[int, int]] = Counter()
     for split in splits:
         counts.update((relation, tail) for _, relation, tail in graph.triples(split).tolist())
@@ -28,7 +28,7 @@ def by_frequency(questions: Questions, graph: Graph, splits: Sequence[str]) -> l
 
 
 def by_name_overlap(questions: Questions, graph: Graph) -> list[Floats]:
-    """How alike the names of subject and option are: Dice's coefficient of their pairs of neighbouring letters.
+    """Similarity of the names of subject and option: Dice's coefficient of their letter bigrams.
 
     It answers "The official language of Germany is German."
     """
@@ -53,7 +53,7 @@ def _dice(first: set[str], second: set[str]) -> float:
 
 
 def by_vectors(questions: Questions, graph: Graph, folder: Path) -> list[Floats]:
-    """−‖h + r − t‖ (TransE, Bordes et al. 2013, eq. 1) of the graph's vectors; −inf where one is missing.
+    """−‖h + r − t‖ (TransE, Bordes et al. 2013, eq. 1) with the graph's vectors; −inf if one is missing.
 
     Raises ValueError for vectors of another model, and for a folder without vectors of relations.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kepipe.probes.graph_quiz.statements import TokenStatement
 
 TARGETS = 256
-"""Options that are scored together, at most."""
+"""Maximum number of options scored in a batch."""
 
 
 def log_likelihoods(
@@ -32,10 +32,11 @@ def log_likelihoods(
     subjects: Sequence[str] = (),
     knowledge: Knowledge | None = None,
 ) -> Floats:
-    """Of the option in each of S statements, with the rest of the statement: float [S], −inf for one that cannot be
-    said. A mean is over the option's tokens and the rest's.
+    """The log-likelihood of the option in each of S statements, with the rest of the statement: float [S], −inf if the
+    option cannot be tokenised. The mean is over the tokens of the option and the rest.
 
-    `knowledge`: what stands before a prompt that names its statement's subject, an entity of `subjects`; None: nothing.
+    `knowledge`: inserts facts before a prompt that mentions its statement's subject, an entity of `subjects`; None: no
+    knowledge.
     """
     from kepipe.models.prompting import log_likelihoods as score
 
@@ -57,7 +58,7 @@ def log_likelihoods(
 
 
 def _named(statement: TokenStatement, subject: str) -> NamedTokens | None:
-    """The subject in the statement's prompt; None where it stands behind the option."""
+    """The mention of the subject in the statement's prompt; None if it follows the option."""
     first, stop = statement.subject
     return (first, stop, subject) if first < stop <= statement.option[0] else None
 
@@ -68,7 +69,7 @@ def _prompts(
     room: int,
     pad: int,
 ) -> Sequence[PromptTokens]:
-    """The prompts as the model reads them."""
+    """The prompts with knowledge applied."""
     from kepipe.inference.prompt_facts import with_facts
 
     tokens = [_ints(prompt) for prompt, _ in prompts]
@@ -80,7 +81,7 @@ def _prompts(
 
 
 def _batches(statements: Sequence[TokenStatement]) -> Iterator[list[int]]:
-    """Statements that can be said, in their order."""
+    """Batches of statements whose option can be tokenised, in their order."""
     sayable = [place for place, statement in enumerate(statements) if statement.sayable]
     for start in range(0, len(sayable), TARGETS):
         yield sayable[start : start + TARGETS]

@@ -1,4 +1,4 @@
-"""Default settings of the quiz, separate so that the command line's help need not load the settings."""
+"""Default settings of the quiz, separate so that the command-line help does not need to import the settings."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A masked language model answers the quiz: the pseudo-log-likelihood of each option's tokens in its statement.
+"""Quiz scores of a masked language model: the pseudo-log-likelihood of each option's tokens in its statement.
 
-Token k of an option is read at a mask, with the later tokens of its word masked too (within-word left-to-right,
-Kauf & Ivanova 2023, so that the rest of a word does not give its beginning away). Many options ask the same of the
-model: all words of L tokens that stand alone share the row of L masks, in which the first token of each is read. Such
-rows go through the model once.
+Token k of an option is predicted at a mask, with the later tokens of its word masked as well (within-word
+left-to-right, Kauf & Ivanova 2023, so that the rest of a word does not reveal its beginning). Many options share masked
+rows: the first tokens of all one-word options of L tokens are predicted from the same row with L masks. Such rows pass
+through the model once.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 TOKENS = 8192
-"""Tokens that go through the model together, about."""
+"""Approximate number of tokens in a batch."""
 
 
 @dataclass
 class Row:
-    """Tokens with masks, the first of which is at `place`; what is read there: statements and their tokens.
+    """Tokens with masks, the first of which is at `place`, and what is predicted there: indices of statements and of
+    their tokens.
 
-    `subject`: first, stop and number of the mention of the subject.
+    `subject`: first token, stop and number of the subject's mention.
     """
 
     tokens: tuple[int, ...]
@@ -54,10 +55,11 @@ def pseudo_log_likelihoods(
     reduction: Reduction = "sum",
     knowledge: Knowledge | None = None,
 ) -> Floats:
-    """Of the option in each of S statements: float [S], −inf for one that cannot be said.
+    """The pseudo-log-likelihood of the option in each of S statements: float [S], −inf if the option cannot be
+    tokenised.
 
-    `subjects`: the number of each statement's subject among `ids`. `knowledge`: what goes with the mention of the
-    subject where the model reads it; None for a plain one.
+    `subjects`: the index of each statement's subject in `ids`. `knowledge`: the model's knowledge, applied to the
+    subject's mention; None: no knowledge.
     """
     scores_S = np.zeros(len(statements))
     rows = distinct_rows(statements, subjects, model.tokenizer)
@@ -75,7 +77,7 @@ def pseudo_log_likelihoods(
 
 
 def reduced(scores_S: Floats, options: Sequence[tuple[int, int]], reduction: Reduction) -> Floats:
-    """Sums over the tokens of options, as they are or as means; −inf for an option without tokens."""
+    """Sums or means over the tokens of each option; −inf for an option without tokens."""
     lengths_S = np.array([stop - first for first, stop in options])
     divided: Floats = scores_S / np.maximum(lengths_S, 1) if reduction == "mean" else scores_S
     return np.where(lengths_S > 0, divided, -np.inf)
@@ -84,7 +86,7 @@ def reduced(scores_S: Floats, options: Sequence[tuple[int, int]], reduction: Red
 def distinct_rows(
     statements: Sequence[TokenStatement], subjects: Sequence[int], tokenizer: Tokenizer
 ) -> list[Row]:
-    """The rows that the statements ask the model, special tokens included; of each subject each once."""
+    """The distinct masked rows of the statements, including special tokens; one per subject."""
     mask, begin, end = tokenizer.mask, tokenizer.cls, tokenizer.sep
     rows: dict[tuple[int, tuple[int, ...]], Row] = {}
     for number, (statement, subject) in enumerate(zip(statements, subjects, strict=True)):
@@ -102,7 +104,7 @@ def distinct_rows(
 
 
 def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Rows of about the same length, of about `TOKENS` tokens together."""
+    """Batches of rows of similar length with about `TOKENS` tokens in total."""
     by_length = sorted(rows, key=lambda row: len(row.tokens))
     start = 0
     while start < len(by_length):

@@ -1,4 +1,4 @@
-"""How the quiz is shown."""
+"""Presentation of the quiz."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from kepipe.probes.presentation import Details, Groups, Presentation, Verdict
 from kepipe.studies.scores import Metrics, Scores
 
 NAME = "graph_quiz"
-"""Of the probe in the scores."""
-GROUP_NAMES = {"stated": "facts stated", "held_out": "facts held out", "rare": "rare entities"}
+"""The name of the probe in the scores."""
+GROUP_NAMES = {"stated": "stated facts", "held_out": "held-out facts", "rare": "rare entities"}
 
 
 def headlines(name: str, presentation: Presentation, scores: Scores) -> Iterator[str]:
-    """For the console: how many facts stated and held out each arm knows, and what knows nothing of the entity."""
+    """For the console: accuracy of each arm on stated and held-out facts, and of the baselines that ignore the
+    entity."""
     baselines = {presentation.baselines[of]: scores.baselines[name][of] for of in ("most_frequent", "chance")}
     arms = {arm: measured[name] for arm, measured in scores.arms.items() if name in measured}
     width = max(map(len, [*arms, *baselines]))
-    yield "graph quiz: accuracy on facts stated, and on facts held out"
+    yield "graph quiz: accuracy on stated and on held-out facts"
     for who, metrics in {**arms, **baselines}.items():
         yield f"  {who:{width}}  {_figure(metrics, 'stated')}  {_figure(metrics, 'held_out')}"
 
@@ -33,10 +34,10 @@ def _intro(details: Details) -> str:
     asked = f"{details['questions']:,} facts about {details['subjects']:,} entities"
     again = "" if details["cases"] == details["questions"] else f", {details['cases']:,} times in all"
     return (
-        f"{asked} are asked for as sentences{again}, such as {_example(details)}: the object is to be found among "
-        f"{details['options']:g} objects of its relation, on average. A model's (pseudo-)log-likelihood of an option "
-        "orders them. No relation and no object dominates, and other true answers are no options. "
-        f"Facts that training may have stated ({splits['stated']}) are told apart from those held out "
+        f"{asked} are turned into sentences{again}, such as {_example(details)}: the object has to be chosen from "
+        f"{details['options']:g} objects of the relation, on average. A model chooses the option with the highest "
+        "(pseudo-)log-likelihood. Relations and objects are balanced, and other true answers are not among the "
+        f"options. Facts that may be in the training data ({splits['stated']}) are distinguished from held-out ones "
         f"({splits['held_out']}), and facts of rare entities, those with the fewest triples: {counts}."
     )
 
@@ -48,7 +49,7 @@ def _example(details: Details) -> str:
 
 def _notes(details: Details) -> str:
     reasons = "; ".join(f"{count:,} {reason}" for reason, count in details["left_out"].items())
-    return f"Facts not asked for: {reasons}." if reasons else ""
+    return f"Excluded facts: {reasons}." if reasons else ""
 
 
 PRESENTATION = Presentation(
@@ -71,7 +72,7 @@ PRESENTATION = Presentation(
     drawn=("accuracy", "accuracy_stated", "accuracy_held_out", "accuracy_rare"),
     caption=(
         "Accuracy with 95% intervals, which resample the entities asked about. “Most frequent” answers with the object "
-        "that the relation has most often in the facts stated; “name overlap” with the name that is most like that of "
+        "that the relation has most often in the stated facts; “name overlap” with the name most similar to that of "
         "the entity asked about."
     ),
     baselines={
@@ -84,14 +85,14 @@ PRESENTATION = Presentation(
     compared_fact="Quiz accuracy",
     verdict=Verdict(
         ability="knows the graph",
-        outcome=("The knowledge helped: ", "The knowledge did harm: "),
+        outcome=("The knowledge helped: ", "The knowledge hurt: "),
         explanation=(
             "In {cases} questions about {clusters} entities of the graph, {first} finds the right object in "
             "{first_value} and {second} in {second_value}: a difference of {difference} (95% interval {interval})."
         ),
         baseline=("most_frequent", "Answering with the relation's most frequent object"),
     ),
-    alone="{arm} knows {accuracy} of what the graph quiz asks.",
+    alone="{arm} answers {accuracy} of the graph quiz correctly.",
     groups=Groups(
         prefix="by_relation",
         heading="Relation",

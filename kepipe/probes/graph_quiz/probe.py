@@ -1,4 +1,4 @@
-"""Probe `graph-quiz`: facts of the graph as sentences, the object to be chosen among the objects of the relation."""
+"""Probe `graph-quiz`: facts of the graph as sentences whose object is chosen from objects of the relation."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from kg.store import Graph
 
 FILE = "quiz.jsonl"
-"""Each case with the rank that each arm gave the true object, and what it chose."""
+"""The cases, each with the rank of the true object and the chosen object for each arm."""
 CHUNK = 32
-"""Cases that are put to a model together."""
+"""Number of cases answered at a time."""
 GROUPS = ("stated", "held_out", "rare")
 
 
 @dataclass(frozen=True)
 class GraphQuiz:
-    """A case is a question in one template. `vectors`: the graph's own, which answer as a baseline."""
+    """A case is a question in one template. `vectors`: the graph's vectors, which are used for a baseline."""
 
     graph: Graph
     questions: Questions
@@ -44,7 +44,7 @@ class GraphQuiz:
 
     @cached_property
     def cases(self) -> Ints:
-        """Question and template, by its place among those of the relation, of each case: int [C, 2]."""
+        """Question and template (as an index into those of the relation) of each case: int [C, 2]."""
         most = self.settings.paraphrases
         return np.array(
             [
@@ -57,15 +57,15 @@ class GraphQuiz:
 
     @property
     def steps(self) -> int:
-        """See `Probe`: a step a case."""
+        """See `Probe`: one step per case."""
         return len(self.cases)
 
     def answer(self, model: OpenedModel, tick: Tick) -> Answers:
-        """Ranks of the true options and places of the chosen ones. A model that fills masks is asked by masks."""
+        """Ranks of the true options, and indices of the chosen ones. Masked language models are scored by masking."""
         return self.graded(self._scores(model, tick))
 
     def entities_given(self, model: OpenedModel) -> Sequence[str]:
-        """The subjects; where the model reads from left to right, those that stand before the option."""
+        """The subjects; for a causal model, only those that precede the option."""
         rows = self.questions.facts[self.cases[:, 0], 0].tolist()
         if model.masked_language_model is not None:
             return [self.graph.ids[row] for row in rows]
@@ -85,7 +85,8 @@ class GraphQuiz:
 
     def baselines(self, seed: int) -> dict[str, dict[str, Estimate]]:
         """`most_frequent`: the relation's most frequent object in the stated splits; `name_overlap`: the option whose
-        name is most like the subject's; `vectors`: the nearest to where the graph's vectors point; `chance`."""
+        name is most similar to the subject's; `vectors`: the option nearest to head + relation in the graph's vectors;
+        `chance`."""
         from kepipe.probes.graph_quiz.baselines import by_frequency, by_name_overlap, by_vectors
 
         scores = {
@@ -125,15 +126,15 @@ class GraphQuiz:
         }
 
     def statement(self, case: int, option: int) -> Any:
-        """A case's template with an option (its place among the question's) in it: a `Statement`."""
+        """A case's template with one of the question's options, as a `Statement`."""
         question, template = self.cases[case].tolist()
         head, relation, _ = self.questions.facts[question].tolist()
         name = self.graph.labels[self.questions.options[question][option]]
         return self.templates[relation][template].state(self.graph.labels[head], name)
 
     def graded(self, scores: Iterable[Floats]) -> dict[str, Floats]:
-        """Of the scores of each case's options: `ranks` of the true one, where a tie counts half; `correct`, the chance
-        that it is chosen where ties are broken at random; `chosen`, the place of the first of the best."""
+        """Answers from the scores of each case's options. `ranks`: of the true option, ties counting half; `correct`:
+        probability that it is chosen if ties are broken at random; `chosen`: index of the first best option."""
         ranks, correct, chosen = [], [], []
         for scores_K, question in zip(scores, self.cases[:, 0].tolist(), strict=True):
             truth = self.questions.truths[question]
@@ -157,7 +158,7 @@ class GraphQuiz:
         asked = filler or language_model
         if asked is None:
             raise ValueError(
-                f"{model.folder}: the quiz needs a model that fills masks or says how likely a text is"
+                f"{model.folder}: the quiz needs a model that predicts masked tokens or scores texts"
             )
         heads, sizes = self.questions.facts[:, 0], self.questions.sizes
         ids = [self.graph.ids[row] for row in heads.tolist()]
@@ -193,7 +194,7 @@ class GraphQuiz:
             tick(len(chunk))
 
     def _groups(self) -> dict[str, Bools]:
-        """Which questions are in each group, bool [Q]; groups without any are left out."""
+        """The questions of each group, bool [Q]; empty groups are omitted."""
         questions = self.questions
         groups = dict(zip(GROUPS, (questions.stated, ~questions.stated, questions.rare), strict=True))
         return {name: chosen_Q for name, chosen_Q in groups.items() if chosen_Q.any()}
@@ -201,8 +202,8 @@ class GraphQuiz:
     def _summary(
         self, metrics: Mapping[str, Floats], seed: int, less: Mapping[str, Floats] | None = None
     ) -> dict[str, Estimate]:
-        """Means over all cases, of each group as `accuracy_stated`, of each relation as `by_relation/{id}/accuracy`;
-        with `less`, of the paired differences. The intervals resample subjects."""
+        """Means over all cases, over each group as `accuracy_stated`, and over each relation as
+        `by_relation/{id}/accuracy`; with `less`, means of the paired differences. The intervals resample subjects."""
         of_case = self.cases[:, 0]
         subjects_C = self.questions.facts[of_case, 0]
         means = {name: values for name, values in metrics.items() if name != "chosen"}
@@ -227,8 +228,8 @@ class GraphQuiz:
     def _consistency(
         self, metrics: Mapping[str, Floats], seed: int, less: Mapping[str, Floats] | None
     ) -> dict[str, Estimate]:
-        """The share of pairs of a question's templates that have the same answer (Elazar et al. 2021, ParaRel); {}
-        where nothing is asked twice, and of what chooses nothing."""
+        """The share of pairs of a question's templates with the same answer (Elazar et al. 2021, ParaRel); {} if no
+        question has several templates, and for baselines that choose nothing."""
         if "chosen" not in metrics:
             return {}
         several = np.flatnonzero(np.bincount(self.cases[:, 0]) > 1)
@@ -243,7 +244,7 @@ class GraphQuiz:
         return compare(ours, theirs, seed)
 
     def _same(self, chosen_C: Floats, several: Ints) -> Floats:
-        """Of each of several questions, the share of pairs of its cases with the same choice."""
+        """For each of several questions, the share of pairs of its cases with the same choice."""
         starts = np.searchsorted(self.cases[:, 0], several)
         stops = np.searchsorted(self.cases[:, 0], several, side="right")
         shares = [
@@ -254,25 +255,25 @@ class GraphQuiz:
 
 
 def _metrics(answers: Answers) -> dict[str, Floats]:
-    """Metric → its value on each case; what was chosen stays."""
+    """Metric → its value on each case, without the choices."""
     return {"accuracy": answers["correct"], "mrr": 1 / answers["ranks"], "chosen": answers["chosen"]}
 
 
 def make(held_out: HeldOutDocuments) -> GraphQuiz:
-    """Questions of the graph; the documents are not read."""
+    """Questions from the graph; the documents are not read."""
     return make_quiz(held_out.graph, held_out.settings.graph_quiz, held_out.rng(4), held_out.vectors)
 
 
 def make_quiz(
     graph: Graph, settings: GraphQuizSettings, rng: np.random.Generator, vectors: Path | None = None
 ) -> GraphQuiz:
-    """The quiz of a graph. Raises ValueError where it has nothing to ask, and for templates that do not fit it."""
+    """The quiz of a graph. Raises ValueError if it has no questions, and for templates that do not match it."""
     templates = templates_of(graph, settings.templates)
     return GraphQuiz(graph, draw_questions(graph, settings, rng), templates, settings, vectors)
 
 
 def records(probe: GraphQuiz, answers: Mapping[str, Answers]) -> Iterator[dict[str, Any]]:
-    """The lines of `quiz.jsonl`, with the keys of `clozes.jsonl` where they mean the same; `answers` by arm."""
+    """The lines of `quiz.jsonl`, with the same keys as `clozes.jsonl` for the same content; `answers` by arm."""
     graph, questions = probe.graph, probe.questions
     for case, (question, _) in enumerate(probe.cases.tolist()):
         head, relation, tail = questions.facts[question].tolist()

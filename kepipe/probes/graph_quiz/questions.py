@@ -1,7 +1,8 @@
 """The questions of the quiz: facts of a graph, balanced over relations and answers, each with its options.
 
-Other true answers of a question are no options, and two options never read alike. (After BEAR, Wiland et al. 2024:
-closed options and balanced answers, so that models of all kinds compare and guessing the usual object does not pay.)
+Other true answers of a question are not among its options, and no two options have the same name. (After BEAR, Wiland
+et al. 2024: closed options and balanced answers make models of all kinds comparable, and guessing the most frequent
+object is no advantage.)
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from kepipe.probes.graph_quiz.settings import GraphQuizSettings
 from kg.store import Graph
 
 FEWEST = 2
-"""Options without which there is nothing to choose."""
+"""Minimum number of options of a question."""
 LONGEST = 100
-"""Characters of a name, at most: longer ones are no names, and would not fit into every model."""
+"""Maximum number of characters of a name: longer ones are unlikely to be names, and would not fit into every model."""
 RARE = 0.25
-"""Share of the graph's entities, those with the fewest triples, that count as rare."""
+"""Share of the graph's entities that count as rare: those with the fewest triples."""
 
 
 @dataclass(frozen=True)
 class Questions:
-    """Q facts with the object asked for.
+    """Q facts with the object as the answer.
 
-    `facts`: int [Q, 3], rows of head, relation and tail in the graph. `options`: of each question int [K], rows of
-    entities, in no order that says which is true; `truths`: int [Q], the place of the true one. `stated`: bool [Q], a
-    fact that training may have stated; the others are held out. `rare`: bool [Q], a fact whose head or tail is one of
-    the entities with the fewest triples. `left_out`: reason → number of facts.
+    `facts`: int [Q, 3], rows of head, relation and tail in the graph. `options`: for each question int [K], rows of
+    entities, in an order independent of the answer; `truths`: int [Q], the index of the true option. `stated`: bool
+    [Q], the fact may be in the training data; the others are held out. `rare`: bool [Q], the head or tail is one of the
+    entities with the fewest triples. `left_out`: reason → number of facts.
     """
 
     facts: Ints
@@ -48,14 +49,14 @@ class Questions:
 
     @property
     def sizes(self) -> Ints:
-        """Options of each question, int [Q]."""
+        """Number of options of each question, int [Q]."""
         return np.array([len(options) for options in self.options], np.int64)
 
 
 def draw_questions(graph: Graph, settings: GraphQuizSettings, rng: np.random.Generator) -> Questions:
-    """Half of the questions from the held-out splits and half from the stated ones, or what there is.
+    """Draw half of the questions from the held-out splits and half from the stated ones, or as many as there are.
 
-    Raises ValueError where a split or a relation is not in the graph, NothingToAsk where nothing can be asked.
+    Raises ValueError if a split or a relation is not in the graph, NothingToAsk if there are no suitable facts.
     """
     _check(graph, settings)
     left_out: Counter[str] = Counter()
@@ -74,7 +75,7 @@ def draw_questions(graph: Graph, settings: GraphQuizSettings, rng: np.random.Gen
     asked = [*drawn[0], *drawn[1]]
     if not asked:
         raise NothingToAsk(
-            "nothing can be asked: no relation has two objects with different names in the splits "
+            "no questions: no relation has two objects with different names in the splits "
             f"{', '.join((*settings.stated, *settings.held_out))}"
         )
     facts = np.array([fact for fact, _, _ in asked], np.int64)
@@ -90,9 +91,10 @@ def draw_questions(graph: Graph, settings: GraphQuizSettings, rng: np.random.Gen
 
 
 def balanced(relations_F: Ints, answers_F: Ints, rng: np.random.Generator) -> Ints:
-    """An order of facts, int [F], any beginning of which asks as evenly as can be of relations, and of their answers.
+    """An order of facts, int [F], every prefix of which is as balanced as possible over relations and over their
+    answers.
 
-    No answer of a relation stands a second time before every other one stood once, and so on.
+    No answer of a relation occurs a second time before every other one has occurred once, and so on.
     """
     order = rng.permutation(len(relations_F))
     pairs = np.stack([relations_F, answers_F], axis=1)[order]
@@ -103,18 +105,18 @@ def balanced(relations_F: Ints, answers_F: Ints, rng: np.random.Generator) -> In
 def _with_options(
     facts: Ints, options: _Options, rng: np.random.Generator, left_out: Counter[str]
 ) -> Iterator[tuple[list[int], Ints, int]]:
-    """Facts in a balanced order, those that can be asked: each with its options and the place of the true one."""
+    """Suitable facts in a balanced order: each with its options and the index of the true one."""
     for fact in facts[balanced(facts[:, 1], facts[:, 2], rng)].tolist():
         head, relation, tail = fact
         rows, truth = options.of(head, relation, tail, rng)
         if len(rows) >= FEWEST:
             yield fact, rows, truth
         else:
-            left_out["without another option"] += 1
+            left_out["without a second option"] += 1
 
 
 def _occurrences(keys_FC: Ints) -> Ints:
-    """How often each row stood before: int [F]."""
+    """Number of previous occurrences of each row: int [F]."""
     if not len(keys_FC):
         return np.zeros(0, np.int64)
     _, group_F, counts_G = np.unique(keys_FC, axis=0, return_inverse=True, return_counts=True)
@@ -148,7 +150,7 @@ def _triples(graph: Graph, splits: Sequence[str]) -> Ints:
 
 
 def _askable(graph: Graph, facts: Ints, settings: GraphQuizSettings, left_out: Counter[str]) -> Ints:
-    """Facts of the relations asked for whose head and tail have names, which differ."""
+    """Facts of the requested relations whose head and tail have different names."""
     if settings.relations:
         asked = [graph.relation_row(relation) for relation in settings.relations]
         facts = facts[np.isin(facts[:, 1], asked)]
@@ -167,13 +169,13 @@ def _codes(graph: Graph, facts: Ints) -> Ints:
 
 
 def _name(graph: Graph, row: int) -> str:
-    """By which options read alike; empty for an entity without a name."""
+    """The name by which options are compared; empty for an entity without a name."""
     name = graph.labels[row].strip().casefold()
     return name if len(name) <= LONGEST else ""
 
 
 class _Options:
-    """The objects of each relation, and what is true of each subject, in every split of the graph."""
+    """The objects of each relation, and the true objects of each subject, over all splits of the graph."""
 
     def __init__(self, graph: Graph, most: int) -> None:
         self._graph, self._most = graph, most
@@ -187,14 +189,14 @@ class _Options:
         }
 
     def of(self, head: int, relation: int, tail: int, rng: np.random.Generator) -> tuple[Ints, int]:
-        """The options of a fact, and where the true one stands among them."""
+        """The options of a fact, and the index of the true one."""
         truths = {_name(self._graph, row) for row in self._true[head, relation]}
         others = list(self._others(self._objects[relation], truths | {""}, rng))
         options = np.sort(np.array([tail, *others], np.int64))
         return options, int(np.searchsorted(options, tail))
 
     def _others(self, objects: Ints, taken: set[str], rng: np.random.Generator) -> Iterator[int]:
-        """Objects in a drawn order, whose names differ from those taken and from each other: one less than `most`."""
+        """Objects in random order, whose names differ from those taken and from each other: up to `most` − 1."""
         names, number = set(taken), 1
         for row in rng.permutation(objects).tolist():
             if number == self._most:

@@ -17,8 +17,8 @@ class GraphQuizSettings(Section):
     options: int = Field(OPTIONS, ge=2)
     """Maximum number of options of a question, including the true one."""
     templates: UserPath | None = None
-    """Sentences for the relations: `relation TAB [X] was born in [Y].`, several lines for paraphrases; or a folder
-    in ParaRel's form. None, and for relations that it lacks: made from labels."""
+    """Templates of the relations: `relation TAB [X] was born in [Y].`, several lines for paraphrases; or a folder in
+    ParaRel's format. None, and for relations without one: made from labels."""
     paraphrases: int | None = Field(None, ge=1)
     """Maximum number of templates per relation; None: all."""
     relations: tuple[str, ...] = ()

@@ -12,9 +12,9 @@ from kg.templates import Statement
 
 
 class TokenStatement(NamedTuple):
-    """A statement as tokens without special ones; `subject` and `option`: the tokens first … stop − 1 of each.
+    """A statement as tokens without special tokens; `subject` and `option`: the tokens first … stop − 1 of each.
 
-    `words`: of each token of the option, the place after the end of its word; the option ends the last one.
+    `words`: for each token of the option, the position after the end of its word; the last word ends with the option.
     """
 
     tokens: tuple[int, ...]
@@ -24,15 +24,15 @@ class TokenStatement(NamedTuple):
 
     @property
     def sayable(self) -> bool:
-        """Whether the option has any token."""
+        """Whether the option has any tokens."""
         return self.option[0] < self.option[1]
 
 
 def encode(statements: Sequence[Statement], tokenizer: Tokenizer) -> list[TokenStatement]:
-    """Each statement is tokenised whole, so that its tokens are those of running text.
+    """Tokenise each statement as a whole, so that its tokens are those of running text.
 
-    A token belongs to a name if it covers one of its characters. A word is a piece of pre-tokenisation. An option with
-    an unknown token has none: the model cannot produce it.
+    A token belongs to a name if it covers one of its characters. A word is a unit of pre-tokenisation. An option with
+    an unknown token is treated as having no tokens: the model cannot produce it.
     """
     encoded = tokenizer.encode([statement.text for statement in statements])
     unknown = tokenizer.id(tokenizer.named["unk"]) if "unk" in tokenizer.named else None
@@ -54,7 +54,7 @@ def encode(statements: Sequence[Statement], tokenizer: Tokenizer) -> list[TokenS
 
 
 def _covering(starts: list[int], ends: list[int], first: int, stop: int) -> tuple[int, int]:
-    """The tokens that cover one of the characters first … stop − 1."""
+    """The tokens that cover a character of first … stop − 1."""
     places = [
         place
         for place, (start, end) in enumerate(zip(starts, ends, strict=True))

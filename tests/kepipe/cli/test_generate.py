@@ -36,7 +36,9 @@ def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
     ended = CliRunner().invoke(app, ["generate", "minilm", "a rose"])
     assert isinstance(ended.exception, ValueError)
     said = str(ended.exception)
-    assert said.startswith("minilm fills masks and does not generate; models of gpt2, bart, t5, t5-v1.1, ")
+    assert said.startswith(
+        "minilm predicts masked tokens and does not generate; models of gpt2, bart, t5, t5-v1.1, "
+    )
     assert said.endswith("ngram do")
 
 
@@ -50,8 +52,8 @@ def test_word_vectors_are_refused_and_fill_no_masks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("family", "prompt_style", "said"),
     [
-        ("gpt2", "infill", "has a decoder alone; it goes on by `--prompt-style append`"),
-        ("bart", "prefix", "has an encoder too; it goes on by `--prompt-style infill`"),
+        ("gpt2", "infill", "has a decoder alone; it supports `--prompt-style append`"),
+        ("bart", "prefix", "has an encoder as well; it supports `--prompt-style infill`"),
     ],
 )
 def test_a_manner_that_is_not_the_models_is_refused(

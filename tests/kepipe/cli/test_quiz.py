@@ -41,7 +41,7 @@ def test_models_of_both_kinds_answer_and_the_page_shows_them(world: World, tmp_p
     assert list(scores.arms) == ["pretrain", "gpt2"]
     assert scores.details["graph_quiz"]["questions"] == 10
     assert f"gpt2 {scores.arms['gpt2']['graph_quiz']['accuracy'].value:.3f}" in told
-    assert "By the sentence alone: pretrain, gpt2." in told
+    assert "Without knowledge: pretrain, gpt2." in told
     assert "<span" not in told
     assert "most frequent" in told
     html = page.read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def test_knowledge_of_a_folder_is_given_and_said(world: World, tmp_path: Path) -
     shutil.copytree(world.graph.folder, folder / "graph")
     told = quiz(folder, world.arms[1].folder, "--graph", world.graph.folder)
     assert "With knowledge: with-triples (12 of 12 mentions known)." in " ".join(told.split())
-    assert "By the sentence alone: control." in told
+    assert "Without knowledge: control." in told
 
 
 def test_knowledge_of_the_graph_is_given_where_it_is_asked_for(world: World, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_knowledge_of_the_graph_is_given_where_it_is_asked_for(world: World, tmp
     shutil.copytree(world.arms[0].folder, folder)
     write_settings(folder, KBert(length=64))
     shutil.copytree(world.graph.folder, folder / "graph")
-    assert "By the sentence alone: with-triples." in quiz(folder, *few, "--knowledge", "none")
+    assert "Without knowledge: with-triples." in quiz(folder, *few, "--knowledge", "none")
 
 
 @pytest.mark.data

@@ -58,6 +58,6 @@ def test_written_answers_are_not_calibrated(tmp_path: Path) -> None:
     model = open_model(write_yes_sayer(tmp_path)).language_model
     assert model is not None
     free = Task(name="t", template="{text} {answer}", questions=ASKED[:1])
-    with pytest.raises(ValueError, match="calibration is of choices"):
+    with pytest.raises(ValueError, match="calibration requires `choices`"):
         evaluate(model, free, (), calibrated=True)
     assert evaluate(model, free, (), limit=1).answers == ("yes",)

@@ -51,7 +51,7 @@ def test_a_prompt_by_hand(task):
 def test_fewer_examples_are_the_first_of_more(task):
     one, two = (draw_examples(task, shots, np.random.default_rng(3)) for shots in (1, 2))
     assert two[:1] == one
-    with pytest.raises(ValueError, match="3 examples are asked for, the task has 2"):
+    with pytest.raises(ValueError, match="3 examples were requested, but the task has 2"):
         draw_examples(task, 3, np.random.default_rng(0))
 
 
@@ -98,7 +98,7 @@ def test_without_choices_the_model_writes_and_the_line_counts(scorer, tmp_path):
         ("questions: []", "at least 1 item"),
         ("template: '{answer} is it'\nquestions: [{question: a, answer: b}]", "has to end with {answer}"),
         ("choices: [a]\nquestions: [{question: a, answer: b}]", "question 1: the answer 'b' is none of a"),
-        ("template: '{premise} {answer}'\nquestions: [{question: a, answer: b}]", "place 'premise' is not given"),
+        ("template: '{premise} {answer}'\nquestions: [{question: a, answer: b}]", "placeholder 'premise' is not given"),
         ("questions:\n  - {question: a, answer: no}", "YAML reads yes and no"),
         ("questions:\n  - {question: a, answr: b}", "did you mean `answer`"),
     ],

@@ -81,7 +81,7 @@ def test_a_model_of_another_kind_is_asked(uniform: Path, tmp_path: Path) -> None
         ([], "says how likely a text is and does not write"),
         (["--top-p", "0.9"], "does not give the probabilities of next tokens"),
         (["--beams", "2"], "has no beam search: leave out beams"),
-        (["--prompt-style", "append"], "has no styles of prompts: leave it out"),
+        (["--prompt-style", "append"], "does not support prompt styles: leave it out"),
     ],
 )
 def test_what_it_cannot_do_is_refused(flags: list[str], message: str, uniform: Path) -> None:
@@ -195,7 +195,7 @@ def test_what_a_folder_carries_is_used(sides: Path, tmp_path: Path) -> None:
         (["--knowledge", "ernie-baidu"], "ernie-baidu cannot help it: it chooses what pretraining masks"),
         (
             ["--knowledge", "{method: triples-as-text, length: 8}", "--graph", "true"],
-            "no room for a prompt of 5 tokens with 50 to come: set a larger `length` in `knowledge`",
+            "no room for a prompt of 5 tokens and 50 more: set a larger `length` in `knowledge`",
         ),
     ],
 )
@@ -209,4 +209,4 @@ def test_knowledge_that_cannot_be_used_says_why(
 
 def test_a_model_of_another_kind_takes_no_knowledge(uniform: Path) -> None:
     ended = CliRunner().invoke(app, ["generate", str(uniform), "Io", "--knowledge", "ernie-baidu"])
-    assert "is of a kind that takes no knowledge" in str(ended.exception)
+    assert "does not support knowledge methods" in str(ended.exception)

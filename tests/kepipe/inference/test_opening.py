@@ -77,7 +77,7 @@ def test_weights_that_are_no_numbers_are_refused_wherever_a_folder_comes_from(
 def test_what_a_folder_lacks_is_noted() -> None:
     notes: list[str] = []
     open_model(locate("minilm"), note=notes.append)
-    assert any("drawn at random" in note for note in notes)
+    assert any("initialised randomly" in note for note in notes)
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:

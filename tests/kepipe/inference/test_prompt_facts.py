@@ -201,8 +201,7 @@ def test_no_room_for_any_fact_is_told(graph: Graph, tokenizer: Tokenizer) -> Non
     scores = Scores({"a": {"perplexity": probe.score(probe.answer(model, lambda _: None), 0)}})
     *_, told = headlines("perplexity", PRESENTATION, scores)
     assert (
-        "a: 0.0 tokens of facts stand before a stretch: the graph states none in these splits, or none has"
-        in told
+        "a: 0.0 tokens of facts before each window: the graph has none in these splits, or none fits" in told
     )
 
 

@@ -74,7 +74,7 @@ def test_a_trained_encoder_without_a_head_reads_the_token_table_and_expects_freq
     counts = np.arange(30)
     notes: list[str] = []
     model = from_pretrained(str(tmp_path), note=notes.append, counts=counts).eval()
-    assert "lacks a vocabulary head: it reads the token table" in notes[0]
+    assert "lacks a vocabulary head: tied to the token embeddings" in notes[0]
     hidden = torch.randn(5, 16, generator=torch.Generator().manual_seed(0)) * 0.5
     with torch.no_grad():
         logits = model.vocabulary(hidden)
@@ -83,5 +83,5 @@ def test_a_trained_encoder_without_a_head_reads_the_token_table_and_expects_freq
     torch.testing.assert_close(logits, expected, atol=1e-3, rtol=1e-3)
 
     drawn = from_pretrained(str(tmp_path), note=notes.append)
-    assert "drawn at random" in notes[-1]
+    assert "initialised randomly" in notes[-1]
     assert not torch.equal(drawn.head.bias, model.head.bias)

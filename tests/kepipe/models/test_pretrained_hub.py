@@ -58,5 +58,5 @@ def test_a_tokenizer_is_opened_by_its_hub_id(cache: Path) -> None:
 def test_what_is_not_there_is_told_in_a_line(cache: Path) -> None:
     ended = kepipe(cache, "export", "no-one/nothing", "out")
     assert ended.returncode == 2
-    assert "no-one/nothing: neither a local folder nor to be had from the hub" in ended.stderr
+    assert "no-one/nothing: not a local folder, and not available from the hub" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -79,7 +79,7 @@ def test_entities_with_one_label_are_one_candidate(world, graph):
 
 def test_a_name_that_is_visible_elsewhere_is_not_asked_for(world, graph):
     twice = "Oslo is old. People of Oslo say so."
-    with pytest.raises(NothingToAsk, match="1 name visible elsewhere in the window"):
+    with pytest.raises(NothingToAsk, match="1 name occurs elsewhere in the window"):
         one(world, graph, twice, Mention(0, 4, entity_id("Oslo")))
     far = "Oslo is old. " + "Many people live there. " * 20 + "Here is Oslo."
     assert len(one(world, graph, far, Mention(0, 4, entity_id("Oslo")), context_tokens=32).cases) == 1
@@ -97,7 +97,8 @@ def test_mentions_left_out_are_counted_by_reason(world, graph):
         Mention(spans["Kenya"], spans["Kenya"] + 5, entity_id("Kenya")),
     )  # fmt: skip
     assert test.left_out == {
-        "begins or ends inside a token": 1, "without a type": 1, "the linker is not sure": 1, "not in the graph": 1,
+        "begins or ends inside a token": 1, "without a type": 1, "the linker's confidence is too low": 1,
+        "not in the graph": 1,
     }  # fmt: skip
 
 
@@ -114,7 +115,9 @@ def test_where_the_linker_is_sure_of_too_little_the_surer_half_is_asked_for(worl
     lowered = make(world, graph, unsure(world.documents, (0.6, 0.3)))
     assert lowered.min_score == pytest.approx(0.45)
     assert len(lowered.cases) > 20
-    assert lowered.left_out["the linker is not sure"] == 50  # 10 documents, 5 of 10 mentions in each
+    assert (
+        lowered.left_out["the linker's confidence is too low"] == 50
+    )  # 10 documents, 5 of 10 mentions in each
     kept = make(world, graph, unsure(world.documents, (0.95, 0.3)))
     assert kept.min_score == 0.9
 

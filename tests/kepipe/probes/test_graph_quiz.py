@@ -94,7 +94,7 @@ def asked(quiz: GraphQuiz, model: OpenedModel) -> dict[str, np.ndarray]:
 
 def test_what_cannot_be_asked_is_said(tmp_path: Path, capitals: Graph) -> None:
     one = named_graph(tmp_path / "one", r={"a": "x", "b": "x"})
-    with pytest.raises(ValueError, match="nothing can be asked: no relation has two objects"):
+    with pytest.raises(ValueError, match="no questions: no relation has two objects"):
         quiz(one)
     with pytest.raises(ValueError, match="no relation 'captial'"):
         quiz(capitals, relations=("captial",))
@@ -224,7 +224,7 @@ def test_knowledge_is_given_with_the_subject(
 
 
 def test_a_model_that_says_nothing_is_refused(capitals: Graph, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="fills masks or says how likely a text is"):
+    with pytest.raises(ValueError, match="predicts masked tokens or scores texts"):
         asked(quiz(capitals), OpenedModel(tmp_path))
 
 

@@ -62,6 +62,6 @@ def test_probes_fit_by_what_a_model_can_do():
     assert fitting(None, Counted(), "arm") == ("perplexity",)
     with pytest.raises(
         ValueError,
-        match="`arm` cannot answer mlm-loss, which asks a masked-lm, only graph-quiz and perplexity",
+        match="`arm` cannot answer mlm-loss, which requires a masked-lm, only graph-quiz and perplexity",
     ):
         fitting(("mlm-loss",), Counted(), "arm")

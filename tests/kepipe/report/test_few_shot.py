@@ -15,7 +15,7 @@ def run(arm: str, size: int | None, *right: float, metrics: bool = False) -> Few
 def test_it_shows_accuracy_against_examples_and_size() -> None:
     runs = [run("large", 1000, 0.4, 0.7, metrics=True), run("small", 10, 0.3, 0.5, metrics=True)]
     page = few_shot_page("moons", 50, "25.0% right by chance", runs, calibrated=True)
-    assert page.headline == "moons: 0.700 right at best, by large after 1 examples"
+    assert page.headline == "moons: 0.700 right at best, by large with 1 examples"
     assert [section.name for section in page.sections] == ["examples", "size", "metrics"]
     html = render(page)
     assert "answers are calibrated" in html

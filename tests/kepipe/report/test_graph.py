@@ -62,7 +62,7 @@ def test_an_entity(graph: Graph) -> None:
 
 def test_an_entity_without_a_triple(graph: Graph) -> None:
     page = entity_page(graph, graph.row("alone"), "<svg/>", 0)
-    assert page.sections[0].blocks == (Text("No triple names it."),)
+    assert page.sections[0].blocks == (Text("No triples."),)
     assert "<svg/>" not in render(page)
 
 

@@ -27,7 +27,7 @@ def scores() -> Scores:
 
 def test_a_panel_has_what_decides_of_the_arms_that_were_asked() -> None:
     (panel,) = of_probes(scores())
-    assert panel.label == "Going on with held-out text: bits per byte, lower is better"
+    assert panel.label == "Language modelling: bits per byte, lower is better"
     assert (panel.arms, panel.baselines) == (BITS, {"unigram": 2.7})
 
 

@@ -38,7 +38,7 @@ def test_the_same_scores_give_the_same_picture(tmp_path: Path) -> None:
 def test_the_console_shows_each_arm_and_what_knows_nothing() -> None:
     lines = list(headlines(NAME, PRESENTATION, scores(facts=metrics(0.9, 0.4), base=metrics(0.05))))
     assert lines == [
-        "graph quiz: accuracy on facts stated, and on facts held out",
+        "graph quiz: accuracy on stated and on held-out facts",
         "  facts          0.90  0.40",
         "  base           0.05    – ",
         "  most frequent  0.20  0.25",

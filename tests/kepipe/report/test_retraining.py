@@ -30,8 +30,8 @@ FOUND = Retraining(
 def test_what_is_new_and_what_is_worse_stand_in_the_headline() -> None:
     page = retraining_page(FOUND, "pretrain")
     assert page.headline == (
-        "3 documents are new, 1 of them changed, 2 are gone; 1 entities, 4 triples and 2 names are new; on the "
-        "questions of before it is worse by mlm_loss/tokens"
+        "3 documents are new, 1 of them changed, 2 were removed; 1 entities, 4 triples and 2 names are new; it is "
+        "worse on the earlier evaluation by mlm_loss/tokens"
     )
     html = render(page)
     assert "&lt;b&gt;Hippocamp" in html
@@ -43,12 +43,12 @@ def test_only_what_the_whole_interval_says_counts_as_forgotten() -> None:
     assert losses(FOUND) == ["mlm_loss/tokens"]  # a loss that rose; the quiz's interval holds 0
     better = replace(FOUND, old={"mlm_loss/tokens": Estimate(-0.2, -0.3, -0.1, 80, 20)})
     assert losses(better) == []
-    assert "nowhere worse" in retraining_page(better, "pretrain").headline
+    assert "it is not worse" in retraining_page(better, "pretrain").headline
 
 
 def test_where_nothing_can_be_compared_it_says_why() -> None:
     page = retraining_page(replace(FOUND, old={}, before={}, why="the evaluation is gone"), "pretrain")
-    assert "what was forgotten is not known: the evaluation is gone" in page.headline
+    assert "forgetting was not measured: the evaluation is gone" in page.headline
     assert "Not measured: the evaluation is gone." in render(page)
 
 

@@ -31,10 +31,10 @@ def scores(apart, first=0.31, second=0.28, links=0.2):
         ),
         (
             told(-0.03, -0.05, -0.01),
-            "The knowledge did harm: pretrain finds blanked entities worse than control.",
+            "The knowledge hurt: pretrain finds blanked entities worse than control.",
         ),
         (told(0.03, -0.01, 0.07), "No difference is shown"),
-        (told(0.03, None, None, 3), "Too little held-out text to tell: 3 documents"),
+        (told(0.03, None, None, 3), "Not enough held-out text: 3 documents"),
     ],
 )
 def test_verdict(apart, expected):
@@ -69,17 +69,17 @@ def written(value, bits):
 def test_a_model_that_writes_is_told_by_its_perplexity():
     alone = {"pretrain": written(412.0, 2.6)}
     assert verdict(Scores(alone)) == (
-        "pretrain goes on with held-out text at a perplexity of 412 per word, 2.600 bits per byte."
+        "pretrain has a perplexity of 412 per word on held-out text, 2.600 bits per byte."
     )
     strangers = {"masks": {"mlm_loss": {}}, **alone}
-    assert verdict(Scores(strangers)).startswith("masks and pretrain were measured, each by what fits it")
+    assert verdict(Scores(strangers)).startswith("masks and pretrain were evaluated by different probes")
 
 
 @pytest.mark.parametrize(
     ("apart", "expected"),
     [
-        (told(-0.1, -0.2, -0.05), "pretrain goes on with held-out text better than control: −0.100"),
-        (told(0.1, 0.05, 0.2), "pretrain goes on with held-out text worse than control: +0.100"),
+        (told(-0.1, -0.2, -0.05), "pretrain predicts held-out text better than control: −0.100"),
+        (told(0.1, 0.05, 0.2), "pretrain predicts held-out text worse than control: +0.100"),
         (told(0.1, -0.05, 0.2), "No difference is shown"),
     ],
 )

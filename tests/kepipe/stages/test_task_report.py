@@ -41,7 +41,7 @@ def test_the_page_has_scores_labels_mistakes_and_differences(tmp_path: Path, tas
     assert "long is right where short is wrong in" in page
     records = [json.loads(line) for line in (models[1].folder / "predictions.jsonl").read_text().splitlines()]
     wrong = [line for line in records if line["split"] == "test" and len(set(pieces(line))) == 2]
-    assert f"{len(wrong)} of 24 examples of `test` are not answered" in page
+    assert f"{len(wrong)} of 24 examples of `test` are predicted wrongly" in page
     if wrong:
         assert wrong[0]["text"].split()[0] in page
 

@@ -90,7 +90,7 @@ def test_the_report_of_an_empty_diagnosis(linker: Linker) -> None:
         (Text("All are linked."),),
         (Text("None."),),
         (Text("No linked name had a second candidate."),),
-        (Text("No unknown name is written almost like a known one."),),
+        (Text("No unknown name is similar to a known one."),),
     ]
 
 

@@ -143,5 +143,5 @@ def test_a_wrong_path_raises_at_once_unless_the_pipeline_was_saved_elsewhere(
 
 
 def test_a_threshold_outside_0_to_1_raises(folder: Path) -> None:
-    with pytest.raises(ValueError, match="threshold: 40 is no probability"):
+    with pytest.raises(ValueError, match="threshold: 40 is not a probability"):
         spacy.blank("en").add_pipe("kepipe_linker", config={"path": str(folder), "threshold": 40.0})
