@@ -130,7 +130,7 @@ class World:
     @property
     def is_quiet(self) -> bool:
         """Whether no firing has begun, nothing runs or is delivered, and what was last fired is what is there."""
-        from kepipe.cli.schedule_options import sources
+        from kepipe.pipeline.sources import sources
 
         if read_pending(self.workspace, "faulty") is not None:
             return False
