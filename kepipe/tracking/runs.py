@@ -288,7 +288,7 @@ class Runs:
         kinds = {self._parent_of(stage)[1]: begun.kind for stage, begun in self._stages.items()}
         if shown := runs_table.deciding_columns(self._final, kinds):
             self._client.set_experiment_tag(
-                self.experiment, runs_table.TAG, runs_table.view(map(allowed, shown))
+                self.experiment, runs_table.TAG, runs_table.view([*map(allowed, shown)])
             )
         self._end_copies(status, at)
         self._client.set_terminated(run, STATUS[status], int(at * 1000))
