@@ -58,7 +58,7 @@ def test_a_model_that_states_nothing_cannot_be_compared(results: Make) -> None:
     there = results(VALUES)
     for artifact in there.values():
         (artifact.folder / "kepipe.json").write_text("{}")
-    with pytest.raises(NotComparable, match="have no seed in kepipe.json"):
+    with pytest.raises(NotComparable, match=r"have no seed in kepipe\.json"):
         compare(design_of(VALUES), there)
 
 
