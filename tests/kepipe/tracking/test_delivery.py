@@ -209,6 +209,17 @@ def test_pending_journals_go_in_order_and_only_one_process_takes_each(
     assert list(deliver_pending(tmp_path, store, no_score)) == ["taken", "nested"]
 
 
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"store": "s", "sent": "x"}', '{"store": "s", "sent": 1000000000}']
+)
+def test_a_damaged_cursor_begins_anew(tmp_path: Path, content: str) -> None:
+    journal = write(tmp_path / "r.jsonl", list(journals.run("pipeline", "r", tmp_path)))
+    Cursor("s", sent=7).save(journal)
+    assert Cursor.load(journal, "s").sent == 7
+    journal.with_suffix(".cursor").write_text(content)
+    assert Cursor.load(journal, "s") == Cursor("s")
+
+
 def test_what_another_process_delivers_is_waited_for_where_that_is_asked(
     store: Store, fresh: str, tmp_path: Path
 ) -> None:
