@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -53,8 +54,9 @@ class Throughput:
         }
 
 
+@lru_cache
 def matmul_peak(device: torch.device, kind: torch.dtype, *, size: int = 2048, seconds: float = 0.15) -> float:
-    """Peak FLOPs a second: the best of several products of square matrices."""
+    """Peak FLOPs a second: the best of several products of square matrices, measured once in a process."""
     square = torch.ones(size, size, dtype=kind, device=device)
     end, best = time.perf_counter() + seconds, _time(square)
     while time.perf_counter() < end:
