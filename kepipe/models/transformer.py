@@ -14,7 +14,7 @@ from kepipe.data.batch import Batch
 from kepipe.models.batch_visibility import decoder_visibility, encoder_visibility, memory_visibility
 from kepipe.models.config import TransformerConfig
 from kepipe.models.protocols import TrainableEncoder
-from kepipe.nn.attention import Cache, Mask, build_mask
+from kepipe.nn.attention import Cache, Mask, build_mask, has_varlen
 from kepipe.nn.gather import pick
 from kepipe.nn.heads import NO_ENTITIES, NO_LABELS, EntityParts, LabelParts, VocabularyHead
 from kepipe.nn.layer import LayerContext, Stack
@@ -246,7 +246,8 @@ class Transformer(TrainableEncoder):
             stack.recompute = on
 
     def set_flex_attention(self, on: bool) -> None:
-        """See `TrainableModel`. On CUDA, block masks skip blocks that are fully masked, as in packed rows and trees.
+        """See `TrainableModel`. On CUDA, block masks skip blocks that are fully masked, as in packed rows and trees;
+        packed rows in 16 bits are worked out document by document.
 
         Raises ValueError on other devices, and with attention dropout, which the kernel does not support.
         """
@@ -300,7 +301,7 @@ class Transformer(TrainableEncoder):
         positions_BT: Tensor | None = None,
     ) -> Mask:
         rows, queries, _ = x_BTD.shape
-        device = x_BTD.device
+        device, dtype = x_BTD.device, _scores(x_BTD)
         relative = None
         if stack is not None and stack.relative is not None:
             at = torch.arange(keys, device=device)
@@ -313,10 +314,11 @@ class Transformer(TrainableEncoder):
             visibility,
             (rows, queries, keys),
             device=device,
-            dtype=_scores(x_BTD),
+            dtype=dtype,
             past=past,
             relative_HTS=relative,
             flex=self.flex and device.type == "cuda",
+            varlen=self.flex and has_varlen(device, dtype, self.config.head_width),
         )
 
     def _linked_entities(self, batch: Batch) -> LinkedEntities | None:
