@@ -236,7 +236,8 @@ class TrainableModel(nn.Module):
         return []
 
     def partially_used_parameters(self) -> list[nn.Parameter]:
-        """Weights that only some losses use, such as those of heads."""
+        """Weights that only some losses use, such as those of heads. A model that names none has a gradient for each
+        weight, whatever the batch."""
         return []
 
     def set_gradient_checkpointing(self, on: bool) -> None:

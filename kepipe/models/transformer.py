@@ -266,7 +266,7 @@ class Transformer(TrainableEncoder):
     def partially_used_parameters(self) -> list[nn.Parameter]:
         """See `TrainableModel`."""
         of_labels = (self.pooler, self.next_sentence_head, self.label_heads)
-        heads = (*of_labels, self.entity_head, self.entity_table)
+        heads = (*of_labels, self.head, self.entity_head, self.entity_table)
         return [weight for head in heads if head is not None for weight in head.parameters()]
 
     @property

@@ -52,7 +52,8 @@ class ShardedLossModule(LossModule):
     """
 
     def __init__(self, whole: TrainableModel, accelerator: Accelerator) -> None:
-        """`whole` is not changed or moved: a device never holds more than its shard and one full weight."""
+        """`whole` is not changed or moved: a device never holds more than its shard and one full weight. Raises
+        ValueError if a weight cannot be sharded."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import (
             MixedPrecisionPolicy,
@@ -60,6 +61,9 @@ class ShardedLossModule(LossModule):
         )  # imported here: takes half as long as torch itself
 
         super().__init__(without_values(whole))
+        for name, weight in whole.named_parameters():
+            if weight.ndim == 0:
+                raise ValueError(f"parallel: fsdp2 cannot shard {name}, a single number: set `parallel: ddp`")
         mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
         half = torch.bfloat16 if accelerator.mixed_precision == "bf16" else None
         exchange = MixedPrecisionPolicy(half, half and torch.float32, cast_forward_inputs=False)
@@ -74,9 +78,13 @@ class ShardedLossModule(LossModule):
 
     def forward(self, criterion: Criterion, batch: Batch) -> Losses:
         """Term → mean. Heads that this process's batch does not use get a gradient of 0, since all processes have to
-        reduce the same gradients, and batches of a mixture may have different objectives."""
+        reduce the same gradients, and batches of a mixture may have different objectives. Weights of layers, which are
+        sharded here, are used by all batches of a training or by none."""
         means = super().forward(criterion, batch)
-        nothing = sum((0.0 * weight.sum() for weight in self.model.partially_used_parameters()), 0.0)
+        heads = (
+            weight for weight in self.model.partially_used_parameters() if not hasattr(weight, "to_local")
+        )
+        nothing = sum((0.0 * weight.sum() for weight in heads), 0.0)
         return {name: mean + nothing for name, mean in means.items()}
 
     def clear_unused_grads(self) -> None:
