@@ -155,14 +155,12 @@ def attend_runs(
         window = (-1, 0) if causal else (-1, -1)
         out: Tensor = varlen_attn(q, k, v, runs, runs, longest, longest, scale=scale, window_size=window)  # type: ignore[assignment]
         return out.view_as(q_BTHK)
-    bounds = runs.tolist()
-    pieces = [
-        F.scaled_dot_product_attention(
-            *(x[begin:end].transpose(0, 1) for x in (q, k, v)), is_causal=causal, scale=scale
-        ).transpose(0, 1)
-        for begin, end in pairwise(bounds)
-        if end > begin
-    ]
+    pieces = []
+    for begin, end in pairwise(runs.tolist()):
+        if end > begin:
+            q_HTK, k_HTK, v_HTK = (x[begin:end].transpose(0, 1) for x in (q, k, v))
+            made_HTK = F.scaled_dot_product_attention(q_HTK, k_HTK, v_HTK, is_causal=causal, scale=scale)
+            pieces.append(made_HTK.transpose(0, 1))
     return torch.cat(pieces).view_as(q_BTHK)
 
 

@@ -35,7 +35,7 @@ def training_flops_of(config: TransformerConfig, row: RowLengths) -> float:
     A = config.heads * (config.width or config.hidden // config.heads)
     feedforward = (3 if config.gated else 2) * 2 * H * config.feedforward
     projections = 4 * 2 * H * A  # query, key, value, output
-    flops = config.encoder_layers * S * (projections + feedforward + 4 * S * A)
+    flops: float = config.encoder_layers * S * (projections + feedforward + 4 * S * A)
     if not config.decoder_layers:
         flops -= (S - row.predicted) * (projections / 2 + feedforward + 4 * S * A)
     flops += config.decoder_layers * U * (projections + feedforward + 4 * U * A)

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+from torch.distributed.checkpoint.state_dict_loader import load as load_tensors
+from torch.distributed.checkpoint.state_dict_saver import async_save
 from torch.distributed.checkpoint.storage import WriteResult
 
 from kepipe.files import filling
@@ -118,7 +119,7 @@ class ShardedCheckpoints:
             },
         }
         writer = ShardWriter(self._unfinished(step), publish)
-        written = dcp.async_save(
+        written = async_save(
             tensors, storage_writer=writer, process_group=self.group, async_stager=self.stager
         )
         assert isinstance(written, Future)
@@ -151,16 +152,16 @@ def load(
     saved = [name.removeprefix(WEIGHTS) for name in known if name.startswith(WEIGHTS)]
     state_dict.require_same_names(parameters, saved)
     targets: dict[str, Tensor] = {WEIGHTS + name: value.detach() for name, value in parameters.items()}
-    for key, stored in known.items() if optimizer is not None else ():
-        if not key.startswith(MEMORY):
-            continue
-        what, name = key.removeprefix(MEMORY).split(".", 1)
-        assert isinstance(stored, TensorStorageMetadata)
-        targets[key] = _room(parameters[name], stored)
-        optimizer.state[parameters[name]][what] = targets[key]
+    if optimizer is not None:
+        for key in (key for key in known if key.startswith(MEMORY)):
+            what, name = key.removeprefix(MEMORY).split(".", 1)
+            stored = known[key]
+            assert isinstance(stored, TensorStorageMetadata)
+            targets[key] = _room(parameters[name], stored)
+            optimizer.state[parameters[name]][what] = targets[key]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")  # each process reads by itself
-        dcp.load({**targets}, storage_reader=reader, no_dist=True)
+        load_tensors({**targets}, storage_reader=reader, no_dist=True)
 
 
 def _room(parameter: Tensor, stored: TensorStorageMetadata) -> Tensor:
