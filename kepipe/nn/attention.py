@@ -78,6 +78,9 @@ def build_mask(
     piece, where their documents are all that hides anything. `flex`: skip blocks that nobody sees.
     """
     rows, queries, keys = shape
+    plain_causal = visibility.causal and not visibility.rules and relative_HTS is None
+    if plain_causal and past == 0 and queries == keys and device.type != "cpu":
+        return Mask(causal=True)
     if varlen and relative_HTS is None and past == 0 and visibility.packed is not None:
         runs = visibility.packed.runs()
         if runs is not None:
@@ -86,9 +89,6 @@ def build_mask(
             return Mask(query_mask=there_BT1, causal=visibility.causal, runs=placed)
     if flex and relative_HTS is None and past == 0 and not visibility.everything:
         return Mask(blocks=visibility.blocks(rows, queries, keys, device))
-    plain_causal = visibility.causal and not visibility.rules and relative_HTS is None
-    if plain_causal and past == 0 and queries == keys and device.type != "cpu":
-        return Mask(causal=True)
     allowed = visibility.dense(rows, queries, keys, device, past)
     bias = None if relative_HTS is None else relative_HTS.to(dtype)
     if allowed is None:

@@ -173,8 +173,8 @@ COMPILED_FROM, COMPILED_FROM_SECONDS = 500, 600
 """Steps, or seconds of a budget, from which `compile: auto` compiles."""
 
 
-def compiles(settings: TrainingSettings, device: torch.device) -> bool:
-    """What `compile` stands for on this device."""
+def compiles(model: TrainableModel, settings: TrainingSettings, device: torch.device) -> bool:
+    """What `compile` stands for, for this model on this device."""
     if settings.compile != "auto":
         return settings.compile
     long = (
@@ -182,16 +182,16 @@ def compiles(settings: TrainingSettings, device: torch.device) -> bool:
         if settings.budget is None
         else settings.budget >= COMPILED_FROM_SECONDS
     )
-    return device.type == "cuda" and long and has_compiler()
+    return device.type == "cuda" and model.compiled_on_gpu and long and has_compiler()
 
 
 def set_flex_attention(model: TrainableModel, settings: TrainingSettings, device: torch.device) -> None:
-    """What `flex_attention` stands for: with "auto", on CUDA, wherever the model takes it."""
+    """What `flex_attention` stands for: with "auto", packed rows on CUDA, where the model takes it."""
     if settings.flex_attention != "auto":
-        model.set_flex_attention(settings.flex_attention)
+        model.set_flex_attention("always" if settings.flex_attention else "never")
     elif device.type == "cuda":
         with suppress(ValueError):  # a model without masks to skip, or with dropout in its attention
-            model.set_flex_attention(True)
+            model.set_flex_attention("packed")
 
 
 def _compile(model: TrainableModel, kernels: Path) -> None:
@@ -224,7 +224,7 @@ def parallelize(
     loss_module = ShardedLossModule(model, accelerator) if sharded else LossModule(model)
     inner = loss_module.model
     inner.set_gradient_checkpointing(settings.gradient_checkpointing)
-    if compiles(settings, accelerator.device):
+    if compiles(inner, settings, accelerator.device):
         _compile(inner, scratch / f"kernels-{accelerator.process_index}")
     optimizer = OPTIMIZERS[settings.optimizer](inner, settings)
     if isinstance(loss_module, ShardedLossModule):

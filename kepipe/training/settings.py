@@ -70,8 +70,8 @@ class TrainingSettings(Section):
     """Recompute activations in the backward pass: less memory, a third more time."""
     compile: bool | Literal["auto"] = "auto"
     """Compile the layers with torch.compile, which needs a C++ compiler and pays off after some hundred steps. A run
-    that was interrupted continues with the same result up to rounding. auto: on an NVIDIA GPU with a compiler, for
-    trainings of 500 steps or 10 minutes and more."""
+    that was interrupted continues with the same result up to rounding. auto: transformers on an NVIDIA GPU,
+    where there is a compiler, in pretraining of 500 steps or 10 minutes and more."""
     processes: int = runtime_only(1, ge=1)
     """Processes that share the micro-batches of each update, one per GPU. The result is the same up to rounding, so a
     run may continue on another number of processes."""
@@ -80,7 +80,8 @@ class TrainingSettings(Section):
     GPU."""
     flex_attention: bool | Literal["auto"] = runtime_only("auto")
     """On a GPU, do not compute what is masked: packed rows with `document_mask` document by document, else by blocks
-    (FlexAttention), as for injected triples. Needs dropout 0. auto: on an NVIDIA GPU, where the model allows it."""
+    (FlexAttention), as for injected triples, with a kernel for each length of rows. Needs dropout 0. auto: packed rows
+    on an NVIDIA GPU, where the model allows it."""
     workers: int = runtime_only(1, ge=1)
     """Threads that prepare batches ahead of the model."""
     log_every: int = Field(10, ge=1)

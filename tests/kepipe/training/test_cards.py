@@ -8,6 +8,7 @@ import torch
 from kepipe.training import distributed, throughput
 from kepipe.training.cards import CARDS, find_card
 from kepipe.training.distributed import compiles, set_flex_attention
+from tests.support.carrying import CarryingLSTM
 from tests.support.toy_training import settings, tiny
 
 NAMES = {
@@ -47,17 +48,18 @@ def test_a_part_of_a_card_and_an_unknown_one_are_not(monkeypatch: pytest.MonkeyP
 
 
 def test_layers_are_compiled_on_a_gpu_where_it_pays_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu, cuda = torch.device("cpu"), torch.device("cuda:0")
+    cpu, cuda, model = torch.device("cpu"), torch.device("cuda:0"), tiny()
     monkeypatch.setattr(distributed, "has_compiler", lambda: True)
-    assert compiles(settings(steps=500), cuda)
-    assert compiles(settings(budget="10m"), cuda)
-    assert not compiles(settings(steps=499), cuda)
-    assert not compiles(settings(budget="9m"), cuda)
-    assert not compiles(settings(steps=500), cpu)
-    assert not compiles(settings(steps=500, compile=False), cuda)
-    assert compiles(settings(steps=1, compile=True), cpu)
+    assert compiles(model, settings(steps=500), cuda)
+    assert compiles(model, settings(budget="10m"), cuda)
+    assert not compiles(model, settings(steps=499), cuda)
+    assert not compiles(model, settings(budget="9m"), cuda)
+    assert not compiles(model, settings(steps=500), cpu)
+    assert not compiles(CarryingLSTM(), settings(steps=500), cuda)
+    assert not compiles(model, settings(steps=500, compile=False), cuda)
+    assert compiles(model, settings(steps=1, compile=True), cpu)
     monkeypatch.setattr(distributed, "has_compiler", lambda: False)
-    assert not compiles(settings(steps=500), cuda)
+    assert not compiles(model, settings(steps=500), cuda)
 
 
 def test_what_is_masked_is_skipped_on_a_gpu_where_the_model_allows_it(
@@ -65,10 +67,12 @@ def test_what_is_masked_is_skipped_on_a_gpu_where_the_model_allows_it(
 ) -> None:
     """Not with dropout; asked for by name, that is an error."""
     with_dropout, without = tiny(0.1), tiny(0.0)
-    for device, expected in (("cpu", False), ("cuda:0", True)):
+    for device, expected in (("cpu", "never"), ("cuda:0", "packed")):
         monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda _: device != "cpu"))  # noqa: B023
         for model in (with_dropout, without):
             set_flex_attention(model, settings(), torch.device(device))
-        assert (with_dropout.flex, without.flex) == (False, expected)
+        assert (with_dropout.flex, without.flex) == ("never", expected)
+    set_flex_attention(without, settings(flex_attention=True), torch.device("cuda:0"))
+    assert without.flex == "always"
     with pytest.raises(ValueError, match=r"dropout 0, not 0\.1"):
         set_flex_attention(with_dropout, settings(flex_attention=True), torch.device("cuda:0"))
