@@ -247,18 +247,13 @@ class Transformer(TrainableEncoder):
             stack.recompute = on
 
     def set_flex_attention(self, use: FlexUse) -> None:
-        """See `TrainableModel`. On CUDA, block masks skip blocks that are fully masked, as in packed rows and trees;
-        packed rows in 16 bits are worked out document by document.
-
-        Raises ValueError on other devices, and with attention dropout, which the kernel does not support.
-        """
-        on = use != "never"
+        """See `TrainableModel`: by blocks, or in packed rows of 16 bits document by document. Raises ValueError on other
+        devices than CUDA, and with attention dropout, which no such kernel has."""
+        on, dropout = use != "never", self.config.attention_dropout
         if on and not self.tokens.weight.is_cuda:
             raise ValueError("flex_attention: block masks need a GPU; leave `flex_attention` out")
-        if on and self.config.attention_dropout:
-            raise ValueError(
-                f"flex_attention: block masks need dropout 0, not {self.config.attention_dropout}"
-            )
+        if on and dropout:
+            raise ValueError(f"flex_attention: block masks need dropout 0, not {dropout}")
         self.flex = use
 
     def layer_modules(self) -> list[nn.Module]:
