@@ -44,7 +44,7 @@ mutants: $(VENV)/installed-test
 gpu-check: $(VENV)/installed-test
 	$(BIN)/python -m tests.gpu
 
-# kill -9 of scheduler, runs, deliveries and tracking server, and the other faults: half an hour. As root, with faketime
+# kill -9 of scheduler, runs, deliveries, tracking and artifact server, and the other faults: half an hour. As root, with faketime
 # installed, none is left out.
 faults: $(VENV)/installed-test
 	$(BIN)/python -m tests.faults

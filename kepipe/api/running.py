@@ -32,7 +32,7 @@ def run(
     workspace: str | Path | None = None,
     store: str | None = None,
     until: str | None = None,
-    only: str | None = None,
+    only: str | Sequence[str] = (),
     force: Sequence[str] = (),
     progress: bool = True,
 ) -> RunResult:
@@ -51,7 +51,8 @@ def run(
     from kepipe.flow.runner import StageSelection
     from kepipe.pipeline.shipped import find
 
-    file, selection = find(Path(pipeline)), StageSelection(until, only, force)
+    wanted = (only,) if isinstance(only, str) else tuple(only)
+    file, selection = find(Path(pipeline)), StageSelection(until, wanted, force)
     with kept_private(), open_console(False) if progress else nullcontext(_silent) as sink:
         place = Workspace(place_of(workspace).resolve(), store or os.environ.get(STORE_VARIABLE, ""))
         return run_pipeline(file, place, assignments(set), selection, sink)

@@ -13,6 +13,7 @@ from typer.rich_utils import rich_format_error
 from kepipe.api.privacy import SAFE_PATH
 from kepipe.cli import (
     arpa,
+    bundle,
     cache,
     config,
     dashboard,
@@ -87,6 +88,7 @@ app.command("drift")(drift.drift)
 app.command("results")(results.results)
 app.command("lineage")(runs.lineage)
 app.command("doctor")(doctor.doctor)
+app.command("bundle")(bundle.bundle)
 app.command("dashboard")(dashboard.dashboard)
 app.command("serve")(serve.serve)
 app.command("scheduler")(schedule.scheduler)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 UntilOption = Annotated[str | None, typer.Option(help="Run up to and including this stage.")]
 OnlyOption = Annotated[
-    str | None, typer.Option(help="Run only this stage; the stages it depends on must be cached.")
+    list[str] | None,
+    typer.Option(help="Run only this stage; the stages it depends on must be cached. May be repeated."),
 ]
 ForceOption = Annotated[
     list[str] | None,
@@ -59,7 +60,7 @@ def run(
             pipeline,
             Workspace(workspace.resolve(), store),
             with_profile(set_, profile),
-            StageSelection(until, only, force or ()),
+            StageSelection(until, only or (), force or ()),
             console,
         )
     if not log_json:
@@ -83,11 +84,11 @@ def plan(
     from kepipe.flow.runner import StageSelection
 
     flow, _ = pipelines.load(pipeline, with_profile(set_, profile))
-    selected = {node.name for node in StageSelection(until, only, force or ()).select(flow)}
+    selected = {node.name for node in StageSelection(until, only or (), force or ()).select(flow)}
     steps = make_plan(
         flow, Workspace(workspace.resolve(), store), force or (), warn=lambda text: echo(text, err=True)
     )
-    shown = [step for step in steps if step.node.name in selected and only in (None, step.node.name)]
+    shown = [step for step in steps if step.node.name in selected and (not only or step.node.name in only)]
     for line in lines(shown):
         echo(*line)
 

@@ -12,7 +12,6 @@ from kepipe.cli.schedule_options import (
     NotificationOptions,
     TriggerOptions,
     scheduler_options,
-    sources,
 )
 from kepipe.terminal import echo
 
@@ -41,6 +40,7 @@ def add(
     from kepipe.flow.firing import SchedulerOptions
     from kepipe.flow.schedule import Schedule
     from kepipe.flow.scheduler import is_served
+    from kepipe.pipeline.sources import sources
 
     flow, _ = pipelines.load(pipeline, set_ or [])
     schedule = Schedule(
@@ -146,6 +146,7 @@ def run_now(name: NameArgument, workspace: WorkspaceOption = WORKSPACE) -> None:
     """Run a schedule once, now, and wait for the result."""
     from kepipe.flow import schedules
     from kepipe.flow.firing import SchedulerOptions
+    from kepipe.pipeline.sources import sources
 
     result = schedules.run_now(workspace, name, SchedulerOptions(sources))
     if result.outcome == "skipped":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,23 +112,11 @@ class NotificationOptions:
     ] = ""
 
 
-def sources(pipeline: Path, overrides: Sequence[str]) -> Mapping[str, str]:
-    """Name → digest of everything that the stages of a pipeline read, and of its file."""
-    from kepipe import pipeline as pipelines
-    from kepipe.flow.triggers.base import pipeline_file_only
-
-    flow, _ = pipelines.load(pipeline, overrides)
-    found = dict(pipeline_file_only(pipeline, overrides))
-    for node in flow.nodes:
-        for name, digest in node.stage.fingerprint(node.config).items():
-            found[name if "/" in name else f"{node.name}/{name}"] = digest
-    return found
-
-
 def scheduler_options(workspace: Path, notifications: NotificationOptions, at_once: int) -> SchedulerOptions:
     """The options of a scheduler. Raises ConfigError for an invalid notification target."""
     from kepipe.flow.firing import SchedulerOptions
     from kepipe.flow.notices.outbox import Outbox
+    from kepipe.pipeline.sources import sources
     from kepipe.terminal import echo
 
     outcomes = [outcome.strip() for outcome in notifications.notify_of.split(",") if outcome.strip()]

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+
+_located: ContextVar[dict[str, Path] | None] = ContextVar("located", default=None)
+
+
+@contextmanager
+def recording_paths() -> Iterator[dict[str, Path]]:
+    """Fill a mapping with all that settings name during the block: the text of a setting → the file or folder."""
+    found: dict[str, Path] = {}
+    token = _located.set(found)
+    try:
+        yield found
+    finally:
+        _located.reset(token)
 
 
 def _locate(value: Any, info: ValidationInfo) -> Any:
@@ -20,6 +36,8 @@ def _locate(value: Any, info: ValidationInfo) -> Any:
     path = (_folder(info) / Path(text).expanduser()).resolve()
     if not path.exists():
         raise ValueError(f"no such file or folder: {path}")
+    if (found := _located.get()) is not None:
+        found[str(value)] = path
     return path
 
 

@@ -161,6 +161,7 @@ class Batch:
     stream: int = 0
     from_right: Tensor | None = None
     state: dict[str, Tensor] | None = None
+    teacher: Self | None = None
     origin: Self | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -173,11 +174,13 @@ class Batch:
         """The same batch on a device."""
         moved = self._each(lambda value: value.to(device, non_blocking=True))
         leaves = self.tokens.device.type == "cpu" and torch.device(device).type != "cpu"
-        return replace(moved, origin=self if leaves else None)
+        teacher = None if self.teacher is None else self.teacher.to(device)
+        return replace(moved, teacher=teacher, origin=self if leaves else None)
 
     def pinned(self) -> Self:
         """The same batch in pinned memory, for asynchronous copies to a GPU."""
-        return self._each(Tensor.pin_memory)
+        teacher = None if self.teacher is None else self.teacher.pinned()
+        return replace(self._each(Tensor.pin_memory), teacher=teacher)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         changed: dict[str, Any] = {

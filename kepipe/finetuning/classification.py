@@ -159,6 +159,7 @@ PAIRS = Task(
     _measure,
     "accuracy",
     asks="as two texts with ` ||| ` between them",
+    example="Warsaw lies on the Vistula. ||| The Vistula flows through Warsaw.",
     as_example=pair_of_texts,
     metrics=("accuracy", CALIBRATION),
     in_words=InWords(
@@ -174,6 +175,7 @@ RANKING = Task(
     _measure_ranking,
     "mrr",
     asks="as a question and an answer with ` ||| ` between them",
+    example="Where does Warsaw lie? ||| Warsaw lies on the Vistula.",
     as_example=pair_of_texts,
     as_record=_answer_record,
     metrics=("mrr", "first_right"),

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
 from kepipe.finetuning.output import PLAIN_LOSS, LossSettings
+from kepipe.finetuning.read_positions import SOFT_LABELS
 from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.protocols import TrainableEncoder
+from kepipe.training.soft_targets import binary_divergence, divergence
 
 
 class LabelHead(nn.Module):
@@ -49,22 +51,33 @@ class LabelHead(nn.Module):
 @dataclass(frozen=True)
 class LabelCriterion:
     """The mean loss over labelled cases. `several`: multi-label. `settings`: label smoothing (Szegedy et al. 2016, §7;
-    single-label only) and label weights."""
+    single-label only), label weights, and the weight of a teacher's probabilities, which are a term of their own."""
 
     several: bool
     settings: LossSettings = PLAIN_LOSS
-    terms: tuple[str, ...] = ("task",)
     metrics: tuple[str, ...] = ()
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """See `Criterion`."""
+        return ("task", "distillation") if self.settings.teacher_weight else ("task",)
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """The number of labelled cases."""
         assert batch.labels is not None
-        return {"task": len(batch.labels)}
+        return dict.fromkeys(self.terms, len(batch.labels))
 
     def __call__(self, model: TaskModel[TrainableEncoder], batch: Batch) -> dict[str, Tensor]:
         """See `Criterion`."""
         assert batch.labels is not None
-        return {"task": loss(model(batch), batch.labels, self.settings, several=self.several)}
+        logits_NL = model(batch)
+        task = loss(logits_NL, batch.labels, self.settings, several=self.several)
+        share, temperature = self.settings.teacher_weight, self.settings.temperature
+        if not share:
+            return {"task": task}
+        differ = binary_divergence if self.several else divergence
+        from_teacher = differ(logits_NL, batch.extra[SOFT_LABELS], temperature)
+        return {"task": (1 - share) * task, "distillation": share * from_teacher}
 
 
 class LinearHead(Protocol):

@@ -9,6 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from kepipe.finetuning.class_weights import label_weights
 from kepipe.finetuning.collator import TaskCollator
 from kepipe.finetuning.encoding import TruncationStats, encode_rows
@@ -17,14 +19,16 @@ from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel
 from kepipe.finetuning.label_output import LabelOutput
 from kepipe.finetuning.metrics import summarise
-from kepipe.finetuning.output import Calibrates, LossSettings
+from kepipe.finetuning.output import Answer, Calibrates, LossSettings
 from kepipe.finetuning.read_positions import count_cut_off
 from kepipe.finetuning.records import records
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.settings import FinetuneConfig
+from kepipe.finetuning.slices import SliceName, halves
 from kepipe.finetuning.splits import Splits
 from kepipe.flow.stage import StageContext
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
+from kepipe.training.distillation import Distillation
 
 ROWS = 256
 """Rows that are collated at a time to count cut-off tokens."""
@@ -88,13 +92,17 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
 
 
 def loss_settings(fresh: FineTunedModel, config: FinetuneConfig, rows: Sequence[Row]) -> LossSettings:
-    """The settings of the loss, with label weights from the training rows."""
+    """The settings of the loss, with label weights from the training rows. A teacher counts if they have its
+    probabilities."""
     output, labels = fresh.spec.row.output, [row.labels or () for row in rows]
     weights = None
     if isinstance(output, LabelOutput):
         several = output.kind == "several"
         weights = label_weights(labels, len(fresh.spec.labels), config.class_weights, several=several)
-    return LossSettings(config.label_smoothing, weights)
+    if not any(row.soft_labels is not None for row in rows):
+        return LossSettings(config.label_smoothing, weights)
+    taught = config.distillation or Distillation()
+    return LossSettings(config.label_smoothing, weights, taught.weight, taught.temperature)
 
 
 def calibrate(
@@ -127,15 +135,40 @@ def cut_off(rows: Sequence[Row], collator: TaskCollator) -> int:
     return sum(count_cut_off(collator.read(part), part) for part in parts)
 
 
+def _summary(
+    tuned: FineTunedModel,
+    splits: Splits,
+    split: str,
+    found: Sequence[Answer],
+    slices: Sequence[SliceName],
+    seed: int,
+) -> Metrics:
+    """The metrics of a split, and those of its halves as `half/metric`."""
+    spec, examples = tuned.spec, splits[split]
+    metrics = summarise(spec.row.measure(examples, found, spec.labels), seed)
+    tagged = spec.row.reads == "words"
+    for half, has_N in halves(slices, splits["train"], examples, tagged=tagged).items():
+        chosen = np.flatnonzero(has_N).tolist()
+        if chosen:
+            of_half = spec.row.measure([examples[n] for n in chosen], [found[n] for n in chosen], spec.labels)
+            metrics |= {f"{half}/{name}": score for name, score in summarise(of_half, seed).items()}
+    return metrics
+
+
 def _open_for_writing(file: Path) -> TextIO:
     return file.open("w", encoding="utf-8", newline="\n")
 
 
 def measure(
-    tuned: FineTunedModel, splits: Splits, rows: Mapping[str, list[Row]], tokens: int, context: StageContext
+    tuned: FineTunedModel,
+    splits: Splits,
+    rows: Mapping[str, list[Row]],
+    tokens: int,
+    context: StageContext,
+    slices: Sequence[SliceName] = (),
 ) -> None:
     """Write `scores.json` and `predictions.jsonl` for dev and test, and `predictions.conll` if the task has that
-    format. `tokens`: the size of a batch."""
+    format. `tokens`: the size of a batch. `slices`: properties by whose halves the metrics are given, too."""
     spec = tuned.spec
     as_conll = spec.row.as_conll
     scores: dict[str, Metrics] = {}
@@ -149,8 +182,7 @@ def measure(
         for split in [name for name in ("dev", "test") if name in splits]:
             with context.progress(f"measuring on {split}", len(rows[split]), "rows") as tick:
                 found = answers(tuned.model, tuned.collator, rows[split], tokens, tick)
-            metrics = spec.row.measure(splits[split], found, spec.labels)
-            scores[split] = summarise(metrics, context.seed)
+            scores[split] = _summary(tuned, splits, split, found, slices, context.seed)
             for example, record in zip(splits[split], records(spec, splits[split], found), strict=True):
                 line = {"split": split, **_asked(example), **record}
                 stream.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -55,10 +55,13 @@ class AnswerFormat:
 @dataclass(frozen=True)
 class LossSettings:
     """Settings of a task's loss. `label_smoothing`: the share of each gold label that is spread over all labels.
-    `weights`: label weights, float [L], see `class_weights`; None: equal weights."""
+    `weights`: label weights, float [L], see `class_weights`; None: equal weights. `teacher_weight`: weight of a
+    teacher's probabilities, taken at `temperature`; the labels have the rest."""
 
     label_smoothing: float = 0.0
     weights: Floats | None = None
+    teacher_weight: float = 0.0
+    temperature: float = 1.0
 
 
 PLAIN_LOSS = LossSettings()

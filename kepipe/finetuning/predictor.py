@@ -74,7 +74,7 @@ class Predictor:
         examples = [
             ask(spec.task, text, spec.language, f"text {place}") for place, text in enumerate(texts, 1)
         ]
-        examples = self._link(examples)
+        examples = self.link(examples)
         predictions = answers(
             self.fine_tuned.model,
             self.fine_tuned.collator,
@@ -87,7 +87,7 @@ class Predictor:
                 record["entities"] = self._entities(example)
         return results
 
-    def _link(self, examples: Sequence[Example]) -> list[Example]:
+    def link(self, examples: Sequence[Example]) -> list[Example]:
         """The examples with mentions by the finder, unless the user marked entities in the text."""
         if self.finder is None:
             return list(examples)

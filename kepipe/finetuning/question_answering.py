@@ -151,6 +151,7 @@ TASK = Task(
     "token_f1",
     SpanOutput(token_f1),
     asks="as a question and a text with ` ||| ` between them",
+    example="Where does Warsaw lie? ||| Warsaw lies on the Vistula.",
     as_example=pair_of_texts,
     as_record=_record,
     as_line=_line,

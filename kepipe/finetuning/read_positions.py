@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 import numpy as np
+import torch
 
 from kepipe.arrays import Ints
 from kepipe.data.batch import Batch
@@ -14,10 +15,13 @@ from kepipe.finetuning.output import AnswerFormat
 from kepipe.finetuning.rows import Row
 from kepipe.objectives.losses import tensor
 
+SOFT_LABELS = "soft_labels"
+"""Name of a teacher's probabilities in `Batch.extra`."""
+
 
 def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat, *, several: bool) -> Batch:
     """The batch with flat `label_positions` for the head, and with labels if the rows have them: int [N], or multi-hot
-    int [N, L] if `several`.
+    int [N, L] if `several`; a teacher's probabilities as `extra["soft_labels"]`, float [N, L].
 
     A word that was cut off after tokens were moved is dropped; for another token that was cut off, the row's last
     token is read instead (see `count_cut_off`).
@@ -32,10 +36,15 @@ def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat,
             if several
             else np.fromiter(chain.from_iterable(given), np.int64)
         )
+    soft = [row.soft_labels for row in rows if row.soft_labels is not None]
+    soft_labels = np.concatenate(soft) if len(soft) == len(rows) else None
     if answers.reads == "words":
         left = positions >= 0
         of, positions = of[left], positions[left]
         labels = None if labels is None else labels[left]
+        soft_labels = None if soft_labels is None else soft_labels[left]
+    if soft_labels is not None:
+        batch = replace(batch, extra={**batch.extra, SOFT_LABELS: torch.from_numpy(soft_labels).float()})
     places = of * width + np.where(positions < 0, lengths_B[of] - 1, positions)
     return replace(batch, label_positions=tensor(places), labels=None if labels is None else tensor(labels))
 

@@ -164,6 +164,7 @@ TASK = Task(
     "micro_f1",
     markers=("[HD]", "[TL]"),
     asks="with head and tail marked, such as `[[Marie Curie|head]] was born in [[Warsaw|tail]].`",
+    example="[[Marie Curie|head]] was born in [[Warsaw|tail]].",
     as_example=with_roles("head", "tail"),
     metrics=("micro_f1", "accuracy", "macro_f1", CALIBRATION),
     in_words=InWords(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from kepipe.arrays import Ints
+from kepipe.arrays import Floats, Ints
 
 Reads = Literal["spans", "row", "words", "second"]
 """Which tokens the head reads: those of the example's spans, that of the row, one per word, or that of the row and all
@@ -31,6 +31,7 @@ class Row:
     `labels`: the encoded gold labels: one label index per row, several in typing, one per read word in tagging, token
     ids of a text; None if unknown. `example`: the index of the example; a long example has several rows, its windows.
     `characters`: int [n, 2], start and stop offsets in the second text of each of its tokens, if these are read.
+    `soft_labels`: float [cases, L], a teacher's probabilities.
     """
 
     tokens: Ints
@@ -41,6 +42,7 @@ class Row:
     words: tuple[int, ...] | None = None
     example: int = 0
     characters: Ints | None = None
+    soft_labels: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -1,4 +1,4 @@
-"""The settings of fine-tuning: which task, from which model, on what data, with what knowledge, how long."""
+"""The settings of fine-tuning: task, model, data, knowledge, training."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.label_output import SEVERAL_LABELS, LabelOutput
 from kepipe.finetuning.lora_settings import LoraSettings
 from kepipe.finetuning.output import Calibrates, Decoding
+from kepipe.finetuning.slices import SliceName
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.text_output import TextOutput
 from kepipe.knowledge.table import KnowledgeMethods
 from kepipe.models.any_base import TrainedBase
+from kepipe.training.distillation import Distillation
 from kepipe.training.settings import TrainingSettings
 
 RATES = {"head": 1e-3, "lora": 5e-4}
-"""Learning rates of what has to come from nothing: a head alone, or low-rank matrices."""
+"""Default learning rates if only new weights are trained: a head, or low-rank matrices."""
 
 
 class FinetuneConfig(Section):
-    """Which task, on what data, how long."""
+    """Task, model, data, knowledge and training."""
 
     renamed: ClassVar[Mapping[str, str]] = {
         "read": "pooling",
@@ -35,71 +37,77 @@ class FinetuneConfig(Section):
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     task: TaskName
-    """What is asked. `docs/tasks.md` tells of each task's files."""
+    """The task. `docs/tasks.md` describes the files of each."""
     data: Data | None = None
-    """The task's files, where no stage makes them (`inputs: {data: graph-dataset}`)."""
+    """The task's files, if no stage makes them (`inputs: {data: graph-dataset}`)."""
     base: TrainedBase | None = None
-    """The model to start from, where no stage's (`inputs: {start: pretrain}`)."""
+    """The model to start from, if it is not the model of a stage (`inputs: {start: pretrain}`)."""
     tokenizer: UserSource | None = None
-    """The tokenizer of a fresh base: a folder, a vocab.txt, `minilm`. A trained model has its own."""
+    """The tokenizer of a newly initialised base: a folder, a vocab.txt, `minilm`. A trained model has its own."""
     train: Literal["all", "head", "lora"] = "all"
-    """What learns: the whole model; the head alone over frozen features; or the head and low-rank matrices beside the
-    model's weights, into which they are merged at the end."""
+    """Which weights are trained. all: the whole model; head: the head alone, over frozen features; lora: the head and
+    low-rank updates of the model's weights, which are merged into them at the end."""
     lora: LoraSettings = LoraSettings()
-    """Of `train: lora`."""
+    """Settings of `train: lora`."""
     frozen_layers: int = Field(0, ge=0)
-    """The embeddings, and so many layers from the bottom, stay as they are; 0: all learns."""
+    """Number of layers, counted from the bottom, that are frozen, together with the embeddings; 0: none are."""
     layer_decay: float = Field(1.0, gt=0, le=1)
-    """A layer's learning rate is that of the layer above times this; embeddings learn most slowly."""
+    """Ratio of a layer's learning rate to that of the layer above; the embeddings have the lowest rate."""
     pooling: Literal["markers", "mean"] = "markers"
     """What the head reads: the task's tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
     entity_markers: bool | None = None
-    """Put special tokens around the mentions asked about; none: where the whole model learns what they mean."""
+    """Whether special tokens are put around the mentions in question; None: if the whole model is trained."""
     mixture: bool | None = None
-    """Whether the head reads a mixture of all layers that the task learns (ELMo's way); false: the last layer alone.
-    None: as the model does, of which ELMo mixes."""
+    """Whether the head reads a learned mixture of all layers, as in ELMo; false: the last layer. None: the model's
+    default, which is a mixture for ELMo."""
     length: int = Field(128, ge=8)
-    """Longest row in tokens, special tokens and markers included; triples that are injected come on top."""
+    """Maximum row length in tokens, including special tokens and markers, but not injected triples."""
     language: Literal["en", "zh"] = "en"
-    """The texts' language, by which mentions are found."""
+    """Language of the texts, for finding mentions."""
     overlap: int | None = Field(None, ge=1)
-    """Read a text that is longer than `length` in windows that share so many tokens, and answer from all of them; none:
-    cut it, but in question-answering a third of `length` is shared."""
+    """Texts longer than `length` are read in windows that share this many tokens, and the answer combines all windows.
+    None: they are truncated, except in question-answering, where windows share a third of `length`."""
     mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
-    """Where the entities of a text come from: the data, the linker of the input `linked`, the names of the input
-    `graph`; auto: the first of these that there is."""
+    """Source of the entity mentions: the data, the linker of the input `linked`, or the names of the input `graph`;
+    auto: the first of these that is available."""
     knowledge: KnowledgeMethods = ()
-    """What a graph gives the model, and how: a method's name, or `method:` with settings. None: what the model that
-    training starts from brings."""
+    """Knowledge from a graph: a method's name, `method:` with settings, or a list of these. Empty: that of the model
+    that training starts from."""
 
+    distillation: Distillation | None = None
+    """How the teacher of `inputs: {teacher: …}`, or of `from` in this section, is learned from: a model fine-tuned for
+    the same task."""
     generation: GenerationSettings = GenerationSettings()
-    """Of `task: text-to-text`: how answers are searched for."""
+    """Decoding for `task: text-to-text`."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """In training, this share of each true label, or token of a text, goes to all alike; not of tasks with several
-    labels at once."""
+    """Share of each true label, or token of a text, that is spread over all labels in training; not for tasks with
+    several labels per text."""
     class_weights: ClassWeights = "none"
-    """What labels count in the loss: all alike; balanced: rare ones more, by how often they stand in the training data;
-    effective: by the effective number of their examples, which weighs very rare ones less."""
+    """Weights of the labels in the loss. none: equal; balanced: inverse to their frequency in the training data;
+    effective: inverse to their effective number of examples, which gives very rare labels less weight."""
     decoding: Decoding = "independent"
-    """Of `task: tagging`: each word's label by itself; valid: the likeliest labels that spell spans; crf: a layer
-    learns which label follows which."""
+    """Decoding for `task: tagging`. independent: the most probable label of each word; valid: the most probable valid
+    sequence; crf: a conditional random field with learned transitions."""
+    slices: tuple[SliceName, ...] = ()
+    """Properties of texts by whose lower and upper half the metrics are also given: `complexity` (length), `ambiguity`
+    (of the words' labels in training), `unseen` (share of words that are not in the training data)."""
     calibrate: bool = False
-    """Fit the temperature of the probabilities, or in question-answering what no answer has to be worth, on `dev`."""
+    """Fit the temperature of the probabilities on `dev`; in question-answering, the threshold of having no answer."""
 
     epochs: int = Field(3, ge=1)
-    """Passes over the training data, at most."""
+    """Maximum number of passes over the training data."""
     patience: int | None = Field(None, ge=1)
-    """Epochs without a better dev score after which training stops; none: all epochs."""
+    """Number of epochs without a better dev score after which training stops; None: it does not stop early."""
     batch_tokens: int = Field(2048, ge=1)
-    """Tokens of a batch: rows × the longest of them."""
+    """Size of a batch: number of rows × length of the longest."""
     learning_rate: float = Field(5e-5, gt=0)
-    """The highest rate; by default 1e-3 where the head alone learns, and 5e-4 with `train: lora`."""
+    """Peak learning rate; by default 1e-3 with `train: head`, and 5e-4 with `train: lora`."""
     warmup: float = Field(0.1, ge=0, lt=1)
-    """Share of the steps in which the rate rises."""
+    """Share of the steps in which the learning rate increases."""
     weight_decay: float = Field(0.01, ge=0)
-    """Decay of the matrices."""
+    """Weight decay of matrices."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Dropout in training; frozen features have none."""
+    """Dropout in training; not applied to frozen features."""
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
     """Number format of matrix products."""
 
@@ -129,6 +137,8 @@ class FinetuneConfig(Section):
             )
         if self.calibrate and (not isinstance(output, Calibrates) or self.decoding == "crf"):
             raise ValueError(f"`calibrate`: {self.task} has no probabilities to fit: leave it out")
+        if self.slices and (not isinstance(output, LabelOutput) or self.task == "ranking"):
+            raise ValueError(f"`slices`: {self.task} has no labels of single texts: leave it out")
         if self.overlap is not None and not self.windows:
             raise ValueError(f"`overlap`: {self.task} reads what stands around its spans: leave it out")
         return self

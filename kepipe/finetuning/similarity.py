@@ -117,6 +117,7 @@ TASK = Task(
     "spearman",
     NumberOutput(),
     asks="as two texts with ` ||| ` between them",
+    example="Warsaw lies on the Vistula. ||| The Vistula flows through Warsaw.",
     as_example=pair_of_texts,
     as_record=_record,
     as_line=_line,

@@ -67,6 +67,8 @@ class Task:
     output: TaskOutput = ONE_LABEL
     markers: tuple[str, ...] = ()
     asks: str = "the text as it is"
+    example: str = "Warsaw lies on the Vistula."
+    """An input text of that form."""
     as_example: AsExample = plain_text
     as_record: AsRecord = best_label
     as_line: AsLine = answer_line

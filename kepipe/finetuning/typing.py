@@ -176,6 +176,7 @@ TASK = Task(
     output=SEVERAL_LABELS,
     markers=("[ENT]",),
     asks="with the mention marked, such as `[[Warsaw|mention]] lies on the Vistula.`",
+    example="[[Warsaw|mention]] lies on the Vistula.",
     as_example=with_roles("mention"),
     as_record=_record,
     as_line=_line,

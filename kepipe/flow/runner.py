@@ -35,30 +35,30 @@ from kepipe.flow.work_clock import WorkClock, peak_memory
 
 @dataclass(frozen=True)
 class StageSelection:
-    """Which stages to run: all, or `until` one (included), or `only` one.
+    """Which stages to run: all, or `until` one (included), or `only` some.
 
     `force`: stages whose finished artifact is discarded; an interrupted attempt is still resumed.
     """
 
     until: str | None = None
-    only: str | None = None
+    only: Sequence[str] = ()
     force: Sequence[str] = ()
 
     def select(self, flow: Flow) -> Sequence[Node]:
-        """The selected nodes in order; for `only`, that node and its upstream nodes.
+        """The selected nodes in order; for `only`, those nodes and their upstream nodes.
 
         Raises ConfigError for an unknown stage.
         """
         names = [node.name for node in flow.nodes]
-        if self.until is not None and self.only is not None:
+        if self.until is not None and self.only:
             raise ConfigError("--until and --only are mutually exclusive")
-        for name in (self.until, self.only, *self.force):
+        for name in (self.until, *self.only, *self.force):
             if name is not None and name not in names:
                 raise ConfigError(f"pipeline {flow.name} has no stage `{name}`{suggest(name, names)}")
         if self.until is not None:
             return flow.nodes[: names.index(self.until) + 1]
-        if self.only is not None:
-            needed = {self.only}
+        if self.only:
+            needed = set(self.only)
             for node in reversed(flow.nodes):
                 if node.name in needed:
                     needed.update(*node.inputs.values())
@@ -151,7 +151,7 @@ class Run:
                 # Another process may have made it while this one waited.
                 folder = store.find(key, self._warner(node), locked=True)
                 if folder is None:
-                    if self.selection.only not in (None, node.name):
+                    if self.selection.only and node.name not in self.selection.only:
                         self._raise_missing(node)
                     return self._run_stage(node, inputs, key_inputs, key)
         manifest = read_manifest(folder)
@@ -293,9 +293,10 @@ class Run:
         return lambda: self.emit(Noted(run=self.id, stage=node.name, level="info", message=message))
 
     def _raise_missing(self, node: Node) -> NoReturn:
+        only, plural = self.selection.only, len(self.selection.only) > 1
         raise ConfigError(
-            f"--only {self.selection.only}: its input `{node.name}` does not exist yet; "
-            f"use --until {self.selection.only}"
+            f"--only {' --only '.join(only)}: {'their' if plural else 'its'} input `{node.name}` does not exist yet; "
+            f"use {f'--only {node.name} besides' if plural else f'--until {only[0]}'}"
         )
 
 

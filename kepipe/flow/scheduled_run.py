@@ -74,14 +74,14 @@ def _run(
     try:
         return process.wait(timeout), False
     except subprocess.TimeoutExpired:
-        return _stop(process), True
+        return stop(process), True
     except KeyboardInterrupt:
-        return _stop(process), False
+        return stop(process), False
     finally:
         _RUNNING.discard(process)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> int:
+def stop(process: subprocess.Popen[bytes]) -> int:
     """Stop a run and return its exit code. SIGTERM is handled like Ctrl-C, and also works if this process was started
     in the background of a shell, where SIGINT is ignored."""
     process.terminate()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from kepipe.flow.artifact import hash_file
@@ -13,6 +16,18 @@ limited resolution."""
 
 _State = tuple[int, int, int, int, int]
 _digests: dict[Path, tuple[_State, str]] = {}
+_asked: ContextVar[dict[Path, None] | None] = ContextVar("asked", default=None)
+
+
+@contextmanager
+def recording_sources() -> Iterator[dict[Path, None]]:
+    """Collect the files whose digests are asked for during the block, in order."""
+    asked: dict[Path, None] = {}
+    token = _asked.set(asked)
+    try:
+        yield asked
+    finally:
+        _asked.reset(token)
 
 
 def digest_source(file: Path) -> str:
@@ -22,6 +37,8 @@ def digest_source(file: Path) -> str:
     stage reads a file and again afterwards.
     """
     place, state = file.absolute(), _state(file)
+    if (asked := _asked.get()) is not None:
+        asked[place] = None
     known = _digests.get(place)
     if known is not None and known[0] == state:
         return known[1]

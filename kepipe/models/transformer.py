@@ -247,7 +247,7 @@ class Transformer(TrainableEncoder):
             stack.recompute = on
 
     def set_flex_attention(self, use: FlexUse) -> None:
-        """See `TrainableModel`: by blocks, or in packed rows of 16 bits document by document. Raises ValueError on other
+        """See `TrainableModel`: by blocks, or packed rows of 16 bits document by document. Raises ValueError on other
         devices than CUDA, and with attention dropout, which no such kernel has."""
         on, dropout = use != "never", self.config.attention_dropout
         if on and not self.tokens.weight.is_cuda:

@@ -89,7 +89,9 @@ def expand(
     controls = _controls(study, generated, settings)
     arms = _arms(study, controls, generated, settings)
     expanded = expand_variants(base, settings, places)
-    base, study = expanded.nodes, study.model_copy(update={"measure": expanded.each(study.measure)})
+    base, repeat = expanded.nodes, study.repeat
+    repeat = None if repeat is None else list(expanded.each(dict.fromkeys(repeat)))
+    study = study.model_copy(update={"measure": expanded.each(study.measure), "repeat": repeat})
     plans = {}
     for arm in arms:
         entries_of_arm, at = arm.entries(entries, places, settings)

@@ -65,6 +65,7 @@ def _sections(
     name_kind: Callable[[str], str],
 ) -> list[Section]:
     ours = _first(assessments)
+    domains = breakdown(ours, lambda decision: decision.domain or "not stated")
     rows = tuple(
         (
             who,
@@ -95,6 +96,8 @@ def _sections(
                 _by("kind of entity", breakdown(ours, lambda decision: _in_words(name_kind(decision.kind)))),
                 _by("candidates of the name", breakdown(ours, lambda decision: ambiguity(decision.choices))),
                 _by("how the name is written", breakdown(ours, lambda decision: decision.written)),
+                _by("whether the graph has the name", breakdown(ours, lambda decision: decision.known)),
+                *([_by("domain", domains)] if domains.keys() - {"not stated"} else []),
             ),
         ),
         Section(

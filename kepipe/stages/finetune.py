@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from kepipe.config import ConfigConflict
 from kepipe.finetuning.settings import FinetuneConfig
+from kepipe.finetuning.slices import names_of_halves
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS
 from kepipe.finetuning.text_output import TextOutput, cannot_write, no_room
@@ -22,8 +23,11 @@ from kepipe.knowledge.table import inputs_of
 from kepipe.models.base import fingerprint
 from kepipe.stages import preview
 from kepipe.stages.artifacts import FineTuned, Graph, Linked, Model, TaskData, Vectors
+from kepipe.stages.distilling import fine_tuning_conflicts, folder_of
+from kepipe.stages.distilling import fingerprint as teacher_fingerprint
 from kepipe.stages.provenance import provenance
 from kepipe.tokenization.digests import tokenizer_digests
+from kepipe.training.distillation import Distillation
 from kepipe.training.settings import TRAINING_FIGURES
 
 COUNTS = (
@@ -43,7 +47,8 @@ COUNTS = (
 class FinetuneInputs:
     """All optional, filled by name. `start`: the model to start from. `vectors`, `graph`: sources of knowledge, if not
     the model's own. `linked`: a linked text, whose linker finds mentions. `data`: the task's data, if a stage makes it.
-    `neighbours`: a graph from which vectors of entities without one are composed."""
+    `neighbours`: a graph from which vectors of entities without one are composed. `teacher`: a model fine-tuned for the
+    same task, whose probabilities are learned."""
 
     start: Model | None = None
     vectors: Vectors | None = None
@@ -51,6 +56,7 @@ class FinetuneInputs:
     linked: Linked | None = None
     data: TaskData | None = None
     neighbours: Graph | None = None
+    teacher: FineTuned | None = None
 
 
 def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageContext) -> None:
@@ -65,7 +71,9 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning.lora import merge_lora
     from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
     from kepipe.finetuning.mention_finders import LINKER
+    from kepipe.finetuning.predictor import Predictor
     from kepipe.finetuning.reading import read_examples
+    from kepipe.finetuning.soft_labels import with_soft_labels
     from kepipe.finetuning.starting import start
     from kepipe.models.files import link_folder
     from kepipe.stages.starting import choose, folders, warn_of_unused
@@ -88,6 +96,10 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     warn_of_unused(inputs.vectors, fresh.knowledge, context)
     rows = encode(fresh, splits, context)
     context.sources_read()
+    if (teacher := folder_of(inputs.teacher, config.distillation)) is not None:
+        opened = Predictor.open(teacher, device=context.device)
+        temperature = (config.distillation or Distillation()).temperature
+        rows["train"] = with_soft_labels(rows["train"], splits["train"], opened, fresh.spec, temperature)
     batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
     task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
@@ -100,7 +112,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     merge_lora(fresh.model.encoder)
     if config.calibrate:
         calibrate(fresh, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
-    measure(fresh, splits, rows, 4 * config.batch_tokens, context)
+    measure(fresh, splits, rows, 4 * config.batch_tokens, context, config.slices)
     fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
     if inputs.linked is not None and fresh.knowledge is not None:
         link_folder(inputs.linked.folder / "linker", context.out / LINKER)
@@ -143,6 +155,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
 
     config: FinetuneConfig = stage.config
     yield from missing_inputs(config, [slot for slot, stages in stage.inputs.items() if stages])
+    yield from fine_tuning_conflicts(stage)
     try:
         model = preview.starting_model(stage)
     except ConfigConflict as conflict:
@@ -174,6 +187,7 @@ def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
     digests = {f"data/{split}": digest_source(file) for split, file in files.items()}
     if config.base is not None:
         digests |= fingerprint(config.base)
+    digests |= teacher_fingerprint(config.distillation)
     if config.tokenizer is not None:
         digests |= {
             f"tokenizer/{name}": digest for name, digest in tokenizer_digests(config.tokenizer).items()
@@ -188,7 +202,9 @@ def _figures(stage: Planned) -> Collection[str] | None:
     if not metrics:
         return None
     tested = config.data is None or config.data.test is not None
-    measured = [f"{split}/{name}" for split in (("test", "dev") if tested else ("dev",)) for name in metrics]
+    of_halves = [f"{half}/{name}" for half in names_of_halves(config.slices) for name in metrics]
+    splits = ("test", "dev") if tested else ("dev",)
+    measured = [f"{split}/{name}" for split in splits for name in (*metrics, *of_halves)]
     return [
         *measured,
         *(f"held_out_{name}" for name in metrics),

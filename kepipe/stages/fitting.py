@@ -42,9 +42,9 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     """Training settings, which have no effect here."""
     config = stage.config
     family = config.base.family
-    for name in ("start", "embeddings"):
+    for name in ("start", "embeddings", "teacher"):
         if stage.input(name) is not None:
-            yield ConfigConflict(f"inputs.{name}", f"{family} cannot start from another model: remove it")
+            yield ConfigConflict(f"inputs.{name}", f"{family} learns nothing from another model: remove it")
     if config.knowledge:
         yield ConfigConflict("knowledge", f"{family} is fitted to the text alone: remove it")
     given = sorted(config.model_fields_set - {*SUPPORTED, *_defaults(config)})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kepipe.config import Section, runtime_only
 from kepipe.data.script import language_of
@@ -20,6 +21,16 @@ from kepipe.stages.corpus import CorpusConfig, first_documents
 if TYPE_CHECKING:
     from kepipe.linking.corpus.run import LinkedCorpus
     from kepipe.linking.linker import Linker
+
+
+def _check_workers(workers: int | str) -> int | str:
+    if isinstance(workers, str) and not re.fullmatch(r"dask(://\S+)?", workers):
+        raise ValueError("expected a number of processes, `dask` or `dask://host:port`")
+    return workers
+
+
+WorkerPlace = Annotated[int | str, AfterValidator(_check_workers)]
+"""A number of processes, or a Dask cluster (`kepipe.linking.corpus.workers.Workers`)."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,10 @@ class LinkConfig(Section):
     """Maximum number of candidates per name."""
     min_length: int = Field(2, ge=1)
     """Minimum length of names in characters."""
-    workers: int = runtime_only(-1)
-    """Number of processes; -1: one per processor. The result does not depend on it."""
+    workers: WorkerPlace = runtime_only(-1)
+    """Number of processes; -1: one per processor. `dask://host:port`: the workers of that Dask cluster, on machines
+    that see the workspace's folder under the same path; `dask`: of the cluster that Dask's own settings name
+    (docs/scale.md). The result does not depend on it."""
 
     @model_validator(mode="after")
     def _pronouns_need_ner(self) -> LinkConfig:
@@ -78,7 +91,8 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     the whole text, so that a new document may change links in an old one.
     """
     from kepipe.linking.corpus.job import AnnotatorChoice, Job
-    from kepipe.linking.corpus.run import LinkerSettings, Workers, link_corpus
+    from kepipe.linking.corpus.run import LinkerSettings, link_corpus
+    from kepipe.linking.corpus.workers import Workers
     from kepipe.linking.decision.marks import MARKS_BY_NAME
 
     annotator = AnnotatorChoice(config.language, config.spacy_model, config.ner)

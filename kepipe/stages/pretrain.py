@@ -23,8 +23,9 @@ from kepipe.models.static.config import StaticConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
-from kepipe.stages import fitting, preview
+from kepipe.stages import distilling, fitting, preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
+from kepipe.stages.distilling import PretrainingDistillation
 from kepipe.stages.provenance import provenance
 from kepipe.training.recipes import RecipeName, settings_of
 from kepipe.training.settings import TRAINING_FIGURES, TrainingSettings
@@ -60,6 +61,8 @@ class PretrainConfig(TrainingSettings):
     knowledge: KnowledgeMethods = ()
     """Knowledge from a graph: a method's name, `method:` with settings, or a list of these. Empty: that of the model
     that training starts from."""
+    distillation: PretrainingDistillation | None = None
+    """How the teacher of `inputs: {teacher: …}`, or of `from` in this section, is learned from."""
     format: FormatName = "doc-sentences"
     """Format of a row (Liu et al. 2019, §4.2). packed: exactly `length` tokens; doc-packed: the same, within one
     document; dialogue: three turns. Objectives that predict labels (sentence-distance, …) make their own rows."""
@@ -111,7 +114,8 @@ class PretrainConfig(TrainingSettings):
 class PretrainInputs:
     """`shards`: the text. `start`: an earlier stage's model to start from, in place of `base`. `vectors`, `graph`:
     sources of knowledge. `neighbours`: a graph from which vectors of entities without one are composed. `embeddings`:
-    an earlier stage's word vectors that initialise the token embeddings."""
+    an earlier stage's word vectors that initialise the token embeddings. `teacher`: an earlier stage's model whose
+    probabilities are learned."""
 
     shards: Shards
     start: Model | None = None
@@ -119,6 +123,7 @@ class PretrainInputs:
     graph: Graph | None = None
     neighbours: Graph | None = None
     embeddings: Model | None = None
+    teacher: Model | None = None
 
 
 def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
@@ -177,6 +182,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         yield from fitting.conflicts(stage)
         return
     yield from _embeddings_conflicts(stage)
+    yield from distilling.pretraining_conflicts(stage)
     try:
         model = preview.starting_model(stage)
     except ConfigConflict as conflict:
@@ -240,12 +246,14 @@ def _infer_defaults(
 
 
 def _needs(config: PretrainConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
-    return inputs_of(config.knowledge)
+    taught = () if config.distillation is None else config.distillation.knowledge
+    return inputs_of((*config.knowledge, *taught))
 
 
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
     files = config.objective.files()
     digests = {f"objective/{number}": digest_source(file) for number, file in enumerate(files)}
+    digests |= distilling.fingerprint(config.distillation)
     return {**fingerprint(config.base), **digests} if isinstance(config.base, Base | NetworkBase) else {}
 
 

@@ -25,7 +25,9 @@ from kepipe.objectives import requirements, table
 from kepipe.objectives.base import Objective
 from kepipe.objectives.batches import HELD_OUT_SEED, CorruptedBatches, held_out_batches
 from kepipe.objectives.ernie2.labelled import Text
-from kepipe.objectives.settings import ObjectiveSettings
+from kepipe.objectives.teacher import Teacher, learn_from
+from kepipe.stages.distilling import PretrainingDistillation, open_teacher
+from kepipe.stages.distilling import folder_of as teacher_folder
 from kepipe.stages.preview import is_trainable
 from kepipe.stages.starting import folder_of, folders, load_to_train, resume_or_load, warn_of_unused
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
@@ -69,7 +71,9 @@ class Pretraining:
         train = open_shard(inputs.shards.folder / "train")
         rows = _rows(train, tokenizer, config, context.seed, ids)
         model, knowledge = _model(inputs, config, tokenizer, rows, context)
-        warn_of_unused(inputs.vectors, knowledge, context)
+        teacher = _teacher(inputs, config, tokenizer, context)
+        if teacher is None or teacher.apply is None:
+            warn_of_unused(inputs.vectors, knowledge, context)
         if knowledge is not None:
             _log_coverage(knowledge, train, ids, context)
         context.dataset(
@@ -77,14 +81,14 @@ class Pretraining:
             inputs.shards.digest,
             {"tokens": len(train), "rows": len(rows.examples), "batches_per_epoch": rows.per_epoch},
         )
-        objective = _objective(config.objective, tokenizer, knowledge, rows)
+        objective = _objective(config, tokenizer, knowledge, teacher, rows)
         held_out = open_shard(inputs.shards.folder / "held_out")
         held_out_rows, measured, evaluator = None, None, None
         if len(held_out):
             context.dataset("shards/held_out", inputs.shards.digest, {"tokens": len(held_out)})
             held_out_rows = _rows(held_out, tokenizer, config, HELD_OUT_SEED, ids, parts=1)
             try:
-                measured = _objective(config.objective, tokenizer, knowledge, held_out_rows, evaluation=True)
+                measured = _objective(config, tokenizer, knowledge, teacher, held_out_rows, evaluation=True)
             except ValueError as reason:  # too little text for rows of its own
                 context.warn(f"some metrics are not measured on held-out text: {reason}")
             if measured is not None or table.row_of(config.objective).held_out_objective is not None:
@@ -142,18 +146,34 @@ def _rows(
 
 
 def _objective(
-    settings: ObjectiveSettings,
+    config: PretrainConfig,
     tokenizer: Tokenizer,
     knowledge: Knowledge | None,
+    teacher: Teacher | None,
     rows: TextRows,
     *,
     evaluation: bool = False,
 ) -> Objective:
-    """The objective, modified by knowledge, with its own rows if it has any, made from the shard of `rows`."""
+    """The objective, modified by knowledge and teacher, with its own rows if it has any, made from the shard of
+    `rows`."""
     text = Text(rows.shard, tokenizer, rows.shape, evaluation, rows.entity_ids)
-    if knowledge is None:
-        return table.build(settings, tokenizer, text=text)
-    return table.build(settings, tokenizer, knowledge.objective, text)
+    extend = (lambda objective: objective) if knowledge is None else knowledge.objective
+    objective = table.build(config.objective, tokenizer, extend, text)
+    if teacher is None:
+        return objective
+    taught = config.distillation or PretrainingDistillation()
+    return learn_from(objective, teacher, taught.temperature, taught.weight, taught.similarities)
+
+
+def _teacher(
+    inputs: PretrainInputs, config: PretrainConfig, tokenizer: Tokenizer, context: StageContext
+) -> Teacher | None:
+    """The model that training learns from, if there is one."""
+    folder = teacher_folder(inputs.teacher, config.distillation)
+    if folder is None:
+        return None
+    sources = folders(inputs.graph, inputs.vectors, inputs.neighbours)
+    return open_teacher(folder, config.distillation or PretrainingDistillation(), tokenizer, sources, context)
 
 
 def _model(

@@ -66,7 +66,7 @@ class Delivery:
 
     def _guard(self, action: Callable[[], None], what: str) -> None:
         try:
-            self._store.attempt(action)
+            self._store.attempt(action, self._runs.pipeline)
         except RequestRejected as refusal:
             self._refuse(f"{what}: {refusal}")
 

@@ -54,7 +54,7 @@ def decide(gate: Gate, inputs: GateInput) -> Verdict:
     refused = [result.why for _, result in found if result.met is False]
     waits = not refused and any(result.met is None for _, result in found)
     if refused:
-        why = f"refused: {'; '.join(refused)}"
+        why = "; ".join(refused)
     elif waits:
         why = "every other condition is met; waits for approval (`kepipe models approve`)"
     else:

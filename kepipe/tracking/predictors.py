@@ -28,12 +28,13 @@ class Param(NamedTuple):
 
 @dataclass(frozen=True)
 class PredictorRow:
-    """`fits`: whether the row applies to a model folder. `columns`: columns of the output table. `params`: inference
-    parameters."""
+    """`fits`: whether the row applies to a model folder. `columns`: columns of the output table. `example`: an input
+    text for a model. `params`: inference parameters."""
 
     fits: Callable[[Path], bool]
     load: Callable[[Path], ServedModel]
     columns: Mapping[str, Kind]
+    example: Callable[[Path], str]
     params: Mapping[str, Param] = field(default_factory=dict)
     mask_token: Callable[[Path], str] = lambda _folder: ""
     """The mask token that an input text must contain; "": none."""
@@ -61,6 +62,12 @@ def _mask_token(folder: Path) -> str:
     return load_tokenizer(folder).named["mask"]
 
 
+def _task_example(folder: Path) -> str:
+    from kepipe.finetuning.fine_tuned import read_spec
+
+    return read_spec(folder).row.example
+
+
 def _load_task(folder: Path) -> ServedModel:
     from kepipe.tracking.task_predictor import TaskPredictor
 
@@ -84,11 +91,13 @@ PREDICTORS: Mapping[str, PredictorRow] = {
         _has_task,
         _load_task,
         {"text": "long", "prediction": "string", "probability": "double", "answer": "string"},
+        _task_example,
     ),
     "masks": PredictorRow(
         _has_capability("masked-lm"),
         _load_masks,
         {"text": "long", "place": "long", "prediction": "string", "probability": "double"},
+        lambda folder: f"Warsaw lies on the {_mask_token(folder)}.",
         {"top": Param(5, 100)},
         _mask_token,
     ),
@@ -96,6 +105,7 @@ PREDICTORS: Mapping[str, PredictorRow] = {
         _has_capability("language-model"),
         _load_text,
         {"text": "long", "prediction": "string"},
+        lambda _folder: "Warsaw lies on the",
         {"limit": Param(50, 1000)},
     ),
 }

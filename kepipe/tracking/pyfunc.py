@@ -63,13 +63,17 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
     import mlflow.pyfunc
     from mlflow.models import Model
 
+    from kepipe.tracking.predictors import predictor_of
+
+    row = predictor_of(folder)
     with tempfile.TemporaryDirectory() as empty, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*input example.*")  # no input example fits every model
+        warnings.filterwarnings("ignore", message=".*input example.*")  # a model that cannot predict has none
         mlflow.pyfunc.save_model(
             str(target),
             loader_module=__name__,
             data_path=empty,
             signature=signature(folder),
+            input_example=None if row is None else [row.example(folder)],
             mlflow_model=Model(model_id=model_id, run_id=run),
             code_paths=[str(Path(__file__).parents[1]), str(Path(str(kg.__file__)).parent)],
             pip_requirements=pinned_requirements(),

@@ -25,7 +25,7 @@ from kepipe.flow.events import (
     StageEnded,
     StageStarted,
 )
-from kepipe.tracking import runs_table
+from kepipe.tracking import eval_table, runs_table
 from kepipe.tracking.logged_models import LoggedModels, is_model, measured
 from kepipe.tracking.names import allowed, flatten
 from kepipe.tracking.shown_files import shown_files
@@ -69,10 +69,15 @@ class Runs:
         self._experiment = ""
 
     @property
+    def pipeline(self) -> str:
+        """Name of the pipeline, and of its experiment."""
+        return self._started.pipeline
+
+    @property
     def experiment(self) -> str:
         """Id of the experiment: one for each pipeline."""
         if not self._experiment:
-            self._experiment = self._store.experiment(self._started.pipeline)
+            self._experiment = self._store.experiment(self.pipeline)
         return self._experiment
 
     def replay(self, event: Event) -> None:
@@ -248,6 +253,9 @@ class Runs:
             self._write_earlier(event)
             for file, place in shown_files(Path(event.folder)):
                 self._client.log_artifact(run, str(file), place)
+            if table := eval_table.eval_table(Path(event.folder)):
+                self._client.log_text(run, table, eval_table.FILE)
+                self._client.set_tag(run, eval_table.TAG, eval_table.TAGGED)
         self._client.set_terminated(run, STATUS[event.status], end)
 
     def _write_earlier(self, event: StageEnded) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -41,6 +42,13 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag that makes MLflow's UI show an experiment as training runs and models, not as prompts and traces."""
 RETRYABLE = (401, 403, 408, 409, 429)
 """HTTP client errors for which repeating the same request may succeed."""
+STORAGE_ERRORS = {
+    "boto3.exceptions": ("Boto3Error",),
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "azure.core.exceptions": ("AzureError",),
+    "google.api_core.exceptions": ("GoogleAPIError",),
+}
+"""Module → errors of the clients with which MLflow reaches artifact storage."""
 
 
 class StoreUnavailable(Exception):
@@ -117,29 +125,45 @@ class Store:
         folder = self.scratch if file is None else file.parent / "tracking"
         return lock(folder / f"registry-{hash_json(model)[:16]}.lock")
 
-    def attempt(self, action: Callable[[], T]) -> T:
-        """Run an action, with retries if they may help. Raises StoreUnavailable or RequestRejected."""
-        import mlflow.exceptions
+    def attempt(self, action: Callable[[], T], experiment: str = "") -> T:
+        """Run an action, with retries if they may help. `experiment`: the name of the one whose artifacts it may write.
 
+        Raises StoreUnavailable or RequestRejected.
+        """
         for pause in RETRY_DELAYS:
             try:
                 return action()
-            except (mlflow.exceptions.MlflowException, OSError) as error:
+            except _errors() as error:
                 reason = error
+                if isinstance(error, ImportError):  # of this installation, not of the request
+                    raise StoreUnavailable(_first_line(error)) from error
                 if _is_final(error):
                     break
                 self.check()
+                self._check_artifacts(experiment)
                 time.sleep(pause)
         raise RequestRejected(_first_line(reason)) from reason
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the store responds."""
-        import mlflow.exceptions
-
         try:
             self.client.search_experiments(max_results=1)
-        except (mlflow.exceptions.MlflowException, OSError) as error:
+        except _errors() as error:
             raise StoreUnavailable(f"{without_secrets(self.uri)}: {_first_line(error)}") from error
+
+    def _check_artifacts(self, experiment: str) -> None:
+        """Raise StoreUnavailable unless the artifact storage of an experiment responds, which may be another server
+        than the store."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        found = self.client.get_experiment_by_name(experiment) if experiment else None
+        if found is None:
+            return
+        try:
+            get_artifact_repository(found.artifact_location).list_artifacts()
+        except _errors() as error:
+            place = without_secrets(found.artifact_location)
+            raise StoreUnavailable(f"artifacts at {place}: {_first_line(error)}") from error
 
 
 def connect(workspace: Path) -> Store:
@@ -172,7 +196,7 @@ def connect(workspace: Path) -> Store:
         client = MlflowClient(tracking_uri=uri, registry_uri=registry)
         store = Store(uri, client, artifacts, scratch=workspace / "tracking")
         store.check()
-    except (mlflow.exceptions.MlflowException, OSError, sqlite3.Error) as error:
+    except _errors() as error:
         raise StoreUnavailable(f"{without_secrets(uri)}: {_first_line(error)}") from error
     return store
 
@@ -184,6 +208,15 @@ def paginate(search: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
     while page.token:
         page = search(page.token)
         yield from page
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What MLflow, SQLite and the loaded clients of artifact storage raise; ImportError where one is missing."""
+    import mlflow.exceptions
+
+    clients = ((sys.modules.get(module), names) for module, names in STORAGE_ERRORS.items())
+    found = [getattr(module, name) for module, names in clients if module is not None for name in names]
+    return (mlflow.exceptions.MlflowException, OSError, ImportError, sqlite3.Error, *found)
 
 
 def _is_final(error: Exception) -> bool:

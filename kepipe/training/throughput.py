@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -62,11 +63,12 @@ def peak(device: torch.device, kind: torch.dtype) -> float:
     return matmul_peak(device, kind) if published is None else published
 
 
+@lru_cache
 def matmul_peak(
     device: torch.device, kind: torch.dtype, *, size: int | None = None, seconds: float = 0.15
 ) -> float:
-    """Peak FLOPs a second: the best of several products of square matrices, on a GPU of 8,192 rows: it is not busy with
-    less."""
+    """Peak FLOPs a second: the best of several products of square matrices, measured once in a process; on a GPU of
+    8,192 rows: it is not busy with less."""
     size = size or (8192 if device.type == "cuda" else 2048)
     square = torch.ones(size, size, dtype=kind, device=device)
     end, best = time.perf_counter() + seconds, _time(square)

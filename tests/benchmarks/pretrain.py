@@ -1,4 +1,6 @@
-"""Tokens a second of pretraining, kepipe beside Hugging Face's Trainer: same sizes, tokenizer, text, batch, precision.
+"""Tokens a second of pretraining, kepipe beside Hugging Face's Trainer.
+
+Model, tokenizer, text, batch, precision and optimiser (AdamW) are the same.
 
     python -m tests.benchmarks.pretrain [--rows mini base gpt bart lines] [--steps 12] [--repeat 1]
 
@@ -102,8 +104,8 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def ours(case: Case, shards: Path, steps: int) -> list[Throughput]:
-    """The speed of each update."""
+def ours(case: Case, shards: Path, steps: int, **settings: Any) -> list[Throughput]:
+    """The speed of each update, with these settings of `pretrain`."""
     from kepipe.flow.events import Event, Metrics
     from kepipe.flow.stage import StageContext
     from kepipe.stages.artifacts import Shards
@@ -136,6 +138,7 @@ def ours(case: Case, shards: Path, steps: int) -> list[Throughput]:
             "eval_tokens": 1,
             "eval_every": steps,
         }
+        | settings
     )
     with tempfile.TemporaryDirectory() as name:
         for part in ("out", "scratch"):
@@ -255,7 +258,12 @@ def main() -> None:
     if options.measure:
         who, name, root = options.measure
         case = CASES[name]
-        speeds = {"ours": ours, "theirs": theirs}[who](case, Path(root) / case.text / "out", options.steps)
+        shards = Path(root) / case.text / "out"
+        speeds = (
+            ours(case, shards, options.steps, optimizer="adamw")
+            if who == "ours"
+            else theirs(case, shards, options.steps)
+        )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         clock, processor, of_peak = (float(np.median(column)) for column in zip(*speeds[2:], strict=True))
         print(json.dumps({"speed": clock, "processor": processor, "of_peak": of_peak, "memory": peak}))

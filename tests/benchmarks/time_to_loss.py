@@ -1,7 +1,8 @@
 """How long kepipe's recipe takes to the loss of Hugging Face's Trainer, and what each ingredient of it gives.
 
     KEPIPE_DATA=/path/to/data python -m tests.benchmarks.time_to_loss [--size mini] [--updates 400] [--seeds 0 1 2]
-        [--rates 3e-4 1e-3 3e-3] [--warmups 0 0.06] [--fractions 0.25 0.5 1] [--ingredients] [--data FOLDER]
+        [--rates 3e-4 1e-3 3e-3] [--warmups 0 0.06] [--fractions 0.25 0.5 1] [--texts movie-reviews] [--ingredients]
+        [--data FOLDER]
 
 The Trainer trains BERT (a) as shipped, batches of 8 rows at 5e-5 with dropout, and (b) at the best of the learning
 rates and warm-ups given, in kepipe's batches, without dropout. kepipe trains with its default recipe for fractions of
@@ -9,7 +10,8 @@ the updates of (b), each a training of its own with its own decay; the time to t
 interpolated between two of them. All have the same text, tokenizer, number format and one thread, and are judged on the
 same hidden tokens of held-out text, 15%, by the same code: the Trainer's weights are loaded into kepipe's model.
 Seconds are processor time of training alone, so that others on the machine matter little. Text: the Wikipedia sample of
-gensim's wheel and, where `KEPIPE_DATA` is set, texts of its `corpora`. Every measurement is a process of its own.
+gensim's wheel and, where `KEPIPE_DATA` is set, texts of its `corpora`; `--texts` names others, on which the recipe was
+not chosen. Every measurement is a process of its own.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from typing import Any
 
 LENGTH, BATCH, SHIPPED_ROWS, JUDGED = 128, 4096, 8, 131_072
 SIZES = {"mini": (256, 4, 4), "base": (768, 12, 12)}
+SAMPLE = "wikipedia-sample"
 TEXTS = ("biomedical-abstracts", "codex-s-extracts", "abc-news")
 FAMILY = "modernbert"
 PLAIN = {"optimizer": "adamw", "base": {"init": "normal"}}
@@ -80,8 +83,12 @@ class Outcome:
     wall: float
 
 
-def prepare(root: Path) -> None:
-    """Shards of all texts, with one tokenizer."""
+def prepare(root: Path, texts: Sequence[str]) -> None:
+    """Shards of all texts, with one tokenizer.
+
+    Raises:
+        KeyError: a text other than the sample was asked for, and `KEPIPE_DATA` is not set.
+    """
     from kepipe.data.document import Document
     from kepipe.data.document_files import read_documents, write_documents
     from kepipe.flow.stage import Nothing
@@ -92,8 +99,10 @@ def prepare(root: Path) -> None:
     CORPUS.run(Nothing(), CORPUS.config(), corpus := context(root / "corpus"))
 
     def documents() -> Iterator[Document]:
-        yield from read_documents(corpus.out / "documents.jsonl")
-        for name in TEXTS if "KEPIPE_DATA" in os.environ else ():
+        for name in texts:
+            if name == SAMPLE:
+                yield from read_documents(corpus.out / "documents.jsonl")
+                continue
             file = Path(os.environ["KEPIPE_DATA"]) / "corpora" / f"{name}.jsonl"
             for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
                 if text := json.loads(line)["text"].strip():
@@ -235,15 +244,8 @@ def measure(runs: Sequence[Run], root: Path) -> Outcome:
         before = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
         outcome = next((line["outcome"] for line in before if line["run"] == spelt), None)
         if outcome is None:
-            command = [
-                sys.executable,
-                "-m",
-                "tests.benchmarks.time_to_loss",
-                "--work",
-                spelt,
-                "--data",
-                str(root),
-            ]
+            work = ["--work", spelt, "--data", str(root)]
+            command = [sys.executable, "-m", "tests.benchmarks.time_to_loss", *work]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             outcome = json.loads(done.stdout.splitlines()[-1])
             with kept.open("a") as stream:
@@ -314,6 +316,8 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3])
     parser.add_argument("--warmups", type=float, nargs="+", default=[0.0, 0.06])
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
+    everything = (SAMPLE, *(TEXTS if "KEPIPE_DATA" in os.environ else ()))
+    parser.add_argument("--texts", nargs="+", default=everything, help=f"{SAMPLE}, or files of `corpora`")
     parser.add_argument(
         "--ingredients", nargs="*", choices=list(INGREDIENTS), help="these alone; all where none is named"
     )
@@ -327,7 +331,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = options.data or Path(folder)
         if not (root / "shards").exists():
-            prepare(root)
+            prepare(root, options.texts)
         print(f"{'':44}{'updates':>9}{'processor s':>12}{'wall s':>9}{'loss':>9}", flush=True)
         if options.ingredients is None:
             compare(options, root)

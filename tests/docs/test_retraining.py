@@ -55,8 +55,11 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
                 Path("project/texts/voyager.txt").write_text(TEXT)
 
         def reviews_arrive() -> None:
+            Path("project/reviews").mkdir()
             for number, noun in enumerate(NOUNS):
                 Path(f"project/texts/review-{number}.txt").write_text(REVIEW.format(number, noun))
+                for other in (number, number + 50):
+                    Path(f"project/reviews/{other}.txt").write_text(REVIEW.format(other, noun))
 
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setattr(scheduler, "RECHECK_SECONDS", 0.0)
@@ -104,13 +107,14 @@ def test_drift_is_told_and_starts_a_candidate(followed: Tutorial) -> None:
     assert "drift in 12 new documents" in followed.said("kepipe schedule history drifts").splitlines()[0]
 
 
-def test_a_worse_model_is_refused_and_the_title_goes_back(followed: Tutorial) -> None:
+def test_one_that_forgot_and_a_worse_model_are_refused_and_the_title_goes_back(followed: Tutorial) -> None:
     history = followed.said("kepipe models history")
     versions = [int(number) for number in re.findall(r"version (\d+) (?:promoted|refused)", history)]
-    worst = max(versions)
+    forgot, worst = sorted(versions)[-2:]
+    assert re.search(rf"version {forgot} refused: mlm_loss/tokens on old data is worse by", history)
     assert re.search(rf"version {worst} refused: .*mlm_loss/tokens is worse by", history)
     champions = [int(n) for n in history.splitlines()[-1].removeprefix("champions in order: ").split(", ")]
-    assert worst not in champions
+    assert not {forgot, worst} & set(champions)
     assert followed.said("kepipe models rollback") == f"fresh version {champions[-2]} is champion again\n"
     compared = followed.said("kepipe models compare")
     assert f"both re-evaluated on the questions of version {worst}" in compared

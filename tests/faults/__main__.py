@@ -1,7 +1,7 @@
-"""Faults, done: `python -m tests.faults [--kills 60] [--seed 0] [--case NAME]`, as `make faults` does.
+"""Faults, done: `python -m tests.faults [--kills 60] [--longest 6] [--seed 0] [--case NAME]`, as `make faults` does.
 
-Kills scheduler, runs, deliveries and the tracking server with `kill -9` at drawn moments, and tries each other fault
-once. Ends with 1 where something was lost, done twice, or left in a state that is none.
+Kills scheduler, runs, deliveries, the tracking server and the artifact server with `kill -9` at drawn moments, and
+tries each other fault once. Ends with 1 where something was lost, done twice, or left in a state that is none.
 """
 
 from __future__ import annotations
@@ -22,11 +22,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument(
+        "--longest", type=float, default=6.0, help="Seconds between kills; more on a busy machine."
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", action="append", help="Only this one; several may be given.")
     given = parser.parse_args()
     tried: dict[str, Callable[[Path], Iterator[str]]] = {
-        f"{given.kills} kills": partial(kills, count=given.kills, seed=given.seed, server=True), **CASES
+        f"{given.kills} kills": partial(
+            kills, count=given.kills, seed=given.seed, server=True, longest=given.longest
+        ), **CASES
     }  # fmt: skip
     wrong = False
     for name, case in tried.items():

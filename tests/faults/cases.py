@@ -17,7 +17,7 @@ from kepipe.flow.plan import Workspace
 from kepipe.tracking import registry
 from kepipe.tracking.dashboard import next_free
 from tests.faults.killer import Killer
-from tests.faults.world import LIGHT, World, differs_from_reference, tracking_server, wrongs
+from tests.faults.world import LIGHT, World, differs_from_reference, mlflow_servers, wrongs
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 HOUR = 3600
@@ -26,15 +26,15 @@ RETRIES = ("--retries", "50", "--backoff", "0.2s")
 
 
 def kills(folder: Path, count: int, seed: int, *, server: bool, longest: float = 6.0) -> Iterator[str]:
-    """kill -9 of scheduler, runs, deliveries and the tracking server, at moments that are drawn; without `server`, of
-    scheduler and runs of a pipeline that trains nothing."""
+    """kill -9 of scheduler, runs, deliveries, tracking server and artifact server, at moments that are drawn; without
+    `server`, of scheduler and runs of a pipeline that trains nothing."""
     if not server:
         world = World(folder, {"KEPIPE_TRACKING": "off"}, LIGHT)
         yield from _kills(world, Killer, count, seed, longest)
         return
-    with tracking_server(folder / "server", next_free(23000)) as running:
-        world = World(folder, {"MLFLOW_TRACKING_URI": running.address})
-        yield from _kills(world, lambda *given: Killer(*given, server=running), count, seed, longest)
+    with mlflow_servers(folder / "servers", next_free(23000)) as running:
+        world = World(folder, {"MLFLOW_TRACKING_URI": running["tracking server"].address})
+        yield from _kills(world, lambda *given: Killer(*given, servers=running), count, seed, longest)
 
 
 def _kills(world: World, make: Callable[..., Killer], count: int, seed: int, longest: float) -> Iterator[str]:
@@ -78,8 +78,11 @@ def deleted_version(folder: Path) -> Iterator[str]:
     """The champion's version alone is deleted."""
     world = World(folder)
     world.ask("run", str(world.pipeline))
-    world.ask("track", "sync")
+    delivered = world.ask("track", "sync").stdout
     store = world.store()
+    if registry.champion_of(store, "faulty") != 1:
+        yield f"the first model is no champion: {delivered}"
+        return
     store.client.delete_model_version("faulty", "1")
     world.ask("run", str(world.pipeline))
     world.ask("track", "sync")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ class Killer:
 
     world: World
     rng: np.random.Generator
-    server: Server | None = None
+    servers: Mapping[str, Server] = field(default_factory=dict)
     killed: Counter[str] = field(default_factory=Counter)
 
     def victims(self) -> dict[str, list[psutil.Process]]:
@@ -35,15 +36,14 @@ class Killer:
     def strike(self) -> str:
         """kill -9 somebody; what it was, "" where nobody was there."""
         victims = self.victims()
-        names = sorted(victims) + (["server"] if self.server is not None else [])
+        names = [*sorted(victims), *self.servers]
         weights = np.array([{"run": 6.0, "scheduler": 3.0}.get(name, 2.0) for name in names])
         if not names:
             return ""
         name = str(self.rng.choice(names, p=weights / weights.sum()))
-        if name == "server":
-            assert self.server is not None
-            self.server.kill()
-            self.server.start()
+        if name in self.servers:
+            self.servers[name].kill()
+            self.servers[name].start()
         else:
             for process in victims[name][:1]:
                 with suppress(psutil.NoSuchProcess):

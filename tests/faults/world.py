@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mlflow.artifacts
 import psutil
 
 from kepipe.flow.artifact import read_manifest
@@ -25,6 +27,7 @@ from kepipe.flow.journal import read
 from kepipe.flow.plan import Workspace
 from kepipe.tracking import registry
 from kepipe.tracking.cursor import Cursor, journals
+from kepipe.tracking.shown_files import shown_files
 from kepipe.tracking.store import Store, connect, paginate
 from tests.support.kepipe_run import EXAMPLE
 
@@ -47,6 +50,8 @@ stages:
 """
 LIGHT = PIPELINE.partition("  pretrain:")[0]
 """The stages that need no model, for the suite."""
+STORES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+"""Variables that MLflow sets in a process that opens a store: of one workspace, and not of the next."""
 QUIET = 2.0
 """Seconds for which nothing may be at work before what happened is looked at."""
 
@@ -82,7 +87,8 @@ class World:
         return [sys.executable, "-m", "kepipe", *arguments, "--workspace", str(self.workspace)]
 
     def variables(self) -> dict[str, str]:
-        return {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
+        own = {name: value for name, value in os.environ.items() if name not in STORES}
+        return {**own, "OMP_NUM_THREADS": "1", **self.environment}
 
     def ask(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command that ends by itself, and starts no delivery that goes on after it: `track sync` delivers."""
@@ -124,7 +130,7 @@ class World:
     @property
     def is_quiet(self) -> bool:
         """Whether no firing has begun, nothing runs or is delivered, and what was last fired is what is there."""
-        from kepipe.cli.schedule_options import sources
+        from kepipe.pipeline.sources import sources
 
         if read_pending(self.workspace, "faulty") is not None:
             return False
@@ -150,7 +156,7 @@ class World:
 
     def store(self) -> Store:
         """The tracking store, asked from this process."""
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        for name in STORES:
             os.environ.pop(name, None)
         os.environ.update(
             {name: value for name, value in self.environment.items() if name.startswith("MLFLOW")}
@@ -173,6 +179,7 @@ def wrongs(world: World) -> Iterator[str]:
     store = world.store()
     yield from _of_runs(store, world.workspace)
     yield from _of_registry(store, world.workspace)
+    yield from _of_artifacts(store)
 
 
 def _damage(workspace: Path) -> Iterator[str]:
@@ -229,6 +236,24 @@ def _of_registry(store: Store, workspace: Path) -> Iterator[str]:
         yield f"the alias is at {registry.champion_of(store, 'faulty')}, the last champion is {champions[-1]}"
 
 
+def _of_artifacts(store: Store) -> Iterator[str]:
+    """Every file that a finished stage shows is at its run, and every version has its weights, whole."""
+    experiment = store.client.get_experiment_by_name("faulty").experiment_id
+    found = paginate(lambda page: store.client.search_runs([experiment], page_token=page, max_results=500))
+    for run in found:
+        if run.info.status == "FINISHED" and (folder := run.data.tags.get("kepipe.folder")):
+            there = {each.path for each in store.client.list_artifacts(run.info.run_id)}
+            if missing := {file.name for file, place in shown_files(Path(folder)) if place is None} - there:
+                yield f"run {run.info.run_name} has no {', '.join(sorted(missing))}"
+    for version in registry.versions(store.client, "faulty"):
+        place = f"models:/faulty/{version.version}"
+        with tempfile.TemporaryDirectory() as scratch:
+            copy = Path(mlflow.artifacts.download_artifacts(place, dst_path=scratch))
+            weights = [file.read_bytes() for file in copy.rglob("model.safetensors")]
+        if weights != [(Path(version.tags["kepipe.folder"]) / "model.safetensors").read_bytes()]:
+            yield f"version {version.version}: its weights are not those of the store"
+
+
 def differs_from_reference(world: World, folder: Path) -> Iterator[str]:
     """Whether a workspace in which nothing ever failed has other results of the same text."""
     reference = World(folder)
@@ -250,22 +275,37 @@ def differs_from_reference(world: World, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def tracking_server(folder: Path, port: int) -> Iterator[Server]:
-    """MLflow's own server on loopback, which keeps runs in SQLite and hands artifacts out."""
-    server = Server(folder, port)
-    server.start()
+def mlflow_servers(folder: Path, port: int) -> Iterator[dict[str, Server]]:
+    """MLflow's own servers on loopback: one keeps runs in SQLite, the other artifacts in a folder."""
+    folder.mkdir()
+    artifacts = Server(
+        folder / "artifacts.log",
+        port + 1,
+        ["--artifacts-only", "--artifacts-destination", str(folder / "artifacts")],
+    )
+    root = f"mlflow-artifacts://127.0.0.1:{artifacts.port}/"
+    tracking = Server(
+        folder / "tracking.log", port,
+        ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--default-artifact-root", root,
+         "--no-serve-artifacts"],
+    )  # fmt: skip
+    servers = {"tracking server": tracking, "artifact server": artifacts}
     try:
-        yield server
+        for server in servers.values():
+            server.start()
+        yield servers
     finally:
-        server.kill()
+        for server in servers.values():
+            server.kill()
 
 
 @dataclass
 class Server:
-    """The process of a tracking server, killed and started again on the same data."""
+    """The process of an MLflow server, killed and started again on the same data."""
 
-    folder: Path
+    log: Path
     port: int
+    options: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -273,19 +313,17 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self.folder.mkdir(exist_ok=True)
         command = [
-            sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}",
-            "--artifacts-destination", str(self.folder / "artifacts"), "--serve-artifacts", "--workers", "1",
+            sys.executable, "-m", "mlflow", "server", *self.options, "--workers", "1",
             "--host", "127.0.0.1", "--port", str(self.port),
         ]  # fmt: skip
         environment = {
             **os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }  # fmt: skip
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        for name in STORES:
             environment.pop(name, None)
-        with (self.folder / "server.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, start_new_session=True
             )

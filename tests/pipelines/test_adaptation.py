@@ -89,7 +89,7 @@ def test_each_model_goes_on_learning_from_its_text_and_then_learns_both_tasks(
     monkeypatch.setenv("KEPIPE_DATA", str(tmp_path / "data"))
     model = base_model(tmp_path / "model").folder
     pipeline = Kepipe(tmp_path / "workspace", ROOT / "pipelines" / "adaptation.yaml")
-    outcome = pipeline.run(settings=small(model))
+    outcome = pipeline.run_here(settings=small(model))
     assert outcome.code == 0, outcome.errors
     results = tmp_path / "workspace" / "adaptation"
     study = json.loads((results / "study" / "study.json").read_text())

@@ -43,7 +43,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Kepipe, Outcome]:
     shutil.copytree(EXAMPLE.parent, folder / "example")
     (folder / "naming.yaml").write_text(PIPELINE)
     kepipe = Kepipe(folder / "workspace", folder / "naming.yaml")
-    outcome = kepipe.run(settings=())
+    outcome = kepipe.run_here(settings=())
     assert outcome.code == 0, outcome.errors
     return kepipe, outcome
 
@@ -74,6 +74,6 @@ def test_it_compares_the_last_logged_values_of_both_arms_seed_by_seed(
 def test_an_arm_that_names_no_entities_has_no_such_figure(studied: tuple[Kepipe, Outcome]) -> None:
     """It is refused with what there is instead of being compared with something else."""
     arms = "study.arms={full: {}, plain: {pretrain: {knowledge: {denoising: false}}}}"
-    outcome = studied[0].run(settings=(arms, "study.seeds=1"))
+    outcome = studied[0].run_here(settings=(arms, "study.seeds=1"))
     assert outcome.code == 1
     assert f"has no single figure `{FIGURES[0]}`" in outcome.errors

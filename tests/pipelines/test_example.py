@@ -104,7 +104,7 @@ def test_no_pipeline_may_be_called_like_a_folder_of_the_workspace(finished: Kepi
 
 
 def test_a_second_run_finds_everything_cached(finished: Kepipe) -> None:
-    outcome = finished.run()
+    outcome = finished.run_here()
     assert outcome.code == 0
     assert outcome.statuses() == dict.fromkeys(STAGES, "cached")
 
@@ -229,9 +229,9 @@ def test_new_text_makes_again_only_what_depends_on_it(finished: Kepipe, tmp_path
     shutil.copytree(EXAMPLE.parent, tmp_path / "example")
     kepipe = copy_of(finished, tmp_path)
     kepipe.pipeline = tmp_path / "example" / "pipeline.yaml"
-    assert set(kepipe.run("--until", "embed").statuses().values()) == {"cached"}
+    assert set(kepipe.run_here("--until", "embed").statuses().values()) == {"cached"}
     (tmp_path / "example" / "texts" / "more.txt").write_text("Voyager flew past Neptune and Triton in 1989.")
-    outcome = kepipe.run("--until", "embed")
+    outcome = kepipe.run_here("--until", "embed")
     assert outcome.statuses() == {
         "graph": "cached",
         "corpus": "finished",

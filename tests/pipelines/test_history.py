@@ -50,7 +50,7 @@ def test_every_model_of_the_line_is_measured_and_stands_on_one_page(
 ) -> None:
     write_data(tmp_path / "data")
     monkeypatch.setenv("KEPIPE_DATA", str(tmp_path / "data"))
-    outcome = Kepipe(tmp_path / "workspace", ROOT / "pipelines" / "history.yaml").run(settings=SMALL)
+    outcome = Kepipe(tmp_path / "workspace", ROOT / "pipelines" / "history.yaml").run_here(settings=SMALL)
     assert outcome.code == 0, outcome.errors
     made = tmp_path / "workspace" / "history"
     scores = json.loads((made / "evaluate" / "scores.json").read_text())

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from kepipe.cli import app
 from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
 from tests.support.waiting import PATIENCE
 
@@ -41,13 +43,16 @@ def scheduler(kepipe: Kepipe, tmp_path: Path) -> Iterator[subprocess.Popen[bytes
 
 
 def ask(kepipe: Kepipe, *arguments: str) -> str:
-    return subprocess.run(kepipe.command(*arguments), capture_output=True, text=True, check=True).stdout
+    """What a command prints, run in this process: one that polls is not to take the time of what it waits for."""
+    ended = CliRunner().invoke(app, [*arguments, "--workspace", str(kepipe.workspace)])
+    assert ended.exit_code == 0, ended.output
+    return ended.stdout
 
 
 def versions(kepipe: Kepipe) -> dict[int, list[str]]:
     """Version of the model → its aliases, by `kepipe models list`."""
-    ended = subprocess.run(kepipe.command("models", "list"), capture_output=True, text=True, check=False)
-    lines = re.finditer(r"^example +(\d+)  \S+ \S+  (.{22})", ended.stdout, re.MULTILINE)
+    listed = ask(kepipe, "models", "list")
+    lines = re.finditer(r"^example +(\d+)  \S+ \S+  (.{22})", listed, re.MULTILINE)
     return {int(line[1]): line[2].split() for line in lines}
 
 
@@ -57,7 +62,7 @@ def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = PATIENCE 
     while time.monotonic() < end:
         if alias in versions(kepipe).get(number, []):
             return
-        time.sleep(5)
+        time.sleep(2)
     logs = sorted((kepipe.workspace / "schedule" / "example").glob("*.log"))
     raise TimeoutError(
         f"no version {number}; the last firing said: {logs[-1].read_text() if logs else 'nothing'}"

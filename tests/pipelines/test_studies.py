@@ -14,6 +14,7 @@ from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models import folder
 from tests.benchmarks import choices
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe, Outcome
+from tests.support.tasks import base_model, write_task
 
 pytestmark = pytest.mark.xdist_group("studies")
 
@@ -24,7 +25,7 @@ TINY_PRETRAIN = ("length=48", "steps=8", "batch_tokens=512", "log_every=4", "eva
 def run(workspace: Path, name: str, *settings: str) -> tuple[Path, Outcome]:
     """The results of a study with one seed."""
     kepipe = Kepipe(workspace, ROOT / "pipelines" / f"{name}.yaml")
-    outcome = kepipe.run(settings=("study.seeds=1", *settings))
+    outcome = kepipe.run_here(settings=("study.seeds=1", *settings))
     assert outcome.code == 0, outcome.errors
     return workspace / name, outcome
 
@@ -215,3 +216,29 @@ def vocabulary(file: Path, tokens: list[str]) -> Path:
 def example_characters() -> list[str]:
     letters = "abcdefghijklmnopqrstuvwxyz0123456789?,.:-"
     return [*letters, *(f"##{letter}" for letter in letters)]
+
+
+STAGES = ("citations", "diseases")
+
+
+def test_static_and_contextual_vectors_over_sizes_and_halves(tmp_path: Path) -> None:
+    citations = write_task(tmp_path / "citations", "classification", 40, 24)
+    diseases = write_task(tmp_path / "diseases", "tagging", 24, 16)
+    small = f"{{from: {base_model(tmp_path / 'bert', layers=1).folder}}}"
+    contextual = [f"minilm-{how}.{stage}" for how in ("frozen", "mixture", "tuned") for stage in STAGES]
+    results, _ = run(
+        tmp_path / "workspace",
+        "contextual",
+        f"graph={{source: native, path: {EXAMPLE.parent}}}",
+        f"corpus={{source: folder, path: {EXAMPLE.parent / 'texts'}, held_out: 0.3}}",
+        "stages.shards.tokenizer.size=300",
+        f"stages.citations.data={json.dumps({**citations, 'max_train': [12, 24]})}",
+        f"stages.diseases.data={json.dumps({'train': diseases['train'], 'test': diseases['test']})}",
+        *(f"stages.{stage}.{name}" for stage in STAGES for name in TINY_FINETUNE),
+        *(f"study.arms.{arm}.base={small}" for arm in contextual),
+        "study.measure={citations: [test/accuracy, test/complex/accuracy], diseases: test/span_f1}",
+    )
+    assert arms(results) == {"drawn", "glove", "minilm-frozen", "minilm-mixture", "minilm-tuned"}
+    study = json.loads((results / "study" / "study.json").read_text())
+    measures = {finding["measure"] for finding in study["findings"]}
+    assert {"citations-12/test/accuracy", "citations-24/test/complex/accuracy"} <= measures

@@ -44,13 +44,13 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Kepipe:
     text = file.read_text().split("  control:")[0] + "  evaluate: {context: 64}\n" + SECTION
     file.write_text(text.replace("  embed: {dim: 16, epochs: 20}\n", ""))
     kepipe = Kepipe(folder / "workspace", file)
-    assert kepipe.run("--until", "shards", settings=SETTINGS).code == 0
+    assert kepipe.run_here("--until", "shards", settings=SETTINGS).code == 0
     broken = kepipe.run(
         settings=SETTINGS,
         kill_at=lambda event: event["event"] == "StageStarted" and event["stage"] == "pretrain.plain.0",
     )
     assert broken.code == -9
-    outcome = kepipe.run(settings=SETTINGS)
+    outcome = kepipe.run_here(settings=SETTINGS)
     assert outcome.code == 0, outcome.errors
     statuses = outcome.statuses()
     assert statuses["pretrain.knowledge.0"] == "cached"
@@ -91,18 +91,18 @@ def test_it_says_what_was_found(studied: Kepipe) -> None:
 
 
 def test_a_second_run_is_cached_and_another_question_runs_the_comparison_alone(studied: Kepipe) -> None:
-    assert set(studied.run(settings=SETTINGS).statuses().values()) == {"cached"}
+    assert set(studied.run_here(settings=SETTINGS).statuses().values()) == {"cached"}
     asked = (*SETTINGS, "study.measure={evaluate: mlm_loss/tokens}")
-    statuses = studied.run(settings=asked).statuses()
+    statuses = studied.run_here(settings=asked).statuses()
     assert [name for name, status in statuses.items() if status == "finished"] == ["study"]
-    assert studied.run(settings=SETTINGS).code == 0
+    assert studied.run_here(settings=SETTINGS).code == 0
 
 
 def test_where_nothing_differs_no_gain_is_shown(studied: Kepipe, tmp_path: Path) -> None:
     kepipe = Kepipe(tmp_path / "workspace", studied.pipeline)
     shutil.copytree(studied.workspace, kepipe.workspace, symlinks=True)
     same = (*SETTINGS, "study.arms={knowledge: {}, plain: {}}")
-    outcome = kepipe.run(settings=same)
+    outcome = kepipe.run_here(settings=same)
     assert outcome.code == 0, outcome.errors
     assert outcome.statuses()["pretrain.1"] == "cached"
     assert told(kepipe)["verdict"].startswith("No gain shown: knowledge and plain reach the same")
@@ -114,7 +114,7 @@ def test_a_figure_that_is_not_there_costs_no_training(studied: Kepipe) -> None:
     assert "entity_cloze/mmr" in outcome.errors
     assert "entity_cloze/mrr" in outcome.errors
     assert "Traceback" not in outcome.errors
-    assert studied.run(settings=SETTINGS).code == 0
+    assert studied.run_here(settings=SETTINGS).code == 0
 
 
 def test_the_plan_is_grouped_by_arm(studied: Kepipe) -> None:

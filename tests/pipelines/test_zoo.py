@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from kepipe.cli import app
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe
 
 pytestmark = pytest.mark.xdist_group("example")
@@ -17,7 +17,7 @@ FILLS = ("bert", "roberta", "unilm", "ernie-baidu")
 WRITES = ("gpt", "mass", "bart", "t5")
 COUNTS = ("ngram",)
 """Made without training."""
-STUDIES = ("ernie-graph-dataset", "ernie-tsinghua", "k-bert", "k-bert-choices", "k-bert-zh")
+STUDIES = ("contextual", "ernie-graph-dataset", "ernie-tsinghua", "k-bert", "k-bert-choices", "k-bert-zh")
 """Tested in `test_studies.py`."""
 
 
@@ -54,15 +54,16 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(workspace: Path, name: str) -> Path:
     """The results of a family's pipeline, run as a user runs it (cached where another test ran it)."""
-    outcome = Kepipe(workspace, ROOT / "pipelines" / f"{name}.yaml").run(settings=small(name))
+    outcome = Kepipe(workspace, ROOT / "pipelines" / f"{name}.yaml").run_here(settings=small(name))
     assert outcome.code == 0, outcome.errors
     return workspace / name
 
 
 def kepipe(*arguments: str) -> str:
     """What a command prints."""
-    command = [sys.executable, "-m", "kepipe", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    ended = CliRunner().invoke(app, arguments)
+    assert ended.exit_code == 0, ended.output
+    return ended.stdout
 
 
 def test_every_pipeline_of_the_zoo_is_tested() -> None:
@@ -72,6 +73,7 @@ def test_every_pipeline_of_the_zoo_is_tested() -> None:
         *WRITES,
         *COUNTS,
         "adaptation",
+        "distillation",
         "quickstart",
         "codex",
         "fb15k-237",
@@ -99,6 +101,24 @@ def test_models_that_fill_masks_train_and_are_asked_for_entities(workspace: Path
     scores = json.loads((results / "evaluate" / "scores.json").read_text())
     assert set(scores["arms"]["pretrain"]) == {"mlm_loss", "entity_cloze"}
     assert "Entity cloze" in (results / "report" / "report.html").read_text()
+
+
+def test_students_learn_from_teachers_and_are_asked_what_they_know(workspace: Path) -> None:
+    settings = (
+        *small("ernie-baidu")[:3],
+        "stages.shards.tokenizer={size: 900}",
+        "stages.facts.base={family: bert, hidden: 32, layers: 2, heads: 2}",
+        "stages.labels.base={family: bert, hidden: 32, layers: 1, heads: 2}",
+        *(f"stages.{stage}.{name}" for stage in ("facts", "labels") for name in ("steps=8", "length=48")),
+        "stages.evaluate.graph_quiz={questions: 20, options: 5}",
+    )
+    outcome = Kepipe(workspace, ROOT / "pipelines" / "distillation.yaml").run_here(settings=settings)
+    assert outcome.code == 0, outcome.errors
+    results = workspace / "distillation"
+    arms = json.loads((results / "evaluate" / "scores.json").read_text())["arms"]
+    assert {"facts", "text", "labels", "from-text", "from-facts"} < set(arms)
+    made_by = json.loads((results / "from-facts" / "kepipe.json").read_text())
+    assert made_by["teacher"] != json.loads((results / "from-text" / "kepipe.json").read_text())["teacher"]
 
 
 @pytest.mark.parametrize("name", WRITES + COUNTS)

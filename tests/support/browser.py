@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from tests.support.waiting import PATIENCE
 
@@ -35,3 +38,14 @@ def shown(page: Path | str, seconds: int = 3) -> str:
         [chromium(), *switches, str(page)], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     return done.stdout
+
+
+@contextmanager
+def window() -> Iterator[Page]:
+    """A page that is drawn as if it were seen, with its clock running."""
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        page = opened.new_page(viewport={"width": 1600, "height": 1200})
+        page.set_default_timeout(PATIENCE * 1000)
+        yield page
+        opened.close()

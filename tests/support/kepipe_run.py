@@ -1,4 +1,4 @@
-"""`kepipe run` in a process of its own, as a user runs it; the example's pipeline at a size that takes seconds."""
+"""`kepipe run`, in a process of its own or in that of the test; the example's pipeline at a size that takes seconds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
+
+import pytest
+from typer.testing import CliRunner
+
+from kepipe.cli import app
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "example" / "pipeline.yaml"
@@ -57,6 +62,20 @@ class Kepipe:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "kepipe", *arguments, "--workspace", str(self.workspace)]
 
+    def run_here(self, *arguments: str, settings: Sequence[str] = TINY) -> Outcome:
+        """`kepipe run --log-json` in this process: for pipelines whose results are looked at, not how they end."""
+        command = self._arguments(arguments, settings)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KEPIPE_TRACKING", "off")
+            ended = CliRunner().invoke(app, command)
+        events = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+        return Outcome(ended.exit_code, events, f"{ended.stderr}{ended.exception or ''}")
+
+    def _arguments(self, arguments: Sequence[str], settings: Sequence[str]) -> list[str]:
+        flags = [flag for setting in settings for flag in ("--set", setting)]
+        pipeline = ("run", str(self.pipeline), "--log-json")
+        return [*pipeline, *flags, *arguments, "--workspace", str(self.workspace)]
+
     def run(
         self,
         *arguments: str,
@@ -66,11 +85,10 @@ class Kepipe:
         limits: Callable[[], None] | None = None,
     ) -> Outcome:
         """`kepipe run --log-json`, killed at the first event that `kill_at` accepts."""
-        flags = [flag for setting in settings for flag in ("--set", setting)]
         # Errors go to a file: a killed run's worker processes may hold a pipe open for a while.
         with tempfile.TemporaryFile("w+") as errors:
             process = subprocess.Popen(
-                self.command("run", str(self.pipeline), "--log-json", *flags, *arguments),
+                [sys.executable, "-m", "kepipe", *self._arguments(arguments, settings)],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -8,10 +8,8 @@ time.
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +18,11 @@ from kepipe.files import filling
 from kepipe.linking.corpus.chunks import annotate_chunk, examples_of_chunk, link_chunk, open_chunk
 from kepipe.linking.corpus.job import Chunk, Job, cut
 from kepipe.linking.corpus.scores import CorpusCounts, score_corpus
+from kepipe.linking.corpus.workers import Workers
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.casing import Casing
 from kepipe.linking.training.learn import Learned, learn
-from kepipe.worker_processes import end_with_parent
 from kg.store import open_graph
-
-Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
-"""(description, total, unit) → a progress bar, called with the increment (`StageContext.progress`)."""
-
 
 FIRST = 20
 """The number of texts that are passed to the `begun` callback."""
@@ -44,40 +38,6 @@ class LinkerSettings:
     min_length: int
     train: bool
     threshold: float | None
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Worker processes for chunks; `count` −1: one per processor."""
-
-    count: int
-    progress: Progress
-
-    def run(
-        self, what: str, job: Job, chunks: Iterable[Chunk], do: Callable[..., Any], *args: Any
-    ) -> Iterator[tuple[Chunk, Any]]:
-        """Yield each chunk of a job with the result of `do(job, *args, chunk)`, in order, with a progress bar in
-        bytes."""
-        from joblib import Parallel, delayed, parallel_config
-
-        # loky restarts a worker whose memory has grown much, as it does when spaCy is loaded; no job is lost.
-        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-        sent: list[Chunk] = []  # `chunks` can be iterated only once
-
-        def calls() -> Iterator[Any]:
-            for chunk in chunks:
-                sent.append(chunk)
-                yield delayed(do)(job, *args, chunk)
-
-        # One thread per process: more would only compete for the cores.
-        with (
-            self.progress(what, job.documents.stat().st_size, "bytes") as tick,
-            parallel_config("loky", inner_max_num_threads=1, initializer=end_with_parent),
-        ):
-            results = Parallel(n_jobs=self.count, return_as="generator")(calls())
-            for number, result in enumerate(results):
-                tick(sent[number].end - sent[number].begin)
-                yield sent[number], result
 
 
 @dataclass(frozen=True)

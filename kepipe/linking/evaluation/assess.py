@@ -9,7 +9,7 @@ prediction overlaps counts as a prediction of NIL.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,7 +36,8 @@ class Decision:
     """A prediction or a missed gold mention; `mistake` None: it is right.
 
     `text`: index of the text; `predicted`, `given`: predicted and gold rows, NIL for none; `choices`: the number of
-    candidates of the span; `kind`: the gold type; `written`: the case of the surface (`case_of`).
+    candidates of the span; `kind`: the gold type; `written`: the case of the surface (`case_of`); `known`: whether the
+    gold entity has the name (`familiarity`); `domain`: that of the text.
     """
 
     text: int
@@ -48,6 +49,8 @@ class Decision:
     kind: str
     mistake: Mistake | None
     written: str = ""
+    known: str = ""
+    domain: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,15 +125,39 @@ def _decisions(
             mistake = "wrong boundary" if touches else "not marked"
         if mistake is None:
             right.add(link)
-        count = len(choices.get(link[:2], ()))
-        written = case_of(text.document.text[link.start : link.end])
-        yield Decision(number, link.start, link.end, link.row, row, count, kind, mistake, written)
+        found = choices.get(link[:2], set())
+        written, known = case_of(text.document.text[link.start : link.end]), familiarity(found, row)
+        yield Decision(
+            number,
+            link.start,
+            link.end,
+            link.row,
+            row,
+            len(found),
+            kind,
+            mistake,
+            written,
+            known,
+            text.domain,
+        )
     for link, kind in zip(text.links, text.kinds, strict=True):
         if link.row >= 0 and link not in right:
-            known = choices.get(link[:2], set())
-            missed: Mistake = "left out" if link.row in known else "no candidate"
-            written = case_of(text.document.text[link.start : link.end])
-            yield Decision(number, link.start, link.end, -1, link.row, len(known), kind, missed, written)
+            found = choices.get(link[:2], set())
+            missed: Mistake = "left out" if link.row in found else "no candidate"
+            written, known = case_of(text.document.text[link.start : link.end]), familiarity(found, link.row)
+            yield Decision(
+                number,
+                link.start,
+                link.end,
+                -1,
+                link.row,
+                len(found),
+                kind,
+                missed,
+                written,
+                known,
+                text.domain,
+            )
 
 
 def _count_outside(text: GoldText, predicted: Sequence[Link]) -> Counts:
@@ -180,7 +207,9 @@ def by_ner(gazetteer: Gazetteer, degrees: Sequence[int]) -> Predict:
 
 
 def summary(assessment: Assessment) -> dict[str, Any]:
-    """Scores as plain data: in the graph, outside, overall, candidate recall, mistakes; by kind, ambiguity, case."""
+    """Scores as plain data: in the graph, outside, overall, candidate recall, mistakes; by kind, ambiguity, case,
+    familiarity of the name and, where texts state one, domain."""
+    domains = breakdown(assessment, lambda decision: decision.domain)
     return {
         "in_graph": assessment.in_graph.to_json(),
         "outside": assessment.outside.to_json(),
@@ -190,6 +219,8 @@ def summary(assessment: Assessment) -> dict[str, Any]:
         "by_kind": breakdown(assessment, lambda decision: decision.kind or "none"),
         "by_ambiguity": breakdown(assessment, lambda decision: ambiguity(decision.choices)),
         "by_case": breakdown(assessment, lambda decision: decision.written),
+        "by_name": breakdown(assessment, lambda decision: decision.known),
+        **({"by_domain": domains} if domains.keys() - {""} else {}),
     }
 
 
@@ -218,6 +249,14 @@ def case_of(surface: str) -> str:
     if surface.isupper():
         return "capitals"
     return "capital within" if surface[:1].islower() else "capital first"
+
+
+def familiarity(candidates: Collection[int], given: int) -> str:
+    """Whether the graph knows a mention's surface as a name of its entity, in words. `candidates`: rows of the entities
+    that have the name; `given`: the gold row."""
+    if given in candidates:
+        return "name of the entity"
+    return "name of others alone" if candidates else "no name of the graph"
 
 
 def ambiguity(choices: int) -> str:

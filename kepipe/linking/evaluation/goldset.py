@@ -1,8 +1,8 @@
 """Gold sets: texts with manually annotated mentions, and the span of each text that was annotated.
 
 One JSON object per line (other formats: `kepipe.data.gold_formats`): `{"id", "text", "mentions": [{"start", "end",
-"entity", "type"}, …], "evaluation_span": [start, end]}`; `gold` may be used instead of `mentions`, and without
-`evaluation_span` the whole text counts.
+"entity", "type"}, …], "evaluation_span": [start, end], "domain": "news"}`; `gold` may be used instead of `mentions`,
+without `evaluation_span` the whole text counts, and `domain` is optional.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from kg.store import open_graph
 class GoldText:
     """A document, its annotated characters `begin`..`end`, and the gold links inside, in order.
 
-    `kinds`: the type of each link, "" if none. The row of a link is NIL if its entity is not in the graph.
+    `kinds`: the type of each link, "" if none. The row of a link is NIL if its entity is not in the graph. `domain`:
+    that of the text, "" if not stated.
     """
 
     document: Document
@@ -37,6 +38,7 @@ class GoldText:
     end: int
     links: tuple[Link, ...]
     kinds: tuple[str, ...]
+    domain: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _gold_text(record: Any, default_id: str, ids: EntityIds) -> GoldText:
                 )
             )
             kinds.append(str(fields.get("type") or ""))
-    return GoldText(document, begin, end, tuple(links), tuple(kinds))
+    return GoldText(document, begin, end, tuple(links), tuple(kinds), str(record.get("domain") or ""))
 
 
 def _evaluation_span(record: Mapping[str, Any], length: int) -> tuple[int, int]:

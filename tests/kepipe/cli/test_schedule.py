@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
-from kepipe.cli.schedule_options import sources
 from kepipe.config import ConfigError
+from kepipe.pipeline.sources import sources
 
 PIPELINE = """
 name: tiny

@@ -65,12 +65,12 @@ def test_equal_content_stops_the_recomputation(bench: Bench, statuses: Statuses)
 
 def test_until_only_and_force_choose_stages(bench: Bench, statuses: Statuses) -> None:
     with pytest.raises(ConfigError, match="--only double: its input `write` does not exist"):
-        bench.run(flow(), StageSelection(only="double"))
+        bench.run(flow(), StageSelection(only=("double",)))
     _, events = bench.run(flow(), StageSelection(until="write"))
     assert statuses(events) == {"write": "ran"}
-    _, events = bench.run(flow(), StageSelection(only="more"))
+    _, events = bench.run(flow(), StageSelection(only=("more",)))
     assert statuses(events) == {"write": "cached", "more": "ran"}  # without `double`, which it does not need
-    _, events = bench.run(flow(), StageSelection(only="double"))
+    _, events = bench.run(flow(), StageSelection(only=("double",)))
     assert statuses(events) == {"write": "cached", "double": "ran"}
     _, events = bench.run(flow(), StageSelection(force=["double"]))
     assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "ran"}

@@ -150,7 +150,7 @@ def test_a_second_workspace_computes_nothing_that_the_first_has_shared(
     assert set(statuses(events).values()) == {"cached"}
     assert (tmp_path / "b" / "tiny" / "add" / "value.json").read_text() == "10"
     assert read_manifest(made["add"].folder)["maker"] == makers["add"]
-    _, events = third.run(flow(), StageSelection(only="double"))
+    _, events = third.run(flow(), StageSelection(only=("double",)))
     assert statuses(events) == {"write": "cached", "double": "cached"}
     _, events = third.run(flow(times=2))
     assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "ran"}

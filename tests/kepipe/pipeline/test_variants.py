@@ -62,6 +62,8 @@ def test_in_a_study_every_size_is_a_task(tmp_path: Path) -> None:
     assert "finetune-50.slow.1" in names
     rates = {node.name: node.config.learning_rate for node in flow.nodes if node.name != "study"}
     assert {rates[name] for name in names if ".slow." in name} == {1e-6}
+    named = pipeline(tmp_path, study={**study, "repeat": ["finetune"]})
+    assert [node.name for node in load(named)[0].nodes] == [node.name for node in flow.nodes]
 
 
 def test_the_file_spelt_out_says_the_same(tmp_path: Path) -> None:

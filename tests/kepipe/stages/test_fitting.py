@@ -132,7 +132,7 @@ def complaint(folder: Path, stages: str) -> str:
         ),
         (
             "  pretrain: {}\n  more: {use: pretrain, base: {family: ngram}, inputs: {start: pretrain}}\n",
-            "`stages.more.inputs.start`: ngram cannot start from another model",
+            "`stages.more.inputs.start`: ngram learns nothing from another model",
         ),
         (
             "  pretrain: {base: {family: ngram}}\n"

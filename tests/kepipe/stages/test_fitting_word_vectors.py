@@ -222,7 +222,7 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
         ),
         (
             f"{WORD2VEC}  pretrain: {{base: {{family: glove}}, inputs: {{embeddings: vectors}}}}\n",
-            "`stages.pretrain.inputs.embeddings`: glove cannot start from another model",
+            "`stages.pretrain.inputs.embeddings`: glove learns nothing from another model",
         ),
         ("  pretrain: {base: {embeddings: .}}\n", "expected a file of word vectors, or a model folder"),
         (f"{WORD2VEC}  evaluate: {{probes: [mlm-loss]}}\n", "cannot answer mlm-loss"),

@@ -159,7 +159,7 @@ def test_the_gate_asks_for_all_and_says_why_in_words() -> None:
     won = {MRR: apart(0.1, 0.02, 0.18)}
     refused = decide(asked, inputs(won))
     assert (refused.promote, refused.waits) == (False, False)
-    assert refused.why == "refused: entity_cloze/mrr 0.5 misses the required 0.6"
+    assert refused.why == "entity_cloze/mrr 0.5 misses the required 0.6"
     assert [(name, found.met) for name, found in refused.found] == [
         ("better", True), ("at-least", False), ("approval", None),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,7 @@ from kepipe.flow.events import Metrics, Noted
 from kepipe.tracking import dashboard, runs_table
 from kepipe.tracking.store import Store
 from tests.support import browser, journals
-from tests.support.deliveries import deliver
+from tests.support.deliveries import deliver, runs
 
 pytestmark = pytest.mark.xdist_group(
     "dashboard"
@@ -101,9 +102,18 @@ def test_the_page_of_the_newest_curves_is_that_of_a_training(store: Store, fresh
     assert dashboard.pages(store, "http://127.0.0.1:5000") == [curves, table]
 
 
+@pytest.fixture(scope="module")
+def address(space: Path, store: Store) -> Iterator[str]:
+    """Where the dashboard shows the pages of an experiment or a model."""
+    port = dashboard.next_free(20000)
+    server = dashboard.start(space, port)
+    yield f"http://127.0.0.1:{port}/#"
+    dashboard.stop(server)
+
+
 @pytest.mark.browser
 def test_the_table_of_runs_shows_the_figures_that_decide_and_the_finding(
-    space: Path, store: Store, fresh: str, tmp_path: Path
+    address: str, store: Store, fresh: str, tmp_path: Path
 ) -> None:
     events = list(journals.run(fresh, f"{fresh}-run", journals.artifact(tmp_path / "out")))
     found = Noted(
@@ -113,15 +123,31 @@ def test_the_table_of_runs_shows_the_figures_that_decide_and_the_finding(
     decided = Metrics(**stamp, values={"final_held_out_loss": 1.625, "best_held_out_loss": 1.5})
     told = [*events[:-2], decided, events[-2], found, events[-1]]
     deliver(journals.write(tmp_path / "tracking" / "r.jsonl", told), store)
-    port = dashboard.next_free(20000)
-    server = dashboard.start(space, port)
-    try:
-        place = (
-            f"http://127.0.0.1:{port}/#/experiments/{store.experiment(fresh)}/runs?viewStateShareKey=kepipe"
-        )
-        page = browser.shown(place, seconds=60)
-    finally:
-        dashboard.stop(server)
+    place = f"{address}/experiments/{store.experiment(fresh)}/runs?viewStateShareKey=kepipe"
+    page = browser.shown(place, seconds=60)
     assert "train/final_held_out_loss" in page
     assert "A gain is shown." in page
     assert "train/best_held_out_loss" not in page
+
+
+@pytest.mark.browser
+def test_a_run_its_stage_with_a_curve_and_the_registered_model_are_found(
+    address: str, store: Store, fresh: str, tmp_path: Path
+) -> None:
+    folder = journals.artifact(tmp_path / "out")
+    *events, ended = journals.run(fresh, f"{fresh}-run", folder)
+    offer = journals.offered(fresh, folder, f"digest-{fresh}-run", 0.5, f"{fresh}-run")
+    deliver(journals.write(tmp_path / "tracking" / "r.jsonl", [*events, offer, ended]), store)
+    found, place = runs(store, fresh), f"{address}/experiments/{store.experiment(fresh)}/runs"
+    with browser.window() as page:
+        page.goto(f"{place}/{found[f'{fresh}-run'].info.run_id}")
+        page.get_by_text("Child runs", exact=True).wait_for()
+        page.get_by_role("link", name="train", exact=True).click()
+        page.get_by_text("Parent run", exact=True).wait_for()
+        assert f"{fresh} version 1: promoted" in page.inner_text("body")
+        page.goto(f"{place}/{found['train'].info.run_id}/model-metrics")
+        page.locator(".js-plotly-plot .scatterlayer path.js-line").first.wait_for()
+        assert "train (loss)" in page.inner_text("body")
+        page.goto(f"{address}/models/{fresh}")
+        page.get_by_text("@ champion").first.wait_for()
+        assert f"first champion, entity_cloze/mrr {0.5}" in page.inner_text("body")

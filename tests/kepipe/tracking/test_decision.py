@@ -83,7 +83,7 @@ def test_a_better_model_is_promoted_a_worse_one_and_one_that_forgot_are_refused(
     offers.differences = {"evaluation-worse": (-0.1, -0.2, 0.0), "evaluation-two": (-0.01, -0.02, 0.0)}
     refused = offers("worse", 0.4)
     assert not refused["champion"]
-    assert refused["why"].startswith("refused: entity_cloze/mrr is worse by 0.1")
+    assert refused["why"].startswith("entity_cloze/mrr is worse by 0.1")
     offers.differences = {"evaluation-forgot": (0.1, 0.05, 0.15), "evaluation-two": (-0.3, -0.4, -0.2)}
     forgot = offers("forgot", 0.6)
     assert not forgot["champion"]

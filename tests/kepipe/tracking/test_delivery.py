@@ -218,6 +218,19 @@ def test_metrics_travel_by_the_thousand(tmp_path: Path) -> None:
     assert [len(group) for group in groups] == [500, 500, 200]
 
 
+def test_what_cannot_be_stored_since_the_artifact_server_is_away_is_kept(
+    store: Store, fresh: str, tmp_path: Path
+) -> None:
+    store.client.create_experiment(fresh, artifact_location="mlflow-artifacts://127.0.0.1:9/")
+    journal = write(tmp_path / "r.jsonl", list(journals.run(fresh, "r", artifact(tmp_path / "made"))))
+    with pytest.raises(StoreUnavailable, match=r"^artifacts at mlflow-artifacts://127\.0\.0\.1:9/: "):
+        deliver(journal, store)
+    cursor = Cursor.load(journal, store.uri)
+    assert (cursor.done, cursor.refused) == (False, [])
+    assert cursor.sent < cursor.sending
+    assert runs(store, fresh)["train"].info.status == "RUNNING"
+
+
 def test_a_store_that_is_away(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: str
 ) -> None:

@@ -9,15 +9,30 @@ from typing import Any
 import mlflow.pyfunc
 import pytest
 
+from kepipe.finetuning.markup import ask
 from kepipe.finetuning.predictor import Predictor
+from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.tracking import pyfunc
 from kepipe.tracking.predictors import PREDICTORS, predictor_of
 from tests.support.tasks import base_model, finetune, write_task
 
 
 def written(folder: Path, target: Path) -> Any:
+    """The model as MLflow opens it; it answers the input example that is stored with it."""
     pyfunc.write(folder, target, "m-0", "r")
-    return mlflow.pyfunc.load_model(str(target))
+    model = mlflow.pyfunc.load_model(str(target))
+    params = {"limit": 5} if predictor_of(folder) is PREDICTORS["text"] else {}
+    assert set(model.predict(model.input_example, params=params)["text"]) == {0}
+    return model
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_example_of_a_task_is_a_text_as_it_wants_it(task: TaskName) -> None:
+    assert ask(task, TASKS[task].example, "en", "example").text
+
+
+def test_a_model_that_fills_masks_has_an_example(tmp_path: Path) -> None:
+    written(base_model(tmp_path / "base").folder, tmp_path / "model")
 
 
 def test_a_fine_tuned_model_answers_with_labels(tmp_path: Path) -> None:

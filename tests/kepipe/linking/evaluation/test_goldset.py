@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,13 @@ def test_ids_are_read_from_jsonl_and_tsv(tmp_path: Path) -> None:
         EntityIds.read(["omaha"], str(tmp_path / "e.tsv"))
 
 
+def test_the_domain_of_a_text_is_read(tmp_path: Path, ids: EntityIds) -> None:
+    (text,) = read_gold(
+        write(tmp_path, {"text": TEXT, "mentions": [mark(0, 5, "omaha")], "domain": "web"}), ids
+    )
+    assert text.domain == "web"
+
+
 def test_every_kind_of_mistake(tmp_path: Path, ids: EntityIds, graph: Graph, linker: Linker) -> None:
     marks = [mark(0, 5, "omaha"), mark(10, 14, "leeds"), mark(27, 35, "Q404"), mark(6, 9, "uk", "verb")]
     (text,) = read_gold(write(tmp_path, {"text": TEXT, "mentions": marks}), ids)
@@ -123,7 +131,19 @@ def test_every_kind_of_mistake(tmp_path: Path, ids: EntityIds, graph: Graph, lin
         "place": {"given": 2, "right": 1, "recall": 0.5},
         "verb": {"given": 1, "right": 0, "recall": 0.0},
     }
-    assert sum(entry["given"] for entry in summary(found)["by_ambiguity"].values()) == 3
+    told = summary(found)
+    assert sum(entry["given"] for entry in told["by_ambiguity"].values()) == 3
+    assert told["by_name"] == {
+        "no name of the graph": {"given": 1, "right": 0, "recall": 0.0},
+        "name of others alone": {"given": 1, "right": 0, "recall": 0.0},
+        "name of the entity": {"given": 1, "right": 1, "recall": 1.0},
+    }
+    assert "by_domain" not in told
+    news = replace(text, domain="news")
+    found = assess(
+        [text, news], [annotation] * 2, lambda *_: predicted, lambda *_: linker.find(TEXT, annotation)
+    )
+    assert {name: entry["given"] for name, entry in summary(found)["by_domain"].items()} == {"": 3, "news": 3}
     assert [ambiguity(count) for count in (0, 1, 2, 5)] == [
         "no candidate",
         "one candidate",

@@ -1,0 +1,1 @@
+"""A pipeline with all that it reads and all that runs it, in one archive."""

@@ -1,0 +1,96 @@
+"""The files that a pipeline reads, and its YAML file as it names them in another folder.
+
+Files below the YAML's folder keep their place. Others get one in `inputs/`, and the YAML names that. Files of installed
+packages are not among them: they come with the packages.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from kepipe import pipeline as pipelines
+from kepipe.config.paths import recording_paths
+from kepipe.flow.source_digests import recording_sources
+from kepipe.stages.from_champion import CHAMPION_STAGE
+
+PIPELINE, INPUTS = "pipeline", "inputs"
+"""Folders of a bundle: the YAML's, and one below it for files from elsewhere."""
+FROM_HUB = "{file}: it comes from Hugging Face's hub; download the model into a folder, and name that folder"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """`files`: place in the bundle → file here. `text`: the YAML. `left_out`: what the bundle lacks, in sentences."""
+
+    name: str
+    files: Mapping[str, Path]
+    text: str
+    left_out: Sequence[str]
+
+
+def collect_inputs(file: Path, assignments: Sequence[str]) -> Inputs:
+    """What a pipeline reads. Raises ConfigError as `kepipe.pipeline.load` does."""
+    with recording_paths() as named, recording_sources() as read:
+        flow, data = pipelines.load(file, assignments)
+        for node in flow.nodes:
+            node.stage.fingerprint(node.config)
+    places = _places(file.resolve().parent, named)
+    roots = {named[text].resolve(): place for text, place in places.items()}
+    files, left_out = {}, []
+    for source in [*(path for path in roots if path.is_file()), *read]:
+        place = _place(source, roots)
+        if place is not None:
+            files[place] = source
+        elif not _is_packaged(source):
+            left_out.append(FROM_HUB.format(file=source))
+    moved = {text: place for text, place in places.items() if place.startswith(INPUTS)}
+    text = file.read_text(encoding="utf-8")
+    if moved or assignments:
+        text = yaml.safe_dump(_renamed(data, moved), sort_keys=False, allow_unicode=True)
+    if any(node.stage.name == CHAMPION_STAGE for node in flow.nodes):
+        left_out.append("the model registry: without one, the stage `champion` starts with a new model")
+    in_bundle = {f"{PIPELINE}/{place}": source for place, source in files.items()}
+    return Inputs(flow.name, in_bundle, text, left_out)
+
+
+def _places(folder: Path, named: Mapping[str, Path]) -> dict[str, str]:
+    """Text of a setting → where what it names lies, from the YAML's folder."""
+    places = {}
+    for number, (text, path) in enumerate(named.items()):
+        inside = os.path.relpath(os.path.normpath(folder / text), folder)
+        stays = (
+            not Path(text).is_absolute() and not text.startswith(("~", "$")) and not inside.startswith("..")
+        )
+        places[text] = PurePosixPath(Path(inside)).as_posix() if stays else f"{INPUTS}/{number}/{path.name}"
+    return places
+
+
+def _place(source: Path, roots: Mapping[Path, str]) -> str | None:
+    """Where a file lies in the bundle, from the YAML's folder; None if nothing that the YAML names holds it."""
+    for candidate in (source, source.resolve()):
+        for root in (candidate, *candidate.parents):
+            if root in roots:
+                return (PurePosixPath(roots[root]) / candidate.relative_to(root).as_posix()).as_posix()
+    return None
+
+
+def _is_packaged(source: Path) -> bool:
+    """Whether a file comes with an installed package."""
+    folders = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
+    return any(source.resolve().is_relative_to(folder) for folder in folders)
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Settings with other texts for some paths."""
+    if isinstance(value, Mapping):
+        return {key: _renamed(inner, names) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(inner, names) for inner in value]
+    return names.get(str(value), value) if isinstance(value, str | Path) else value

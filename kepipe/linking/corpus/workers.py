@@ -1,0 +1,114 @@
+"""Processes that work on the chunks of a corpus: of this machine, or of a Dask cluster."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kepipe.config import ConfigError
+from kepipe.linking.corpus.job import Chunk, Job
+from kepipe.version import __version__
+from kepipe.worker_processes import end_with_parent
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
+"""(description, total, unit) → a progress bar, called with the increment (`StageContext.progress`)."""
+DASK = "dask"
+NO_DASK = "`workers: {where}` needs Dask: pip install 'kepipe[dask]'"
+NO_CLUSTER = (
+    "`workers: dask`: Dask's settings name no cluster; set DASK_SCHEDULER_ADDRESS=tcp://host:8786, or write "
+    "`workers: dask://host:8786`"
+)
+MANY_THREADS = (
+    "{worker} of the Dask cluster has {threads} threads: start it with `dask worker --nthreads 1 --nworkers N`, since "
+    "tasks do not share a process"
+)
+OTHER_VERSION = "{worker} of the Dask cluster has kepipe {found}, and this is {own}: results could differ"
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Worker processes for chunks. `where`: their number, −1 for one per processor; or a Dask cluster, `dask` for the
+    one of Dask's own settings, else `dask://host:port`."""
+
+    where: int | str
+    progress: Progress
+
+    def run(
+        self, what: str, job: Job, chunks: Iterable[Chunk], do: Callable[..., Any], *args: Any
+    ) -> Iterator[tuple[Chunk, Any]]:
+        """Yield each chunk of a job with the result of `do(job, *args, chunk)`, in order, with a progress bar in
+        bytes."""
+        from joblib import Parallel, delayed
+
+        sent: list[Chunk] = []  # `chunks` can be iterated only once
+
+        def calls() -> Iterator[Any]:
+            for chunk in chunks:
+                sent.append(chunk)
+                yield delayed(do)(job, *args, chunk)
+
+        with (
+            self.progress(what, job.documents.stat().st_size, "bytes") as tick,
+            _processes(self.where) as count,
+        ):
+            results = Parallel(n_jobs=count, return_as="generator")(calls())
+            for number, result in enumerate(results):
+                tick(sent[number].end - sent[number].begin)
+                yield sent[number], result
+
+
+@contextmanager
+def _processes(where: int | str) -> Iterator[int]:
+    """Have joblib use these processes for the block; yields how many of them, −1 for all."""
+    from joblib import parallel_config
+
+    if isinstance(where, int):
+        # loky restarts a worker whose memory has grown much, as it does when spaCy is loaded; no job is lost.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        # One thread per process: more would only compete for the cores.
+        with parallel_config("loky", inner_max_num_threads=1, initializer=end_with_parent):
+            yield where
+        return
+    with connect(where) as client:
+        check(client)
+        with parallel_config(DASK, client=client):
+            yield -1
+
+
+@contextmanager
+def connect(where: str) -> Iterator[Client]:
+    """A client of a Dask cluster. Raises ConfigError if Dask is not installed or there is no such cluster."""
+    try:
+        import dask
+        from distributed import Client
+    except ImportError:
+        raise ConfigError(NO_DASK.format(where=where)) from None
+    address = None if where == DASK else where.replace("dask://", "tcp://", 1)
+    if address is None and not dask.config.get("scheduler-address", None):
+        raise ConfigError(NO_CLUSTER)
+    try:
+        client = Client(address, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as reason:
+        raise ConfigError(f"`workers: {where}`: no Dask cluster answers: {reason}") from None
+    with client:
+        yield client
+
+
+def check(client: Client) -> None:
+    """Raise ConfigError for workers with several threads, or with another version of kepipe."""
+    for worker, threads in client.nthreads().items():  # type: ignore[no-untyped-call]
+        if threads > 1:
+            raise ConfigError(MANY_THREADS.format(worker=worker, threads=threads))
+    for worker, found in client.run(_version).items():
+        if found != __version__:
+            raise ConfigError(OTHER_VERSION.format(worker=worker, found=found, own=__version__))
+
+
+def _version() -> str:
+    return __version__

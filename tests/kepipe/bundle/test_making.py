@@ -1,0 +1,131 @@
+"""A bundle unpacks anywhere and runs without network, with the results that the pipeline has here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import kepipe
+from kepipe.bundle.making import make_bundle
+from kepipe.cli import app
+from kepipe.flow.artifact import read_manifest
+from tests.support.kepipe_run import ROOT
+
+PIPELINE = """\
+name: packed
+graph: {source: native, path: ../solar}
+corpus: {source: folder, path: [texts, ../solar/moons.jsonl], held_out: 0.4}
+stages:
+  link: {spacy_model: null, workers: 1}
+  shards: {tokenizer: {from: minilm}}
+"""
+NO_NETWORK = """\
+import socket, pathlib
+pathlib.Path({marker!r}).touch()
+connect = socket.socket.connect
+def refuse(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6):
+        raise OSError("there is no network")
+    return connect(self, address)
+socket.socket.connect = refuse
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose graph and some of whose texts lie beside it."""
+    example, folder, beside = ROOT / "docs" / "example", tmp_path / "project", tmp_path / "solar"
+    shutil.copytree(example / "texts", folder / "texts")
+    beside.mkdir()
+    (folder / "texts" / "moons.jsonl").rename(beside / "moons.jsonl")
+    for name in ("entities.jsonl", "relations.tsv", "triples.tsv"):
+        shutil.copy(example / name, beside)
+    (folder / "workspace").mkdir()
+    (folder / "workspace" / "large").write_text("is not packed")
+    (folder / "packed.yaml").write_text(PIPELINE)
+    return folder
+
+
+def offline_python(folder: Path) -> Path:
+    """An interpreter with the packages that are installed here, for which there is no network."""
+    (folder / "blocked").mkdir()
+    (folder / "blocked" / "sitecustomize.py").write_text(
+        NO_NETWORK.format(marker=str(folder / "was-blocked"))
+    )
+    script = folder / "python"
+    script.write_text(
+        f'#!/bin/sh\nPYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{folder}/blocked" exec "{sys.executable}" "$@"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+def digests(workspace: Path) -> dict[str, str]:
+    return {link.name: read_manifest(link)["digest"] for link in sorted((workspace / "packed").iterdir())}
+
+
+def test_a_bundle_runs_elsewhere_without_network_with_the_same_results(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEPIPE_TRACKING", "off")
+    archive = tmp_path / "packed.tar.gz"
+    told = CliRunner().invoke(app, ["bundle", str(project / "packed.yaml"), str(archive), "--set", "seed=3"])
+    assert told.exit_code == 0, told.output
+    assert "17 files of the pipeline, 1 wheels" in told.output
+    assert "left out: wheels of" in told.output
+    kepipe.run(project / "packed.yaml", set={"seed": 3}, workspace=tmp_path / "here", progress=False)
+    project.rename(tmp_path / "gone")
+    (tmp_path / "solar").rename(tmp_path / "gone too")
+
+    with tarfile.open(archive) as packed:
+        names = packed.getnames()
+        packed.extractall(tmp_path / "elsewhere", filter="data")
+    folder = tmp_path / "elsewhere" / "packed"
+    assert not [name for name in names if "large" in name]
+    assert json.loads((folder / "bundle.json").read_text())["left_out"]
+    environment = {**os.environ, "PYTHON": str(offline_python(tmp_path)), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)
+    command = ["./run", "--log-json"]
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "was-blocked").exists()
+    assert (folder / "packages" / "kepipe" / "shipped" / "example" / "pipeline.yaml").is_file()
+    assert digests(folder / "workspace") == digests(tmp_path / "here")
+
+    (folder / "pipeline" / "texts" / "io.txt").write_text("")
+    (folder / "pipeline" / "texts" / "mars.txt").write_text("changed")
+    shutil.rmtree(folder / "packages")
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode
+    assert "mars.txt" in ended.stdout + ended.stderr
+
+
+def test_wheels_of_a_folder_are_packed_with_their_digests(project: Path, tmp_path: Path) -> None:
+    from kepipe.bundle.wheels import needed
+
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    version = needed()["joblib"]
+    for name in (f"joblib-{version}-py3-none-any.whl", f"joblib-{version}-cp27-cp27m-win32.whl"):
+        (folder / name).write_bytes(name.encode())
+    (folder / "joblib-0.0.1-py3-none-any.whl").touch()
+    made = make_bundle(project / "packed.yaml", tmp_path / "packed.tar", wheels=folder)
+    assert made.wheels == 2
+    again = tmp_path / "again.tar"
+    make_bundle(project / "packed.yaml", again, wheels=folder)
+    assert again.read_bytes() == (tmp_path / "packed.tar").read_bytes()
+    with tarfile.open(again) as packed:
+        names = {Path(name).name for name in packed.getnames()}
+        lines = packed.extractfile("packed/requirements.txt").read().decode()  # type: ignore[union-attr]
+        yaml = packed.extractfile("packed/pipeline/pipeline.yaml").read().decode()  # type: ignore[union-attr]
+    assert {name for name in names if name.startswith("joblib")} == {f"joblib-{version}-py3-none-any.whl"}
+    assert f"joblib=={version} \\\n    --hash=sha256:" in lines
+    assert "../solar" not in yaml

@@ -1,0 +1,94 @@
+"""A corpus is linked by the workers of a Dask cluster as by processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import LocalCluster
+
+import kepipe
+from kepipe.config import ConfigError
+from kepipe.flow.artifact import read_manifest
+from kepipe.linking.corpus.workers import check, connect
+from tests.support.kepipe_run import ROOT
+
+PIPELINE = """\
+name: dask-test
+graph: {source: native, path: .}
+corpus: {source: folder, path: long.jsonl, held_out: 0.2}
+stages:
+  link: {spacy_model: null}
+"""
+GOLD = ("Titan", "Saturn"), ("Europa", "Jupiter"), ("Triton", "Neptune"), ("Io", "Jupiter")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Two processes with one thread each."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+        yield cluster
+
+
+def write_project(folder: Path) -> None:
+    """The example's graph and two chunks of text about it, with some given links."""
+    shutil.copytree(ROOT / "docs" / "example", folder)
+    ids = {}
+    for line in (folder / "entities.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        ids[record["label"]] = record["id"]
+    (folder / "dask-test.yaml").write_text(PIPELINE)
+    with (folder / "long.jsonl").open("w") as stream:
+        for number in range(1100):
+            moon, planet = GOLD[number % 4]
+            text = f"{moon} is the moon number {number} of {planet}. It was seen by Galileo near {moon}. " * 2
+            gold = [{"start": 0, "end": len(moon), "entity": ids[moon]}]
+            given = {"gold": gold} if number % 10 == 0 else {}
+            stream.write(json.dumps({"id": f"{number}", "text": text, **given}) + "\n")
+
+
+def digest(folder: Path, workers: int | str) -> str:
+    made = kepipe.run(
+        folder / "dask-test.yaml",
+        set={"stages.link.workers": workers},
+        workspace=folder / str(workers).rpartition(":")[2],
+        until="link",
+        progress=False,
+    )
+    assert len((made.folders["link"] / "documents.jsonl").read_bytes()) > 300_000
+    return read_manifest(made.folders["link"])["digest"]
+
+
+def has_linked() -> bool:
+    return "kepipe.linking.corpus.chunks" in sys.modules
+
+
+def test_a_dask_cluster_writes_the_same_bytes(
+    cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEPIPE_TRACKING", "off")
+    write_project(tmp_path / "project")
+    address = cluster.scheduler_address.replace("tcp://", "dask://")
+    assert digest(tmp_path / "project", address) == digest(tmp_path / "project", 1)
+    with connect(address) as client:
+        assert list(client.run(has_linked).values()) == [True, True]
+
+
+def test_a_cluster_whose_tasks_would_share_a_process_is_refused() -> None:
+    options: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": None}
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, **options) as cluster,
+        connect(cluster.scheduler_address.replace("tcp", "dask")) as client,
+        pytest.raises(ConfigError, match="has 2 threads: start it with `dask worker --nthreads 1"),
+    ):
+        check(client)
+
+
+def test_dasks_settings_must_name_a_cluster() -> None:
+    with pytest.raises(ConfigError, match="Dask's settings name no cluster"), connect("dask"):
+        pass

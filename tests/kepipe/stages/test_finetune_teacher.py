@@ -1,0 +1,130 @@
+"""A student learns a task from a teacher's probabilities, whatever its own labels say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kepipe.finetuning.encoding import encode_rows
+from kepipe.finetuning.predictor import Predictor
+from kepipe.finetuning.soft_labels import with_soft_labels
+from kepipe.finetuning.splits import Data, read_splits
+from kepipe.finetuning.table import TASKS, TaskName
+from kepipe.stages.artifacts import Model
+from kg.problems import Problems
+from tests.support.conflicts import complaint
+from tests.support.tasks import base_model, finetune, write_task
+from tests.support.toy_training import Ear
+
+SWAPS = {
+    "classification": {"0\t": "1\t", "1\t": "0\t"},
+    "tagging": {"B-CITY": "B-PER", "B-PER": "B-CITY"},
+    "multi-label": {'["person"]': '["place"]', '["place"]': '["person"]'},
+}
+"""Task → what stands in its training file → what it is exchanged for."""
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return base_model(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return base_model(tmp_path_factory.mktemp("small"), layers=1)
+
+
+def with_wrong_labels(data: dict[str, str], swaps: dict[str, str], folder: Path) -> dict[str, str]:
+    """The task with its training labels exchanged."""
+    folder.mkdir()
+    file = Path(data["train"])
+    lines = []
+    for line in file.read_text().splitlines(keepends=True):
+        parts = {wrong: f"\0{number}" for number, wrong in enumerate(swaps)}
+        for right, mark in parts.items():
+            line = line.replace(right, mark)
+        for right, mark in parts.items():
+            line = line.replace(mark, swaps[right])
+        lines.append(line)
+    (folder / file.name).write_text("".join(lines))
+    return {**data, "train": str(folder / file.name)}
+
+
+@pytest.mark.parametrize("task", list(SWAPS))
+def test_a_teacher_is_believed_against_wrong_labels(
+    bert: Model, small: Model, tmp_path: Path, task: TaskName
+) -> None:
+    data = write_task(tmp_path / "data", task)
+    teacher = finetune(tmp_path / "teacher", bert, task, data)
+    wrong = with_wrong_labels(data, SWAPS[task], tmp_path / "wrong")
+    metric, ear = TASKS[task].choose_by, Ear()
+    student = finetune(
+        tmp_path / "student", small, task, wrong, ear, {"teacher": teacher}, distillation={"weight": 1.0}
+    )
+    assert student.scores()["test"][metric].value > 0.9
+    assert set(ear.metric("loss_task").values()) == {0.0}
+    alone = finetune(tmp_path / "alone", small, task, wrong, epochs=3)
+    assert alone.scores()["test"][metric].value < 0.8
+
+
+def test_probabilities_are_those_of_the_teacher_at_the_temperature(
+    bert: Model, small: Model, tmp_path: Path
+) -> None:
+    """Softmax of half the logits: the root of the probabilities, normalised. Columns are in the student's order."""
+    data = write_task(tmp_path / "data", "classification", 40, 40)
+    teacher = Predictor.open(finetune(tmp_path / "teacher", bert, "classification", data, epochs=1).folder)
+    splits = read_splits(Data.model_validate(data), TASKS["classification"].read, 0, Problems())
+    spec = teacher.fine_tuned.spec
+    examples = splits["train"][:8]
+    rows = encode_rows(examples, teacher.fine_tuned.row_format)
+    at_1, at_2 = (
+        np.concatenate([row.soft_labels for row in with_soft_labels(rows, examples, teacher, spec, t)])
+        for t in (1.0, 2.0)
+    )
+    roots = np.sqrt(at_1)
+    assert at_2 == pytest.approx(roots / roots.sum(1, keepdims=True), abs=1e-6)
+    said = teacher.predict([example.text for example in examples])
+    assert at_1.max(1) == pytest.approx([record["probability"] for record in said], abs=1e-5)
+    turned = replace(spec, labels=spec.labels[::-1])
+    reversed_ = with_soft_labels(rows, examples, teacher, turned, 1.0)
+    assert np.concatenate([row.soft_labels for row in reversed_])[:, ::-1] == pytest.approx(at_1)
+    for changed, said_so in (
+        ({"task": "pairs"}, "fine-tuned for class"),
+        ({"labels": ("0", "2")}, "differ: 1, 2"),
+    ):
+        with pytest.raises(ValueError, match=said_so):
+            with_soft_labels(rows, examples, teacher, replace(spec, **changed), 1.0)
+
+
+def test_a_folder_is_a_teacher_too_and_the_same(bert: Model, small: Model, tmp_path: Path) -> None:
+    data = write_task(tmp_path / "data", "classification", 100, 40)
+    teacher = finetune(tmp_path / "teacher", bert, "classification", data, epochs=1)
+    made = [
+        finetune(tmp_path / name, small, "classification", data, None, inputs, epochs=1, **changes)
+        for name, inputs, changes in (
+            ("stage", {"teacher": teacher}, {}),
+            ("folder", {}, {"distillation": {"from": str(teacher.folder)}}),
+        )
+    ]  # type: list[FineTuned]
+    one, other = ((model.folder / "head.safetensors").read_bytes() for model in made)
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("task: similarity, distillation: {from: ./teacher}", "similarity has none"),
+        ("task: tagging, decoding: crf, distillation: {from: ./teacher}", "set `decoding: valid`"),
+        ("task: tagging, distillation: {weight: 0.5}", "give the teacher"),
+        ("task: tagging, distillation: {weight: 0}", "expected a number above 0"),
+    ],
+)
+def test_conflicts(tmp_path: Path, settings: str, said: str) -> None:
+    data: Any = write_task(tmp_path / "data", "tagging", 4, 4)
+    (tmp_path / "teacher").mkdir()
+    stages = f"  finetune: {{base: {{from: minilm}}, data: {data}, {settings}}}\n"
+    assert said in complaint(tmp_path, stages)
