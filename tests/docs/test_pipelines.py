@@ -67,7 +67,16 @@ def test_a_pipeline_that_is_shown_is_one(page: str, number: int, block: str, tmp
     wordnet.mkdir(parents=True)
     for part in ("noun", "verb", "adj", "adv"):
         (wordnet / f"data.{part}").touch()
-    for file in ("train.jsonl", "test.jsonl", "train.tsv", "test.tsv", "other.tsv", "train.json", "dev.json"):
+    for file in (
+        "train.jsonl",
+        "dev.jsonl",
+        "test.jsonl",
+        "train.tsv",
+        "test.tsv",
+        "other.tsv",
+        "train.json",
+        "dev.json",
+    ):
         (tmp_path / file).write_text("label\ttext_a\n")
     file = tmp_path / "pipeline.yaml"
     file.write_text(yaml.safe_dump(as_pipeline(shown), sort_keys=False), encoding="utf-8")
