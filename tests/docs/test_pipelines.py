@@ -22,7 +22,7 @@ BLOCKS = [
         re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     )
 ]
-TOP = {"name", "seed", "device", "graph", "corpus", "stages", "study"}
+TOP = {"name", "seed", "device", "graph", "corpus", "stages", "study", "profiles"}
 FILLED = {
     "{…}": "{train: train.jsonl, test: test.jsonl}",
     "my-graph": ".",
