@@ -158,7 +158,7 @@ class GraphQuiz:
         asked = filler or language_model
         if asked is None:
             raise ValueError(
-                f"{model.folder}: the quiz needs a model that predicts masked tokens or scores texts"
+                f"{model.folder}: the quiz needs a model that fills masks or scores texts"
             )
         heads, sizes = self.questions.facts[:, 0], self.questions.sizes
         ids = [self.graph.ids[row] for row in heads.tolist()]
