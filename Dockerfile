@@ -1,13 +1,18 @@
 # docker build -t kepipe .                                            (CPU)
-# docker build -t kepipe --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 .   (NVIDIA)
+# docker build -t kepipe --build-arg TORCH=cuda .                     (NVIDIA, CUDA 13; each file by its digest)
 FROM python:3.11-slim-bookworm AS build
+ARG TORCH=cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/kepipe
 WORKDIR /source
-COPY constraints.txt constraints-torch.txt ./
+COPY constraints.txt constraints-torch.txt constraints-cuda.txt ./
 RUN /opt/kepipe/bin/pip install --require-hashes --no-deps --requirement constraints.txt \
-    && /opt/kepipe/bin/pip install --constraint constraints-torch.txt --index-url "$TORCH_INDEX" torch
+    && if [ "$TORCH" = cuda ]; then \
+        /opt/kepipe/bin/pip install --require-hashes --no-deps --requirement constraints-cuda.txt; \
+    else \
+        /opt/kepipe/bin/pip install --constraint constraints-torch.txt --index-url "$TORCH_INDEX" torch; \
+    fi
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY kepipe kepipe
 COPY kg kg

@@ -111,6 +111,15 @@ def compiler() -> str:
     return path
 
 
+def has_compiler() -> bool:
+    """Whether `compiler` finds one."""
+    try:
+        compiler()
+    except ValueError:
+        return False
+    return True
+
+
 def cpu_flags() -> frozenset[str]:
     """Instruction sets of the processor, as Linux names them; empty elsewhere."""
     try:

@@ -70,16 +70,22 @@ class Encoder:
         directions = torch.randn(bases, dim, dim, generator=draw) / dim**0.5
         return cls(shift, torch.zeros(2 * count, bases), directions, torch.zeros(2 * count))
 
+    def to(self, device: str) -> Encoder:
+        """The layer on a device."""
+        return Encoder(*(parameter.to(device) for parameter in self.parameters()))
+
     def encode(self, edges: Ints, rows: Ints, entities_ED: Tensor) -> Tensor:
-        """Vectors of `rows`, distinct and ascending, from edges (neighbour, direction, row): [n, D]."""
+        """Vectors of `rows`, distinct and ascending, from edges (neighbour, direction, row): [n, D]. `entities_ED`: on
+        the layer's device."""
         import torch
 
-        neighbour, direction, target = torch.from_numpy(np.ascontiguousarray(edges.T))
+        device = self.shifts.device
+        neighbour, direction, _ = torch.from_numpy(np.ascontiguousarray(edges.T)).to(device)
         moved_ND = entities_ED[neighbour] + self.shifts[direction]
         # Σ_b a_kb (m V_b), without one matrix per message.
         turned_NBD = torch.einsum("nd,bde->nbe", moved_ND, self.bases)
         messages_ND = moved_ND + torch.einsum("nb,nbe->ne", self.shares[direction], turned_NBD)
-        place = torch.from_numpy(np.searchsorted(rows, target.numpy()))
+        place = torch.from_numpy(np.searchsorted(rows, edges[:, 2])).to(device)
         return pool(messages_ND, self.logits[direction], place, len(rows))
 
     def parameters(self) -> list[Tensor]:
@@ -114,22 +120,24 @@ def train_encoder(
     settings: InductiveTraining,
     seed: int,
     on_step: OnStep = lambda _step, _loss: None,
+    device: str = "cpu",
 ) -> Encoder:
     """Train on entities [E, D] and relations [R, D] of a translation model, which stay as they are.
 
-    Same seed and threads, same encoder. Raises ValueError for a graph without edges.
+    Edges are drawn on the CPU; the layer, which is returned there, is computed on `device`. Same seed and threads, same
+    encoder, on a GPU up to rounding. Raises ValueError for a graph without edges.
     """
     import torch
 
     candidates = np.flatnonzero(around.degrees >= 2)
     if not len(candidates):
         raise ValueError("no entity has two triples: nothing to learn from")
-    encoder = Encoder.start(relations, settings.bases, seed)
+    encoder = Encoder.start(relations, settings.bases, seed).to(device)
     shifts_KD = encoder.shifts.clone()
     for parameter in encoder.parameters():
         parameter.requires_grad_()
     optimiser = torch.optim.Adam(encoder.parameters(), lr=settings.learning_rate)
-    entities_ED = torch.from_numpy(np.array(entities, np.float32))
+    entities_ED = torch.from_numpy(np.array(entities, np.float32)).to(device)
     for step in range(1, settings.steps + 1):
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * (1 - (step - 1) / settings.steps)
@@ -147,7 +155,7 @@ def train_encoder(
         on_step(step, float(loss.detach()))
     for parameter in encoder.parameters():
         parameter.requires_grad_(False)
-    return encoder
+    return encoder.to("cpu")
 
 
 def _exercise(
@@ -176,16 +184,18 @@ def _loss(
     """
     import torch
 
-    neighbour, direction, _ = torch.from_numpy(np.ascontiguousarray(asked.T))
+    device = entities_ED.device
+    neighbour, direction, _ = torch.from_numpy(np.ascontiguousarray(asked.T)).to(device)
     others_MD = entities_ED[torch.from_numpy(others)]
     end_nD, shift_nD = entities_ED[neighbour], shifts_KD[direction]
     near_n1 = torch.linalg.vector_norm(predicted_nD - shift_nD - end_nD, norm, dim=1, keepdim=True)
-    target_n = torch.zeros(len(asked), dtype=torch.long)
-    loss = torch.zeros(())
+    target_n = torch.zeros(len(asked), dtype=torch.long, device=device)
+    loss = torch.zeros((), device=device)
     # What is asked for, or what is taken for new, is no wrong answer.
     for point_nD, right_n in ((predicted_nD - shift_nD, asked[:, 0]), (end_nD + shift_nD, asked[:, 2])):
         far_nM = torch.cdist(point_nD, others_MD, p=norm)
-        far_nM = far_nM.masked_fill(torch.from_numpy(others[None] == right_n[:, None]), float("inf"))
+        wrong_nM = torch.from_numpy(others[None] == right_n[:, None]).to(device)
+        far_nM = far_nM.masked_fill(wrong_nM, float("inf"))
         loss = loss + torch.nn.functional.cross_entropy(-torch.cat([near_n1, far_nM], dim=1), target_n)
     return loss
 

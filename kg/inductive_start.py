@@ -29,12 +29,13 @@ def place_by_neighbours(
     seed: int,
     settings: InductiveTraining | None = None,
     on_step: OnStep = lambda _step, _loss: None,
+    device: str = "cpu",
 ) -> Placed:
     """Give a vector to each entity that has none in `start`, of TransE, and that triples of known relations tie to one
     that has, be it over others. Known vectors stay as they are.
 
     The layer is trained on the known part of the graph; where that is too small to learn from it is the mean of the
-    translated neighbours. Raises ModuleNotFoundError without DGL.
+    translated neighbours. `device`: where it is trained. Raises ModuleNotFoundError without DGL.
     """
     settings = settings or InductiveTraining()
     relation_place = np.full(len(graph.relations), -1)
@@ -45,7 +46,7 @@ def place_by_neighbours(
     rounds = _by_distance(start.entity_rows, triples, len(graph))
     if not rounds:
         return Placed(start, 0, 0)
-    encoder = _encoder(start, triples, len(graph), settings, seed, on_step)
+    encoder = _encoder(start, triples, len(graph), settings, seed, on_step, device)
     table = np.zeros((len(graph), start.entities.shape[1]), np.float32)
     table[start.entity_rows] = start.entities
     known = np.zeros(len(graph), bool)
@@ -89,6 +90,7 @@ def _encoder(
     settings: InductiveTraining,
     seed: int,
     on_step: OnStep,
+    device: str,
 ) -> Encoder:
     """The layer, trained on the known entities alone."""
     place = np.full(entities, -1)
@@ -99,4 +101,4 @@ def _encoder(
     relations: Floats32 = np.array(start.relations, np.float32)
     if not (around.degrees >= 2).any():
         return Encoder.start(relations, settings.bases, seed)
-    return train_encoder(around, start.entities, relations, settings, seed, on_step)
+    return train_encoder(around, start.entities, relations, settings, seed, on_step, device)

@@ -106,16 +106,26 @@ class Neighbourhood:
 def pool(messages_ND: Tensor, logits_N: Tensor, targets_N: Tensor, count: int) -> Tensor:
     """Mean of the messages to each of `count` targets, weighted by a softmax of logits over each one's: [count, D].
 
-    A target without messages gets zeros.
+    A target without messages gets zeros. By DGL on a CPU; elsewhere, where its wheels have no kernels, by torch.
     """
     import torch
 
+    if messages_ND.device.type != "cpu":
+        return _pool_by_torch(messages_ND, logits_N, targets_N, count)
     dgl = _dgl()
     messages = len(targets_N)
     graph = dgl.create_block((torch.arange(messages), targets_N), messages, count)
     weights_N = dgl.ops.edge_softmax(graph, logits_N[:, None])
     pooled: Tensor = dgl.ops.copy_e_sum(graph, messages_ND * weights_N)
     return pooled
+
+
+def _pool_by_torch(messages_ND: Tensor, logits_N: Tensor, targets_N: Tensor, count: int) -> Tensor:
+    highest = logits_N.new_full((count,), -float("inf")).scatter_reduce(0, targets_N, logits_N, "amax")
+    weights_N = (logits_N - highest.detach()[targets_N]).exp()
+    sums = logits_N.new_zeros(count).index_add(0, targets_N, weights_N)
+    shares_N1 = (weights_N / sums[targets_N])[:, None]
+    return messages_ND.new_zeros(count, messages_ND.shape[1]).index_add(0, targets_N, messages_ND * shares_N1)
 
 
 def _dgl() -> ModuleType:

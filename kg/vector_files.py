@@ -206,7 +206,7 @@ def _fitting(
 
 FORMATS = {
     "pykeen": VectorFormat(
-        "a folder of PyKEEN's `save_to_directory`, with `entities.npy` (`np.save`) beside",
+        "a folder of PyKEEN's `save_to_directory`, and `entities.npy` (`np.save`) in it",
         _find_pykeen,
         _read_pykeen,
     ),
@@ -216,7 +216,7 @@ FORMATS = {
         _read_openke,
     ),
     "word2vec": VectorFormat(
-        "word2vec's or GloVe's text: a name and its numbers a line", _find_text, _read_text
+        "word2vec's or GloVe's text format: per line a name and its numbers", _find_text, _read_text
     ),
 }
 """Name → format; the first whose files lie at a path is taken."""

@@ -54,7 +54,7 @@ def collect_inputs(file: Path, assignments: Sequence[str]) -> Inputs:
     text = file.read_text(encoding="utf-8")
     if moved or assignments:
         text = yaml.safe_dump(_renamed(data, moved), sort_keys=False, allow_unicode=True)
-    if any(node.stage.name == CHAMPION_STAGE for node in flow.nodes):
+    if any(node.stage is CHAMPION_STAGE for node in flow.nodes):
         left_out.append("the model registry: without one, the stage `champion` starts with a new model")
     in_bundle = {f"{PIPELINE}/{place}": source for place, source in files.items()}
     return Inputs(flow.name, in_bundle, text, left_out)

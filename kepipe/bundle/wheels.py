@@ -136,7 +136,8 @@ def known_hashes(root: Path) -> dict[str, tuple[str, ...]]:
 
 def requirements(packages: Mapping[str, str], hashes: Mapping[str, Iterable[str]]) -> tuple[str, str]:
     """Two files for pip: of packages whose digests are known, and of the others."""
-    checked, others = [], []
+    checked: list[str] = []
+    others: list[str] = []
     for name, version in packages.items():
         digests = "".join(f" \\\n    --hash={each}" for each in hashes.get(f"{name}=={version}", ()))
         (checked if digests else others).append(f"{name}=={version}{digests}\n")

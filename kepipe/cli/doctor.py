@@ -63,9 +63,12 @@ def _training(device: str) -> str:
     """The default training settings on this machine."""
     import torch
 
+    from kepipe.device import has_compiler
     from kepipe.models.families import FAMILIES
+    from kepipe.nn.attention import has_varlen
     from kepipe.training.batch_size import fitting_tokens
-    from kepipe.training.distributed import resolve_precision
+    from kepipe.training.cards import find_card
+    from kepipe.training.distributed import COMPILED_FROM, resolve_precision
     from kepipe.training.settings import TrainingSettings
 
     precision, default = resolve_precision("auto", device), TrainingSettings()
@@ -77,7 +80,17 @@ def _training(device: str) -> str:
     size = FAMILIES["bert"].sizes["base"]
     memory = torch.cuda.get_device_properties(device).total_memory
     fitting = fitting_tokens(memory, size.layers, size.hidden, 30_000)
-    return f"{chosen}; BERT-base fits with about {fitting:,}"
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+    packed = (
+        "document by document" if has_varlen(torch.device(device), half, 64) else "by blocks (FlexAttention)"
+    )
+    compiled = f"from {COMPILED_FROM} steps" if has_compiler() else "never, without a compiler"
+    card = find_card(torch.cuda.get_device_name(device))
+    peak = "is measured" if card is None else f"{card.peak / 1e12:g} TFLOP/s, of the data sheet"
+    return (
+        f"{chosen}; compiles {compiled}; packed rows {packed}; checkpoints in the background; peak for MFU {peak}; "
+        f"BERT-base fits with about {fitting:,}"
+    )
 
 
 def _compiler() -> SystemCheck:

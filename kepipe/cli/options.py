@@ -20,10 +20,12 @@ __all__ = [
     "HostOption",
     "PipelineArgument",
     "PipelineArguments",
+    "ProfileOption",
     "SetOption",
     "StoreOption",
     "WorkspaceOption",
     "with_groups",
+    "with_profile",
 ]
 
 
@@ -90,6 +92,18 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a setting: stages.pretrain.steps=50. May be repeated."),
 ]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="Settings for another machine that the pipeline file names under `profiles`, such as gpu.",
+    ),
+]
+
+
+def with_profile(assignments: list[str] | None, profile: str | None) -> list[str]:
+    """The assignments of `--set`, and that of `--profile`."""
+    return [*(assignments or ()), *(() if profile is None else (f"profile={profile}",))]
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kepipe.cli.options import WORKSPACE, PipelineArgument, SetOption, StoreOption, WorkspaceOption
+from kepipe.cli.options import (
+    WORKSPACE,
+    PipelineArgument,
+    ProfileOption,
+    SetOption,
+    StoreOption,
+    WorkspaceOption,
+    with_profile,
+)
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
@@ -34,6 +42,7 @@ def run(
     only: OnlyOption = None,
     force: ForceOption = None,
     store: StoreOption = "",
+    profile: ProfileOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Print events as JSON lines.")] = False,
 ) -> None:
@@ -44,13 +53,13 @@ def run(
     from kepipe.flow.runner import StageSelection
 
     if dry_run:
-        plan(pipeline, workspace, set_, until, only, force, store)
+        plan(pipeline, workspace, set_, until, only, force, store, profile)
         return
     with open_console(log_json) as console:
         result = run_pipeline(
             pipeline,
             Workspace(workspace.resolve(), store),
-            set_ or (),
+            with_profile(set_, profile),
             StageSelection(until, only or (), force or ()),
             console,
         )
@@ -66,6 +75,7 @@ def plan(
     only: OnlyOption = None,
     force: ForceOption = None,
     store: StoreOption = "",
+    profile: ProfileOption = None,
 ) -> None:
     """Show what a run would do and why: each stage is cached, resumable or to run."""
     from kepipe import pipeline as pipelines
@@ -73,7 +83,7 @@ def plan(
     from kepipe.flow.plan import Workspace, make_plan
     from kepipe.flow.runner import StageSelection
 
-    flow, _ = pipelines.load(pipeline, set_ or [])
+    flow, _ = pipelines.load(pipeline, with_profile(set_, profile))
     selected = {node.name for node in StageSelection(until, only or (), force or ()).select(flow)}
     steps = make_plan(
         flow, Workspace(workspace.resolve(), store), force or (), warn=lambda text: echo(text, err=True)

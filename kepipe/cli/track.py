@@ -19,9 +19,9 @@ def sync(
         bool, typer.Option("--all", help="Deliver all runs again, for example to a new store.")
     ] = False,
 ) -> None:
-    """Deliver pending runs, oldest first. Nothing is delivered twice."""
+    """Deliver pending runs, oldest first, or wait until their own processes have. Nothing is delivered twice."""
     from kepipe.stages.champion import evaluate_pair
-    from kepipe.tracking.cursor import forget_cursors
+    from kepipe.tracking.cursor import Cursor, forget_cursors, journals
     from kepipe.tracking.delivery import deliver_pending
     from kepipe.tracking.store import StoreUnavailable, connect
     from kepipe.tracking.tracker import delivery_messages
@@ -29,7 +29,7 @@ def sync(
     if again:
         forget_cursors(workspace)
     try:
-        delivered = deliver_pending(workspace, connect(workspace), evaluate_pair)
+        delivered = deliver_pending(workspace, connect(workspace), evaluate_pair, wait=True)
     except StoreUnavailable as reason:
         echo(f"kepipe: not delivered: {reason}", err=True)
         raise typer.Exit(1) from None
@@ -37,7 +37,10 @@ def sync(
         echo(f"{run}  {'delivered' if cursor.done else 'in progress'}")
         for line in delivery_messages(cursor):
             echo(f"  {line}")
-    if not delivered:
+    running = [each.stem for each in journals(workspace) if not Cursor.load(each).done]
+    for run in filter(lambda run: run not in delivered, running):
+        echo(f"{run}  in progress, delivered by its own process")
+    if not delivered and not running:
         echo("up to date: no pending runs")
 
 

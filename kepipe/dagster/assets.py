@@ -112,7 +112,7 @@ def _flags(
 def _materialize(
     context: dg.AssetExecutionContext, pipeline: PipelineFile, run: ProcessRun, selected: frozenset[str]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """The results of a run, each as soon as it is there and MLflow has a page about it. Raises Failure."""
+    """The results of a run, each when it is there and MLflow has a page about it. Raises Failure."""
     done = Materializations(pipeline.flow, pipeline.workspace)
     try:
         for event in run.events():

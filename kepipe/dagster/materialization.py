@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from kepipe.flow.plan import Flow, Workspace
 from kepipe.tracking.run_links import RunLinks
 from kg.regular_files import read_json
 
+PATIENCE = 60.0
+"""Seconds for which a result waits for MLflow's page about it."""
+EVERY = 2.0
+"""Seconds between two looks for such pages."""
 MAX_METRICS = 40
 """Metrics of a stage that Dagster draws; the rest are counted."""
 
@@ -25,15 +30,21 @@ class Materializations:
     def __init__(self, flow: Flow, workspace: Workspace) -> None:
         self._flow, self._links = flow, RunLinks(workspace.root, flow.name)
         self._waiting: list[StageCached | StageEnded] = []
+        self._next_look = 0.0
 
     def add(self, event: StageCached | StageEnded) -> None:
         """A stage is done."""
         self._waiting.append(event)
 
     def with_link(self) -> Iterator[dg.MaterializeResult[None]]:
-        """The results about which MLflow has a page by now."""
+        """The results about which MLflow has a page by now, and those about which it will hardly have one."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + EVERY
         for event in list(self._waiting):
-            if (link := self._link(event)) is not None:
+            link = self._link(event)
+            waited = time.time() - event.at
+            if link is not None or waited > PATIENCE or not self._links.may_come(event.run):
                 self._waiting.remove(event)
                 yield self._result(event, link)
 

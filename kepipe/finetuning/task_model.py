@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
 from kepipe.finetuning.layer_depths import decayed_groups
-from kepipe.models.protocols import LayerStates, ParameterGroup, TrainableEncoder, TrainableModel
+from kepipe.models.protocols import FlexUse, LayerStates, ParameterGroup, TrainableEncoder, TrainableModel
 
 EncoderT_co = TypeVar("EncoderT_co", bound=TrainableEncoder, covariant=True)
 
@@ -67,6 +67,6 @@ class TaskModel(TrainableModel, Generic[EncoderT_co]):
         """See `TrainableModel`."""
         self.encoder.set_gradient_checkpointing(on)
 
-    def set_flex_attention(self, on: bool) -> None:
+    def set_flex_attention(self, use: FlexUse) -> None:
         """See `TrainableModel`."""
-        self.encoder.set_flex_attention(on)
+        self.encoder.set_flex_attention(use)

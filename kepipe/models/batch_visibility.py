@@ -15,6 +15,7 @@ def encoder_visibility(batch: Batch) -> Visibility:
         branch_BT=batch.branch,
         mention_BT=batch.mention,
         layout=layout_of(batch.host.documents),
+        host_BT=batch.host.documents,
     )
 
 
@@ -22,7 +23,7 @@ def decoder_visibility(batch: Batch) -> Visibility:
     """Who sees whom among a batch's decoder tokens: left to right, within a document."""
     written_BU = batch.host.decoder_documents
     layout = None if written_BU is None else layout_of(written_BU)
-    return by_name("causal", batch.decoder_documents, layout=layout)
+    return by_name("causal", batch.decoder_documents, layout=layout, host_BT=written_BU)
 
 
 def memory_visibility(batch: Batch) -> Visibility:

@@ -85,28 +85,28 @@ def _random(base: RandomVectorsBase, text: FittingText, context: FitContext) -> 
 FITTED: Mapping[str, FittedFamily] = {
     "ngram": FittedFamily(
         NgramBase,
-        "how often words stand together; modified Kneser-Ney, Witten-Bell, Katz, add-k",
+        "n-gram counts, smoothed by modified Kneser-Ney, Witten-Bell, Katz or add-k",
         _ngram,
         lambda base: base.order,
     ),
     "word2vec": FittedFamily(
         Word2vecBase,
-        "a vector a word; skip-gram or CBOW, negative sampling or hierarchical softmax",
+        "a vector per word; skip-gram or CBOW, negative sampling or hierarchical softmax",
         _word2vec,
         lambda base: base.epochs,
     ),
     "fasttext": FittedFamily(
-        FastTextBase, "as word2vec, words being the sums of their parts", _word2vec, lambda base: base.epochs
+        FastTextBase, "as word2vec, with vectors of character n-grams", _word2vec, lambda base: base.epochs
     ),
     "glove": FittedFamily(
         GloveBase,
-        "a vector a word; their products are the logarithms of how often words stand near each other",
+        "a vector per word; dot products approximate log co-occurrence counts",
         _glove,
         lambda base: 1 + base.epochs,
     ),
     "random-vectors": FittedFamily(
         RandomVectorsBase,
-        "a vector a word, drawn: the control of those that were learned",
+        "a random vector per word: a control for learned vectors",
         _random,
         lambda _: 1,
     ),

@@ -210,6 +210,11 @@ class Encoder(Protocol):
         ...
 
 
+FlexUse = Literal["never", "packed", "always"]
+"""Where attention does not compute what is masked: nowhere; in packed rows, which are of one length, so that one kernel
+is enough; or wherever there is a mask."""
+
+
 @dataclass(frozen=True)
 class ParameterGroup:
     """Weights that an optimiser treats alike. `rate`: their learning rate as a share of that of the step."""
@@ -222,6 +227,9 @@ class ParameterGroup:
 class TrainableModel(nn.Module):
     """What the training loop needs of a module besides its forward pass. The defaults are for a module without
     layers."""
+
+    compiled_on_gpu: ClassVar[bool] = False
+    """Whether `compile: auto` compiles the layers: they are alike, and rows of pretraining mostly of one length."""
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """The trainable weights: weight decay for matrices, none for vectors (biases, norms), as in BERT."""
@@ -236,7 +244,8 @@ class TrainableModel(nn.Module):
         return []
 
     def partially_used_parameters(self) -> list[nn.Parameter]:
-        """Weights that only some losses use, such as those of heads."""
+        """Weights that only some losses use, such as those of heads. A model that names none has a gradient for each
+        weight, whatever the batch."""
         return []
 
     def set_gradient_checkpointing(self, on: bool) -> None:
@@ -246,9 +255,9 @@ class TrainableModel(nn.Module):
                 f"gradient_checkpointing: not implemented for {type(self).__name__}: leave it out"
             )
 
-    def set_flex_attention(self, on: bool) -> None:
-        """Use FlexAttention's block masks. Raises ValueError if the model does not support it."""
-        if on:
+    def set_flex_attention(self, use: FlexUse) -> None:
+        """Do not compute what is masked. Raises ValueError if the model does not support it."""
+        if use != "never":
             raise ValueError(f"flex_attention: not implemented for {type(self).__name__}: leave it out")
 
 

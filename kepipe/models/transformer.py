@@ -13,8 +13,8 @@ from kepipe.arrays import Floats32
 from kepipe.data.batch import Batch
 from kepipe.models.batch_visibility import decoder_visibility, encoder_visibility, memory_visibility
 from kepipe.models.config import TransformerConfig
-from kepipe.models.protocols import TrainableEncoder
-from kepipe.nn.attention import Cache, Mask, build_mask
+from kepipe.models.protocols import FlexUse, TrainableEncoder
+from kepipe.nn.attention import Cache, Mask, build_mask, has_varlen
 from kepipe.nn.gather import pick
 from kepipe.nn.heads import NO_ENTITIES, NO_LABELS, EntityParts, LabelParts, VocabularyHead
 from kepipe.nn.layer import LayerContext, Stack
@@ -32,6 +32,7 @@ class Transformer(TrainableEncoder):
     """
 
     config: TransformerConfig
+    compiled_on_gpu = True
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Transformer(TrainableEncoder):
         self.encoder, self.decoder = encoder, decoder
         self.head, (self.pooler, self.next_sentence_head, self.label_heads) = head, label_parts
         self.entity_head, self.entity_table = entity_parts
-        self.flex = False
+        self.flex: FlexUse = "never"
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
         """Hidden states of the stack that predicts: the decoder if there is one, else the encoder.
@@ -245,18 +246,15 @@ class Transformer(TrainableEncoder):
         for stack in self.stacks:
             stack.recompute = on
 
-    def set_flex_attention(self, on: bool) -> None:
-        """See `TrainableModel`. On CUDA, block masks skip blocks that are fully masked, as in packed rows and trees.
-
-        Raises ValueError on other devices, and with attention dropout, which the kernel does not support.
-        """
+    def set_flex_attention(self, use: FlexUse) -> None:
+        """See `TrainableModel`: by blocks, or packed rows of 16 bits document by document. Raises ValueError on other
+        devices than CUDA, and with attention dropout, which no such kernel has."""
+        on, dropout = use != "never", self.config.attention_dropout
         if on and not self.tokens.weight.is_cuda:
             raise ValueError("flex_attention: block masks need a GPU; leave `flex_attention` out")
-        if on and self.config.attention_dropout:
-            raise ValueError(
-                f"flex_attention: block masks need dropout 0, not {self.config.attention_dropout}"
-            )
-        self.flex = on
+        if on and dropout:
+            raise ValueError(f"flex_attention: block masks need dropout 0, not {dropout}")
+        self.flex = use
 
     def layer_modules(self) -> list[nn.Module]:
         """See `TrainableModel`; equal layers are compiled once."""
@@ -265,7 +263,7 @@ class Transformer(TrainableEncoder):
     def partially_used_parameters(self) -> list[nn.Parameter]:
         """See `TrainableModel`."""
         of_labels = (self.pooler, self.next_sentence_head, self.label_heads)
-        heads = (*of_labels, self.entity_head, self.entity_table)
+        heads = (*of_labels, self.head, self.entity_head, self.entity_table)
         return [weight for head in heads if head is not None for weight in head.parameters()]
 
     @property
@@ -300,7 +298,8 @@ class Transformer(TrainableEncoder):
         positions_BT: Tensor | None = None,
     ) -> Mask:
         rows, queries, _ = x_BTD.shape
-        device = x_BTD.device
+        device, dtype = x_BTD.device, _scores(x_BTD)
+        packed = self.flex != "never" and visibility.packed is not None
         relative = None
         if stack is not None and stack.relative is not None:
             at = torch.arange(keys, device=device)
@@ -313,10 +312,11 @@ class Transformer(TrainableEncoder):
             visibility,
             (rows, queries, keys),
             device=device,
-            dtype=_scores(x_BTD),
+            dtype=dtype,
             past=past,
             relative_HTS=relative,
-            flex=self.flex and device.type == "cuda",
+            flex=device.type == "cuda" and (self.flex == "always" or packed),
+            varlen=packed and has_varlen(device, dtype, self.config.head_width),
         )
 
     def _linked_entities(self, batch: Batch) -> LinkedEntities | None:

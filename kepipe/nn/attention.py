@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -34,18 +35,20 @@ class Mask:
 
     `bias`: added to the scores, broadcastable to [B, H, T, S], the lowest finite number at masked positions; None if
     everything is visible. `query_mask`: [B or 1, T, 1], 0 at queries without a visible key, whose output must be zero;
-    None if there are none. `causal`: the kernel itself masks later positions.
+    None if there are none. `causal`: the kernel itself masks later positions. `runs`: int32 [N + 1], the starts of the
+    pieces of packed rows, which are invisible to each other.
     """
 
     bias: Tensor | None = None
     query_mask: Tensor | None = None
     causal: bool = False
     blocks: BlockMask | None = None
+    runs: Tensor | None = None
 
     @property
     def is_dense(self) -> bool:
         """Whether the mask consists of `bias` and `query_mask` only, so that it can be sliced."""
-        return not self.causal and self.blocks is None
+        return not self.causal and self.blocks is None and self.runs is None
 
     def at(self, query_positions: QueryPositions) -> Mask:
         """The mask of a subset of queries."""
@@ -67,17 +70,25 @@ def build_mask(
     past: int = 0,
     relative_HTS: Tensor | None = None,
     flex: bool = False,
+    varlen: bool = False,
 ) -> Mask:
     """The mask of a forward pass. `shape`: rows, queries, keys.
 
-    `relative_HTS`: a position bias of the scores, [H, T, S] or [B, H, T, S].
+    `relative_HTS`: a position bias of the scores, [H, T, S] or [B, H, T, S]. `varlen`: work out packed rows piece by
+    piece, where their documents are all that hides anything. `flex`: skip blocks that nobody sees.
     """
     rows, queries, keys = shape
-    if flex and relative_HTS is None and past == 0 and not visibility.everything:
-        return Mask(blocks=visibility.blocks(rows, queries, keys, device))
     plain_causal = visibility.causal and not visibility.rules and relative_HTS is None
     if plain_causal and past == 0 and queries == keys and device.type != "cpu":
         return Mask(causal=True)
+    if varlen and relative_HTS is None and past == 0 and visibility.packed is not None:
+        runs = visibility.packed.runs()
+        if runs is not None:
+            there_BT1 = (visibility.packed.documents > 0)[..., None].to(dtype)
+            placed = runs if device.type == "cpu" else runs.pin_memory().to(device, non_blocking=True)
+            return Mask(query_mask=there_BT1, causal=visibility.causal, runs=placed)
+    if flex and relative_HTS is None and past == 0 and not visibility.everything:
+        return Mask(blocks=visibility.blocks(rows, queries, keys, device))
     allowed = visibility.dense(rows, queries, keys, device, past)
     bias = None if relative_HTS is None else relative_HTS.to(dtype)
     if allowed is None:
@@ -102,6 +113,9 @@ def attend(
     On a CPU, the scores are materialised up to `EXPLICIT_LIMIT`, which keeps the [T, S] probabilities in memory; in a
     graph that is exported, at any length.
     """
+    if mask.runs is not None:
+        out_BTD = attend_runs(q_BTHK, k_BSHK, v_BSHK, mask.runs, mask.causal, scale).flatten(2)
+        return out_BTD if mask.query_mask is None else out_BTD * mask.query_mask
     q, k, v = q_BTHK.transpose(1, 2), k_BSHK.transpose(1, 2), v_BSHK.transpose(1, 2)
     if mask.blocks is not None:
         out_BHTK = _flex(compiled=q.is_cuda)(q, k, v, block_mask=mask.blocks, scale=scale)
@@ -116,8 +130,39 @@ def attend(
     else:
         bias = None if mask.bias is None else mask.bias.to(q.dtype)
         out_BHTK = F.scaled_dot_product_attention(q, k, v, bias, dropout, mask.causal, scale=scale)
-    out_BTD: Tensor = out_BHTK.transpose(1, 2).flatten(2)
+    out_BTD = out_BHTK.transpose(1, 2).flatten(2)
     return out_BTD if mask.query_mask is None else out_BTD * mask.query_mask
+
+
+def has_varlen(device: torch.device, dtype: torch.dtype, width: int) -> bool:
+    """Whether the device has a fused kernel for rows of several lengths: NVIDIA's from compute capability 8.0 on
+    (A100), in 16 bits, for heads of up to 256 in steps of 8."""
+    if device.type != "cuda" or torch.version.cuda is None or dtype not in (torch.bfloat16, torch.float16):
+        return False
+    return width <= 256 and width % 8 == 0 and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def attend_runs(
+    q_BTHK: Tensor, k_BTHK: Tensor, v_BTHK: Tensor, runs: Tensor, causal: bool, scale: float
+) -> Tensor:
+    """Attention within the pieces of packed rows, [B, T, H, K] (Dao 2023, FlashAttention-2, for sequences of several
+    lengths). The longest piece is taken to be a whole row, so that kernels do not depend on the batch. A CPU, which has
+    no such kernel, works them out one by one."""
+    q, k, v = (x_BTHK.flatten(0, 1) for x_BTHK in (q_BTHK, k_BTHK, v_BTHK))
+    longest = q_BTHK.shape[1]
+    if q.device.type != "cpu":
+        from torch.nn.attention.varlen import varlen_attn
+
+        window = (-1, 0) if causal else (-1, -1)
+        out: Tensor = varlen_attn(q, k, v, runs, runs, longest, longest, scale=scale, window_size=window)  # type: ignore[assignment]
+        return out.view_as(q_BTHK)
+    pieces = []
+    for begin, end in pairwise(runs.tolist()):
+        if end > begin:
+            q_HTK, k_HTK, v_HTK = (x[begin:end].transpose(0, 1) for x in (q, k, v))
+            made_HTK = F.scaled_dot_product_attention(q_HTK, k_HTK, v_HTK, is_causal=causal, scale=scale)
+            pieces.append(made_HTK.transpose(0, 1))
+    return torch.cat(pieces).view_as(q_BTHK)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
@@ -19,14 +20,43 @@ NAMES = ("full", "causal", "backward", "prefix")
 
 
 @dataclass(frozen=True)
+class Packed:
+    """Rows that hold several documents one after the other, int [B, T], and the same on the CPU."""
+
+    documents: Tensor
+    host: Tensor
+
+    def runs(self) -> Tensor | None:
+        """Where documents begin among the B·T places, and the end: int32 [runs + 1], on the CPU.
+
+        Padding (document 0) is a run of its own. There are a power of two of runs, the last of them empty, so that
+        kernels see few shapes. None if a document of a row is in two pieces.
+        """
+        documents_BT = self.host.numpy()
+        begins_BT = np.ones(documents_BT.shape, bool)
+        begins_BT[:, 1:] = documents_BT[:, 1:] != documents_BT[:, :-1]
+        begins = np.flatnonzero(begins_BT)
+        rows, length = documents_BT.shape
+        pieces = (begins // length) * (1 + int(documents_BT.max())) + documents_BT.ravel()[begins]
+        if len(np.unique(pieces)) < len(pieces):
+            return None
+        bounds = np.full(1 + (1 << (len(begins) - 1).bit_length()), rows * length, np.int32)
+        bounds[: len(begins)] = begins
+        return torch.from_numpy(bounds)
+
+
+@dataclass(frozen=True)
 class Visibility:
     """A key is visible to a query if all `rules` hold. `causal` is separate: kernels implement it without a mask."""
 
     rules: tuple[Rule, ...] = ()
     causal: bool = False
+    packed: Packed | None = None
+    """The documents of packed rows, if that is all that `rules` say."""
 
     def __and__(self, other: Visibility) -> Visibility:
-        return Visibility(self.rules + other.rules, self.causal or other.causal)
+        alone = self.packed if not other.rules else other.packed if not self.rules else None
+        return Visibility(self.rules + other.rules, self.causal or other.causal, alone)
 
     @property
     def everything(self) -> bool:
@@ -142,19 +172,26 @@ def layout_of(query_BT: Tensor, key_BS: Tensor | None = None) -> Layout:
     return "whole" if alike else "packed"
 
 
-def documents(query_BT: Tensor, key_BS: Tensor | None = None, layout: Layout | None = None) -> Visibility:
+def documents(
+    query_BT: Tensor,
+    key_BS: Tensor | None = None,
+    layout: Layout | None = None,
+    host_BT: Tensor | None = None,
+) -> Visibility:
     """Padding (0) is never visible; in packed rows, a document is visible only to its own positions.
 
     Rows of one document each need no rule, and padded ones only a test of the key. `layout` gives the kind; None: it is
-    determined from the descriptors, to avoid masks in kernels where they have no effect.
+    determined from the descriptors, to avoid masks in kernels where they have no effect. `host_BT`: `query_BT` on the
+    CPU, for self-attention; kernels for rows of several lengths need it.
     """
+    packed = None if host_BT is None or key_BS is not None else Packed(query_BT, host_BT)
     key_BS = query_BT if key_BS is None else key_BS
     layout = layout or layout_of(query_BT, key_BS)
     if layout == "whole":
         return Visibility()
     if layout == "padded":
         return Visibility((lambda b, _q, k: key_BS[b, k] > 0,))
-    return Visibility((lambda b, q, k: (query_BT[b, q] == key_BS[b, k]) & (key_BS[b, k] > 0),))
+    return Visibility((lambda b, q, k: (query_BT[b, q] == key_BS[b, k]) & (key_BS[b, k] > 0),), packed=packed)
 
 
 def by_name(
@@ -165,9 +202,10 @@ def by_name(
     branch_BT: Tensor | None = None,
     mention_BT: Tensor | None = None,
     layout: Layout | None = None,
+    host_BT: Tensor | None = None,
 ) -> Visibility:
-    """The visibility of a batch by name, combined with its documents of that `layout`, and with its tree if it has
-    branches."""
+    """The visibility of a batch by name, combined with its documents of that `layout` (on the CPU `host_BT`), and with
+    its tree if it has branches."""
     if name == "full":
         visibility = full()
     elif name == "causal":
@@ -182,4 +220,6 @@ def by_name(
         raise ValueError(f"unknown visibility {name!r}; known: {', '.join(NAMES)}")
     if branch_BT is not None and mention_BT is not None:
         visibility &= tree(branch_BT, mention_BT)
-    return visibility if documents_BT is None else visibility & documents(documents_BT, layout=layout)
+    if documents_BT is None:
+        return visibility
+    return visibility & documents(documents_BT, layout=layout, host_BT=host_BT)

@@ -13,6 +13,7 @@ from pydantic import Field
 from kepipe.config import ConfigError, Key, Section, Settings, override, read, validate
 from kepipe.flow.plan import Flow, Node, Workspace
 from kepipe.pipeline import conflicts
+from kepipe.pipeline.profiles import with_profile
 from kepipe.pipeline.study import NAME as STUDY
 from kepipe.pipeline.study import Study, expand
 from kepipe.pipeline.variants import expand_variants
@@ -30,6 +31,10 @@ class Pipeline(Section):
     """Random seed."""
     device: str = "auto"
     """Device of the models: auto, cpu, cuda, cuda:1, mps."""
+    profile: str | None = None
+    """The profile to use; `--profile NAME` sets it. null: none."""
+    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Profile name → settings for another machine, as they stand in this file, that take the place of these."""
     graph: dict[str, Any] = Field(default_factory=dict)
     """Settings of the stage `graph`."""
     corpus: dict[str, Any] = Field(default_factory=dict)
@@ -103,7 +108,9 @@ class _WiredPipeline:
 
 
 def _wire(file: Path, assignments: Sequence[str]) -> _WiredPipeline:
-    settings = override(read(file), assignments)
+    written = read(file)
+    profile = override(written, assignments).data.get("profile")
+    settings = override(with_profile(written, profile), assignments)
     pipeline = validate(Pipeline, settings.data, settings)
     _check_names(pipeline, settings)
     given = {"graph": pipeline.graph, "corpus": pipeline.corpus}

@@ -60,7 +60,9 @@ def start_with(
     if new and config.model == TRANSE:
         settings = InductiveTraining(norm=float(config.norm))
         with context.progress("learning to compose from neighbours", settings.steps, "steps") as tick:
-            placed = place_by_neighbours(start, graph, context.seed, settings, lambda _step, _loss: tick(1))
+            placed = place_by_neighbours(
+                start, graph, context.seed, settings, lambda _step, _loss: tick(1), context.device
+            )
         start = placed.start
         unconnected = new - placed.by_known - placed.by_new
         counts["placed_entities"] = placed.by_known + placed.by_new

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,13 +23,15 @@ if TYPE_CHECKING:
 
 
 def _check_workers(workers: int | str) -> int | str:
-    if isinstance(workers, str) and not re.fullmatch(r"dask(://\S+)?", workers):
-        raise ValueError("expected a number of processes, `dask` or `dask://host:port`")
+    if isinstance(workers, str) and workers != "dask":
+        raise ValueError(
+            "expected a number of processes, or `dask` with DASK_SCHEDULER_ADDRESS=tcp://host:8786"
+        )
     return workers
 
 
 WorkerPlace = Annotated[int | str, AfterValidator(_check_workers)]
-"""A number of processes, or a Dask cluster (`kepipe.linking.corpus.workers.Workers`)."""
+"""A number of processes, or `dask` (`kepipe.linking.corpus.workers.Workers`)."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ class LinkConfig(Section):
     min_length: int = Field(2, ge=1)
     """Minimum length of names in characters."""
     workers: WorkerPlace = runtime_only(-1)
-    """Number of processes; -1: one per processor. `dask://host:port`: the workers of that Dask cluster, on machines
-    that see the workspace's folder under the same path; `dask`: of the cluster that Dask's own settings name
-    (docs/scale.md). The result does not depend on it."""
+    """Number of processes; -1: one per processor. `dask`: the workers of the Dask cluster that DASK_SCHEDULER_ADDRESS
+    names, on machines that see the workspace's folder under the same path (docs/scale.md). The result does not depend
+    on it."""
 
     @model_validator(mode="after")
     def _pronouns_need_ner(self) -> LinkConfig:

@@ -192,7 +192,7 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     if isinstance(config.base, NetworkBase) and config.recipe != "default":
         yield ConfigConflict("recipe", f"there is none for {config.base.family}: remove `recipe`")
     for setting in ("gradient_checkpointing", "flex_attention"):
-        if getattr(config, setting) and isinstance(config.base, NetworkBase):
+        if getattr(config, setting) is True and isinstance(config.base, NetworkBase):
             yield ConfigConflict(setting, f"not implemented for {config.base.family}: remove it")
     if getattr(config.base, "memory", 0) and not config.streams:
         reason = "the memory is carried from batch to batch: set `streams: true`, or remove it"

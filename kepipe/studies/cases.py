@@ -1,4 +1,4 @@
-"""What was measured case by case, as means with intervals, and as paired differences of arms."""
+"""Metrics measured case by case: means with intervals, and paired differences of arms."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kepipe.studies.intervals import Estimate, clustered_mean, paired_difference
 class Cases:
     """Metric → its value on each case, float [N]; `clusters_N`: the document of each case.
 
-    Two arms are comparable where these are the same cases in the same order.
+    Two arms are comparable if these are the same cases in the same order.
     """
 
     values: Mapping[str, Floats]
     clusters: npt.NDArray[Any]
 
     def only(self, chosen_N: Bools) -> Cases:
-        """Some of the cases."""
+        """The selected cases."""
         return Cases({name: v[chosen_N] for name, v in self.values.items()}, self.clusters[chosen_N])
 
 
 def summarise(
     cases: Cases, seed: int, within: tuple[float, float] = (-np.inf, np.inf)
 ) -> dict[str, Estimate]:
-    """Metric → its mean over the cases; `within` are bounds that the metric itself has."""
+    """Metric → its mean over the cases; `within`: bounds of the metric."""
     return {
         name: clustered_mean(values_N, cases.clusters, np.random.default_rng(seed), within=within)
         for name, values_N in cases.values.items()

@@ -15,13 +15,13 @@ from kepipe.studies.reading import Figure, NoFigure, read_figure
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the arms share, by stage, and what was found, measure by measure."""
+    """The training conditions that the arms share, by stage, and the findings, by measure."""
 
     conditions: Mapping[str, Mapping[str, Any]]
     findings: tuple[Finding, ...]
 
     def deciding(self, design: Design) -> list[Finding]:
-        """What decides: a finding for each task."""
+        """The findings of the deciding measures, one per task."""
         by_name = {finding.measure.name: finding for finding in self.findings}
         return [by_name[measure.name] for measure in design.deciding()]
 
@@ -29,9 +29,9 @@ class Comparison:
 def compare(design: Design, results: Mapping[str, Artifact]) -> Comparison:
     """Compare the arms; `results` are the finished stages by node.
 
-    An arm may lack a figure that does not decide, such as the accuracy of an objective that it does not have: where it
-    has it with no seed, it is left out of that measure. Raises NotComparable where arms were not trained or measured
-    alike, ValueError for a figure that is not there.
+    An arm may lack a figure that does not decide, such as the accuracy of an objective that it does not have: if no
+    seed has it, the arm is left out of that measure. Raises NotComparable if arms were not trained or measured alike,
+    ValueError for a missing figure.
     """
     conditions = check_conditions(design, results)
     return Comparison(conditions, tuple(_find(design, measure, results) for measure in design.measures))
@@ -52,7 +52,8 @@ def _find(design: Design, measure: Measure, results: Mapping[str, Artifact]) -> 
 def _read(
     design: Design, measure: Measure, results: Mapping[str, Artifact]
 ) -> tuple[dict[str, dict[int, Figure]], list[NoFigure]]:
-    """Arm → seed → figure, and why others have none. Raises NoFigure for an arm that has it with some seeds only."""
+    """Arm → seed → figure, and the errors of the arms without it. Raises NoFigure for an arm that only has it for some
+    seeds."""
     stages = {name: stage for copy in design.copies for stage, name in copy.nodes.items()}
     figures: dict[str, dict[int, Figure]] = {}
     lacking: list[NoFigure] = []

@@ -1,6 +1,6 @@
-"""Whether arms were trained alike: read from what the models state of themselves, not assumed.
+"""Checks that arms were trained alike, from the records in the models' folders.
 
-Within a stage and a seed, the arms must agree in the seed, the steps done, the data and the settings that order it.
+Within a stage and a seed, the arms must have the same seed, number of steps, data, and settings that order the data.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from kepipe.studies.design import DATA_SETTINGS, Design
 from kg.regular_files import read_json
 
 STATED = ("seed", "steps", "shards", "data", "tokens", "rows")
-"""Keys of a model's `kepipe.json` that say what it was trained on and for how long."""
+"""Keys of a model's `kepipe.json` that record the data and the length of training."""
 SOURCES = "sources"
-"""The user's files, and the base model, that the stage read: one digest of them all."""
+"""The user's files and the base model that the stage read, as one digest."""
 
 
 class NotComparable(ValueError):
-    """The arms differ in more than the study is about."""
+    """The arms differ in conditions that the study does not vary."""
 
 
 def check_conditions(design: Design, results: Mapping[str, Artifact]) -> dict[str, dict[str, Any]]:
-    """Stage → condition → the value (by seed, where it differs by seed) that all arms share.
+    """Stage → condition → the value that all arms share (by seed, if it differs between seeds).
 
-    Raises NotComparable, naming arms and seeds, where they share it not, or do not state seed and steps at all.
+    Raises NotComparable, with arms and seeds, if the arms differ, or if seed and steps are not recorded.
     """
     shared: dict[str, dict[str, Any]] = {}
     for stage in dict.fromkeys(stage for copy in design.copies for stage in copy.nodes):
@@ -46,7 +46,7 @@ def check_conditions(design: Design, results: Mapping[str, Artifact]) -> dict[st
 
 
 def check_cases(design: Design, metric: str, seed: int, cases: Mapping[str, int | None]) -> None:
-    """Raise NotComparable where arms were measured on different numbers of cases."""
+    """Raise NotComparable if arms were measured on different numbers of cases."""
     if "cases" not in design.may_differ:
         _same(f"`{metric}`", "cases", seed, cases, "cases")
 
@@ -59,8 +59,8 @@ def _agreed(
         if all(value is None for value in values.values()):
             if models and name in ("seed", "steps") and name not in design.may_differ:
                 raise NotComparable(
-                    f"the models of `{stage}` do not state their {name} in kepipe.json: nobody can check that the arms "
-                    f"were trained alike; `may_differ: [{name}]` goes without"
+                    f"the models of `{stage}` have no {name} in kepipe.json, so it cannot be checked that the arms "
+                    f"were trained alike; `may_differ: [{name}]` skips this check"
                 )
             continue
         if name in design.may_differ:
@@ -74,13 +74,13 @@ def _same(what: str, condition: str, seed: int, values: Mapping[str, Any], key: 
     if len(distinct) > 1:
         differing = ", ".join(f"{_short(value)} in `{arm}`" for arm, value in values.items())
         raise NotComparable(
-            f"the arms are not comparable: with seed {seed}, {condition} of {what} is {differing}; make them alike, or "
-            f"say that they are meant to differ, `may_differ: [{key}]`"
+            f"the arms are not comparable: with seed {seed}, {condition} of {what} is {differing}; make them equal, "
+            f"or allow the difference with `may_differ: [{key}]`"
         )
 
 
 def _stated(artifact: Artifact) -> dict[str, Any] | None:
-    """What a model folder says of its training; None for a result that is no model."""
+    """The training conditions recorded in a model folder; None for a result that is not a model."""
     file = artifact.folder / "kepipe.json"
     if not file.exists():
         return None
@@ -93,16 +93,16 @@ def _stated(artifact: Artifact) -> dict[str, Any] | None:
     return (
         beside
         | {name: config[name] for name in DATA_SETTINGS if name in config}
-        | {name: provenance[name] for name in STATED if provenance.get(name, "") != ""}  # "": there was none
+        | {name: provenance[name] for name in STATED if provenance.get(name, "") != ""}  # "": none was used
     )
 
 
 def _folded(by_seed: Mapping[str, Any]) -> Any:
-    """The one value of all seeds, or the values by seed."""
+    """The value of all seeds, or the values by seed if they differ."""
     values = list(by_seed.values())
     return values[0] if all(value == values[0] for value in values) else dict(by_seed)
 
 
 def _short(value: Any) -> str:
-    text = "not stated" if value is None else str(value)
+    text = "not recorded" if value is None else str(value)
     return text if len(text) <= 16 else text[:12]

@@ -1,4 +1,4 @@
-"""What a study compares: arms, each a copy of some stages with every seed, and what is measured of them."""
+"""The design of a study: arms, each a copy of some stages for every seed, and the measures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kepipe.config import Section
 Better = Literal["higher", "lower"]
 """Which values of a metric are better."""
 LESS_IS_BETTER = ("loss", "perplexity", "bits_per", "error", "mean_rank")
-"""A metric whose name has one of these parts is better when lower, unless the study says otherwise."""
+"""Lower is better for a metric whose name has one of these parts, unless the study sets `better`."""
 
 NAMES_ONLY = "names-only"
-"""The control in which entities are found and marked, and nothing is said of them."""
+"""The control in which entities are found and marked, but no facts are given."""
 
 DATA_SETTINGS = (
     "steps",
@@ -27,11 +27,11 @@ DATA_SETTINGS = (
     "length",
     "document_mask",
 )
-"""Settings that decide which data a model is trained on, in which order and for how long: alike in all arms."""
+"""Settings that determine the training data, its order and the length of training; equal in all arms."""
 
 
 class Measure(Section):
-    """A figure that a stage's result has: `test/micro_f1` in `scores.json`, or the last logged value of a name."""
+    """A figure of a stage's result: `test/micro_f1` in `scores.json`, or the last logged value of that name."""
 
     stage: str
     metric: str
@@ -39,22 +39,22 @@ class Measure(Section):
 
     @property
     def name(self) -> str:
-        """How it is called: `finetune/test/micro_f1`."""
+        """Its name: `finetune/test/micro_f1`."""
         return f"{self.stage}/{self.metric}"
 
     @property
     def sign(self) -> int:
-        """+1 where a higher value is better, −1 where a lower one is."""
+        """+1 if higher is better, −1 if lower is better."""
         return 1 if self.better == "higher" else -1
 
 
 def better_by_name(metric: str) -> Better:
-    """Whether higher or lower is better, told from the metric's name."""
+    """Whether higher or lower is better, inferred from the metric's name."""
     return "lower" if any(part in metric for part in LESS_IS_BETTER) else "higher"
 
 
 class Copy(Section):
-    """An arm with a seed: stage → the node that does its work, which several copies may share."""
+    """An arm with a seed: stage → the node that runs it, which several copies may share."""
 
     arm: str
     seed: int
@@ -62,20 +62,21 @@ class Copy(Section):
 
 
 class Design(Section):
-    """The whole comparison. Of each task the first measure decides; the others are shown beside it."""
+    """The whole comparison. The first measure of each task decides; the others are also reported."""
 
     reference: str
     """The arm that the others are compared with."""
     controls: tuple[str, ...]
-    """Arms whose knowledge is missing or wrong: what the others must do better than."""
+    """Arms whose knowledge is missing or wrong, which the others must outperform."""
     measures: tuple[Measure, ...]
     copies: tuple[Copy, ...]
     tasks: tuple[str, ...] = ()
-    """Stages on which an answer is given each: those measured that are of one kind with the first. None: that one."""
+    """Stages that are tasks, each with its own answer: the measured stages of the same kind as the first. Empty: only
+    the first."""
     may_differ: tuple[str, ...] = ()
-    """Conditions (steps, shards, …) in which the arms are meant to differ."""
+    """Conditions (steps, shards, …) in which the arms may differ."""
     changes: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """Arm → setting → what the arm makes of it, for people."""
+    """Arm → setting → its value in the arm, for display."""
 
     def arms(self) -> list[str]:
         """Names of the arms, in the file's order."""
@@ -95,11 +96,11 @@ class Design(Section):
         return [first[stage] for stage in self.tasks or (self.measures[0].stage,)]
 
     def treatments(self) -> list[str]:
-        """Arms that are put to the test: neither a control nor the reference."""
+        """Arms under test: neither a control nor the reference."""
         return [arm for arm in self.arms() if arm not in (*self.controls, self.reference)]
 
     def comparisons(self) -> list[tuple[str, str]]:
-        """Pairs of arms, first − second: all against the reference, then the tested ones against each control."""
+        """Pairs of arms, first − second: all against the reference, then the arms under test against each control."""
         against = [(arm, self.reference) for arm in self.arms() if arm != self.reference]
         others = [control for control in self.controls if control != self.reference]
         return against + [(arm, control) for control in others for arm in self.treatments()]

@@ -1,4 +1,4 @@
-"""Which figures a stage will have, known before it runs, so that a name that is none is told before hours of work."""
+"""The figures that a stage will have, known in advance, so that an unknown name is an error before anything runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from kepipe.config import suggest
 
 
 def refusal(stage: str, metric: str, figures: Collection[str] | None) -> str | None:
-    """Why a stage has no figure of this name, with those that it has; None where it may have it.
+    """The error message if a stage will have no figure of this name; None if it may have it.
 
-    `figures`: names, in which `*` stands for what the data decides (a type, a relation); None: nothing is known.
+    `figures`: names, in which `*` stands for parts that depend on the data (a type, a relation); None: not known.
     """
     if figures is None or any(fnmatchcase(metric, name) for name in figures):
         return None

@@ -1,4 +1,4 @@
-"""From a value for each arm and seed to means, paired differences, and whether a gain is shown."""
+"""Means, paired differences, and whether a gain is shown, from one value per arm and seed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kepipe.studies.intervals import Estimate, mean_over_seeds
 from kepipe.studies.significance import holm_adjusted, paired_tests
 
 Answer = Literal["gain", "loss", "open", "same"]
-"""An interval wholly on the better side of 0, on the worse side, on both; or equal values with every seed."""
+"""The interval is on the better side of 0, on the worse side, or contains 0; or values are equal with every seed."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """What one arm reaches, a value a seed in the design's order, and their mean."""
+    """The values of one arm, one per seed in the design's order, and their mean."""
 
     arm: str
     by_seed: tuple[float, ...]
@@ -25,7 +25,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Difference:
-    """Arm `first` against arm `second`, seed by seed, and what that shows."""
+    """Arm `first` − arm `second`, seed by seed, and the conclusion."""
 
     first: str
     second: str
@@ -36,14 +36,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Finding:
-    """One measure: the values of every arm that has it, and the comparisons."""
+    """One measure: the values of all arms that have it, and the comparisons."""
 
     measure: Measure
     values: tuple[Values, ...]
     differences: tuple[Difference, ...]
 
     def lacking(self, design: Design) -> list[str]:
-        """The arms that do not have it."""
+        """The arms without this measure."""
         there = {values.arm for values in self.values}
         return [arm for arm in design.arms() if arm not in there]
 
@@ -64,7 +64,7 @@ class Finding:
 
 
 def find(design: Design, measure: Measure, by_arm: Mapping[str, Sequence[float]]) -> Finding:
-    """What a measure shows; `by_arm`: arm that has it → a value for each seed, in the design's order."""
+    """The finding of a measure; `by_arm`: arm that has it → a value per seed, in the design's order."""
     values = tuple(Values(arm, tuple(found), mean_over_seeds(found)) for arm, found in by_arm.items())
     differences = []
     for first, second in design.comparisons():

@@ -1,9 +1,9 @@
-"""Estimates with intervals: a mean over cases that stand in documents, and the paired difference of two arms.
+"""Estimates with intervals: a mean over cases that are grouped in documents, and the paired difference of two arms.
 
-Cases of one document are dependent (they share topic, style and names), so documents are what is resampled;
-resampling cases gives intervals that are too narrow. The bootstrap is the studentised one: with the ten to
-forty held-out documents of a small corpus its 95% interval holds the truth in 93-94% of simulated corpora,
-where the percentile and the BCa interval hold it in 86-92%.
+Cases of one document are dependent (they share topic, style and names), so documents are resampled; resampling cases
+gives intervals that are too narrow. The bootstrap is studentised: with the ten to forty held-out documents of a small
+corpus, its 95% interval contains the true value in 93-94% of simulated corpora, the percentile and the BCa interval in
+86-92%.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy.typing as npt
 from kepipe.arrays import Floats
 
 FEWEST_CLUSTERS = 5
-"""With fewer documents than this no interval is given: there is nothing to resample."""
+"""With fewer documents there is no interval, since there are too few to resample."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `cases` in `clusters`; `low` and `high` are None where there are too few clusters."""
+    """A mean over `cases` in `clusters`; `low` and `high` are None if there are too few clusters."""
 
     value: float
     low: float | None
@@ -32,7 +32,7 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval lies wholly on one side of 0."""
+        """Whether the whole interval is on one side of 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def as_json(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def clustered_mean(
 ) -> Estimate:
     """Mean of `values_N` with a studentised bootstrap interval over the clusters.
 
-    `within` are bounds that the quantity itself has. Raises ValueError for no values or lengths that differ.
+    `within`: bounds of the quantity. Raises ValueError for no values or different lengths.
     """
     values = np.asarray(values_N, np.float64)
     return clustered_ratio(values, np.ones_like(values), clusters_N, rng, level, resamples, within)
@@ -65,10 +65,10 @@ def clustered_ratio(
     resamples: int = 2000,
     within: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
-    """Σ values / Σ amounts, as nats per word, with a studentised bootstrap interval over the clusters.
+    """Σ values / Σ amounts, such as nats per word, with a studentised bootstrap interval over the clusters.
 
     The standard error of the ratio of sums over clusters, Σ s_g / Σ n_g, is the linearised one with residuals
-    s_g − ratio·n_g (Efron & Tibshirani 1993, §12.5). Raises ValueError for no values or lengths that differ.
+    s_g − ratio·n_g (Efron & Tibshirani 1993, §12.5). Raises ValueError for no values or different lengths.
     """
     values, amounts = np.asarray(values_N, np.float64), np.asarray(amounts_N, np.float64)
     clusters = np.asarray(clusters_N)
@@ -85,9 +85,7 @@ def clustered_ratio(
     weights_RG = rng.multinomial(number, np.full(number, 1 / number), size=resamples).astype(np.float64)
     means_R, errors_R = _ratio(sums_G, counts_G, weights_RG)
     _, (error,) = _ratio(sums_G, counts_G, np.ones((1, number)))
-    spread = errors_R > 1e-12 * max(
-        error, 1e-12
-    )  # a resample of one repeated document has no error of its own
+    spread = errors_R > 1e-12 * max(error, 1e-12)  # a resample of a single repeated document has no error
     t_R = (means_R[spread] - mean) / errors_R[spread] if spread.any() else np.zeros(1)
     low_t, high_t = np.quantile(t_R, [(1 - level) / 2, (1 + level) / 2])
     low, high = np.clip([mean - high_t * error, mean - low_t * error], *within)
@@ -102,7 +100,7 @@ def paired_difference(
     level: float = 0.95,
     resamples: int = 2000,
 ) -> Estimate:
-    """Mean of first − second over the same cases: what both arms find hard cancels."""
+    """Mean of first − second over the same cases, so that differences in difficulty between cases cancel."""
     first, second = np.asarray(first_N, np.float64), np.asarray(second_N, np.float64)
     if first.shape != second.shape:
         raise ValueError(f"paired values must be of the same cases, got {first.shape} and {second.shape}")
@@ -110,12 +108,12 @@ def paired_difference(
 
 
 def mean_over_seeds(values_S: npt.ArrayLike, level: float = 0.95) -> Estimate:
-    """Mean of one value a seed with Student's t interval, s/√S times the quantile of S − 1 degrees of freedom.
+    """Mean of one value per seed with Student's t interval, s/√S times the quantile with S − 1 degrees of freedom.
 
-    Not a bootstrap: three values have ten distinct resamples, and the percentile interval of them holds the truth in
-    three of four cases. The t interval is exact for normal values, and honest in being wide: ± 2.48 standard
-    deviations with 3 seeds, ± 1.24 with 5. No interval where the values are all the same: seeds that change nothing
-    cannot tell what a seed changes. For a paired comparison, give the differences by seed.
+    Not a bootstrap: three values have ten distinct resamples, and their percentile interval contains the true value in
+    three of four cases. The t interval is exact for normal values, and wide: ± 2.48 standard deviations with 3 seeds,
+    ± 1.24 with 5. There is no interval if all values are equal, since the variation between seeds is then unknown. For
+    a paired comparison, give the differences by seed.
     Raises ValueError for no values.
     """
     from scipy import stats

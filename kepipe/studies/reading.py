@@ -1,4 +1,4 @@
-"""Figures of a finished stage by name: from `scores.json`, else from what it logged."""
+"""Figures of a finished stage by name: from `scores.json`, otherwise from its logged values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kg.regular_files import read_json
 
 
 class NoFigure(ValueError):
-    """A result does not have the figure that is asked for; the message names the nearest that it has."""
+    """A result does not have the requested figure; the message suggests the most similar one."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A value, and how many cases it is over (None where the result does not say)."""
+    """A value, and its number of cases (None if not recorded)."""
 
     value: float
     cases: int | None = None
@@ -27,9 +27,9 @@ class Figure:
 def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> Figure:
     """The figure `metric` of a result, such as `test/micro_f1` or `entity_cloze/mrr`.
 
-    `stages` maps node name → the stage that it is a copy of: an evaluation's scores stand under the name of the model's
-    node, and are asked for under the stage's (`pretrain/entity_cloze/mrr`), or without it where there is one model.
-    Raises NoFigure, and ValueError where several models have it.
+    `stages` maps node name → the stage that it is a copy of: the scores of an evaluation have the name of the model's
+    node, and are requested by the name of the stage (`pretrain/entity_cloze/mrr`), or without it if there is one model.
+    Raises NoFigure, and ValueError if several models have the figure.
     """
     scores, logged = _scores(artifact, stages), _logged(artifact)
     under = [f"{arm}/{metric}" for arm in dict.fromkeys((*stages.values(), MODEL))]
@@ -43,7 +43,7 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
 
 
 def _scores(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:
-    """The figures of `scores.json`, nodes called by the stages that they are copies of."""
+    """The figures of `scores.json`, with nodes renamed to the stages that they are copies of."""
     file = artifact.folder / FILE
     values = read_json(file) if file.exists() else {}
     return dict(_of_scores(from_json(values), stages) if is_scores(values) else _flatten(values))
@@ -73,7 +73,7 @@ def _logged(artifact: Artifact) -> dict[str, Figure]:
 
 
 def _flatten(value: Any, at: str = "") -> Iterator[tuple[str, Figure]]:
-    """The figures of a stage that scores no models, such as the linker's: every number, under its path."""
+    """The figures of a stage that does not score models, such as the linker's: all numbers, by path."""
     if isinstance(value, Mapping):
         single = isinstance(value.get("value"), int | float)
         if single:

@@ -1,4 +1,4 @@
-"""What finished studies have found: read from `study.json`, with tests, and what each arm has cost."""
+"""Results of finished studies, read from `study.json`, with significance tests and the cost of each arm."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FILE = "study.json"
 
 @dataclass(frozen=True)
 class Compared:
-    """First arm − second arm. `holm`: the p-value of the t test, corrected for the comparisons of this measure; None
-    where there is none."""
+    """First arm − second arm. `holm`: the p-value of the t test, corrected for the comparisons of this measure; None if
+    there is none."""
 
     pair: str
     mean: Estimate
@@ -41,8 +41,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one arm has cost, a mean over its seeds: seconds of the processor (None: not recorded), megabytes that the
-    process held at most, and the weights of its largest model; 0: not known."""
+    """The cost of one arm, as a mean over its seeds: processor seconds (None: not recorded), peak memory of the process
+    in megabytes, and parameters of its largest model; 0: not known."""
 
     processor_seconds: float | None = None
     memory: float = 0.0
@@ -51,7 +51,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A finished study. `made`: Unix time, 0 where nobody knows; `place`: where it was read from."""
+    """A finished study. `made`: Unix time, 0 if not known; `place`: where it was read from."""
 
     pipeline: str
     verdict: str
@@ -66,7 +66,7 @@ class StudyResult:
 
 
 def from_json(told: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyResult:
-    """The study that a `study.json` tells of. Raises ValueError for another form."""
+    """The study in a `study.json`. Raises ValueError for another format."""
     try:
         measures = [_measured(finding) for finding in told["findings"]]
         tasks = tuple(told.get("tasks", ()))
@@ -105,7 +105,7 @@ def _mean(found: Mapping[str, Any]) -> Estimate:
 
 
 def in_workspace(root: Path) -> Iterator[StudyResult]:
-    """The newest finished study of each pipeline in a workspace, by name. Damaged ones are passed over."""
+    """The newest finished study of each pipeline in a workspace, by name. Damaged ones are skipped."""
     made = by_digest(Workspace(root.resolve()))
     newest: dict[str, StageResult] = {}
     for each in made.values():
@@ -122,7 +122,7 @@ def _started(made: StageResult | None) -> float:
 
 
 def _costs(study: StageResult, made: Mapping[str, StageResult]) -> dict[str, Cost]:
-    """Arm → what those of its results that the study read have cost, each counted once a copy."""
+    """Arm → the cost of its results that the study read, each counted once per copy."""
     results = {name.partition("/")[2]: made[digest] for name, digest in study.inputs() if digest in made}
     by_arm: dict[str, list[list[StageResult]]] = {}
     for copy in study.settings["copies"]:
@@ -143,7 +143,7 @@ def _cost(copies: Sequence[Sequence[StageResult]]) -> Cost:
 
 
 def _parameters(folder: Path) -> int:
-    """Weights of a model folder; 0 where there are none."""
+    """Number of parameters of a model folder; 0 if it has no weights."""
     from safetensors import safe_open
 
     files = [file for name in ("model", "head") if (file := folder / f"{name}.safetensors").is_file()]

@@ -1,13 +1,13 @@
-"""`scores.json`, the one form in which a stage that measures models leaves what it found.
+"""`scores.json`, the common format of the scores of all stages that measure models.
 
     {"format": "kepipe-scores/1",
      "arms": {arm: {measured: {metric: {value, low, high, cases, clusters}}}},
      "differences": [{"first": arm, "second": arm, "scores": {measured: {metric: {…}}}}],
      "baselines": {measured: {baseline: {metric: {…}}}},
      "details": {measured: …},
-     "skipped": {measured: why it could not be}}
+     "skipped": {measured: the reason}}
 
-`measured` is a probe of an evaluation, or the split of a task's data. A metric `group/name` is over some of the cases.
+`measured` is a probe of an evaluation, or a split of a task's data. A metric `group/name` is over some of the cases.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kg.regular_files import read_json
 
 FILE, FORMAT = "scores.json", "kepipe-scores/1"
 MODEL = "model"
-"""The arm of a stage that measures the one model that it makes."""
+"""The name of the arm in a stage that measures only the model that it makes."""
 
 Metrics = Mapping[str, Estimate]
 """Metric → its value, with interval and cases."""
@@ -31,7 +31,7 @@ Metrics = Mapping[str, Estimate]
 
 @dataclass(frozen=True)
 class Difference:
-    """`first` − `second`, two arms that answered the same cases, in what both were asked."""
+    """`first` − `second`, of two arms that answered the same cases, for everything that both have."""
 
     first: str
     second: str
@@ -39,14 +39,14 @@ class Difference:
 
     @property
     def name(self) -> str:
-        """As it is called: `pretrain − control`."""
+        """Its name: `pretrain − control`."""
         return f"{self.first} − {self.second}"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What arms reached in what was measured, how they differ, what needs no model, what was asked, and what could not
-    be."""
+    """The scores of arms, their differences, baselines that need no model, details of the measurements, and reasons for
+    skipped ones."""
 
     arms: Mapping[str, Mapping[str, Metrics]]
     differences: tuple[Difference, ...] = ()
@@ -79,7 +79,7 @@ def single_values(scores: Mapping[str, Metrics]) -> dict[str, float]:
 
 
 def write_scores(file: Path, scores: Scores) -> None:
-    """Write the file: equal scores give equal bytes."""
+    """Write the file; equal scores give equal bytes."""
     values = {
         "format": FORMAT,
         "arms": {arm: _plain(measured) for arm, measured in scores.arms.items()},
@@ -95,7 +95,7 @@ def write_scores(file: Path, scores: Scores) -> None:
 
 
 def read_scores(file: Path) -> Scores:
-    """The scores of a file. Raises ValueError for one of another form."""
+    """The scores of a file. Raises ValueError for another format."""
     values = read_json(file)
     if not is_scores(values):
         raise ValueError(f"{file}: expected scores of the format {FORMAT}; run the stage that makes it again")
@@ -103,12 +103,12 @@ def read_scores(file: Path) -> Scores:
 
 
 def is_scores(values: Any) -> bool:
-    """Whether plain values are those of a file of scores."""
+    """Whether parsed JSON is a file of scores."""
     return isinstance(values, Mapping) and values.get("format") == FORMAT
 
 
 def from_json(values: Mapping[str, Any]) -> Scores:
-    """The scores that plain values describe."""
+    """The scores in parsed JSON."""
     return Scores(
         {arm: _typed(measured) for arm, measured in values["arms"].items()},
         tuple(

@@ -1,8 +1,8 @@
-"""Tests of differences by seed, their correction where there are several, and what so many seeds can show.
+"""Tests of differences by seed, correction for multiple comparisons, and the power of a number of seeds.
 
-The interval of a study is Student's (`intervals.mean_over_seeds`), which is exact for normal values. Two tests beside
-it need less: the permutation test takes only that both arms of a pair could change places, Wilcoxon's takes the ranks.
-Both have a smallest p-value that they can reach, 2^(1 − S) with S seeds: 0.25 with 3, 0.0625 with 5.
+The interval of a study is Student's (`intervals.mean_over_seeds`), which is exact for normal values. Two further tests
+assume less: the permutation test only that the arms of a pair are exchangeable, Wilcoxon's test uses ranks. Their
+smallest possible p-value with S seeds is 2^(1 − S): 0.25 with 3, 0.0625 with 5.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import numpy.typing as npt
 
 LEVEL = 0.05
 RESAMPLES = 9999
-"""Exchanges that are drawn where there are more than these."""
+"""Number of sampled permutations, if there are more than these."""
 
 
 @dataclass(frozen=True)
 class PairedTests:
-    """Two-sided p-values of "the mean difference is 0"; None where there is nothing to test: one seed, or differences
-    that are all the same. `permutation`: the seeds' arms exchanged in all ways (Fisher 1935, §21). `wilcoxon`: the
-    signed ranks (1945)."""
+    """Two-sided p-values of "the mean difference is 0"; None if it cannot be tested: one seed, or equal differences.
+    `permutation`: all exchanges of the arms within seeds (Fisher 1935, §21). `wilcoxon`: signed ranks (1945)."""
 
     t: float | None
     permutation: float | None
@@ -30,7 +29,7 @@ class PairedTests:
 
 
 def paired_tests(differences_S: npt.ArrayLike) -> PairedTests:
-    """The tests of one difference a seed. Raises ValueError for none at all."""
+    """The tests of one difference per seed. Raises ValueError for an empty array."""
     from scipy import stats
 
     values_S = np.asarray(differences_S, np.float64)
@@ -55,14 +54,14 @@ def paired_tests(differences_S: npt.ArrayLike) -> PairedTests:
 
 
 def holm(p_values: Mapping[str, float], level: float) -> tuple[str, ...]:
-    """Names of the hypotheses that are rejected, in the order given: that any of those that hold is among them has a
-    probability of `level` at most (Holm 1979)."""
+    """Names of the rejected hypotheses, in the given order; the probability that any true hypothesis is rejected is at
+    most `level` (Holm 1979)."""
     adjusted = holm_adjusted(p_values)
     return tuple(name for name in p_values if adjusted[name] <= level)
 
 
 def holm_adjusted(p_values: Mapping[str, float]) -> dict[str, float]:
-    """The least level at which Holm's procedure rejects each hypothesis."""
+    """The lowest level at which Holm's procedure rejects each hypothesis."""
     adjusted, largest = dict[str, float](), 0.0
     for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
@@ -71,13 +70,13 @@ def holm_adjusted(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def power(effect: float, seeds: int, level: float = LEVEL) -> float:
-    """How often the t test shows a difference whose mean is `effect` standard deviations of its values by seed."""
+    """The power of the t test for a mean difference of `effect` standard deviations of the values by seed."""
     from scipy import stats
 
     if seeds < 2:
         return 0.0
-    # P(|T| > r) is the mean over the deviation s that is estimated, of which (S − 1) s² is χ² with S − 1 degrees of
-    # freedom, of P(|Z + shift| > r s): by its quantiles, since scipy's noncentral t is no number where shift is large.
+    # P(|T| > r) is the mean of P(|Z + shift| > r s) over the estimated deviation s, where (S − 1) s² is χ² with S − 1
+    # degrees of freedom. It is computed over quantiles, since scipy's noncentral t is NaN for a large shift.
     shift, free = effect * np.sqrt(seeds), seeds - 1
     deviations = np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, free) / free)
     reach = float(stats.t.ppf(1 - level / 2, free)) * deviations
@@ -85,7 +84,8 @@ def power(effect: float, seeds: int, level: float = LEVEL) -> float:
 
 
 def detectable(seeds: int, wanted: float = 0.8, level: float = LEVEL) -> float:
-    """The least effect that the t test shows with the `wanted` power, in standard deviations by seed; inf with one."""
+    """The smallest effect that the t test shows with the power `wanted`, in standard deviations by seed; inf for one
+    seed."""
     from scipy import optimize
 
     if seeds < 2:

@@ -1,4 +1,4 @@
-"""What a study shows, in words: a sentence that answers its question, one for each task, one for each comparison."""
+"""The results of a study as sentences: a headline, one sentence per task, one phrase per comparison."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kepipe.studies.findings import Difference, Finding, helped
 
 
 def headline(design: Design, deciding: Sequence[Finding]) -> str:
-    """The answer: that of the one task, or in which of several a gain is shown, whichever arm it is that gains."""
+    """The headline: the answer of the only task, or the tasks in which any arm shows a gain."""
     if len(deciding) == 1 or not _tested(design):
         return answer(design, deciding[0])
     gained = [finding.measure.stage for finding in deciding if gains(design, finding)]
@@ -24,20 +24,20 @@ def headline(design: Design, deciding: Sequence[Finding]) -> str:
 
 
 def gains(design: Design, finding: Finding) -> list[str]:
-    """The arms that show a gain: one over the reference and every control."""
+    """The arms that show a gain over the reference and over every control."""
     rivals = _rivals(design)
     return [arm for arm in _tested(design) if arm not in rivals and helped(design, finding, arm)]
 
 
 def answer(design: Design, finding: Finding) -> str:
-    """What one task's deciding measure says."""
+    """The result of one task, by its deciding measure."""
     tested, what, rivals = _tested(design), finding.measure.name, _rivals(design)
     if not tested:
-        return f"One arm was measured: {what} is known, and nothing is compared."
+        return f"Only one arm was measured on {what}: there is no comparison."
     if nothing_learned(finding):
         return (
-            f"Nothing was learned: every arm has {what} 0 with every seed, so that nothing is said of the knowledge. "
-            "Train longer, or measure what can be reached."
+            f"Nothing was learned: every arm has {what} 0 with every seed, so there is no conclusion about the "
+            "knowledge. Train longer, or use a metric on which these models score above 0."
         )
     gained = gains(design, finding)
     if gained:
@@ -48,25 +48,24 @@ def answer(design: Design, finding: Finding) -> str:
 
 
 def nothing_learned(finding: Finding) -> bool:
-    """Whether every arm has the worst value there can be with every seed: 0, of a measure of which more is better."""
+    """Whether every arm has the worst possible value with every seed: 0, in a measure where higher is better."""
     return finding.measure.better == "higher" and not any(any(values.by_seed) for values in finding.values)
 
 
 def _names_help(finding: Finding, arm: str) -> bool:
-    """Whether the control of which entities are marked and nothing is told does better than the reference, and the arm
-    not surely better than it."""
+    """Whether `names-only` shows a gain over the reference, and whether the arm is better than `names-only` is open."""
     against = {(d.first, d.second): d.answer for d in finding.differences}
     gained = any(first == NAMES_ONLY and answer == "gain" for (first, _), answer in against.items())
     return gained and against.get((arm, NAMES_ONLY)) in ("open", "same")
 
 
 def _tested(design: Design) -> list[str]:
-    """The arms put to the test; where all are controls, those that are not the reference."""
+    """The arms under test; if all arms are controls, those that are not the reference."""
     return design.treatments() or [arm for arm in design.arms() if arm != design.reference]
 
 
 def _rivals(design: Design) -> list[str]:
-    """What a gain has to be one over."""
+    """The arms that a gain must be shown against: the reference and the controls."""
     return list(dict.fromkeys((design.reference, *design.controls)))
 
 
@@ -76,32 +75,36 @@ def _why_not(finding: Finding, arm: str, rivals: Sequence[str], what: str) -> st
     if worse:
         return f"No gain shown: {arm} does worse than {listed(worse)} on {what}."
     if set(answers.values()) == {"same"}:
-        return f"No gain shown: {arm} and {listed(rivals)} reach the same {what} with every seed."
+        return f"No gain shown: {arm} and {listed(rivals)} have the same {what} with every seed."
     better = [rival for rival in rivals if answers[rival] == "gain"]
     open_to = [rival for rival in rivals if rival not in better]
     if better:
         names = (
-            " Names alone do better too: it is these that help, no facts."
+            " The control names-only does better too: the names help, not the facts."
             if _names_help(finding, arm)
             else ""
         )
         return (
             f"No gain from the knowledge shown: {arm} does better than {listed(better)} on {what}, "
-            f"but not surely better than {listed(open_to)}.{names}"
+            f"but whether it does better than {listed(open_to)} is open.{names}"
         )
-    return f"No gain shown: whether {arm} does better than {listed(open_to)} on {what} stays open."
+    return f"No gain shown: whether {arm} does better than {listed(open_to)} on {what} is open."
 
 
 def explain(difference: Difference) -> str:
-    """A comparison's outcome in a few words."""
+    """The result of a comparison in a few words."""
     number = difference.mean.cases
     if difference.answer == "same":
         return "no difference with any seed"
     if difference.mean.low is None or difference.mean.high is None:
-        return "one seed: no interval, not shown" if number == 1 else "the same with every seed: no interval"
+        return (
+            "one seed: no interval, not shown"
+            if number == 1
+            else "the same difference with every seed: no interval"
+        )
     if difference.answer == "open":
         reach = (difference.mean.high - difference.mean.low) / 2
-        return f"not shown; {number} seeds could not show less than {reach:.2g}"
+        return f"not shown; {number} seeds cannot show a difference below {reach:.2g}"
     return "gain shown" if difference.answer == "gain" else "loss shown"
 
 

@@ -94,6 +94,6 @@ def forget_cursors(workspace: Path) -> None:
                 journal.with_suffix(SUFFIX).unlink(missing_ok=True)
 
 
-def claim(journal: Path) -> AbstractContextManager[bool]:
-    """Hold the delivery lock of a journal; False if another process holds it."""
-    return lock(journal.with_suffix(".delivery"), timeout=0)
+def claim(journal: Path, timeout: float = 0) -> AbstractContextManager[bool]:
+    """Hold the delivery lock of a journal; False if another process holds it for `timeout` seconds; -1: wait for it."""
+    return lock(journal.with_suffix(".delivery"), timeout)

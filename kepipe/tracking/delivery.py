@@ -97,24 +97,33 @@ def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
 
 
 def deliver_pending(
-    workspace: Path, store: Store, evaluate_pair: EvaluatePair, exclude: Path | None = None
+    workspace: Path,
+    store: Store,
+    evaluate_pair: EvaluatePair,
+    exclude: Path | None = None,
+    wait: bool = False,
 ) -> dict[str, Cursor]:
     """Deliver all pending journals except `exclude`, oldest first. Raises StoreUnavailable.
 
-    Returns the cursors of the delivered runs.
+    `wait`: wait for other processes that are delivering runs that have ended; without, their journals are left to them.
+    Returns the cursors of the runs that are delivered now.
     """
-    return deliver_each(journals(workspace), store, evaluate_pair, exclude)
+    return deliver_each(journals(workspace), store, evaluate_pair, exclude, wait)
 
 
 def deliver_each(
-    pending: Iterable[Path], store: Store, evaluate_pair: EvaluatePair, exclude: Path | None = None
+    pending: Iterable[Path],
+    store: Store,
+    evaluate_pair: EvaluatePair,
+    exclude: Path | None = None,
+    wait: bool = False,
 ) -> dict[str, Cursor]:
     """Deliver these journals in order; otherwise like `deliver_pending`."""
     cursors = {}
     for journal in pending:
         if journal == exclude or Cursor.load(journal, store.uri).done:
             continue
-        with claim(journal) as acquired:
+        with claim(journal, timeout=-1 if wait and not is_written(journal) else 0) as acquired:
             if acquired:
                 delivery = Delivery(journal, store, evaluate_pair)
                 delivery.advance()

@@ -9,7 +9,10 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 FILE = "eval_results_table.json"
 """The name of the table that `mlflow.models.evaluate` logs."""
@@ -20,6 +23,13 @@ CASES = ("predictions.jsonl", "clozes.jsonl", "quiz.jsonl")
 """Files of stages with a case on each line."""
 MAX_CASES = 1000
 """Maximum number of cases of each file in the table."""
+
+
+def log_eval_table(client: MlflowClient, run: str, folder: Path) -> None:
+    """Log the table of a stage's folder to its run. Idempotent, unlike `MlflowClient.log_table`, which appends."""
+    if table := eval_table(folder):
+        client.log_text(run, table, FILE)
+        client.set_tag(run, TAG, TAGGED)
 
 
 def eval_table(folder: Path) -> str:

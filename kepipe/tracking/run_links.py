@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from kepipe.files import sqlite_file
+from kepipe.redaction import without_secrets
 from kepipe.tracking.cursor import Cursor, journal_of
 from kepipe.tracking.store import Store, StoreUnavailable, connect, is_server, store_uri
+from kepipe.tracking.tracker import SWITCH
 
 DASHBOARD = "http://127.0.0.1:5000"
 """Where `kepipe dashboard` listens."""
@@ -24,9 +27,9 @@ class RunLinks:
     def find(self, run: str, stage: str, digest: str) -> str | None:
         """The page about stage `stage` of kepipe's run `run`; where that run took a stage from the cache, about the
         MLflow run that first made `digest`. None while there is none."""
-        journal, database = journal_of(self._workspace, run), sqlite_file(store_uri(self._workspace))
+        database = sqlite_file(store_uri(self._workspace))
         is_new = database is not None and not database.exists()  # the run's own delivery makes it
-        if self._given_up or is_new or (journal.exists() and Cursor.load(journal).unavailable):
+        if is_new or self._is_unavailable(run):
             return None
         try:
             self._store = self._store or connect(self._workspace)
@@ -37,6 +40,14 @@ class RunLinks:
         return self._search(self._store, own) or self._search(
             self._store, f"tags.`kepipe.digest` = '{digest}'"
         )
+
+    def may_come(self, run: str) -> bool:
+        """Whether MLflow may still be told of what is not found yet."""
+        return os.environ.get(SWITCH, "").lower() != "off" and not self._is_unavailable(run)
+
+    def _is_unavailable(self, run: str) -> bool:
+        journal = journal_of(self._workspace, run)
+        return self._given_up or (journal.exists() and bool(Cursor.load(journal).unavailable))
 
     def _search(self, store: Store, query: str) -> str | None:
         from mlflow.exceptions import MlflowException
@@ -52,6 +63,6 @@ class RunLinks:
         except (MlflowException, OSError):
             self._given_up = True
             return None
-        address = store.uri.rstrip("/") if is_server(store.uri) else DASHBOARD
+        address = without_secrets(store.uri).rstrip("/") if is_server(store.uri) else DASHBOARD
         where = f"{address}/#/experiments/{self._experiment}/runs"
         return f"{where}/{found[0].info.run_id}" if found else None

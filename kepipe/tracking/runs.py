@@ -6,7 +6,6 @@ metrics that may be in the store already are compared with it.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +24,9 @@ from kepipe.flow.events import (
     StageEnded,
     StageStarted,
 )
-from kepipe.tracking import eval_table, runs_table
+from kepipe.tracking import runs_table
+from kepipe.tracking.datasets import dataset_input
+from kepipe.tracking.eval_table import log_eval_table
 from kepipe.tracking.logged_models import LoggedModels, is_model, measured
 from kepipe.tracking.names import allowed, flatten
 from kepipe.tracking.shown_files import shown_files
@@ -132,7 +133,7 @@ class Runs:
             case Metrics():
                 self.write_metrics([event])
             case Dataset():
-                self._write_dataset(event)
+                self._client.log_inputs(self.run_id(event.stage), [dataset_input(event)])
             case StageEnded():
                 self._end_stage(event)
             case RunEnded():
@@ -229,16 +230,6 @@ class Runs:
         for part in _parts(params, BATCH_LIMITS["params"]):
             self._client.log_batch(run, params=part)
 
-    def _write_dataset(self, event: Dataset) -> None:
-        from mlflow.entities import Dataset as Data
-        from mlflow.entities import DatasetInput, InputTag
-
-        source = json.dumps({"name": event.name, "digest": event.digest})
-        profile = json.dumps(dict(event.profile))
-        data = Data(event.name[:500], event.digest[:36], "kepipe", source, profile=profile)
-        stage = [InputTag("mlflow.data.context", event.stage or "pipeline")]
-        self._client.log_inputs(self.run_id(event.stage), [DatasetInput(data, stage)])
-
     def _end_stage(self, event: StageEnded) -> None:
         run, end = self.run_id(event.stage), int(event.at * 1000)
         tags = {"kepipe.digest": event.digest, "kepipe.folder": event.folder, "kepipe.error": event.error}
@@ -253,9 +244,7 @@ class Runs:
             self._write_earlier(event)
             for file, place in shown_files(Path(event.folder)):
                 self._client.log_artifact(run, str(file), place)
-            if table := eval_table.eval_table(Path(event.folder)):
-                self._client.log_text(run, table, eval_table.FILE)
-                self._client.set_tag(run, eval_table.TAG, eval_table.TAGGED)
+            log_eval_table(self._client, run, Path(event.folder))
         self._client.set_terminated(run, STATUS[event.status], end)
 
     def _write_earlier(self, event: StageEnded) -> None:
@@ -299,7 +288,7 @@ class Runs:
         kinds = {self._parent_of(stage)[1]: begun.kind for stage, begun in self._stages.items()}
         if shown := runs_table.deciding_columns(self._final, kinds):
             self._client.set_experiment_tag(
-                self.experiment, runs_table.TAG, runs_table.view(map(allowed, shown))
+                self.experiment, runs_table.TAG, runs_table.view([*map(allowed, shown)])
             )
         self._end_copies(status, at)
         self._client.set_terminated(run, STATUS[status], int(at * 1000))

@@ -1,7 +1,7 @@
 """Checkpoints: one folder per step, of safetensors and JSON, written atomically.
 
 A folder is written under another name, synced to disk and renamed; `state.json`, written last, holds the digests of the
-tensor files. Nothing is pickled.
+tensor files. Nothing is pickled. The weights are in whole files, or in shards (`sharded_checkpoint.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kepipe.files import filling, remove, remove_leftovers
 from kepipe.flow.artifact import hash_file
 from kg.regular_files import read_json
 
-STATE = "state.json"
+STATE, SHARDS = "state.json", "shards"
 Tensors = Mapping[str, Mapping[str, Tensor]]
 """File stem → tensor name → tensor."""
 
@@ -37,6 +37,11 @@ class Checkpoint:
     state: Mapping[str, Any]
     files: Collection[str]
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether weights and optimiser state are in the shards that processes wrote."""
+        return any(name.startswith(f"{SHARDS}/") for name in self.files)
+
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of a file; {} if none were saved."""
         file = self.folder / f"{name}.safetensors"
@@ -49,27 +54,43 @@ def save(root: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> C
 
     Raises OSError (a full disk, a quota) that says what to do; earlier checkpoints stay intact.
     """
-    folder = root / f"step-{step:08d}"
-    digests = {}
+    folder = folder_of(root, step)
     try:
         with filling(folder) as unfinished:
-            for name, group in tensors.items():
-                if not group:
-                    continue
-                file = unfinished / f"{name}.safetensors"
-                save_file({key: value.contiguous() for key, value in group.items()}, file)
-                digests[file.name] = hash_file(file)
-            with (unfinished / STATE).open("w") as stream:
-                json.dump({"step": step, "files": digests, "state": state}, stream, indent=1)
+            digests = write_tensors(unfinished, tensors)
+            write_state(unfinished, step, digests, state)
     except (OSError, SafetensorError) as error:
-        raise OSError(_no_room(root, step, error)) from error
+        raise OSError(no_room(root, step, error)) from error
     return Checkpoint(folder, step, state, digests.keys())
 
 
-def intact(root: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
-    """The intact checkpoints, newest first. Leftovers of a killed process are removed; `warn` is called for each
-    damaged checkpoint."""
-    remove_leftovers(root)
+def folder_of(root: Path, step: int) -> Path:
+    """Where the checkpoint of `step` lies."""
+    return root / f"step-{step:08d}"
+
+
+def write_tensors(folder: Path, tensors: Tensors) -> dict[str, str]:
+    """Write a file for each group that has tensors: file name → digest."""
+    digests = {}
+    for name, group in tensors.items():
+        if group:
+            file = folder / f"{name}.safetensors"
+            save_file({key: value.contiguous() for key, value in group.items()}, file)
+            digests[file.name] = hash_file(file)
+    return digests
+
+
+def write_state(folder: Path, step: int, digests: Mapping[str, str], state: Mapping[str, Any]) -> None:
+    """Write `state.json`. `digests`: file name, from the folder → digest."""
+    with (folder / STATE).open("w") as stream:
+        json.dump({"step": step, "files": digests, "state": state}, stream, indent=1)
+
+
+def intact(root: Path, warn: Callable[[str], None], *, tidy: bool = True) -> Iterator[Checkpoint]:
+    """The intact checkpoints, newest first; `warn` is called for each damaged one. `tidy`: remove what a killed process
+    left; of several processes, one does."""
+    if tidy:
+        remove_leftovers(root)
     for folder in sorted(root.glob("step-*"), reverse=True):
         try:
             yield _open(folder)
@@ -99,8 +120,9 @@ def _open(folder: Path) -> Checkpoint:
     return Checkpoint(folder, written["step"], written["state"], written["files"].keys())
 
 
-def _no_room(root: Path, step: int, error: Exception) -> str:
-    before = next(intact(root, lambda _: None), None)
+def no_room(root: Path, step: int, error: BaseException) -> str:
+    """The message for a checkpoint that could not be written."""
+    before = next(intact(root, lambda _: None, tidy=False), None)
     kept = f"{before.folder.name} is intact" if before else "none is intact"
     free = shutil.disk_usage(root).free / 1e6
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +16,7 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from kepipe.data.batch import Batch
-from kepipe.device import compiler, fast_float16, native_bfloat16
+from kepipe.device import compiler, fast_float16, has_compiler, native_bfloat16
 from kepipe.models.protocols import TrainableModel
 from kepipe.training.criterion import Criterion, Losses
 from kepipe.training.optimizer import OPTIMIZERS
@@ -46,19 +46,30 @@ class LossModule(nn.Module):
 class ShardedLossModule(LossModule):
     """A `LossModule` whose weights are sharded over the processes (FSDP2; Zhao et al. 2023).
 
-    A layer's weights are gathered only while it computes; weights outside layers are gathered for the whole step.
+    A layer's weights are gathered only while it computes; weights outside layers are gathered for the whole step. With
+    precision bf16 they are gathered in bf16, half the bytes, and gradients are summed in fp32; a process's own share
+    of weights and optimiser state stays fp32. With fp16, whose small numbers are lost, they are gathered in fp32.
     """
 
     def __init__(self, whole: TrainableModel, accelerator: Accelerator) -> None:
-        """`whole` is not changed or moved: a device never holds more than its shard and one full weight."""
+        """`whole` is not changed or moved: a device never holds more than its shard and one full weight. Raises
+        ValueError if a weight cannot be sharded."""
         from torch.distributed.device_mesh import init_device_mesh
-        from torch.distributed.fsdp import fully_shard  # imported here: takes half as long as torch itself
+        from torch.distributed.fsdp import (
+            MixedPrecisionPolicy,
+            fully_shard,
+        )  # imported here: takes half as long as torch itself
 
         super().__init__(without_values(whole))
+        for name, weight in whole.named_parameters():
+            if weight.ndim == 0:
+                raise ValueError(f"parallel: fsdp2 cannot shard {name}, a single number: set `parallel: ddp`")
         mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
+        half = torch.bfloat16 if accelerator.mixed_precision == "bf16" else None
+        exchange = MixedPrecisionPolicy(half, half and torch.float32, cast_forward_inputs=False)
         for layer in self.model.layer_modules():
-            fully_shard(layer, mesh=mesh)
-        sharded = fully_shard(self, mesh=mesh)
+            fully_shard(layer, mesh=mesh, mp_policy=exchange)
+        sharded = fully_shard(self, mesh=mesh, mp_policy=exchange)
         sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
         self.to_empty(device=accelerator.device)
         restore_weights(self.model, weights(whole))
@@ -67,9 +78,13 @@ class ShardedLossModule(LossModule):
 
     def forward(self, criterion: Criterion, batch: Batch) -> Losses:
         """Term → mean. Heads that this process's batch does not use get a gradient of 0, since all processes have to
-        reduce the same gradients, and batches of a mixture may have different objectives."""
+        reduce the same gradients, and batches of a mixture may have different objectives. Weights of layers, which are
+        sharded here, are used by all batches of a training or by none."""
         means = super().forward(criterion, batch)
-        nothing = sum((0.0 * weight.sum() for weight in self.model.partially_used_parameters()), 0.0)
+        heads = (
+            weight for weight in self.model.partially_used_parameters() if not hasattr(weight, "to_local")
+        )
+        nothing = sum((0.0 * weight.sum() for weight in heads), 0.0)
         return {name: mean + nothing for name, mean in means.items()}
 
     def clear_unused_grads(self) -> None:
@@ -144,9 +159,6 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
         accelerator = Accelerator(
             mixed_precision={"fp32": "no", "tf32": "no"}.get(precision, precision),
             cpu=place.type == "cpu",
-            kwargs_handlers=[
-                DistributedDataParallelKwargs(find_unused_parameters=True)
-            ],  # a head no term uses
         )
     finally:
         os.environ.pop(DEVICE_VARIABLE, None)
@@ -157,8 +169,36 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
     return accelerator
 
 
+COMPILED_FROM, COMPILED_FROM_SECONDS = 500, 600
+"""Steps, or seconds of a budget, from which `compile: auto` compiles."""
+
+
+def compiles(model: TrainableModel, settings: TrainingSettings, device: torch.device) -> bool:
+    """What `compile` stands for, for this model on this device."""
+    if settings.compile != "auto":
+        return settings.compile
+    long = (
+        settings.steps >= COMPILED_FROM
+        if settings.budget is None
+        else settings.budget >= COMPILED_FROM_SECONDS
+    )
+    return device.type == "cuda" and model.compiled_on_gpu and long and has_compiler()
+
+
+def set_flex_attention(model: TrainableModel, settings: TrainingSettings, device: torch.device) -> None:
+    """What `flex_attention` stands for: with "auto", packed rows on CUDA, where the model takes it."""
+    if settings.flex_attention != "auto":
+        model.set_flex_attention("always" if settings.flex_attention else "never")
+    elif device.type == "cuda":
+        with suppress(ValueError):  # a model without masks to skip, or with dropout in its attention
+            model.set_flex_attention("packed")
+
+
 def _compile(model: TrainableModel, kernels: Path) -> None:
     """Compile the layers, with an empty cache folder: a killed run may have left an incomplete kernel.
+
+    Kernels are for the shape of the first batch, as all batches of packed rows have it; where rows of another length
+    come, for any length.
 
     Raises ValueError if there is no compiler, here rather than deep in torch.compile at the first update.
     """
@@ -184,12 +224,15 @@ def parallelize(
     loss_module = ShardedLossModule(model, accelerator) if sharded else LossModule(model)
     inner = loss_module.model
     inner.set_gradient_checkpointing(settings.gradient_checkpointing)
-    if settings.compile:
+    if compiles(inner, settings, accelerator.device):
         _compile(inner, scratch / f"kernels-{accelerator.process_index}")
     optimizer = OPTIMIZERS[settings.optimizer](inner, settings)
     if isinstance(loss_module, ShardedLossModule):
         clear = loss_module.clear_unused_grads
         optimizer.register_step_pre_hook(lambda *_: clear())
+    # to look for weights without a gradient, DDP walks through each graph, and waits for the GPU where it finds one
+    unused = any(weight.requires_grad for weight in inner.partially_used_parameters())
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=unused)
     # `evaluation_mode` only keeps Accelerate from wrapping the module in DDP
     trained: nn.Module = accelerator.prepare_model(loss_module, evaluation_mode=sharded)
     optimizer = accelerator.prepare_optimizer(optimizer)

@@ -18,7 +18,12 @@ from kepipe.flow.stage import StageContext
 from kepipe.models.protocols import TrainableModel
 from kepipe.training.carried_states import CarriedStates
 from kepipe.training.criterion import Criterion
-from kepipe.training.distributed import make_accelerator, parallelize, resolve_precision
+from kepipe.training.distributed import (
+    make_accelerator,
+    parallelize,
+    resolve_precision,
+    set_flex_attention,
+)
 from kepipe.training.divergence import diverged, require_finite
 from kepipe.training.evaluator import Evaluator
 from kepipe.training.lr_schedule import learning_rate
@@ -58,7 +63,7 @@ def train(
     )
     throughput = Throughput.measure(accelerator, model, criterion, loader)
     inner, loss_module, optimizer = parallelize(accelerator, model, settings, context.scratch)
-    inner.set_flex_attention(settings.flex_attention)
+    set_flex_attention(inner, settings, accelerator.device)
     carried = CarriedStates()
     checkpoints = CheckpointManager(accelerator, inner, optimizer, carried, settings, context)
     state = checkpoints.restore()
@@ -70,6 +75,7 @@ def train(
     accumulator, rate = MetricAccumulator(criterion.terms, criterion.metrics), 0.0
     with (
         freed_memory_kept(accelerator.device.type),
+        closing(checkpoints),
         closing(loader.updates(state)) as updates,
         training_progress(context, settings, state) as tick,
     ):
@@ -104,6 +110,7 @@ def train(
             if "save" in actions or worth_keeping:
                 checkpoints.save(state)
             accumulator = MetricAccumulator(criterion.terms, criterion.metrics)
+        checkpoints.wait()
     checkpoints.finish(state)
     if inner is not model:
         restore_weights(model, weights(inner))

@@ -68,18 +68,20 @@ class TrainingSettings(Section):
     that has it, else fp32. tf32: fp32 whose factors an NVIDIA GPU rounds to 10 bits."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
-    compile: bool = False
+    compile: bool | Literal["auto"] = "auto"
     """Compile the layers with torch.compile, which needs a C++ compiler and pays off after some hundred steps. A run
-    that was interrupted continues with the same result up to rounding."""
+    that was interrupted continues with the same result up to rounding. auto: transformers on an NVIDIA GPU,
+    where there is a compiler, in pretraining of 500 steps or 10 minutes and more."""
     processes: int = runtime_only(1, ge=1)
     """Processes that share the micro-batches of each update, one per GPU. The result is the same up to rounding, so a
     run may continue on another number of processes."""
     parallel: Literal["ddp", "fsdp2"] = runtime_only("ddp")
     """ddp: each process has the whole model; fsdp2: each has a shard of the weights, for models that do not fit on one
     GPU."""
-    flex_attention: bool = runtime_only(False)
-    """On a GPU, skip masked blocks (FlexAttention): for long rows with `document_mask`, and for injected triples. Needs
-    dropout 0."""
+    flex_attention: bool | Literal["auto"] = runtime_only("auto")
+    """On a GPU, do not compute what is masked: packed rows with `document_mask` document by document, else by blocks
+    (FlexAttention), as for injected triples, with a kernel for each length of rows. Needs dropout 0. auto: packed rows
+    on an NVIDIA GPU, where the model allows it."""
     workers: int = runtime_only(1, ge=1)
     """Threads that prepare batches ahead of the model."""
     log_every: int = Field(10, ge=1)
@@ -90,6 +92,9 @@ class TrainingSettings(Section):
     """Tokens of held-out text per evaluation."""
     checkpoint_every: int = Field(100, ge=1)
     """Steps between two checkpoints."""
+    async_checkpoints: bool | Literal["auto"] = runtime_only("auto")
+    """Write checkpoints while the training goes on, from a copy in the CPU's memory; auto: where the model is not on
+    the CPU itself. A run that is killed meanwhile continues from the checkpoint before."""
     keep_last: int = Field(2, ge=1)
     """Number of latest checkpoints that are kept; an older one replaces a damaged one."""
     keep_best: int = Field(0, ge=0)

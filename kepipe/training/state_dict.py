@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,23 @@ def full_tensor(value: Tensor) -> Tensor:
     return full.detach()
 
 
-def weights(model: nn.Module) -> dict[str, Tensor]:
-    """Parameter name → its full value on the CPU; tied weights once."""
-    return {name: full_tensor(parameter).cpu() for name, parameter in model.named_parameters()}
+def weights(model: nn.Module, *, copy: bool = False) -> dict[str, Tensor]:
+    """Parameter name → its full value on the CPU; tied weights once. `copy`: not that of a model on the CPU itself."""
+    return {name: full_tensor(value).to("cpu", copy=copy) for name, value in model.named_parameters()}
 
 
-def optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state: "exp_avg.<parameter>" and so on → its full value on the CPU."""
+def optimizer_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, *, copy: bool = False
+) -> dict[str, Tensor]:
+    """The optimiser's state: "exp_avg.<parameter>" and so on → its full value on the CPU. `copy`: as in `weights`."""
+    state = stored_state(model, optimizer)
+    return {name: full_tensor(value).to("cpu", copy=copy) for name, value in state.items()}
+
+
+def stored_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as it lies: on its device, and sharded if the weights are."""
     return {
-        f"{what}.{name}": full_tensor(value).cpu()
+        f"{what}.{name}": value
         for name, parameter in model.named_parameters()
         for what, value in optimizer.state.get(parameter, {}).items()
     }
@@ -32,11 +40,15 @@ def optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[
 def restore_weights(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
     """Copy `saved` into the model. Raises ValueError if the names differ."""
     parameters = dict(model.named_parameters())
-    if parameters.keys() != saved.keys():
-        different = ", ".join(sorted(parameters.keys() ^ saved.keys())[:3])
-        raise ValueError(f"the checkpoint is of another model: {different}")
+    require_same_names(parameters, saved)
     for name, parameter in parameters.items():
         parameter.copy_(_like(parameter, saved[name]))
+
+
+def require_same_names(parameters: Collection[str], saved: Collection[str]) -> None:
+    """Raise ValueError if a checkpoint has other weights than the model."""
+    if different := sorted(set(parameters) ^ set(saved)):
+        raise ValueError(f"the checkpoint is of another model: {', '.join(different[:3])}")
 
 
 def restore_optimizer_state(

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from kepipe.data.batch import Batch
 from kepipe.models.protocols import TrainableModel
+from kepipe.training.cards import published_peak
 from kepipe.training.criterion import Criterion
 from kepipe.training.distributed import is_sharded
 from kepipe.training.metrics import MetricAccumulator
@@ -42,7 +43,7 @@ class Throughput:
             model.to(accelerator.device)
             flops = training_flops(model, criterion, first.batch.to(accelerator.device))
         kind = FORMATS.get(accelerator.mixed_precision, torch.float32)
-        return cls(flops / max(1, first.tokens), matmul_peak(accelerator.device, kind))
+        return cls(flops / max(1, first.tokens), peak(accelerator.device, kind))
 
     def of(self, accumulator: MetricAccumulator, processes: int) -> dict[str, float]:
         """Throughput since the last log record, of all processes together."""
@@ -54,9 +55,21 @@ class Throughput:
         }
 
 
+def peak(device: torch.device, kind: torch.dtype) -> float:
+    """Peak FLOPs a second of a device: in 16 bits what a known card is sold with, as MFU is usually given; else what
+    it reaches here."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    published = published_peak(name) if kind.itemsize == 2 else None
+    return matmul_peak(device, kind) if published is None else published
+
+
 @lru_cache
-def matmul_peak(device: torch.device, kind: torch.dtype, *, size: int = 2048, seconds: float = 0.15) -> float:
-    """Peak FLOPs a second: the best of several products of square matrices, measured once in a process."""
+def matmul_peak(
+    device: torch.device, kind: torch.dtype, *, size: int | None = None, seconds: float = 0.15
+) -> float:
+    """Peak FLOPs a second: the best of several products of square matrices, measured once in a process; on a GPU of
+    8,192 rows: it is not busy with less."""
+    size = size or (8192 if device.type == "cuda" else 2048)
     square = torch.ones(size, size, dtype=kind, device=device)
     end, best = time.perf_counter() + seconds, _time(square)
     while time.perf_counter() < end:

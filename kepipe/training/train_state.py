@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
@@ -13,6 +16,9 @@ from kepipe.flow.stage import StageContext
 from kepipe.training import checkpoint, state_dict
 from kepipe.training.carried_states import CarriedStates
 from kepipe.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from kepipe.training.sharded_checkpoint import ShardedCheckpoints
 
 
 @dataclass
@@ -60,7 +66,11 @@ class TrainState:
 
 
 class CheckpointManager:
-    """Saves and restores weights, optimiser state, carried states and `TrainState`, in `context.scratch`."""
+    """Saves and restores weights, optimiser state, carried states and `TrainState`, in `context.scratch`.
+
+    The first process writes them whole, or every process its share if the weights are sharded. With
+    `async_checkpoints` the training waits for the copy alone, and a thread writes it; one at a time.
+    """
 
     def __init__(
         self,
@@ -74,19 +84,29 @@ class CheckpointManager:
         self.accelerator, self.model, self.optimizer = accelerator, model, optimizer
         self.carried, self.settings, self.context = carried, settings, context
         self.root: Path = context.scratch / "checkpoints"
+        asked = settings.async_checkpoints
+        self.is_async = accelerator.device.type != "cpu" if asked == "auto" else asked
+        self._written: Future[Any] | None = None
+        self._step = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._shards: ShardedCheckpoints | None = None
+        if any(hasattr(weight, "full_tensor") for weight in model.parameters()):
+            from kepipe.training.sharded_checkpoint import ShardedCheckpoints  # takes a second to import
+
+            self._shards = ShardedCheckpoints(self.root, model, optimizer)
 
     def restore(self) -> TrainState:
         """Restore the newest intact checkpoint whose best checkpoint, if needed, is intact too; a new state if there is
         none."""
-        found = list(checkpoint.intact(self.root, self.context.warn))
+        tidy = self.accelerator.is_main_process
+        found = list(checkpoint.intact(self.root, self.context.warn, tidy=tidy))
         steps = {one.step for one in found}
         for one in found:
             state = TrainState(**one.state["progress"])
             state.lowest = [(loss, step) for loss, step in state.lowest]  # JSON has no tuples
             if self.settings.num_best_checkpoints() and state.best_step and state.best_step not in steps:
                 continue
-            state_dict.restore_weights(self.model, one.tensors("weights"))
-            state_dict.restore_optimizer_state(self.model, self.optimizer, one.tensors("memory"))
+            self._load(one, self.optimizer)
             self.carried.restore(one.tensors("carried"), self.accelerator.device)
             if self.accelerator.scaler is not None and one.state["scaler"]:
                 self.accelerator.scaler.load_state_dict(one.state["scaler"])
@@ -97,24 +117,59 @@ class CheckpointManager:
         return TrainState()
 
     def save(self, state: TrainState) -> None:
-        """Write a checkpoint and remove those that are no longer needed."""
-        tensors = {
-            "weights": state_dict.weights(self.model),
-            "memory": state_dict.optimizer_state(self.model, self.optimizer),
-            "carried": self.carried.tensors(),
-        }
-        if self.accelerator.is_main_process:
-            scaler = self.accelerator.scaler
-            progress = {
-                "progress": asdict(state),
-                "scaler": scaler.state_dict() if scaler is not None else {},
+        """Write a checkpoint and remove those that are no longer needed, after the one before is written."""
+        self.wait()
+        scaler = self.accelerator.scaler
+        stored = {"progress": asdict(state), "scaler": scaler.state_dict() if scaler is not None else {}}
+        step, lowest = state.step, [step for _, step in state.lowest]
+        carried = {name: value.clone() for name, value in self.carried.tensors().items()}
+
+        def prune() -> None:
+            """Steps after this one are damaged: an intact one would have been restored."""
+            steps = [one for one in checkpoint.steps(self.root) if one <= step]
+            checkpoint.prune(self.root, {*steps[-self.settings.keep_last :], *lowest})
+
+        if self._shards is not None:
+            self._written, self._step = self._shards.save(step, {"carried": carried}, stored, prune), step
+        elif self.accelerator.is_main_process:
+            tensors = {
+                "weights": state_dict.weights(self.model, copy=self.is_async),
+                "memory": state_dict.optimizer_state(self.model, self.optimizer, copy=self.is_async),
+                "carried": carried,
             }
-            checkpoint.save(self.root, state.step, tensors, progress)
-            checkpoint.prune(self.root, self._kept(state))
-        self.accelerator.wait_for_everyone()
+            self._written = self._thread.submit(self._write, step, tensors, stored, prune)
+        if not self.is_async:
+            self.wait()
+            self.accelerator.wait_for_everyone()
+
+    def _write(
+        self, step: int, tensors: checkpoint.Tensors, stored: Mapping[str, Any], then: Callable[[], None]
+    ) -> None:
+        checkpoint.save(self.root, step, tensors, stored)
+        then()
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is written. Raises OSError if it could not be."""
+        written, self._written = self._written, None
+        if written is None:
+            return
+        error = written.exception()
+        if error is not None and self._shards is not None:
+            raise self._shards.failure(self._step, error) from error
+        if error is not None:
+            raise error
+
+    def close(self) -> None:
+        """Let the last checkpoint be written when the training ends early; what it raises is shown as a warning."""
+        try:
+            self.wait()
+        except (OSError, RuntimeError) as error:
+            self.context.warn(str(error))
+        self._thread.shutdown()
 
     def finish(self, state: TrainState) -> None:
         """Note an early stop, and with `final: best` load the best weights into the model."""
+        self.accelerator.wait_for_everyone()
         if state.share(self.settings) < 1.0:
             total = "" if self.settings.budget else f" of {self.settings.steps}"
             self.context.note(
@@ -126,9 +181,9 @@ class CheckpointManager:
 
     def _restore_best(self, state: TrainState) -> None:
         """Load the weights of the lowest held-out loss into the model; `latest` becomes that loss."""
-        for one in checkpoint.intact(self.root, self.context.warn):
+        for one in checkpoint.intact(self.root, self.context.warn, tidy=self.accelerator.is_main_process):
             if one.step == state.best_step:
-                state_dict.restore_weights(self.model, one.tensors("weights"))
+                self._load(one)
                 state.latest = state.best
                 self.context.note(
                     f"the weights are those of step {state.best_step}, of the lowest held-out loss"
@@ -139,8 +194,13 @@ class CheckpointManager:
             "remove the folder and run again"
         )
 
-    def _kept(self, state: TrainState) -> set[int]:
-        """The steps whose checkpoints are kept. Those after `state.step` are damaged: an intact one would have been
-        restored."""
-        steps = [step for step in checkpoint.steps(self.root) if step <= state.step]
-        return {*steps[-self.settings.keep_last :], *(step for _, step in state.lowest)}
+    def _load(self, one: checkpoint.Checkpoint, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """The weights, and the state of `optimizer`, of either kind of checkpoint into a model of either kind."""
+        if one.is_sharded:
+            from kepipe.training import sharded_checkpoint
+
+            sharded_checkpoint.load(one, self.model, optimizer)
+            return
+        state_dict.restore_weights(self.model, one.tensors("weights"))
+        if optimizer is not None:
+            state_dict.restore_optimizer_state(self.model, optimizer, one.tensors("memory"))

@@ -87,20 +87,20 @@ _GEONAMES = Format(
 )
 _NATIVE = Format(
     "native",
-    "triples by tab, with entities.jsonl and relations.tsv",
+    "tab-separated triples, with entities.jsonl and relations.tsv",
     (".tsv",),
     native.read_native,
     _native_files,
 )
 _CSV = Format(
     "csv",
-    "a table with a header, three of its columns",
+    "a table with a header, of which three columns are read",
     (".csv", ".tsv"),
     read_delimited,
     one_file,
     ("columns",),
 )
-_SPO = Format("spo", "K-BERT's subject, predicate, object by tab", (".spo",), read_spo, one_file)
+_SPO = Format("spo", "K-BERT's tab-separated subject, predicate, object", (".spo",), read_spo, one_file)
 _RDF = Format(
     "rdf",
     "N-Triples, N-Quads, Turtle, TriG, N3, RDF/XML, JSON-LD",

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from tests.benchmarks import gpu_hours
 from tests.gpu.__main__ import CHECKS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -127,6 +128,15 @@ def test_a_field_in_the_wrong_place_is_noticed() -> None:
     messages = [error.message for error in Draft202012Validator(JOB).iter_errors(read)]
     assert len(messages) == 2
     assert "'restartPolicy' was unexpected" in messages[0] + messages[1]
+
+
+def test_expected_hours_are_those_that_the_program_prints() -> None:
+    """For every shipped pipeline with the profile, which loads with it."""
+    page = (DOCS / "gpu.md").read_text(encoding="utf-8")
+    printed = list(gpu_hours.lines())
+    assert len(printed) == 2 + 6
+    for line in printed:
+        assert f"{line}\n" in page
 
 
 def test_every_row_of_the_check_is_on_the_page() -> None:

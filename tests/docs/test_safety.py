@@ -73,6 +73,18 @@ def test_every_pinned_package_has_digests() -> None:
         assert [pin.split("\n")[0] for pin in pins if "--hash=sha256:" not in pin] == []
 
 
+def test_the_build_for_gpus_is_of_the_same_versions_each_with_digests() -> None:
+    """The container with CUDA installs nothing of torch's that is not named."""
+    (named, pinned) = ((ROOT / f"constraints-{name}.txt").read_text() for name in ("torch", "cuda"))
+    pins = re.findall(
+        r"^([\w.-]+==[^\n]*?) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", pinned, re.MULTILINE
+    )
+    assert [pin for pin, _ in pins] == [line for line in named.splitlines() if not line.startswith("#")]
+    assert (
+        "--require-hashes --no-deps --requirement constraints-cuda.txt" in (ROOT / "Dockerfile").read_text()
+    )
+
+
 def test_the_bill_of_materials_lists_what_is_installed(tmp_path: Path) -> None:
     """By the recipe of `make sbom`, which SECURITY.md names."""
     pytest.importorskip("cyclonedx_py")

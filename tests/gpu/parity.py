@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from kepipe.models.protocols import TrainableModel
-from kepipe.nn.attention import attend, build_mask
+from kepipe.nn.attention import attend, build_mask, has_varlen
 from kepipe.nn.visibility import Visibility, by_name
 from kepipe.training.carried_states import CarriedStates
 from kepipe.training.distributed import make_accelerator, parallelize
 from kepipe.training.loop import update
 from kepipe.training.microbatches import MicroBatch
 from tests.gpu import cases
-from tests.gpu.check import Check, Figures, Setting
+from tests.gpu.check import Check, Figures, NotHere, Setting
 from tests.gpu.descriptors import branches, packed
 from tests.support.toy_training import settings
 
@@ -154,6 +154,37 @@ def worst(sight: Visibility, tokens: int, setting: Setting) -> float:
     return max(float((one - other).abs().max()) for one, other in zip(*results, strict=True))
 
 
+def one_by_one(setting: Setting) -> Figures:
+    """Packed rows by the kernel for rows of several lengths, in 16 bits, beside a dense mask in fp32: values, and
+    gradients. A CPU, which has no such kernel, works them out in fp32."""
+    kind = torch.bfloat16 if setting.on_gpu else torch.float32
+    if setting.on_gpu and not has_varlen(torch.device(setting.device), kind, 64):
+        raise NotHere("no kernel for rows of several lengths: it needs compute capability 8.0")
+    figures = Figures()
+    for tokens in (48, 80) if setting.tiny else (512, 1024):
+        documents_BT = packed(2, tokens)
+        drawn = torch.randn(4, 2, tokens, 2, 64, generator=torch.Generator().manual_seed(tokens))
+        for name in ("full", "causal"):
+            sight = by_name(name, documents_BT.to(setting.device), host_BT=documents_BT)
+            results = []
+            for dtype, varlen in ((torch.float32, False), (kind, True)):
+                q, k, v, weights = (each.to(setting.device, dtype) for each in drawn)
+                mask = build_mask(sight, (2, tokens, tokens), device=q.device, dtype=dtype, varlen=varlen)
+                assert (mask.runs is not None) is varlen
+                inputs = [each.clone().requires_grad_() for each in (q, k, v)]
+                out = attend(inputs[0], inputs[1], inputs[2], mask, 0.125)
+                (out * weights.flatten(2)).sum().backward()
+                results.append([out, *(each.grad for each in inputs)])
+            error = max(
+                float((one - other).float().norm() / one.norm()) for one, other in zip(*results, strict=True)
+            )
+            figures[f"{name}, {tokens}"] = error
+            assert error < (2e-2 if setting.on_gpu else 1e-5), (
+                f"{name} at {tokens} tokens: off by {error:.1e}"
+            )
+    return figures
+
+
 def compiled(setting: Setting) -> Figures:
     """Compiled layers give the losses of plain ones. On a CPU they are traced, not turned into kernels."""
     make_accelerator("fp32", setting.device)
@@ -180,5 +211,6 @@ CHECKS = (
     ),
     Check("objectives", "two updates of every objective have the losses of the CPU", steps_of_objectives),
     Check("block masks", "FlexAttention's blocks hide what dense masks hide, at two lengths", masks),
+    Check("documents", "packed rows document by document are those of a dense mask", one_by_one),
     Check("compile", "compiled layers have the losses and gradients of plain ones", compiled),
 )

@@ -228,7 +228,7 @@ def seconds(setting: Setting, size: Size, model: Transformer, batch: Batch, flex
     """Of an update, the median after the first ones."""
     accelerator = make_accelerator(resolve_precision("auto", setting.device), setting.device)
     inner, loss_module, optimizer = parallelize(accelerator, model, settings(), setting.folder / "knowledge")
-    inner.set_flex_attention(flex)
+    inner.set_flex_attention("always" if flex else "never")
     criterion = size.learned().criterion
     part = MicroBatch(batch, criterion.counts(batch), size.tokens, 0)
     stamps = []

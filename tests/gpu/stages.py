@@ -12,6 +12,8 @@ from kepipe.stages.artifacts import FineTuned
 from kepipe.stages.finetune import FINETUNE
 from kepipe.tracking.system_metrics import SystemMetrics
 from kg.embedding import Training, train
+from kg.inductive import InductiveTraining, train_encoder
+from kg.neighbourhood import Neighbourhood
 from tests.gpu.check import Check, Figures, Setting
 from tests.support.graphs import numbered_graph
 from tests.support.tasks import SETTINGS, base_model, write_task
@@ -52,7 +54,8 @@ def generated(setting: Setting) -> Figures:
 
 
 def embedded(setting: Setting) -> Figures:
-    """TransE learns a graph of shifts on the device."""
+    """TransE learns a graph of shifts on the device; so does the layer that composes vectors of new entities, to what
+    it learns on the CPU."""
     count = 40
     heads = np.arange(count)
     triples = np.concatenate(
@@ -71,7 +74,19 @@ def embedded(setting: Setting) -> Figures:
     assert trained.entities.shape == (count, 16)
     assert np.isfinite(trained.entities).all()
     assert losses[-1] < 0.9 * losses[0], losses
-    return {"first loss": losses[0], "last loss": losses[-1]}
+    layers = [
+        train_encoder(
+            Neighbourhood(triples.astype(np.int32), count, 3), trained.entities, trained.relations,
+            InductiveTraining(steps=20, batch=20), 0, device=device,
+        )
+        for device in ("cpu", setting.device)
+    ]  # fmt: skip
+    apart = max(
+        float((one - other).abs().max())
+        for one, other in zip(layers[0].parameters(), layers[1].parameters(), strict=True)
+    )
+    assert apart < 1e-2, f"the layer for new entities is {apart:.1e} apart from the CPU's"
+    return {"first loss": losses[0], "last loss": losses[-1], "new entities apart": apart}
 
 
 def watched(setting: Setting) -> Figures:
@@ -102,6 +117,6 @@ def watched(setting: Setting) -> Figures:
 CHECKS = (
     Check("fine-tuning", "a task is learned, and predict answers on the device as on the CPU", finetuned),
     Check("generate", "a decoder writes and scores on the device as on the CPU", generated),
-    Check("TransE", "vectors of a graph are learned on the device", embedded),
+    Check("TransE", "vectors of a graph, and those of new entities, are learned on the device", embedded),
     Check("metrics", "what MLflow shows of the machine is told, GPUs included", watched),
 )

@@ -27,6 +27,8 @@ from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 from tests.support.kepipe_run import ROOT
 
+pytestmark = pytest.mark.filterwarnings("ignore:schedule each-second")
+
 PIPELINE = """\
 name: dag-test
 graph: {source: native, path: .}
@@ -230,6 +232,36 @@ def test_schedules_of_the_workspace_are_dagsters_too(project: Project) -> None:
         "dag_test_arrivals",
         "dag_test_then",
     }
+
+
+def test_a_run_follows_a_success_of_another_schedule(project: Project) -> None:
+    sensor = project.definitions().resolve_sensor_def("dag_test_then")
+    assert isinstance(sensor, dg.RunStatusSensorDefinition)
+
+    @dg.job
+    def other() -> None: ...
+
+    def follow(tags: dict[str, str]) -> object:
+        ended = other.execute_in_process(instance=project.instance, tags=tags)
+        context = dg.build_run_status_sensor_context(
+            "dag_test_then", ended.get_run_success_event(), project.instance, ended.dagster_run
+        )
+        return sensor(context)
+
+    assert isinstance(follow({"kepipe/schedule": "nightly"}), dg.RunRequest)
+    assert isinstance(follow({}), dg.SkipReason)
+
+
+def test_a_check_that_fails_starts_nothing_and_says_why(project: Project, tmp_path: Path) -> None:
+    pipeline = tmp_path / "dag-test.yaml"
+    shutil.copytree(ROOT / "docs" / "example", tmp_path, dirs_exist_ok=True)
+    pipeline.write_text(PIPELINE)
+    sensor = definitions(pipeline, workspace=tmp_path / "workspace").resolve_sensor_def("dag_test_changed")
+    pipeline.write_text(PIPELINE.replace("steps: 2", "stepz: 2"))
+    with dg.build_sensor_context(project.instance) as context:
+        found = sensor.evaluate_tick(context)
+    assert not found.run_requests
+    assert "stepz" in str(found.skip_message)
 
 
 def test_every_stage_of_a_study_has_an_asset_of_its_own() -> None:

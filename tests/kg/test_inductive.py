@@ -21,7 +21,7 @@ from kg.inductive import (
     hold_out_entities,
     train_encoder,
 )
-from kg.neighbourhood import Neighbourhood
+from kg.neighbourhood import Neighbourhood, _pool_by_torch, pool
 from kg.vectors import save_vectors
 
 pytest.importorskip("dgl")
@@ -52,6 +52,38 @@ def test_the_basis_decomposition() -> None:
     message = np.array([11.0, 0.0])
     weights = np.eye(2) + 2 * encoder.bases[0].numpy() - encoder.bases[1].numpy()
     np.testing.assert_allclose(found[0], message @ weights, rtol=1e-5)
+
+
+def test_elsewhere_than_on_a_cpu_messages_are_pooled_by_torch_as_dgl_does() -> None:
+    """Values and gradients; a target without messages is zero."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    messages, logits = torch.randn(40, 3, generator=generator), 5 * torch.randn(40, generator=generator)
+    targets = torch.randint(0, 6, (40,), generator=generator) + 1
+    results = []
+    for way in (pool, _pool_by_torch):
+        inputs = [each.clone().requires_grad_() for each in (messages, logits)]
+        pooled = way(*inputs, targets, 8)
+        pooled.square().sum().backward()
+        results.append((pooled, *(each.grad for each in inputs)))
+    assert not results[1][0][[0, 7]].any()
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_the_layer_computes_on_the_device_of_its_weights() -> None:
+    """ "meta" refuses what lies elsewhere."""
+    import torch
+
+    encoder = Encoder.start(RELATIONS, bases=2, seed=0).to("meta")
+    edges = edges_into(FACTS, np.array([2, 3]), 2)
+    entities_ED = torch.from_numpy(VECTORS).to("meta")
+    predicted = encoder.encode(edges, np.array([2, 3]), entities_ED)
+    assert predicted.device.type == "meta"
+    asked = np.array([[0, 0, 2], [1, 3, 3]])
+    loss = _loss(predicted, asked, encoder.shifts, entities_ED, np.array([0, 1]), 2.0)
+    assert loss.device.type == "meta"
 
 
 def test_what_is_asked_for_is_not_among_what_is_seen() -> None:

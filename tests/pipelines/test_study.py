@@ -105,7 +105,7 @@ def test_where_nothing_differs_no_gain_is_shown(studied: Kepipe, tmp_path: Path)
     outcome = kepipe.run_here(settings=same)
     assert outcome.code == 0, outcome.errors
     assert outcome.statuses()["pretrain.1"] == "cached"
-    assert told(kepipe)["verdict"].startswith("No gain shown: knowledge and plain reach the same")
+    assert told(kepipe)["verdict"].startswith("No gain shown: knowledge and plain have the same")
 
 
 def test_a_figure_that_is_not_there_costs_no_training(studied: Kepipe) -> None:

@@ -57,7 +57,7 @@ AWS = {
     "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true",
 }  # fmt: skip
 
-pytestmark = pytest.mark.xdist_group("retraining")
+pytestmark = pytest.mark.xdist_group("tracking-servers")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Regenerates the three constraints files: `make lock`. Versions are kept, unless `--upgrade` is given."""
+"""Regenerates the constraints files: `make lock`. Versions are kept, unless `--upgrade` is given."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RUN, TEST, TORCH = (ROOT / f"constraints{name}.txt" for name in ("", "-test", "-torch"))
-BUILD = re.compile(r"^((?:torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==\S+(?: ; [^\\\n]*)?)", re.MULTILINE)
-"""torch and the packages of its builds, whose digests differ between indexes."""
+RUN, TEST, TORCH, CUDA = (ROOT / f"constraints{name}.txt" for name in ("", "-test", "-torch", "-cuda"))
+BUILD = re.compile(
+    r"^((?:torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==\S+(?: ; [^\\\n]*)?)((?: ?\\\n +--hash=\S+)*)",
+    re.MULTILINE,
+)
+"""torch and what its builds bring, of which no digest fits every index, and the digests of PyPI's builds."""
 PIN = re.compile(r"^([\w.-]+==\S+)", re.MULTILINE)
 
 
@@ -49,10 +52,13 @@ def compile_(requirements: str, *options: str, pins: Sequence[str] = (), leave: 
 
 
 def main(upgrade: bool) -> None:
-    heads = {file: re.match(r"(?:#.*\n)*", file.read_text())[0] for file in (RUN, TEST, TORCH)}  # type: ignore[index]
+    files = (RUN, TEST, TORCH, CUDA)
+    heads = {file: re.match(r"(?:#.*\n)*", file.read_text())[0] for file in files}  # type: ignore[index]
     pins = [] if upgrade else [pin for file in heads for pin in PIN.findall(file.read_text())]
-    torch = BUILD.findall(compile_("torch", pins=pins))
+    builds = BUILD.findall(compile_("torch", pins=pins))
+    torch = [pin for pin, _ in builds]
     names = [pin.partition("==")[0] for pin in torch]
+    CUDA.write_text(heads[CUDA] + "".join(f"{pin.strip()} {digests.lstrip()}\n" for pin, digests in builds))
     TORCH.write_text(heads[TORCH] + "".join(f"{pin.strip()}\n" for pin in torch))
     chosen = [*pins, *PIN.findall("\n".join(torch))]
     for file, project in ((RUN, "."), (TEST, ".[test]")):

@@ -30,15 +30,15 @@ class GoldFormat:
 
 
 _BRAT = GoldFormat("brat", "a folder of `.txt` and `.ann` files", read_brat)
-_OWN = GoldFormat("kepipe", "JSON lines with `gold`, or with `mentions` where there is none", read_own)
+_OWN = GoldFormat("kepipe", "JSON lines with `gold`, or otherwise `mentions`", read_own)
 FORMATS = (
     _BRAT,
     GoldFormat(
-        "pubtator", "`PMID|t|…`, `PMID|a|…`, marks by tabs", read_pubtator,
+        "pubtator", "`PMID|t|…`, `PMID|a|…`, tab-separated annotations", read_pubtator,
         re.compile(rb"\A\s*[^|\s]+\|[ta]\|"),
     ),
     GoldFormat(
-        "aida", "AIDA-CoNLL-YAGO, words by tabs", read_aida,
+        "aida", "AIDA-CoNLL-YAGO, tab-separated columns", read_aida,
         re.compile(rb"\A\s*-DOCSTART-|\A[^\t\n{]+\t[BI]\t"),
     ),
     GoldFormat(

@@ -113,7 +113,7 @@ def _read_task(reading: Reading) -> Iterator[Document]:
 
 SOURCES: Mapping[str, Source] = {
     "wikipedia-sample": Source(
-        "106 articles from gensim's wheel, with their link anchors",
+        "106 Wikipedia articles from the package gensim, with their links",
         _read_wikipedia_sample,
         _wikipedia_sample_digests,
     ),

@@ -44,15 +44,15 @@ def _plausibility(sources: RankingSources) -> Floats:
 
 
 def _pagerank(sources: RankingSources) -> ContextScore:
-    from kepipe.knowledge.choosing import ranking
+    from kepipe.knowledge.choosing import walks
 
-    return ranking.pagerank(sources)
+    return walks.pagerank(sources)
 
 
 def _similarity(sources: RankingSources) -> ContextScore:
-    from kepipe.knowledge.choosing import ranking
+    from kepipe.knowledge.choosing import shared_words
 
-    return ranking.similarity(sources)
+    return shared_words.similarity(sources)
 
 
 CHOICES: Mapping[str, Choice] = {

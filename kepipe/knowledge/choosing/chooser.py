@@ -12,12 +12,9 @@ from kepipe.arrays import Floats, Ints, Ints32
 from kepipe.data.batch import MentionSpans
 from kepipe.knowledge.choosing.choices import CHOICES, ChoiceName
 from kepipe.knowledge.choosing.facts import Facts
-from kepipe.knowledge.choosing.ranking import RankingContext, RankingSources
+from kepipe.knowledge.choosing.ranking import MAX_CANDIDATES, RankingContext, RankingSources
 from kepipe.knowledge.choosing.triple_tokenizer import TripleTokenizer
 from kg.store import Graph, UnknownEntityError
-
-MAX_CANDIDATES = 256
-"""A context ranking scores at most this many triples of an entity, the first in the graph's order."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +68,7 @@ class FactChooser:
         scores = self._context_score(
             RankingContext(tokens_BT, lengths_B, mentions, entities_M, owners, triples)
         )
-        order = np.lexsort((-scores, owners))
-        begins = np.searchsorted(owners, owners[order])
-        best = order[np.arange(len(order)) - begins < most]
+        best = best_of(scores, owners, most)
         return Chosen(owners[best], self.facts.triples[triples[best]], scores[best])
 
     def row(self, id: str) -> int:
@@ -86,3 +81,23 @@ class FactChooser:
                 row = -1
             self._rows[id] = row
         return row
+
+
+def best_of(scores_C: Floats, owners_C: Ints, most: int) -> Ints:
+    """Indices of up to `most` of the highest scores of each owner, best first; of equal ones the first.
+
+    `owners_C`: ascending. A pass over all for each of `most`, which are few, takes a tenth of the time of sorting.
+    """
+    if not len(owners_C):
+        return np.empty(0, np.int64)
+    begins = np.flatnonzero(np.diff(owners_C, prepend=owners_C[0] - 1))
+    sizes = np.diff(begins, append=len(owners_C))
+    group_C, left_C = np.repeat(np.arange(len(begins)), sizes), scores_C.copy()
+    taken: list[Ints] = []
+    for number in range(min(most, int(sizes.max()))):
+        highest = np.flatnonzero(left_C == np.repeat(np.maximum.reduceat(left_C, begins), sizes))
+        first = highest[np.flatnonzero(np.diff(group_C[highest], prepend=-1))]
+        left_C[first] = -np.inf
+        taken.append(first[sizes > number])
+    best = np.concatenate(taken) if taken else np.empty(0, np.int64)
+    return best[np.argsort(group_C[best], kind="stable")]

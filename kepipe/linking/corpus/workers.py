@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 """(description, total, unit) → a progress bar, called with the increment (`StageContext.progress`)."""
 DASK = "dask"
-NO_DASK = "`workers: {where}` needs Dask: pip install 'kepipe[dask]'"
-NO_CLUSTER = (
-    "`workers: dask`: Dask's settings name no cluster; set DASK_SCHEDULER_ADDRESS=tcp://host:8786, or write "
-    "`workers: dask://host:8786`"
-)
+ADDRESS = "scheduler-address"
+"""Dask's setting; its variable is DASK_SCHEDULER_ADDRESS. A pipeline's file cannot name a cluster: messages of a
+cluster are pickled, and the file may be a stranger's."""
+NO_DASK = "`workers: dask` needs Dask: pip install 'kepipe[dask]'"
+NO_CLUSTER = "`workers: dask`: which cluster? set DASK_SCHEDULER_ADDRESS=tcp://host:8786"
 MANY_THREADS = (
     "{worker} of the Dask cluster has {threads} threads: start it with `dask worker --nthreads 1 --nworkers N`, since "
     "tasks do not share a process"
@@ -33,8 +33,8 @@ OTHER_VERSION = "{worker} of the Dask cluster has kepipe {found}, and this is {o
 
 @dataclass(frozen=True)
 class Workers:
-    """Worker processes for chunks. `where`: their number, −1 for one per processor; or a Dask cluster, `dask` for the
-    one of Dask's own settings, else `dask://host:port`."""
+    """Worker processes for chunks. `where`: their number, −1 for one per processor; or `dask`, the cluster of Dask's
+    own settings."""
 
     where: int | str
     progress: Progress
@@ -75,27 +75,27 @@ def _processes(where: int | str) -> Iterator[int]:
         with parallel_config("loky", inner_max_num_threads=1, initializer=end_with_parent):
             yield where
         return
-    with connect(where) as client:
+    with connect() as client:
         check(client)
         with parallel_config(DASK, client=client):
             yield -1
 
 
 @contextmanager
-def connect(where: str) -> Iterator[Client]:
-    """A client of a Dask cluster. Raises ConfigError if Dask is not installed or there is no such cluster."""
+def connect() -> Iterator[Client]:
+    """A client of the Dask cluster. Raises ConfigError if Dask is not installed or there is no cluster."""
     try:
         import dask
         from distributed import Client
     except ImportError:
-        raise ConfigError(NO_DASK.format(where=where)) from None
-    address = None if where == DASK else where.replace("dask://", "tcp://", 1)
-    if address is None and not dask.config.get("scheduler-address", None):
+        raise ConfigError(NO_DASK) from None
+    address = dask.config.get(ADDRESS, None)
+    if not address:
         raise ConfigError(NO_CLUSTER)
     try:
         client = Client(address, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as reason:
-        raise ConfigError(f"`workers: {where}`: no Dask cluster answers: {reason}") from None
+        raise ConfigError(f"`workers: dask`: no cluster answers at {address}: {reason}") from None
     with client:
         yield client
 

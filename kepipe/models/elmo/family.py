@@ -86,7 +86,7 @@ class ElmoFamily:
     """A `TrainedFamily`."""
 
     section: type[ElmoBase] = ElmoBase
-    about: str = "words in characters, read by LSTMs from both sides; a task mixes their layers"
+    about: str = "character-based words, LSTMs in both directions; a task mixes their layers"
 
     def build(
         self,

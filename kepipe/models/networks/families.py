@@ -81,25 +81,21 @@ def _export_xlnet(source: Path, folder: Path, model: Network) -> None:
 
 NETWORKS: Mapping[str, NetworkFamily] = {
     "nnlm": NetworkFamily(
-        NNLMBase, NNLMConfig, "a token is predicted from the vectors of those right before it", _nnlm
+        NNLMBase, NNLMConfig, "feed-forward network over the vectors of the preceding tokens", _nnlm
     ),
-    "lstm": NetworkFamily(
-        LSTMBase, LSTMConfig, "states that go on from token to token, in one direction or in both", _lstm
-    ),
-    "cnn": NetworkFamily(
-        CNNBase, CNNConfig, "filters over neighbouring tokens, and their largest values", _cnn
-    ),
+    "lstm": NetworkFamily(LSTMBase, LSTMConfig, "recurrent network, in one direction or both", _lstm),
+    "cnn": NetworkFamily(CNNBase, CNNConfig, "convolutions over neighbouring tokens, with max pooling", _cnn),
     "transformer-xl": NetworkFamily(
         TransformerXLBase,
         XLNetConfig,
-        "attention from the left, over a memory of the rows before too",
+        "causal attention, with a memory of previous rows",
         _xlnet,
         _export_xlnet,
     ),
     "xlnet": NetworkFamily(
         XLNetBase,
         XLNetConfig,
-        "attention to both sides, tokens predicted in any order; with a memory",
+        "bidirectional attention, tokens predicted in random order; with a memory",
         _xlnet,
         _export_xlnet,
     ),

@@ -14,7 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 import kepipe
+from kepipe.bundle.inputs import collect_inputs
 from kepipe.bundle.making import make_bundle
+from kepipe.bundle.wheels import needed
 from kepipe.cli import app
 from kepipe.flow.artifact import read_manifest
 from tests.support.kepipe_run import ROOT
@@ -109,8 +111,6 @@ def test_a_bundle_runs_elsewhere_without_network_with_the_same_results(
 
 
 def test_wheels_of_a_folder_are_packed_with_their_digests(project: Path, tmp_path: Path) -> None:
-    from kepipe.bundle.wheels import needed
-
     folder = tmp_path / "wheels"
     folder.mkdir()
     version = needed()["joblib"]
@@ -129,3 +129,10 @@ def test_wheels_of_a_folder_are_packed_with_their_digests(project: Path, tmp_pat
     assert {name for name in names if name.startswith("joblib")} == {f"joblib-{version}-py3-none-any.whl"}
     assert f"joblib=={version} \\\n    --hash=sha256:" in lines
     assert "../solar" not in yaml
+
+
+def test_what_is_not_packed_is_told(project: Path) -> None:
+    going_on = "  pretrain: {base: {from: 'models:/packed@champion'}, steps: 2}\n"
+    (project / "packed.yaml").write_text(PIPELINE + going_on)
+    (what,) = collect_inputs(project / "packed.yaml", ()).left_out
+    assert "the model registry" in what

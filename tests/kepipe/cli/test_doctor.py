@@ -24,6 +24,12 @@ def test_what_a_training_would_choose_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     card = SimpleNamespace(total_memory=80 * 2**30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: card)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100 80GB HBM3")
+    monkeypatch.setenv("CXX", "sh")  # anything that is there
     told = _training("cuda:0")
     assert "is cuda:0, `precision: auto` is bf16" in told
+    assert "compiles from 500 steps; packed rows document by document" in told
+    assert "peak for MFU 989.5 TFLOP/s" in told
     assert told.endswith("BERT-base fits with about 186,000")

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.data.document import Mention, Span
-from kepipe.finetuning.encoding import RowFormat, TruncationStats, encode_rows
+from kepipe.finetuning.encoding import (
+    RowFormat,
+    Text,
+    TruncationStats,
+    cut,
+    encode_rows,
+    insert_markers,
+    keep_nearest,
+    window_starts,
+)
 from kepipe.finetuning.examples import Example, from_words
 from kepipe.finetuning.label_output import ONE_LABEL
 from kepipe.finetuning.output import AnswerFormat
@@ -155,6 +164,93 @@ def test_pairs_are_cut_at_the_longer_text_and_have_segments() -> None:
     assert row.mentions == ((17, 18, "Q2"),)
     (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23, segments=1))
     assert not row.segments.any()
+
+
+def test_both_long_texts_of_a_pair_keep_half_the_room() -> None:
+    stats = TruncationStats()
+    example = Example("x", "one " * 30, second="two " * 30)
+    (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23), stats)
+    assert (names(row).count("one"), names(row).count("two"), stats.cut) == (10, 10, 1)
+    assert row.read_positions == (0,)
+    assert row.characters is None
+
+
+@pytest.mark.parametrize("begin", [True, False])
+def test_an_answer_in_the_second_text_is_read_at_the_row_and_at_each_of_its_tokens(begin: bool) -> None:
+    example = Example("x", "what is", second="two words", second_mentions=(Mention(4, 9, "Q1"),))
+    stats = TruncationStats()
+    (row,) = encode_rows([example], row_format(reads="second", markers=(), begin=begin), stats)
+    assert names(row) == ["[CLS]"] * begin + ["what", "is", "[SEP]", "two", "words", "[SEP]"]
+    assert row.segments.tolist() == [0] * (3 + begin) + [1] * 3
+    assert row.read_positions == ((0, 4, 5) if begin else (5, 3, 4))
+    assert row.characters is not None
+    assert row.characters.tolist() == [[0, 3], [4, 9]]
+    assert row.mentions == ((4 + begin, 5 + begin, "Q1"),)
+    assert (stats.rows, stats.cut, stats.windows, stats.mentions, stats.mentions_aligned) == (1, 0, 0, 1, 1)
+
+
+def test_the_first_text_is_cut_once_though_the_second_has_windows() -> None:
+    stats = TruncationStats()
+    example = Example("x", "one " * 30, second="two " * 25)
+    rows = encode_rows([example], row_format(reads="second", markers=(), length=23, overlap=2), stats)
+    assert [(names(row).count("one"), names(row).count("two")) for row in rows] == [(10, 10)] * 3
+    assert (stats.cut, stats.rows, stats.windows) == (1, 3, 2)
+    encode_rows(
+        [Example("x", "one", second="two " * 25)], row_format(reads="second", length=23, overlap=2), stats
+    )
+    assert stats.cut == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "room", "overlap", "starts"),
+    [
+        (10, 4, None, [0]), (4, 4, 1, [0]), (5, 4, 1, [0, 1]), (10, 4, 0, [0, 4, 6]), (10, 4, 1, [0, 3, 6]),
+        (10, 4, 3, [0, 2, 4, 6]), (3, 1, 1, [0, 1, 2]),
+    ],
+)  # fmt: skip
+def test_where_windows_start(size: int, room: int, overlap: int | None, starts: list[int]) -> None:
+    assert window_starts(size, room, overlap) == starts
+
+
+@pytest.mark.parametrize(
+    ("spans", "room", "kept"),
+    [
+        (None, 3, [0, 1, 2]), ([], 3, [0, 1, 2]), ([[4, 6]], 4, [3, 4, 5, 6]), ([[4, 6]], 3, [3, 4, 5]),
+        ([[4, 4]], 3, [3, 4, 5]), ([[0, 1], [9, 10]], 4, [0, 1, 8, 9]), ([[2, 3]], 20, list(range(10))),
+    ],
+)  # fmt: skip
+def test_which_tokens_are_nearest(spans: list[list[int]] | None, room: int, kept: list[int]) -> None:
+    found = keep_nearest(10, None if spans is None else np.array(spans).reshape(-1, 2), room)
+    assert np.flatnonzero(found).tolist() == kept
+
+
+def text_of(spans: list[list[int]], mentions: list[list[int]]) -> Text:
+    """Three tokens, 10, 11 and 12, of two letters each."""
+    letters = np.array([[0, 2], [2, 4], [4, 6]])
+    entities = [f"Q{number}" for number in range(len(mentions))]
+    return Text(np.array([10, 11, 12]), np.array(spans), np.array(mentions).reshape(-1, 2), entities, letters)
+
+
+def test_a_cut_moves_spans_and_drops_mentions_that_lose_a_token() -> None:
+    short = cut(text_of([[0, 1], [1, 3]], [[0, 1], [1, 3], [2, 3]]), np.array([False, True, True]))
+    assert short.tokens.tolist() == [11, 12]
+    assert short.spans.tolist() == [[0, 0], [0, 2]]
+    assert (short.mentions.tolist(), short.entities) == ([[0, 2], [1, 2]], ["Q1", "Q2"])
+    assert short.characters.tolist() == [[2, 4], [4, 6]]
+
+
+def test_markers_of_neighbours_close_before_they_open_and_move_what_follows() -> None:
+    marked, openings, closings = insert_markers(text_of([[0, 1], [1, 3]], [[0, 1], [1, 3], [2, 3]]), (1, 2))
+    assert marked.tokens.tolist() == [1, 10, 1, 2, 11, 12, 2]
+    assert (openings.tolist(), closings.tolist()) == ([0, 3], [2, 6])
+    assert marked.spans.tolist() == [[1, 2], [4, 6]]
+    assert marked.mentions.tolist() == [[1, 2], [4, 6], [5, 6]]
+
+
+def test_of_mentions_that_overlap_the_first_counts() -> None:
+    example = Example("x", "a b c", mentions=(Mention(2, 5, "Q2"), Mention(0, 3, "Q1"), Mention(4, 5, "Q3")))
+    (row,) = encode_rows([example], row_format(reads="row", markers=()))
+    assert row.mentions == ((1, 3, "Q1"), (3, 4, "Q3"))
 
 
 def test_a_decoder_without_begin_reads_the_last_token() -> None:

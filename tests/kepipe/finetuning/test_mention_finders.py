@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import mlflow.pyfunc
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from kepipe.knowledge.base import KNOWLEDGE_FILE
 from kepipe.knowledge.ernie_tsinghua.vectors import FILES, EntityVectors
 from kepipe.stages.artifacts import FineTuned, Graph, Vectors
 from kepipe.tokenization.training import train_tokenizer
+from kepipe.tracking import pyfunc
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import save_vectors
 from kg.writer import write_graph
@@ -58,6 +60,19 @@ def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path
     ]
     for answers, truth in zip(found, (SIDE, OTHER), strict=True):
         assert np.mean([answer == truth[name] for answer, name in zip(answers, UNSEEN, strict=True)]) > 0.95
+
+
+def test_as_an_mlflow_model_it_finds_entities_and_injects_by_itself(
+    injected: FineTuned, tmp_path: Path
+) -> None:
+    pyfunc.write(injected.folder, tmp_path / "model", "m-0", "r")
+    table = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(
+        [f"we saw [[{name}|mention]] again" for name in UNSEEN]
+    )
+    answers = [json.loads(each) for each in table["answer"]]
+    assert [each["entities"][0]["entity"] for each in answers] == [f"Q{name}" for name in UNSEEN]
+    predicted = [next(iter(each["predicted"])) for each in answers]
+    assert np.mean([answer == SIDE[name] for answer, name in zip(predicted, UNSEEN, strict=True)]) > 0.95
 
 
 def test_predict_from_the_command_line(injected: FineTuned, tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from kepipe.flow import firing, schedules
-from kepipe.flow.firing import PendingRun, ScheduleRunner, _note, read_pending
+from kepipe.flow.firing import (
+    PendingRun,
+    ScheduleRunner,
+    _note,
+    read_pending,
+    read_state,
+    write_state,
+)
 from kepipe.flow.history import KEPT, Result, last_result, remember, results
 from kepipe.flow.scheduled_run import pipeline_lock
 from kepipe.flow.triggers.cron import Cron
@@ -156,3 +163,16 @@ def test_history_keeps_the_newest_and_survives_a_cut_line(tmp_path: Path) -> Non
     file.write_bytes(file.read_bytes() * KEPT)
     remember(tmp_path, "tiny", Result(4.0, 1.0, "finished"))
     assert len(file.read_bytes().splitlines()) == KEPT + 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"attempt": "x"}', "[" * 100_000])
+def test_damaged_notes_of_a_firing_are_as_none(tmp_path: Path, content: str) -> None:
+    """One run too many may come of it, and none too few."""
+    write_state(tmp_path, "tiny", {"digest": "d"})
+    _note(tmp_path, "tiny", PendingRun("cron @yearly", attempt=3))
+    assert read_state(tmp_path, "tiny") == {"digest": "d"}
+    assert read_pending(tmp_path, "tiny") == PendingRun("cron @yearly", attempt=3)
+    for file in (tmp_path / "schedule" / "tiny").iterdir():
+        file.write_text(content)
+    assert read_state(tmp_path, "tiny").get("digest") is None
+    assert read_pending(tmp_path, "tiny") is None

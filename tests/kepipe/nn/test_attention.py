@@ -8,9 +8,17 @@ import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from kepipe.nn import attention
-from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention, attend, build_mask
+from kepipe.nn.attention import (
+    Cache,
+    CrossAttention,
+    Mask,
+    SelfAttention,
+    attend,
+    build_mask,
+    has_varlen,
+)
 from kepipe.nn.query_positions import QueryPositions
-from kepipe.nn.visibility import Visibility, by_name, causal, documents, full
+from kepipe.nn.visibility import Visibility, by_name, causal, documents, full, nearby
 
 
 def mask(visibility: Visibility, rows: int, length: int, dtype: torch.dtype = torch.float32) -> Mask:
@@ -127,6 +135,89 @@ def test_block_masks_give_what_a_dense_mask_gives() -> None:
         out = attend(q, k, v, blocks, scale=0.25)
     torch.testing.assert_close(out, attend(q, k, v, mask(visibility, 2, 128), scale=0.25))
     assert bool((out[descriptors == 0] == 0).all())
+
+
+PACKED = [[1] * 50 + [2] * 60 + [0] * 18, [1] * 100 + [2] * 28]
+
+
+@pytest.mark.parametrize("visibility", ["full", "causal"])
+def test_documents_one_by_one_give_what_a_dense_mask_gives(visibility: str) -> None:
+    """Values and gradients, whatever stands at padding."""
+    drawn = torch.randn(4, 2, 128, 2, 16, generator=torch.Generator().manual_seed(0))
+    documents_BT = torch.tensor(PACKED)
+    sight = by_name(visibility, documents_BT, host_BT=documents_BT)
+    masks = [
+        build_mask(
+            sight, (2, 128, 128), device=torch.device("cpu"), dtype=torch.float32, flex=True, varlen=varlen
+        )
+        for varlen in (False, True)
+    ]
+    assert masks[0].blocks is not None
+    assert masks[1].runs is not None
+    assert masks[1].runs.tolist() == [0, 50, 110, 128, 228, 256, 256, 256, 256]
+    assert not masks[1].is_dense
+    results = []
+    for each in (mask(sight, 2, 128), masks[1]):
+        q, k, v = (part.clone().requires_grad_() for part in drawn[:3])
+        out = attend(q, k, v, each, scale=0.25)
+        (out * drawn[3].flatten(2)).sum().backward()
+        results.append((out, q.grad, k.grad, v.grad))
+    for found, expected in zip(results[1], results[0], strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_a_mask_that_says_more_than_documents_is_made_of_blocks() -> None:
+    """So are documents in two pieces, and rows whose documents are not known on the CPU."""
+    documents_BT = torch.tensor(PACKED)
+    split_BT = torch.tensor([[1] * 50 + [2] * 50 + [1] * 28])
+    branch_BT = torch.zeros_like(documents_BT)
+    sights = {
+        "documents": by_name("causal", documents_BT, host_BT=documents_BT),
+        "pieces": by_name("causal", split_BT, host_BT=split_BT),
+        "tree": by_name(
+            "full", documents_BT, branch_BT=branch_BT, mention_BT=branch_BT, host_BT=documents_BT
+        ),
+        "nearby": by_name("full", documents_BT, host_BT=documents_BT) & nearby(4),
+        "unknown": by_name("causal", documents_BT),
+    }
+    rows = {name: len(split_BT) if name == "pieces" else 2 for name in sights}
+    kinds = {
+        name: build_mask(
+            sight, (rows[name], 128, 128), device=torch.device("cpu"), dtype=torch.bfloat16,
+            flex=True, varlen=True,
+        )
+        for name, sight in sights.items()
+    }  # fmt: skip
+    assert {name for name, each in kinds.items() if each.runs is not None} == {"documents"}
+    assert all(each.blocks is not None for name, each in kinds.items() if name != "documents")
+
+
+def test_the_kernel_for_documents_is_asked_as_torch_defines_it() -> None:
+    """On "meta", which checks arguments and shapes: forward and backward. A CPU has no such kernel."""
+    q, k, v = (
+        torch.empty(2, 128, 2, 16, dtype=torch.bfloat16, device="meta", requires_grad=True) for _ in range(3)
+    )
+    runs = torch.empty(9, dtype=torch.int32, device="meta")
+    out = attention.attend_runs(q, k, v, runs, True, 0.25)
+    assert out.shape == q.shape
+    out.sum().backward()
+    assert q.grad is not None
+    assert q.grad.shape == q.shape
+
+
+CARDS = {"A100": ((8, 0), True), "T4": ((7, 5), False)}
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_which_cards_have_the_kernel(card: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    capability, has = CARDS[card]
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+    cuda, half = torch.device("cuda:0"), torch.bfloat16
+    assert has_varlen(cuda, half, 64) is has
+    assert not has_varlen(cuda, torch.float32, 64)
+    assert not has_varlen(cuda, half, 60)
+    assert not has_varlen(torch.device("cpu"), half, 64)
 
 
 def test_block_masks_are_compiled_once_for_each_length(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,11 @@ def test_units_are_spread_over_their_tokens() -> None:
     ]
 
 
+def test_rows_have_as_many_units_as_the_row_of_most() -> None:
+    assert count_units(np.array([[-1, 0, 0, -1], [-1, -1, -1, -1]])).tolist() == [[2], [0]]
+    assert count_units(np.array([[-1, -1], [-1, -1]])).shape == (2, 0)
+
+
 @given(
     st.lists(st.lists(st.integers(1, 5), min_size=0, max_size=30), min_size=1, max_size=6),
     st.integers(0, 2**32 - 1),

@@ -163,6 +163,15 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> Non
     assert content(tmp_path / "torn" / "out") == content(tmp_path / "whole" / "out")
 
 
+def test_a_tokenizer_that_an_earlier_attempt_left_damaged_is_trained_again(tmp_path: Path) -> None:
+    inputs = linked(tmp_path, make_documents(40))
+    run(inputs, tmp_path / "desk", tokenizer={"size": 300})
+    whole = content(tmp_path / "desk" / "out")
+    (tmp_path / "desk" / "scratch" / "tokenizer" / "tokenizer.json").write_text("{")
+    run(inputs, tmp_path / "desk", tokenizer={"size": 300})
+    assert content(tmp_path / "desk" / "out") == whole
+
+
 def test_lost_scratch_files_mean_a_new_start(tmp_path: Path) -> None:
     inputs = linked(tmp_path, make_documents(40))
     run(inputs, tmp_path / "desk", tokenizer={"from": "minilm"})

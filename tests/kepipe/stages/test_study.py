@@ -34,6 +34,6 @@ def test_every_task_is_told(tmp_path: Path) -> None:
     assert told["verdict"] == verdict
     assert list(told["tasks"].values()) == answers
     assert answers[1] == (
-        "No gain shown: graph-on and graph-off reach the same books/test/micro_f1 with every seed."
+        "No gain shown: graph-on and graph-off have the same books/test/micro_f1 with every seed."
     )
     assert verdict in (context.out / "report.html").read_text()

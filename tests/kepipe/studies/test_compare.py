@@ -38,8 +38,8 @@ def test_scores_and_logged_values_are_compared_seed_by_seed(results: Make) -> No
     ("stated", "said"),
     [
         ({"steps": 48}, "with seed 1, steps of `finetune` is 60 in `on`, 48 in `off`"),
-        ({"shards": "abc"}, "with seed 1, shards of `finetune` is not stated in `on`, abc in `off`"),
-        ({"data": "q1"}, "with seed 1, data of `finetune` is not stated in `on`, q1 in `off`"),
+        ({"shards": "abc"}, "with seed 1, shards of `finetune` is not recorded in `on`, abc in `off`"),
+        ({"data": "q1"}, "with seed 1, data of `finetune` is not recorded in `on`, q1 in `off`"),
         ({"config": {"batch_tokens": 256}}, "batch_tokens of `finetune` is 512 in `on`, 256 in `off`"),
     ],
 )
@@ -58,7 +58,7 @@ def test_a_model_that_states_nothing_cannot_be_compared(results: Make) -> None:
     there = results(VALUES)
     for artifact in there.values():
         (artifact.folder / "kepipe.json").write_text("{}")
-    with pytest.raises(NotComparable, match="do not state their seed"):
+    with pytest.raises(NotComparable, match=r"have no seed in kepipe\.json"):
         compare(design_of(VALUES), there)
 
 

@@ -42,7 +42,7 @@ def test_every_arm_meets_the_reference_and_the_tested_ones_every_control() -> No
         (HIGH, LOW, MIDDLE, "A gain is shown: graph-on does better than graph-off and graph-shuffled"),
         (HIGH, LOW, (0.66, 0.61, 0.625), "No gain from the knowledge shown: graph-on does better than graph-off"),
         (LOW, HIGH, LOW, "No gain shown: graph-on does worse than graph-off"),
-        (HIGH, HIGH, HIGH, "No gain shown: graph-on and graph-off and graph-shuffled reach the same"),
+        (HIGH, HIGH, HIGH, "No gain shown: graph-on and graph-off and graph-shuffled have the same"),
         ((0.7, 0.5, 0.6), LOW, MIDDLE, "No gain shown: whether graph-on does better than graph-off"),
         ((0.7,), (0.5,), (0.5,), "No gain shown: whether graph-on does better"),
     ],
@@ -70,9 +70,11 @@ def test_where_names_alone_help_as_much_it_says_so() -> None:
     """Facts, true or shuffled, and names alone each gave as much: it is the names."""
     assert NAMES_ONLY in CONTROLS
     design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.66, 0.61, 0.625))
-    assert answer(design, finding).endswith("Names alone do better too: it is these that help, no facts.")
+    assert answer(design, finding).endswith(
+        "The control names-only does better too: the names help, not the facts."
+    )
     design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.5, 0.7, 0.6))
-    assert "it is these that help" not in answer(design, finding)
+    assert "the names help" not in answer(design, finding)
 
 
 def test_of_a_loss_lower_is_better() -> None:
@@ -87,7 +89,7 @@ def test_of_one_arm_nothing_is_compared() -> None:
     design, finding = study(graph_off=HIGH)
     assert finding.differences == ()
     assert answer(design, finding) == (
-        "One arm was measured: finetune/test/micro_f1 is known, and nothing is compared."
+        "Only one arm was measured on finetune/test/micro_f1: there is no comparison."
     )
 
 
@@ -123,7 +125,7 @@ def test_several_tasks_are_told_in_one_sentence(on: tuple[tuple[float, ...], ...
 
 def test_each_comparison_says_what_it_shows() -> None:
     _, finding = study(graph_on=(0.7, 0.5, 0.6), graph_off=LOW, graph_shuffled=(0.7, 0.5, 0.6))
-    assert explain(finding.between(ON, OFF)) == "not shown; 3 seeds could not show less than 0.29"
+    assert explain(finding.between(ON, OFF)) == "not shown; 3 seeds cannot show a difference below 0.29"
     assert explain(finding.between(ON, WRONG)) == "no difference with any seed"
     assert as_json(finding)["differences"]["graph-on − graph-off"]["shows"] == "open"
     _, single = study(graph_on=(0.7,), graph_off=(0.5,))

@@ -6,13 +6,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from kepipe.studies.intervals import Estimate, clustered_mean, mean_over_seeds, paired_difference
+from kepipe.studies.intervals import (
+    Estimate,
+    _ratio,
+    clustered_mean,
+    clustered_ratio,
+    mean_over_seeds,
+    paired_difference,
+)
 
 
 def test_value_is_the_plain_mean_of_the_cases():
     estimate = clustered_mean([1, 0, 0, 1, 1, 1], ["a", "a", "b", "c", "d", "e"], np.random.default_rng(0))
     assert estimate.value == pytest.approx(4 / 6)
     assert (estimate.cases, estimate.clusters) == (6, 5)
+
+
+def test_a_ratio_and_its_standard_error_by_hand() -> None:
+    found = clustered_ratio([2, 2, 4, 4, 8, 0], [1, 1, 1, 1, 2, 4], list("aabcde"), np.random.default_rng(0))
+    assert (found.value, found.cases, found.clusters) == (2.0, 6, 5)
+    sums, amounts = np.array([1.0, 2.0, 6.0]), np.array([1.0, 2.0, 3.0])
+    means, errors = _ratio(sums, amounts, np.array([[1.0, 1.0, 1.0], [2.0, 0.0, 1.0]]))
+    # 9/6; residuals −1/2, −1, 3/2; variance 3/2 · (1/4 + 1 + 9/4); over the amounts of 6
+    # 8/5; residuals −3/5 (twice), 6/5; variance 3/2 · (2 · 9/25 + 36/25); over the amounts of 5
+    assert means.tolist() == pytest.approx([1.5, 1.6])
+    assert errors.tolist() == pytest.approx([(1.5 * 3.5) ** 0.5 / 6, (1.5 * 54 / 25) ** 0.5 / 5])
+
+
+def test_an_interval_at_zero_does_not_exclude_it() -> None:
+    for low, high, excludes in ((0.0, 1.0, False), (-1.0, 0.0, False), (0.1, 1.0, True), (-1.0, -0.1, True)):
+        assert Estimate(0.5, low, high, 9, 9).excludes_zero is excludes
+
+
+def test_a_wider_level_gives_a_wider_interval_of_both_kinds() -> None:
+    values = np.random.default_rng(4).normal(0, 1, 30)
+    wide, narrow = (
+        clustered_mean(values, np.arange(30), np.random.default_rng(0), level) for level in (0.95, 0.5)
+    )
+    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
+    three = mean_over_seeds([1.0, 2.0, 3.0], 0.5)
+    assert three.high - 2.0 == pytest.approx(0.816496580927726 / 3**0.5)  # t of 2 degrees of freedom at 75%
 
 
 def test_too_few_documents_give_no_interval():

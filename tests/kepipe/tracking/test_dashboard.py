@@ -128,6 +128,12 @@ def test_the_table_of_runs_shows_the_figures_that_decide_and_the_finding(
     assert "train/final_held_out_loss" in page
     assert "A gain is shown." in page
     assert "train/best_held_out_loss" not in page
+    with browser.window() as window:
+        window.goto(f"{place}&compareRunsMode=CHART")
+        window.get_by_text("Main metrics").first.wait_for()
+        window.locator(".js-plotly-plot .bars path").first.wait_for()
+        charts = window.inner_text("body").partition("Main metrics")[2]
+    assert "final_held_out_loss" in charts
 
 
 @pytest.mark.browser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,34 @@ def test_pending_journals_go_in_order_and_only_one_process_takes_each(
     assert pending(tmp_path) == 1
     (tmp_path / "tracking" / "nested.jsonl").write_bytes(b"[" * 100_000 + b"\n")
     assert list(deliver_pending(tmp_path, store, no_score)) == ["taken", "nested"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"store": "s", "sent": "x"}', '{"store": "s", "sent": 1000000000}']
+)
+def test_a_damaged_cursor_begins_anew(tmp_path: Path, content: str) -> None:
+    journal = write(tmp_path / "r.jsonl", list(journals.run("pipeline", "r", tmp_path)))
+    Cursor("s", sent=7).save(journal)
+    assert Cursor.load(journal, "s").sent == 7
+    journal.with_suffix(".cursor").write_text(content)
+    assert Cursor.load(journal, "s") == Cursor("s")
+
+
+def test_what_another_process_delivers_is_waited_for_where_that_is_asked(
+    store: Store, fresh: str, tmp_path: Path
+) -> None:
+    """So that all that has ended is in the store after `kepipe track sync`. A run that goes on is not waited for."""
+    events = list(journals.run(fresh, "ended", artifact(tmp_path / "made")))
+    ended = write(tmp_path / "tracking" / "ended.jsonl", events)
+    with Journal(tmp_path / "tracking" / "running.jsonl") as running, ThreadPoolExecutor() as pool:
+        running(_later(replace(events[0], run="running"), -100.0))
+        with claim(running.file):  # as the process that a run starts
+            with claim(ended):
+                waiting = pool.submit(deliver_pending, tmp_path, store, no_score, wait=True)
+                with pytest.raises(TimeoutError):
+                    waiting.result(timeout=0.5)
+            assert list(waiting.result()) == ["ended"]
+    assert runs(store, fresh)["ended"].info.status == "FINISHED"
 
 
 def _later(event: Event, seconds: float) -> Event:

@@ -8,6 +8,8 @@ from typing import Any
 
 import mlflow.pyfunc
 import pytest
+from click.testing import CliRunner
+from mlflow.models.cli import commands
 
 from kepipe.finetuning.markup import ask
 from kepipe.finetuning.predictor import Predictor
@@ -31,8 +33,14 @@ def test_the_example_of_a_task_is_a_text_as_it_wants_it(task: TaskName) -> None:
     assert ask(task, TASKS[task].example, "en", "example").text
 
 
-def test_a_model_that_fills_masks_has_an_example(tmp_path: Path) -> None:
-    written(base_model(tmp_path / "base").folder, tmp_path / "model")
+def test_mlflow_s_command_answers_the_example_of_a_model_that_fills_masks(tmp_path: Path) -> None:
+    model = written(base_model(tmp_path / "base").folder, tmp_path / "model")
+    asked, answered = tmp_path / "model" / "serving_input_example.json", tmp_path / "answer.json"
+    words = ["predict", "-m", str(tmp_path / "model"), "-i", str(asked), "-o", str(answered)]
+    ended = CliRunner().invoke(commands, [*words, "-t", "json", "--env-manager", "local"])
+    assert ended.exit_code == 0, ended.output
+    rows = json.loads(answered.read_text())["predictions"]
+    assert [row["prediction"] for row in rows] == model.predict(model.input_example)["prediction"].tolist()
 
 
 def test_a_fine_tuned_model_answers_with_labels(tmp_path: Path) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +13,6 @@ from typing import Any
 import mlflow.pyfunc
 import pytest
 from mlflow.tracking import MlflowClient
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from kepipe.config import ConfigError
 from kepipe.tracking.conditions.base import PairedEvaluation
@@ -318,68 +314,3 @@ def test_a_model_that_was_deleted_from_the_registry_comes_back_and_no_other_is_t
     outcome = offers.again("one", 0.3)
     assert outcome is not None
     assert (outcome["version"], outcome["champion"]) == (1, True)
-
-
-def test_a_registered_model_brings_its_own_code(store: Store, source: Any, fresh: str, world: World) -> None:
-    """On a public index the name `kepipe` is not ours: nothing is installed by it, and the code that answers is the
-    model's own. It needs no other packages than those that it pins, and theirs."""
-    arm = world.arms[0]
-    offer(store, offered(fresh, arm.folder, arm.digest, 0.5), source, lambda *_: None)
-    stored = Path(mlflow.artifacts.download_artifacts(f"models:/{fresh}@champion"))
-    pinned = (stored / "requirements.txt").read_text().split()
-    assert f"torch=={version('torch')}" in pinned
-    assert all("==" in line and not line.startswith(("kepipe", "kg")) for line in pinned)
-    brought = {*brought_by(pinned), "kepipe", "pip", "setuptools"}
-    others = [
-        name
-        for name, places in packages_distributions().items()
-        if brought.isdisjoint(map(canonicalize_name, places))
-    ]
-    assert {"pytest", "moto"} & {*others}
-    elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    text = f"The capital of France is {world.tokenizer.named['mask']}."
-    answer = subprocess.run(
-        [sys.executable, "-P", "-c", SERVE, str(stored), text, *others],
-        env=elsewhere,
-        cwd=stored,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == 0, answer.stderr[-2000:]
-    count, *files = answer.stdout.split()[-3:]
-    assert int(count) == 5
-    assert [Path(file) for file in files] == [
-        stored / "code" / name / "__init__.py" for name in ("kepipe", "kg")
-    ]
-
-
-SERVE = """
-import sys
-from importlib.machinery import PathFinder
-class Finder(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in sys.argv[3:] else PathFinder.find_spec(name, path, target)
-sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
-import mlflow.pyfunc
-model = mlflow.pyfunc.load_model(sys.argv[1])
-import kepipe, kg
-print(len(model.predict([sys.argv[2]])), kepipe.__file__, kg.__file__)
-"""
-"""A model in a process that has no other packages than those that are not named."""
-
-
-def brought_by(pinned: list[str]) -> set[str]:
-    """The packages that pip installs for requirements, by what the packages here say of themselves."""
-    waiting, found = [Requirement(line) for line in pinned], set[tuple[str, str]]()
-    while waiting:
-        one = waiting.pop()
-        name = canonicalize_name(one.name)
-        for extra in {"", *one.extras} - {extra for known, extra in found if known == name}:
-            found.add((name, extra))
-            needed = [Requirement(line) for line in requires(name) or ()]
-            waiting += [
-                each for each in needed if each.marker is None or each.marker.evaluate({"extra": extra})
-            ]
-    return {name for name, _ in found}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from kepipe.tracking.runs_table import MAX_COLUMNS, deciding_columns, view
+from kepipe.tracking.runs_table import MAX_COLUMNS, MAX_LENGTH, deciding_columns, view
 
 
 def test_the_main_figure_of_each_stage_arm_and_split_decides() -> None:
@@ -40,3 +40,11 @@ def test_there_are_no_more_columns_than_fit() -> None:
 def test_a_view_is_what_mlflow_reads() -> None:
     shown = json.loads(view(["mlm/final_held_out_loss"]))
     assert shown["selectedColumns"] == ["attributes.`Description`", "metrics.`mlm/final_held_out_loss`"]
+    (section,), (chart,) = shown["compareRunSections"], shown["compareRunCharts"]
+    assert (chart["metricKey"], chart["metricSectionId"]) == ("mlm/final_held_out_loss", section["uuid"])
+
+
+def test_a_view_is_no_longer_than_mlflow_takes() -> None:
+    long = [f"{number}" * 250 for number in range(10)]
+    assert len(view(long)) <= MAX_LENGTH
+    assert json.loads(view(long))["selectedColumns"][1:] == [f"metrics.`{name}`" for name in long[:8]]

@@ -13,9 +13,11 @@ from kepipe.data.formats import plan
 from kepipe.data.row_batches import RowBatches, RowShape, SpecialTokens
 from kepipe.models.base import Base, build
 from kepipe.objectives import table
+from kepipe.training.expected_hours import RowLengths, training_flops_of
 from kepipe.training.metrics import MetricAccumulator
 from kepipe.training.microbatches import MicroBatch, PlannedUpdate
-from kepipe.training.throughput import Throughput
+from kepipe.training.throughput import Throughput, training_flops
+from tests.gpu import cases
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
 from tests.support.shards import random_documents, write_shard
 from tests.support.toy_training import Ear, context_in, fit, settings
@@ -50,6 +52,24 @@ def test_every_record_tells_the_speed(family: Any, objective: Any, tmp_path: Pat
     assert all(len(values) == 6 for values in told.values())
     assert all(value > 0 for values in told.values() for value in values)
     assert max(told["data_wait_share"]) < 1
+
+
+@pytest.mark.parametrize(
+    ("family", "objective"), [("gpt2", "causal-lm"), ("t5", "span-corruption"), ("bert", "mlm")]
+)
+def test_the_estimate_counts_what_is_counted(family: Any, objective: str) -> None:
+    """FLOPs by the sizes, against those of a forward pass. BERT's last layer is read at as many places in each row."""
+    case = cases.case(family, objective, 64)
+    model, batch = case.model(96), case.batch()
+    rows, length = batch.tokens.shape
+    decoder = 0 if batch.decoder_tokens is None else batch.decoder_tokens.shape[1]
+    config: Any = model.config
+    if not config.encoder_layers:
+        length, decoder = 0, length
+    assert batch.labels is not None
+    estimate = rows * training_flops_of(config, RowLengths(length, decoder, len(batch.labels) / rows))
+    counted = training_flops(model, case.objective.criterion, batch)
+    assert estimate == pytest.approx(counted, rel=0.1 if family == "bert" else 0.01)
 
 
 def test_a_window_tells_tokens_a_second_and_shares(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from kepipe.data.batch import TokenRows
 from kepipe.training.evaluator import HeldOutLoss
+from kepipe.training.train_state import TrainState
 from tests.support.toy_training import (
     HIDE_SOME,
     Ear,
@@ -31,6 +32,34 @@ def held_out() -> HeldOutLoss:
 
 class Stop(Exception):
     """Stands for whatever ends a process."""
+
+
+def test_the_lowest_losses_and_how_long_ago_the_best_was() -> None:
+    state, kept = TrainState(), []
+    for step, loss in ((2, 3.0), (4, 2.0), (6, 2.0), (8, 2.5), (10, 1.0)):
+        state.step = step
+        kept.append((state.record(loss, keep=2), state.best_step, state.best, state.stale))
+    assert kept == [
+        (True, 2, 3.0, 0),
+        (True, 4, 2.0, 0),
+        (True, 4, 2.0, 1),  # an equal loss is not a better one
+        (False, 4, 2.0, 2),
+        (True, 10, 1.0, 0),
+    ]
+    assert (state.latest, state.lowest) == (1.0, [(1.0, 10), (2.0, 4)])
+
+
+def test_a_share_of_steps_or_of_a_budget_and_the_end_of_patience() -> None:
+    by_steps, by_budget = settings(steps=12), settings(budget="20s")
+    assert TrainState(step=3, seconds=15.0).share(by_steps) == 0.25
+    assert TrainState(step=3, seconds=15.0).share(by_budget) == 0.75
+    assert TrainState(seconds=30.0).share(by_budget) == 1.0
+    assert not TrainState(step=11).finished(by_steps)
+    assert TrainState(step=12).finished(by_steps)
+    impatient = settings(steps=12, patience=2)
+    assert not TrainState(step=3, stale=1).finished(impatient)
+    assert TrainState(step=3, stale=2).finished(impatient)
+    assert not TrainState(step=3, stale=9).finished(by_steps)
 
 
 def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path: Path) -> None:

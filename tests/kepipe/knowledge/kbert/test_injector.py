@@ -15,8 +15,9 @@ from kepipe.data.document import Mention
 from kepipe.finetuning.rows import EntitySpan, Row
 from kepipe.knowledge.choosing.choices import CHOICES
 from kepipe.knowledge.choosing.facts import Facts
-from kepipe.knowledge.choosing.ranking import RankingContext, RankingSources, pagerank
+from kepipe.knowledge.choosing.ranking import RankingContext, RankingSources
 from kepipe.knowledge.choosing.triple_tokenizer import TripleTokenizer
+from kepipe.knowledge.choosing.walks import pagerank
 from kepipe.knowledge.kbert.injector import Injector
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.knowledge.kbert.tree import InjectedRows

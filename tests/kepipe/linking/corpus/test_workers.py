@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import LocalCluster
 
 import kepipe
 from kepipe.config import ConfigError
 from kepipe.flow.artifact import read_manifest
-from kepipe.linking.corpus.workers import check, connect
+from kepipe.linking.corpus.workers import ADDRESS, check, connect
+from kepipe.stages.link import LinkConfig
 from tests.support.kepipe_run import ROOT
 
 PIPELINE = """\
@@ -31,7 +33,9 @@ GOLD = ("Titan", "Saturn"), ("Europa", "Jupiter"), ("Triton", "Neptune"), ("Io",
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """Two processes with one thread each."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as cluster:
         yield cluster
 
 
@@ -56,7 +60,7 @@ def digest(folder: Path, workers: int | str) -> str:
     made = kepipe.run(
         folder / "dask-test.yaml",
         set={"stages.link.workers": workers},
-        workspace=folder / str(workers).rpartition(":")[2],
+        workspace=folder / str(workers),
         until="link",
         progress=False,
     )
@@ -73,22 +77,25 @@ def test_a_dask_cluster_writes_the_same_bytes(
 ) -> None:
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
     write_project(tmp_path / "project")
-    address = cluster.scheduler_address.replace("tcp://", "dask://")
-    assert digest(tmp_path / "project", address) == digest(tmp_path / "project", 1)
-    with connect(address) as client:
-        assert list(client.run(has_linked).values()) == [True, True]
+    with dask.config.set({ADDRESS: cluster.scheduler_address}):
+        assert digest(tmp_path / "project", "dask") == digest(tmp_path / "project", 1)
+        with connect() as client:
+            assert list(client.run(has_linked).values()) == [True, True]
 
 
 def test_a_cluster_whose_tasks_would_share_a_process_is_refused() -> None:
-    options: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": None}
+    options: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, **options) as cluster,
-        connect(cluster.scheduler_address.replace("tcp", "dask")) as client,
+        dask.config.set({ADDRESS: cluster.scheduler_address}),
+        connect() as client,
         pytest.raises(ConfigError, match="has 2 threads: start it with `dask worker --nthreads 1"),
     ):
         check(client)
 
 
-def test_dasks_settings_must_name_a_cluster() -> None:
-    with pytest.raises(ConfigError, match="Dask's settings name no cluster"), connect("dask"):
+def test_the_users_settings_name_the_cluster_and_no_pipeline_does() -> None:
+    with pytest.raises(ConfigError, match="which cluster"), connect():
         pass
+    with pytest.raises(ValueError, match="expected a number of processes, or `dask`"):
+        LinkConfig(workers="dask://stranger:8786")

@@ -1,0 +1,78 @@
+"""GPUs by what their drivers call them, and what a training would choose on one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kepipe.training import distributed, throughput
+from kepipe.training.cards import CARDS, find_card
+from kepipe.training.distributed import compiles, set_flex_attention
+from tests.support.carrying import CarryingLSTM
+from tests.support.toy_training import settings, tiny
+
+NAMES = {
+    "NVIDIA H100 80GB HBM3": "H100",
+    "NVIDIA H100 PCIe": "H100 PCIe",
+    "NVIDIA H100 NVL": "H100 NVL",
+    "NVIDIA H200": "H200",
+    "NVIDIA A100-SXM4-80GB": "A100",
+    "NVIDIA A10G": "A10G",
+    "NVIDIA A10": "A10",
+    "NVIDIA L4": "L4",
+    "NVIDIA L40S": "L40S",
+    "Tesla V100-SXM2-16GB": "V100",
+    "Tesla V100-PCIE-16GB": "V100-PCIE",
+    "Tesla T4": "T4",
+    "NVIDIA GeForce RTX 4090": "RTX 4090",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_found_by_its_name(name: str) -> None:
+    card = find_card(name)
+    assert card is not None
+    assert card.name == NAMES[name]
+
+
+def test_a_part_of_a_card_and_an_unknown_one_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their peak is measured; in 16 bits, that of a known one is what it is sold with."""
+    assert find_card("NVIDIA A100-SXM4-40GB MIG 3g.20gb") is None
+    assert find_card("NVIDIA GeForce GTX 1080") is None
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "Tesla T4")
+    monkeypatch.setattr(throughput, "matmul_peak", lambda _device, _kind: 1.0)
+    cuda = torch.device("cuda:0")
+    assert throughput.peak(cuda, torch.float16) == next(card.peak for card in CARDS if card.name == "T4")
+    assert throughput.peak(cuda, torch.float32) == 1.0
+    assert throughput.peak(torch.device("cpu"), torch.bfloat16) == 1.0
+
+
+def test_layers_are_compiled_on_a_gpu_where_it_pays_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, cuda, model = torch.device("cpu"), torch.device("cuda:0"), tiny()
+    monkeypatch.setattr(distributed, "has_compiler", lambda: True)
+    assert compiles(model, settings(steps=500), cuda)
+    assert compiles(model, settings(budget="10m"), cuda)
+    assert not compiles(model, settings(steps=499), cuda)
+    assert not compiles(model, settings(budget="9m"), cuda)
+    assert not compiles(model, settings(steps=500), cpu)
+    assert not compiles(CarryingLSTM(), settings(steps=500), cuda)
+    assert not compiles(model, settings(steps=500, compile=False), cuda)
+    assert compiles(model, settings(steps=1, compile=True), cpu)
+    monkeypatch.setattr(distributed, "has_compiler", lambda: False)
+    assert not compiles(model, settings(steps=500), cuda)
+
+
+def test_what_is_masked_is_skipped_on_a_gpu_where_the_model_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not with dropout; asked for by name, that is an error."""
+    with_dropout, without = tiny(0.1), tiny(0.0)
+    for device, expected in (("cpu", "never"), ("cuda:0", "packed")):
+        monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda _: device != "cpu"))  # noqa: B023
+        for model in (with_dropout, without):
+            set_flex_attention(model, settings(), torch.device(device))
+        assert (with_dropout.flex, without.flex) == ("never", expected)
+    set_flex_attention(without, settings(flex_attention=True), torch.device("cuda:0"))
+    assert without.flex == "always"
+    with pytest.raises(ValueError, match=r"dropout 0, not 0\.1"):
+        set_flex_attention(with_dropout, settings(flex_attention=True), torch.device("cuda:0"))

@@ -1,0 +1,137 @@
+"""Sharded checkpoints: written by a group of processes, here of one; whole, or not there.
+
+`test_launch.py` has groups of two, and what either writes for the other.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.futures import Future
+
+from kepipe.data.batch import TokenRows
+from kepipe.flow.events import Event, Metrics
+from kepipe.training import checkpoint, distributed, throughput
+from kepipe.training.sharded_checkpoint import ShardWriter
+from tests.support.carrying import CarryingLSTM
+from tests.support.process_groups import group_of_one
+from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, render, same, settings, tiny
+
+SHARDED = {"parallel": "fsdp2", "async_checkpoints": True}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with group_of_one(tmp_path_factory.mktemp("group")):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _one_process_shards_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (distributed, throughput):
+        monkeypatch.setattr(module, "is_sharded", lambda _, settings: settings.parallel == "fsdp2")
+
+
+def stopping_at(number: int) -> Callable[[int], TokenRows]:
+    def rows(wanted: int) -> TokenRows:
+        if wanted >= number:
+            raise KeyboardInterrupt
+        return render(wanted)
+
+    return rows
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_bytes_in_any_kind_of_process(tmp_path: Path) -> None:
+    whole, again, alone = tiny(), tiny(), tiny()
+    fit(whole, HIDE_SOME, render, settings(**SHARDED), context_in(tmp_path / "whole"))
+    ear, context = Ear(), context_in(tmp_path / "cut")
+    with suppress(KeyboardInterrupt):
+        fit(tiny(), HIDE_SOME, stopping_at(10), settings(**SHARDED), context)
+    newest = next(checkpoint.intact(context.scratch / "checkpoints", pytest.fail))
+    assert newest.step == 8
+    assert newest.is_sharded
+    fit(again, HIDE_SOME, render, settings(**SHARDED), context_in(tmp_path / "cut", ear))
+    assert "continuing after step 8" in ear.notes()
+    assert same(whole, again)
+    fit(alone, HIDE_SOME, render, settings(), context)
+    assert same(whole, alone), "in one process, which has all the weights"
+    files = {file.name for file in newest.folder.rglob("*") if file.is_file()}
+    assert files == {"state.json", "shard-00001-model-00001-of-00001.safetensors"}
+
+
+@pytest.mark.parametrize("kind", ["whole", "sharded"])
+def test_a_checkpoint_is_of_its_step_though_it_is_written_some_steps_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The writer is held until two more updates are done: a training that waited for it would not go on."""
+    went_on = threading.Event()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Metrics) and (event.step or 0) >= 6:
+            went_on.set()
+
+    def held(write: Callable[..., Any]) -> Callable[..., Any]:
+        def after(*values: Any) -> Any:
+            assert went_on.wait(30)
+            return write(*values)
+
+        return after
+
+    monkeypatch.setattr(checkpoint, "save", held(checkpoint.save))
+    monkeypatch.setattr(ShardWriter, "write_data", held(ShardWriter.write_data))
+    how = settings(**(SHARDED if kind == "sharded" else {"async_checkpoints": True}), log_every=1)
+    context = context_in(tmp_path, hear)
+    with suppress(KeyboardInterrupt):
+        fit(tiny(), HIDE_SOME, stopping_at(7), how, context)
+    monkeypatch.undo()
+    again, whole = tiny(), tiny()
+    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path, ear := Ear()))
+    assert "continuing after step 4" in ear.notes()
+    fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole"))
+    assert same(whole, again)
+
+
+def failing(writer: ShardWriter, *_: Any) -> Future[Any]:
+    (writer.folder / "shard-00001-model-00001-of-00001.safetensors").write_bytes(b"half of it")
+    raise OSError("No space left on device")
+
+
+def test_what_a_process_could_not_write_is_said_and_never_taken_for_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_in(tmp_path)
+    with suppress(KeyboardInterrupt):
+        fit(tiny(), HIDE_SOME, stopping_at(7), settings(**SHARDED), context)
+    with monkeypatch.context() as patched:
+        patched.setattr(ShardWriter, "write_data", failing)
+        with pytest.raises(OSError, match=r"step 8 \(No space.*step-00000004 is intact"):
+            fit(tiny(), HIDE_SOME, render, settings(**SHARDED), context)
+    root = context.scratch / "checkpoints"
+    assert sorted(folder.name for folder in root.iterdir()) == [
+        ".step-00000008.shards.unfinished",
+        "step-00000004",
+    ]
+    monkeypatch.setattr(pickle, "load", pytest.fail)
+    monkeypatch.setattr(pickle, "loads", pytest.fail)
+    monkeypatch.setattr(torch, "load", pytest.fail)
+    whole, again = tiny(), tiny()
+    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path, ear := Ear()))
+    assert "continuing after step 4" in ear.notes()
+    assert [folder.name for folder in root.iterdir()] == ["step-00000004", "step-00000008"]
+    fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole"))
+    assert same(whole, again)
+
+
+def test_a_sharded_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    context = context_in(tmp_path)
+    with suppress(KeyboardInterrupt):
+        fit(tiny(), HIDE_SOME, stopping_at(6), settings(**SHARDED), context)
+    with pytest.raises(ValueError, match="the checkpoint is of another model"):
+        fit(CarryingLSTM(), HIDE_SOME, render, settings(), context)
