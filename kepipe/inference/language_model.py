@@ -38,7 +38,7 @@ def open_language_model(
     place = locate(name)
     config = read_config(place)
     if "language-model" not in config.capabilities:
-        fills = "predicts masked tokens and " if "masked-lm" in config.capabilities else ""
+        fills = "fills masks and " if "masked-lm" in config.capabilities else ""
         raise ValueError(f"{name} {fills}does not generate; models of {families_that_write()} do")
     if prompt_style is not None:
         _check(name, place, config, prompt_style)

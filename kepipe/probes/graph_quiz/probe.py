@@ -157,9 +157,7 @@ class GraphQuiz:
         filler, language_model = model.masked_language_model, model.language_model
         asked = filler or language_model
         if asked is None:
-            raise ValueError(
-                f"{model.folder}: the quiz needs a model that predicts masked tokens or scores texts"
-            )
+            raise ValueError(f"{model.folder}: the quiz needs a model that fills masks or scores texts")
         heads, sizes = self.questions.facts[:, 0], self.questions.sizes
         ids = [self.graph.ids[row] for row in heads.tolist()]
         for start in range(0, len(self.cases), CHUNK):

@@ -36,9 +36,7 @@ def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
     ended = CliRunner().invoke(app, ["generate", "minilm", "a rose"])
     assert isinstance(ended.exception, ValueError)
     said = str(ended.exception)
-    assert said.startswith(
-        "minilm predicts masked tokens and does not generate; models of gpt2, bart, t5, t5-v1.1, "
-    )
+    assert said.startswith("minilm fills masks and does not generate; models of gpt2, bart, t5, t5-v1.1, ")
     assert said.endswith("ngram do")
 
 

@@ -186,7 +186,7 @@ def test_facts_that_an_encoder_decoder_reads_stand_before_its_text(
 
 def test_a_prompt_is_never_cut(graph: Graph, tokenizer: Tokenizer) -> None:
     short = opened(graph, fresh(tokenizer), {"method": "triples-as-text", "length": 20})
-    with pytest.raises(ValueError, match="no room for a prompt of 19 tokens with 4 to come"):
+    with pytest.raises(ValueError, match="no room for a prompt of 19 tokens and 4 more"):
         facts(short, tokenizer, "and rain " * 9 + "oslo")
     (given,) = facts(short, tokenizer, "and rain " * 4 + "oslo")
     assert not isinstance(given, PromptTree)

@@ -144,5 +144,5 @@ def test_what_a_folder_says_of_its_training_decides_and_bert_is_refused(tokenize
     assert prompt_style_of(gpt.config, tmp_path) == "prefix"
     bert = make("bert", tokenizer, "append").model
     assert not writes(bert)
-    with pytest.raises(ValueError, match="predicts masked tokens and does not generate"):
+    with pytest.raises(ValueError, match="fills masks and does not generate"):
         prompt_style_of(bert.config)

@@ -224,7 +224,7 @@ def test_knowledge_is_given_with_the_subject(
 
 
 def test_a_model_that_says_nothing_is_refused(capitals: Graph, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="predicts masked tokens or scores texts"):
+    with pytest.raises(ValueError, match="fills masks or scores texts"):
         asked(quiz(capitals), OpenedModel(tmp_path))
 
 

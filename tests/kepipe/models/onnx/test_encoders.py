@@ -89,7 +89,7 @@ def test_the_model_stays_as_it_was() -> None:
 
 def test_a_model_that_fuses_entities_is_refused() -> None:
     fusion = FusionConfig(first=1, hidden=8, heads=2)
-    with pytest.raises(ValueError, match="fuses entity vectors"):
+    with pytest.raises(ValueError, match="fuse entity vectors"):
         transformer_graph(assemble(replace(transformer("bert").config, encoder_layers=2, fusion=fusion)))
 
 
