@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kepipe.config import ConfigError
+from kepipe.config import ConfigError, read
 from kepipe.tracking.store import Store, StoreUnavailable, connect, is_server
 
 REGISTERED = "models:/"
@@ -42,10 +42,13 @@ def fetch(uri: str, workspace: Path, folder: Path) -> Path:
     with _registry(uri, workspace) as store:
         import mlflow.artifacts
         from mlflow.models import Model
+        from mlflow.models.model import MLMODEL_FILE_NAME
 
         place = str(folder) if is_server(store.uri) else None
         found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=place))
-        flavor = Model.load(str(found)).flavors.get("python_function", {})
+        # not by `Model.load`, which takes a path for a URI, and `%41` in it for an A
+        described = read(found / MLMODEL_FILE_NAME).data
+        flavor = Model.from_dict(described).flavors.get("python_function", {})
     if not str(flavor.get("loader_module", "")).startswith("kepipe."):
         raise ConfigError(f"{uri}: not a model that kepipe registered")
     return found / str(flavor["data"])

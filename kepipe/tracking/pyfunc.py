@@ -65,7 +65,7 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
 
     from kepipe.tracking.predictors import predictor_of
 
-    row = predictor_of(folder)
+    row, model = predictor_of(folder), Model(model_id=model_id, run_id=run)
     with tempfile.TemporaryDirectory() as empty, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*input example.*")  # a model that cannot predict has none
         mlflow.pyfunc.save_model(
@@ -74,12 +74,12 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
             data_path=empty,
             signature=signature(folder),
             input_example=None if row is None else [row.example(folder)],
-            mlflow_model=Model(model_id=model_id, run_id=run),
+            mlflow_model=model,
             code_paths=[str(Path(__file__).parents[1]), str(Path(str(kg.__file__)).parent)],
             pip_requirements=pinned_requirements(),
         )
     _reset_modes(target / "code", target / "MLmodel", target)
-    data = target / str(Model.load(str(target)).flavors["python_function"]["data"])
+    data = target / str(model.flavors["python_function"]["data"])
     data.rmdir()
     skip = shutil.ignore_patterns("record", "artifact.json")
     shutil.copytree(

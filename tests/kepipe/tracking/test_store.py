@@ -23,9 +23,12 @@ from kepipe.files import sqlite_file
 from kepipe.tracking import database
 from kepipe.tracking.cursor import Cursor, pending
 from kepipe.tracking.delivery import deliver_pending
+from kepipe.tracking.model_uri import fetch
 from kepipe.tracking.store import RequestRejected, Store, StoreUnavailable, connect, reachable
 from tests.support import journals
 from tests.support.deliveries import no_score, runs
+from tests.support.serving import register
+from tests.support.tasks import base_model
 from tests.support.waiting import PATIENCE
 
 CONNECT = """
@@ -134,6 +137,10 @@ def test_a_workspace_lies_where_its_path_says_whatever_letters_that_has(tmp_path
     with store.lock("model"):
         assert list((workspace / "tracking").glob("registry-*.lock"))
     assert reachable(store.uri)
+    made = base_model(tmp_path / "made", layers=1).folder
+    assert register(store, "masks", made, 0.5) == 1
+    fetched = fetch("models:/masks@champion", workspace, tmp_path / "fetched")
+    assert (fetched / "model.safetensors").read_bytes() == (made / "model.safetensors").read_bytes()
 
 
 class Late:
