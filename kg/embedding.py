@@ -22,6 +22,7 @@ from kg.arrays import Floats32, Ints, Ints32
 from kg.early_stopping import BestSoFar
 from kg.embedding_divergence import report_divergence, require_finite
 from kg.embedding_models import TRANSE, name_model
+from kg.embedding_optimizers import OptimizerName, make_optimizer
 from kg.pykeen_scorer import NUMBERS_AT_ONCE, PykeenScorer
 from kg.ranking import Scorer, Translation, filtered_ranks, summarise
 from kg.store import Graph
@@ -49,6 +50,8 @@ class Training:
     """Negatives per batch. None: 512 for TransE, whose distances are one matrix product, 64 for other models."""
     learning_rate: float = 0.02
     """Initial learning rate of Adam, which decays linearly to a fiftieth."""
+    optimizer: OptimizerName = "adam"
+    """See `kg.embedding_optimizers`."""
     norm: Literal[1, 2] = 2
     """The norm of TransE's distance. 2 is much faster."""
     loss: Literal["softmax", "self-adversarial"] = "softmax"
@@ -65,8 +68,7 @@ class Training:
     epochs."""
 
     def batch_of(self, triples: int) -> int:
-        """The triples of a step where there are so many in all; none is left alone for the last step of an epoch, which
-        batch norm could not take."""
+        """Triples per step, of `triples` in all; no step has a single one, which batch norm could not take."""
         batch = min(triples, self.batch or min(1024, max(32, triples // 50)))
         while triples % batch == 1:
             batch += 1
@@ -223,14 +225,12 @@ def _model(factory: Any, settings: Training, seed: int) -> Any:
 
 
 def _loop(model: Any, factory: Any, settings: Training) -> Any:
-    from torch.optim import Adam
-
     from kg.shared_negatives import DrawnEntities, SharedNegativesLoop
 
     return SharedNegativesLoop(
         model=model,
         triples_factory=factory,
-        optimizer=Adam(model.parameters(), lr=settings.learning_rate, fused=True),
+        optimizer=make_optimizer(model, settings.model, settings.optimizer, settings.learning_rate),
         negative_sampler=DrawnEntities,
         negative_sampler_kwargs={"num_negs_per_pos": settings.drawn},
         automatic_memory_optimization=False,

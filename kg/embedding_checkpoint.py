@@ -28,11 +28,11 @@ def save(file: Path, loop: Any, best: BestSoFar) -> None:
     name, keys_624, *rest = np.random.get_state()
     tensors = {f"model/{name}": tensor for name, tensor in loop.model.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in (kept.weights or {}).items()}
-    tensors |= {
-        f"optimizer/{row}/{name}": tensor
-        for row, entry in optimizer["state"].items()
-        for name, tensor in entry.items()
+    values = {
+        f"{row}/{name}": value for row, entry in optimizer["state"].items() for name, value in entry.items()
     }
+    numbers = {place: value for place, value in values.items() if isinstance(value, int)}
+    tensors |= {f"optimizer/{place}": value for place, value in values.items() if place not in numbers}
     tensors |= {
         "random/numpy": torch.from_numpy(np.asarray(keys_624, np.int64)),
         "random/torch": torch.get_rng_state(),
@@ -44,6 +44,7 @@ def save(file: Path, loop: Any, best: BestSoFar) -> None:
         "epoch": loop._epoch,
         "losses": loop.losses_per_epochs,
         "groups": optimizer["param_groups"],
+        "numbers": numbers,
         "scores": kept.scores,
         "random": {"python": random.getstate(), "numpy": [name, *rest]},
     }
@@ -70,9 +71,9 @@ def load(file: Path, loop: Any, best: BestSoFar) -> bool:
     loop._epoch, loop.losses_per_epochs = state["epoch"], state["losses"]
     loop.model.load_state_dict(_under(tensors, "model/"))
     entries: dict[int, dict[str, Any]] = {}
-    for name, tensor in _under(tensors, "optimizer/").items():
+    for name, value in {**_under(tensors, "optimizer/"), **state.get("numbers", {})}.items():
         row, _, key = name.partition("/")
-        entries.setdefault(int(row), {})[key] = tensor
+        entries.setdefault(int(row), {})[key] = value
     # JSON has no tuples, and the checksum knows Adam's betas as one.
     groups = [
         {

@@ -14,6 +14,7 @@ from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Graph, Model, Vectors
 from kg.embedding_models import TRANSE, fitting_width, name_model
+from kg.embedding_optimizers import OptimizerName
 from kg.vectors import FILES
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class EmbedConfig(Section):
     """Negative entities per batch. None: 512 for TransE, 64 for other models, which are slower."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.02
     """Initial learning rate of Adam; it decreases linearly to 2% of this."""
+    optimizer: OptimizerName = "adam"
+    """adam: all vectors move in every step. sparse-adam: for large graphs, with TransE: a step changes the vectors of
+    its batch only, and costs the same however many entities there are."""
     norm: Literal[1, 2] = 2
     """p of TransE's Lp distance; 2 is much faster."""
     loss: Literal["softmax", "self-adversarial"] = "softmax"
@@ -65,6 +69,12 @@ class EmbedConfig(Section):
             raise ValueError(
                 f"`epochs_again: 0` is only supported for {TRANSE}; {self.model} needs 1 or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sparse(self) -> EmbedConfig:
+        if self.optimizer == "sparse-adam" and self.model != TRANSE:
+            raise ValueError(f"`optimizer: sparse-adam` trains {TRANSE} only: leave it out")
         return self
 
     def training(self, *, again: bool) -> Training:

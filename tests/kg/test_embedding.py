@@ -11,6 +11,7 @@ import pytest
 
 from kg.embedding import CHECKPOINT, Training, train
 from kg.embedding_models import MODELS
+from kg.embedding_optimizers import OptimizerName
 from kg.ranking import Popularity, filtered_ranks, summarise
 from kg.splits import hold_out
 from kg.store import Graph, UnknownEntityError
@@ -34,9 +35,11 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     return numbered_graph(tmp_path_factory.mktemp("grid"), 144, 3, **parts)
 
 
-def test_it_learns_what_popularity_cannot(grid: Graph, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "sparse-adam"])
+def test_it_learns_what_popularity_cannot(grid: Graph, tmp_path: Path, optimizer: OptimizerName) -> None:
     losses: list[float] = []
-    trained = train(grid, SMALL, tmp_path, seed=0, on_epoch=lambda _, figures: losses.append(figures["loss"]))
+    settings = replace(SMALL, optimizer=optimizer)
+    trained = train(grid, settings, tmp_path, 0, on_epoch=lambda _, figures: losses.append(figures["loss"]))
     assert trained.entities.shape == (144, 16)
     assert trained.relations.shape == (3, 16)
     assert len(losses) == SMALL.epochs
@@ -57,6 +60,20 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 class Killed(Exception):
     pass
+
+
+def test_an_interrupted_sparse_training_ends_with_the_same_bytes(grid: Graph, tmp_path: Path) -> None:
+    settings = replace(SMALL, optimizer="sparse-adam", epochs=6)
+    whole = train(grid, settings, tmp_path / "none", seed=3)
+
+    def die(epoch: int, _: Mapping[str, float]) -> None:
+        if epoch == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(grid, settings, tmp_path, 3, on_epoch=die, save_every=0)
+    resumed = train(grid, settings, tmp_path, 3)
+    assert resumed.entities.tobytes() == whole.entities.tobytes()
 
 
 def test_an_interrupted_training_ends_with_the_same_bytes(grid: Graph, tmp_path: Path) -> None:
