@@ -215,7 +215,7 @@ def it_says_of_how_many_mentions_it_knows(scores, events, folder):
     drawn = {section.name: section for section in evaluation.sections(scores, folder / "out")}
     page = " ".join(str(block.body) for block in drawn["loss"].blocks if isinstance(block, Text))
     given = scores.details["mlm_loss"]["mentions_given"]["true"]
-    assert f"known: {given['known']:,} of {given['given']:,} mentions (true), " in page
+    assert f"covers: {given['known']:,} of {given['given']:,} mentions (true), " in page
     assert "all tests together" in page
 
 
