@@ -216,7 +216,7 @@ def it_says_of_how_many_mentions_it_knows(scores, events, folder):
     page = " ".join(str(block.body) for block in drawn["loss"].blocks if isinstance(block, Text))
     given = scores.details["mlm_loss"]["mentions_given"]["true"]
     assert f"covers: {given['known']:,} of {given['given']:,} mentions (true), " in page
-    assert "all tests together" in page
+    assert "over all tests" in page
 
 
 def test_documents_are_read_once(world, tmp_path, monkeypatch):
