@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kepipe.flow.stage import Planned, StageContext
     from kepipe.objectives.teacher import Teacher
-    from kepipe.stages.artifacts import FineTuned, Model
+    from kepipe.stages.artifacts import Model
     from kepipe.tokenization.tokenizer import Tokenizer
 
 
@@ -40,7 +40,7 @@ class PretrainingDistillation(Distillation):
     stage, in addition to that in the teacher's folder."""
 
 
-def folder_of(teacher: Model | FineTuned | None, settings: Distillation | None) -> Path | None:
+def folder_of(teacher: Model | None, settings: Distillation | None) -> Path | None:
     """The teacher's folder; None if the stage has no teacher."""
     if teacher is not None:
         return teacher.folder
