@@ -57,8 +57,9 @@ def write_own_wheel(folder: Path) -> Path:
     wheel = folder / f"kepipe-{__version__}-py3-none-any.whl"
     contents = dict(_modules(root))
     package = distribution("kepipe")
-    for name in ("METADATA", "entry_points.txt"):
-        contents[f"{info}/{name}"] = (package.read_text(name) or "").encode()
+    about = package.read_text("METADATA") or package.read_text("PKG-INFO")  # the latter beside a checkout
+    contents[f"{info}/METADATA"] = (about or "").encode()
+    contents[f"{info}/entry_points.txt"] = (package.read_text("entry_points.txt") or "").encode()
     contents[f"{info}/WHEEL"] = (
         b"Wheel-Version: 1.0\nGenerator: kepipe bundle\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )
