@@ -131,7 +131,9 @@ def _words(
     """Word starts: the tokenizer's, but in runs of Chinese characters the starts of phrases."""
     if not len(starts):
         return split
-    code = codes[np.minimum(starts, len(codes) - 1)]  # a byte-level token of a last blank stands behind it
+    code = codes[
+        np.minimum(starts, len(codes) - 1)
+    ]  # a byte-level token of a final blank starts after the text
     han = ((code >= 0x3400) & (code <= 0x9FFF)) | ((code >= 0xF900) & (code <= 0xFAFF)) | (code >= 0x20000)
     phrase = np.searchsorted(phrase_from, starts, side="right") - 1
     if len(phrase_from):

@@ -15,7 +15,7 @@ from kepipe.arrays import Bools, Ints, ShardEntities
 
 @dataclass(frozen=True)
 class ExampleRefs:
-    """The example indices of a batch's rows, int [B]; how often they were used before; the seed of their order."""
+    """The example indices of a batch's rows, int [B]; the epoch; the seed of the order."""
 
     examples: Ints
     times: int

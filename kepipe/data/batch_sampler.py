@@ -19,12 +19,12 @@ class BatchSampler:
     def __init__(self, lengths_N: Ints, tokens: int, seed: int) -> None:
         """`tokens`: budget of a batch, rows × longest row. A row above it is a batch of its own."""
         if not len(lengths_N):
-            raise ValueError("there are no examples to put in order")
+            raise ValueError("there are no examples")
         self.seed = seed
         classes = np.floor(np.log(np.maximum(lengths_N, 1)) / np.log(WIDTH)).astype(np.int64)
         self._classes = classes
-        # Sorted by class, the sequence of lengths' bounds is the same in every epoch, whatever the permutation
-        # within classes. So are the places where batches are cut, and their number.
+        # Sorted by class, the sequence of upper length bounds is the same in every epoch, whatever the permutation
+        # within classes. So are the batch boundaries and the number of batches.
         longest = np.zeros(classes.max() + 1, dtype=np.int64)
         np.maximum.at(longest, classes, lengths_N)
         bound = longest[np.sort(classes)[::-1]]

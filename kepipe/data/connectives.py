@@ -1,7 +1,7 @@
 """Discourse connectives: words at the beginning of a sentence that state its relation to the previous sentence.
 
 The relations are the four classes of the Penn Discourse Treebank (Prasad et al. 2008, §3.2). A connective that is also
-an ordinary adverb is listed with a comma, which it then needs.
+an ordinary adverb is listed with a comma, and only matches with one.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 SPAN = 13
-"""Words, or Chinese characters, that two texts must have in a row to be one text (Brown et al. 2020, "Language Models
-are Few-Shot Learners", appendix C)."""
+"""Consecutive words, or Chinese characters, that two texts must share to count as duplicates (Brown et al. 2020,
+"Language Models are Few-Shot Learners", appendix C)."""
 _CHINESE = "\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[{_CHINESE}]|[^\W_{_CHINESE}]+")
 
@@ -21,7 +21,7 @@ def content_words(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class KnownTexts:
-    """Texts to be searched for in others. `spans`: digests of all their n-grams of `SPAN` words; `short`: digests of
+    """An index of texts to search for. `spans`: digests of all their n-grams of `SPAN` words; `short`: digests of
     whole texts with fewer words."""
 
     spans: frozenset[int]

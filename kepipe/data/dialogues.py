@@ -30,7 +30,9 @@ def plan_dialogues(shard: Shard, length: int, rng: np.random.Generator) -> Examp
             "dialogues alone"
         )
     if dialogues < 2:
-        raise ValueError(f"{shard.folder}: at least 2 dialogues are needed, one to draw false turns from")
+        raise ValueError(
+            f"{shard.folder}: at least 2 dialogues are needed, since false turns come from another one"
+        )
     begins = np.searchsorted(turns, documents)
     first, count = _threes(begins)
     window = np.repeat(np.arange(len(first)), count)
@@ -82,6 +84,6 @@ def _longest(sizes: Ints, count: Ints, length: int) -> Ints:
     at = np.cumsum(count) - count
     table = np.where(column < count[:, None], sizes[np.minimum(at[:, None] + column, len(sizes) - 1)], 0)
     shortest, middle, _ = np.sort(table, axis=1).T
-    # Turns are cut down to one level; it lies below all three, below two, or below the longest alone.
+    # Longer turns are cut to one common length, which shortens all three, two, or only the longest.
     level: Ints = np.maximum.reduce([room // 3, (room - shortest) // 2, room - shortest - middle])
     return level

@@ -40,7 +40,7 @@ def strings(texts: Iterable[str]) -> Strings:
     """Concatenated texts, decoded lazily."""
     texts = list(texts)
     together = "".join(texts)
-    # Where all is ASCII, characters are bytes.
+    # In ASCII, one character is one byte.
     lengths = map(len, texts if together.isascii() else map(str.encode, texts))
     return Strings(offsets(np.fromiter(lengths, np.int64, len(texts))), together.encode())
 
@@ -58,7 +58,7 @@ def open_strings(arrays: Arrays, name: str) -> Strings:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of whole numbers that belong to D documents, N in all: `values` [N, width]; `counts` [D], rows of each."""
+    """N rows of integers that belong to D documents: `values` [N, width]; `counts` [D], rows of each document."""
 
     values: Ints
     counts: Ints
@@ -88,7 +88,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Links:
-    """Mentions of D documents, N in all: `spans`, and of each mention its entity and its score [N]."""
+    """N mentions of D documents: `spans`, and the entity and score of each mention [N]."""
 
     spans: Rows
     entities: Strings
@@ -162,7 +162,7 @@ class DocumentColumns:
         )  # fmt: skip
 
     def arrays(self, name: str = "") -> dict[str, Column]:
-        """The columns as arrays for `save_arrays`, each called `name` and what it is."""
+        """The columns as arrays for `save_arrays`; `name` is a prefix of their names."""
         columns: dict[str, Column] = {}
         for field in ("ids", "texts", "titles"):
             columns |= string_arrays(name + field, getattr(self, field))

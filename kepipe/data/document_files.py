@@ -23,7 +23,7 @@ from kg.problems import Problems
 from kg.regular_files import open_regular
 
 KEYS = ("id", "text", "title", "sentences", "phrases", "mentions", "gold", "turns")
-"""The keys of a document that are read."""
+"""The recognised keys of a document."""
 HELD_OUT = 0.1
 """The default share of documents kept for evaluation."""
 
@@ -55,7 +55,7 @@ def read_documents(file: Path, problems: Problems | None = None) -> Iterator[Doc
 
 
 def write_documents(file: Path, documents: Iterable[Document]) -> int:
-    """Write one document a line; the number written."""
+    """Write one document per line. Returns their number."""
     count = 0
     with file.open("w", encoding="utf-8", newline="\n") as stream:
         for document in documents:
@@ -85,7 +85,7 @@ def to_record(document: Document) -> dict[str, Any]:
 
 
 def from_record(record: Any, default_id: str) -> Document:
-    """A document from plain data. Raises ValueError naming the field at fault."""
+    """A document from plain data. Raises ValueError that names the invalid field."""
     if not isinstance(record, Mapping):
         raise ValueError(f"expected a JSON object with a `text`, found {type(record).__name__}")
     if "turns" in record and "text" not in record:
@@ -112,7 +112,7 @@ def from_record(record: Any, default_id: str) -> Document:
 def _dialogue(turns: Any) -> dict[str, Any]:
     """Turns in either input form → a text with one line per turn, and the span of each turn."""
     if not isinstance(turns, list) or not turns:
-        raise ValueError(f"`turns`: expected a list of what was said, found {turns!r}")
+        raise ValueError(f"`turns`: expected a list of turns, found {turns!r}")
     lines, places, start, first = [], [], 0, None
     for number, turn in enumerate(turns):
         said, speaker = (turn.get("text"), turn.get("speaker")) if isinstance(turn, Mapping) else (turn, None)
@@ -132,7 +132,7 @@ def _turns(record: Mapping[str, Any], length: int) -> tuple[Turn, ...]:
     turns = []
     for item in record.get("turns") or ():
         if not (isinstance(item, list | tuple) and len(item) == 3 and item[2] in (0, 1)):
-            raise ValueError(f"`turns` of a text: expected [start, end, role 0 or 1], found {item!r}")
+            raise ValueError(f"`turns` with `text`: expected [start, end, role 0 or 1], found {item!r}")
         turns.append(Turn(*_check("turns", item[0], item[1], length), int(item[2])))
     if any(left.end > right.start for left, right in pairwise(turns)):
         raise ValueError("`turns`: turns must be in order and not overlap")
@@ -173,7 +173,9 @@ def _mentions(record: Mapping[str, Any], field: str, length: int) -> tuple[Menti
 
 def _check(field: str, start: Any, end: Any, length: int) -> tuple[int, int]:
     if type(start) is not int or type(end) is not int or not 0 <= start < end <= length:
-        raise ValueError(f"`{field}`: {start!r}..{end!r} is no stretch of a text of {length} characters")
+        raise ValueError(
+            f"`{field}`: {start!r}..{end!r} is not a valid span of a text of {length} characters"
+        )
     return start, end
 
 
@@ -200,7 +202,7 @@ def read_parquet(file: Path, problems: Problems | None = None) -> Iterator[Docum
 
 
 def write_parquet(file: Path, documents: Iterable[Document]) -> int:
-    """Write the documents as Parquet in row groups of 1024; the number written."""
+    """Write the documents as Parquet in row groups of 1024. Returns their number."""
     import pyarrow
     import pyarrow.parquet
 

@@ -1,4 +1,4 @@
-"""A resumable stream of the documents of a file, from a byte offset on."""
+"""A resumable stream of the documents of a file, starting at a byte offset."""
 
 from __future__ import annotations
 

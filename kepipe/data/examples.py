@@ -42,9 +42,9 @@ class Examples:
 
 
 def cut_sentences(shard: Shard, longest: int) -> tuple[Ints, Ints]:
-    """Starts of sentences, where those above `longest` tokens are cut into parts, and the document (from 0) of each.
+    """Starts of sentences, int [sentences + 1], and the document (from 0) of each, int [sentences].
 
-    The first has the stream's length as its last element: int [sentences + 1], int [sentences].
+    Sentences above `longest` tokens are cut into parts. The last start is the stream's length.
     """
     starts, sizes = shard.sentences[:-1], np.diff(shard.sentences)
     parts = -(-sizes // longest)

@@ -60,8 +60,8 @@ def plan(
 def _packed(shard: Shard, how: RowPlan) -> Examples:
     """Rows of exactly `length` tokens, cut from the stream of all documents, each with its special tokens."""
     length, begin, document_mask, _ = how
-    # The documents with their special tokens make a tape, which is cut where a document begins and at each row's end:
-    # these are the pieces. `within`: how far into its document, opening token included, a piece begins.
+    # The stream of documents with their special tokens is cut at the start of each document and at the end of each
+    # row; the results are the pieces. `within`: offset of a piece in its document, opening token included.
     sizes = np.diff(shard.documents)
     opening = int(begin)
     ends = np.cumsum(opening + sizes + 1)
@@ -150,7 +150,7 @@ def plan_documents(shard: Shard, how: RowPlan) -> Examples:
 
 
 def _count_documents(first: Ints, documents: Ints) -> Ints:
-    """Documents of each row's pieces, counted from 1; `first` holds each row's first piece."""
+    """The document of each piece, counted from 1 in its row; `first`: each row's first piece."""
     sizes = np.diff(np.append(first, len(documents)))
     return documents - np.repeat(documents[first], sizes) + 1
 

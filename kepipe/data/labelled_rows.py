@@ -1,4 +1,4 @@
-"""Batches of rows that carry labels: one of each row, or one of each token."""
+"""Batches of rows with labels, one per row or one per token."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from kepipe.data.token_labels import UNLABELLED
 
 @dataclass(frozen=True)
 class LabelledBatches:
-    """A `RowStream`. `row_labels`: int [N], that of each example. `token_labels`: examples → labels of their text
-    tokens, one example after the other, −1 where nothing is asked."""
+    """A `RowStream`. `row_labels`: int [N], the label of each example. `token_labels`: examples → the concatenated
+    labels of their text tokens, −1 for none."""
 
     batches: RowBatches
     row_labels: Ints | None = None

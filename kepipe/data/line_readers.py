@@ -14,7 +14,7 @@ from kg.problems import Problems
 from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json
 
 _MOST_LINES = 500
-"""The most lines of a quoted cell; a quotation mark that is not closed within these is literal."""
+"""Maximum lines of a quoted cell; a quotation mark that is not closed within these is literal."""
 _DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
 
 
@@ -25,7 +25,7 @@ def text_lines(file: Path, problems: Problems) -> Iterator[tuple[int, str]]:
 
 
 def stream_lines(stream: BufferedIOBase, file: Path, problems: Problems) -> Iterator[tuple[int, str]]:
-    """The same of an open file."""
+    """As `text_lines`, for an open file."""
     for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE + 1), b""), start=1):
         if len(line) > LONGEST_LINE:
             raise ValueError(f"{file}:{number}: a line of more than {LONGEST_LINE >> 20} MB: refused")
@@ -48,8 +48,8 @@ def json_lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
 
 
 def columns(file: Path, problems: Problems, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of a TSV with a header, as column → cell; the account of `problems` is told which are asked for.
-    Raises ValueError where the header lacks a column."""
+    """The lines of a TSV with a header, as column → cell; `problems.account` records which columns are read.
+    Raises ValueError if the header lacks a column."""
     yield from watched(
         table_rows(text_lines(file, problems), file, problems, "\t", required), problems.account
     )
@@ -62,11 +62,11 @@ def table_rows(
     delimiter: str = "",
     required: Sequence[str] = (),
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table with a header, as column → cell, each with its first line; cells may be quoted, as
-    spreadsheets and pandas do, and then hold delimiters, line breaks and doubled quotation marks. A mark that is not
-    closed is one of the text.
+    """The rows of a table with a header, as column → cell, each with the number of its first line. Cells may be quoted
+    as by spreadsheets and pandas, and then contain delimiters, line breaks and doubled quotation marks. A quotation
+    mark that is not closed is literal.
 
-    `delimiter`: "" is what the header has most of. Raises ValueError where the header lacks a column.
+    `delimiter`: "" means the most frequent one of the header. Raises ValueError if the header lacks a column.
     """
     rest = deque[tuple[int, str]]()
     source = iter(lines)
@@ -82,7 +82,7 @@ def table_rows(
         names = _DELIMITERS[delimiter]
         raise ValueError(
             f"{file}:1: the header lacks {' and '.join(f'`{name}`' for name in missing)}; expected a first line with "
-            f"the columns {', '.join(required)}, {names} between them; found {header}"
+            f"the columns {', '.join(required)}, separated by {names}; found {header}"
         )
     while (line := following()) is not None:
         number, text = line
@@ -103,13 +103,13 @@ def table_rows(
             yield number, dict(zip(header, cells, strict=True))
         elif text:
             expected = (
-                f"expected {len(header)} cells with {_DELIMITERS[delimiter]} between, found {len(cells)}"
+                f"expected {len(header)} cells separated by {_DELIMITERS[delimiter]}, found {len(cells)}"
             )
             problems.add(file, number, expected)
 
 
 def _split(text: str, delimiter: str) -> list[str] | None:
-    """The cells of a row; None where a quotation mark is open at its end."""
+    """The cells of a row; None if a quotation mark is still open at its end."""
     if '"' not in text:
         return text.split(delimiter)
     try:

@@ -1,6 +1,6 @@
 """Exact nearest-neighbour search over texts, block by block with constant memory.
 
-For TF-IDF, words are hashed, so that no vocabulary is kept, and document frequencies come from a first pass.
+For TF-IDF, words are hashed, so that no vocabulary is needed, and document frequencies are counted in a first pass.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BLOCK = 2048
 FEATURES = 2**20
 """Number of hash buckets for words."""
 Texts = Callable[[], Iterator[str]]
-"""Reads the texts from the beginning, as often as it is called."""
+"""Returns a new iterator over the texts at each call."""
 Tick = Callable[[int], None]
 
 
@@ -31,7 +31,7 @@ Tick = Callable[[int], None]
 class TopK:
     """The k best texts for each of Q queries among those added so far, best first.
 
-    `rows`: int [Q, k], numbers of texts, −1 where there are fewer. `scores`: float32 [Q, k], −inf there.
+    `rows`: int [Q, k], indices of texts, −1 if there are fewer than k; `scores`: float32 [Q, k], −inf for those.
     """
 
     queries: int
@@ -44,7 +44,7 @@ class TopK:
         self.scores = np.full((self.queries, self.k), -np.inf, np.float32)
 
     def add(self, scores_QB: Floats32, first: int) -> None:
-        """Take in a block of texts, from number `first` on. Of equal scores the earlier text is better."""
+        """Add a block of texts whose first has index `first`. On equal scores the earlier text ranks higher."""
         kept = min(self.k, scores_QB.shape[1])
         best_Qk = np.argpartition(-scores_QB, kept - 1, axis=1)[:, :kept]
         scores = np.concatenate([self.scores, np.take_along_axis(scores_QB, best_Qk, 1)], 1)
@@ -57,7 +57,7 @@ class TopK:
 def by_vectors(
     queries_QD: Floats32, vectors_ND: Any, k: int, tick: Tick = lambda _: None, block: int = BLOCK
 ) -> TopK:
-    """The k texts with the highest cosine. `vectors_ND`: of length 1, memory-mapped, of any float type."""
+    """The k texts with the highest cosine. `vectors_ND`: of norm 1, memory-mapped, of any float type."""
     found = TopK(len(queries_QD), k)
     for first in range(0, len(vectors_ND), block):
         vectors_BD = np.asarray(vectors_ND[first : first + block], np.float32)
@@ -68,8 +68,8 @@ def by_vectors(
 
 @dataclass(frozen=True)
 class TfIdf:
-    """Cosines of TF-IDF: 1 + ln tf, times ln((1 + n) / (1 + df)) + 1 (as scikit-learn's `TfidfVectorizer` with
-    `sublinear_tf`), of words as `words` finds them. `weights`: float32 [FEATURES]."""
+    """TF-IDF vectors: (1 + ln tf) · (ln((1 + n) / (1 + df)) + 1), as scikit-learn's `TfidfVectorizer` with
+    `sublinear_tf`. `words` splits a text; `weights`: float32 [FEATURES], the second factor."""
 
     words: Callable[[str], list[str]]
     weights: Floats32
@@ -78,7 +78,7 @@ class TfIdf:
     def fit(
         cls, texts: Iterable[str], words: Callable[[str], list[str]], tick: Tick = lambda _: None
     ) -> TfIdf:
-        """Weights by how many of the texts have a word."""
+        """Weights from the document frequencies in `texts`."""
         unweighted = cls(words, np.ones(0, np.float32))
         having, number = np.zeros(FEATURES, np.int64), 0
         for block in blocks(texts):
@@ -97,12 +97,12 @@ class TfIdf:
         )
 
     def counts(self, texts: Sequence[str]) -> csr_matrix:
-        """How often each text has each word."""
+        """Term frequencies."""
         counts_BF: csr_matrix = self._vectorizer.transform(texts)
         return counts_BF
 
     def vectors(self, texts: Sequence[str]) -> csr_matrix:
-        """Vectors of length 1 (0 of a text without words)."""
+        """Vectors of norm 1 (0 for a text without words)."""
         from sklearn.preprocessing import normalize
 
         counts_BF = self.counts(texts)
@@ -118,7 +118,7 @@ def by_tf_idf(
     k: int,
     tick: Tick = lambda _: None,
 ) -> TopK:
-    """The k texts with the highest cosine of TF-IDF. Each text is read twice."""
+    """The k texts with the highest cosine of TF-IDF vectors. `texts` is called twice."""
     tf_idf, found = TfIdf.fit(texts(), words, tick), TopK(len(queries), k)
     queries_FQ, first = tf_idf.vectors(queries).T.tocsr(), 0
     for block in blocks(texts()):
@@ -130,8 +130,8 @@ def by_tf_idf(
 
 
 def choose(found: TopK, most: int | None) -> Ints:
-    """The numbers of the texts that are near to any query, sorted: of all queries the nearest first, of these those of
-    the highest score, then the second nearest, until there are `most`. Those without anything in common are none."""
+    """The sorted indices of at most `most` texts: first the nearest of every query, by score, then the second nearest,
+    and so on. Texts without anything in common with a query are not its neighbours."""
     chosen: dict[int, None] = {}
     for rank in range(found.k):
         rows_Q, scores_Q = found.rows[:, rank], found.scores[:, rank]
@@ -143,7 +143,7 @@ def choose(found: TopK, most: int | None) -> Ints:
 
 
 def blocks(texts: Iterable[str], size: int = BLOCK) -> Iterator[list[str]]:
-    """The texts, so many at a time."""
+    """The texts in lists of `size`."""
     texts = iter(texts)
     while block := list(islice(texts, size)):
         yield block

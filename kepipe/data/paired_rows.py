@@ -1,4 +1,4 @@
-"""Batches of matching texts, one row each: the first texts of all pairs before the second."""
+"""Batches of matching texts, one row each: the first texts of all pairs, then the second texts."""
 
 from __future__ import annotations
 
@@ -105,13 +105,13 @@ def _concatenate(parts: Sequence[TokenRows], pad: int) -> TokenRows:
 
 
 def plan_sentences(shard: Shard, length: int) -> Examples:
-    """Each sentence a row of at most `length` tokens; longer ones are cut."""
+    """One row of at most `length` tokens per sentence; longer sentences are split."""
     cuts, _ = cut_sentences(shard, length - 2)
     return plan_ranges(cuts[:-1], cuts[1:], length)
 
 
 def plan_ranges(starts: Ints, stops: Ints, length: int) -> Examples:
-    """Each range of a stream a row `[CLS] … [SEP]`; what is beyond `length` tokens is cut off."""
+    """One row `[CLS] … [SEP]` per range of a stream, truncated to `length` tokens."""
     ones = np.ones(len(starts), np.bool_)
     return Examples(
         first=np.arange(len(starts) + 1),
@@ -125,8 +125,8 @@ def plan_ranges(starts: Ints, stops: Ints, length: int) -> Examples:
 
 
 def described_mentions(shard: Shard, described: Mapping[int, int]) -> tuple[Ints, Ints]:
-    """Mentions whose entity, by its number in the shard, has a description: first and stop of their tokens, int [M, 2],
-    and the number of the description, int [M]."""
+    """The mentions whose entity has a description: first and stop of their tokens, int [M, 2], and the index of the
+    description, int [M]. `described`: entity's row in the shard → index of its description."""
     begins = np.flatnonzero(((shard.bounds & ENTITY) > 0) & (shard.entities >= 0))
     chosen = np.array([int(shard.entities[place]) in described for place in begins], np.bool_)
     first_M = begins[chosen]
@@ -137,9 +137,8 @@ def described_mentions(shard: Shard, described: Mapping[int, int]) -> tuple[Ints
 
 
 def read_groups(file: Path, names: Sequence[str], *, evaluation: bool) -> list[list[Document]]:
-    """Texts that belong together, a line of JSON each: `names` are the keys, the last of which may be missing in all
-    lines. Those for training, or a tenth, by a hash of their numbers, for evaluation. Raises ValueError with file and
-    line."""
+    """Groups of texts, one per line of JSON: `names` are the keys, the last of which may be missing in all lines. A
+    tenth of the lines, by a hash of their numbers, is for evaluation. Raises ValueError with file and line."""
     groups: list[list[Document]] = []
     width = 0
     for number, record in json_lines(file, Problems(strict=True)):
@@ -155,7 +154,7 @@ def read_groups(file: Path, names: Sequence[str], *, evaluation: bool) -> list[l
             groups.append([Document(f"{id}/{place}", str(text)) for place, text in enumerate(texts)])
     if not groups:
         raise ValueError(
-            f"{file}: no line for this part: a tenth of the lines, by a hash of their numbers, is held out, the others "
-            "are learned from"
+            f"{file}: no line for this split: a tenth of the lines, chosen by a hash of their numbers, is held out, "
+            "the rest is for training"
         )
     return groups

@@ -16,7 +16,7 @@ from kepipe.data.examples import Examples, chain_starts, cut_sentences
 from kepipe.data.shards import Shard
 
 SHORT = 0.1
-"""Share of examples that aim at a random length below the longest (BERT's `short_seq_prob`)."""
+"""Share of examples with a random target length below the maximum (BERT's `short_seq_prob`)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def plan_pairs(shard: Shard, length: int, rng: np.random.Generator, natural: boo
     """
     if len(shard.documents) < 3:
         raise ValueError(
-            f"{shard.folder}: pairs need at least 2 documents, one to draw false pairs from; use doc-sentences"
+            f"{shard.folder}: pairs need at least 2 documents, since false pairs span two; use doc-sentences"
         )
     room = length - 3
     cuts, of = cut_sentences(shard, room)
@@ -58,7 +58,7 @@ def plan_pairs(shard: Shard, length: int, rng: np.random.Generator, natural: boo
     a = visited[pairs[visited]]
     if not len(a):
         raise ValueError(
-            f"{shard.folder}: no document has two sentences to make a pair of; use full-sentences"
+            f"{shard.folder}: pairs need a document of at least two sentences; use full-sentences"
         )
     true = next_sentence_labels[a]
     wanted = np.maximum(target[a] - (cuts[middle[a]] - cuts[a]), 1)
@@ -96,7 +96,7 @@ def truncate(sides: Sides, room: int, rng: np.random.Generator) -> Sides:
 
 
 def excess(a: Ints, b: Ints, room: int) -> tuple[Ints, Ints]:
-    """How many tokens segments of `a` and `b` tokens lose, when the longer one (at a tie b) loses one at a time."""
+    """How many tokens segments of `a` and `b` tokens lose if one at a time is removed from the longer (at a tie, b)."""
     over = np.maximum(a + b - room, 0)
     level_a, level_b = np.minimum(over, np.maximum(a - b, 0)), np.minimum(over, np.maximum(b - a, 0))
     rest = over - level_a - level_b

@@ -20,7 +20,7 @@ SPLITS = ("train", "held_out")
 
 @dataclass(frozen=True)
 class ParsedChunk:
-    """Documents that follow one another in a file, by split, and where they end: bytes and lines from its beginning."""
+    """Consecutive documents of a file, by split, and the position after them: byte `offset` and number of lines."""
 
     splits: Mapping[str, DocumentColumns]
     offset: int
@@ -29,10 +29,8 @@ class ParsedChunk:
 
 @dataclass(frozen=True)
 class ParsedChunks:
-    """The documents of a `documents.jsonl`. A chunk is parsed when it is first read, then read from `kept`, by a later
-    attempt too; None: chunks are not kept, for who reads them once.
-
-    `held_out_share`: of the documents.
+    """The documents of a `documents.jsonl`. `kept`: a folder that caches parsed chunks, also for a later attempt; None:
+    chunks are not cached. `held_out_share`: the share of documents that are held out.
     """
 
     file: Path
@@ -40,7 +38,7 @@ class ParsedChunks:
     kept: Path | None = None
 
     def read(self, offset: int = 0, line: int = 0) -> Iterator[ParsedChunk]:
-        """The chunks from a place on where one begins. ValueError, as of `DocumentStream`, where a line is none."""
+        """The chunks from a position at which one begins. Raises ValueError for an invalid line (`DocumentStream`)."""
         size = self.file.stat().st_size
         while offset < size:
             chunk = self._chunk(offset, line)
@@ -76,7 +74,7 @@ class ParsedChunks:
 
 @dataclass(frozen=True)
 class TrainingTexts:
-    """The texts of the training documents, read anew at each iteration; `tick` is called for each."""
+    """The texts of the training documents, read again at each iteration; `tick` is called for each."""
 
     chunks: ParsedChunks
     tick: Callable[[int], None]

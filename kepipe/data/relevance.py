@@ -1,9 +1,9 @@
 """Pairs of a query and a passage with strong, weak or no relevance.
 
-Sun et al. 2020, "ERNIE 2.0", §4.2.3, learn from the logs of a search engine: a title that was clicked (strong
-relevance), one that was shown and not clicked (weak), and one of elsewhere (none). A text has no such logs. Here a
-document's title, or its first sentence where it has none, is the query; its own passages are strong; a passage of
-another document that has the query's rarest word, as a search would find it, is weak.
+Sun et al. 2020, "ERNIE 2.0", §4.2.3, use the logs of a search engine: a title that was clicked (strong relevance),
+shown but not clicked (weak), or a random one (none). Without such logs, a document's title, or its first sentence if
+it has none, is the query here; its own passages are strong; a passage of another document that contains the query's
+rarest word, as a search would find, is weak.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from kepipe.data.shards import STRETCH, Shard
 from kepipe.tokenization.tokenizer import Tokenizer
 
 RELEVANCE = ("strong", "weak", "none")
-"""The labels of a query and a passage, in order of their indices."""
+"""The labels of a query and a passage, by index."""
 
 
 @dataclass(frozen=True)
 class Queries:
-    """A query for each of D documents: tokens `starts` to `stops` of the stream followed by the titles, int [D] each.
+    """A query for each of D documents: tokens `starts` to `stops` of the text followed by the titles, int [D] each.
     `titled`: whether it is a title, bool [D]."""
 
     starts: Ints
@@ -53,7 +53,7 @@ class Joined:
 
 
 def add_titles(shard: Shard, titles: list[str], tokenizer: Tokenizer) -> tuple[Shard, Queries]:
-    """The shard with the titles of its D documents behind its text, and the query of each document."""
+    """The shard with the titles of its D documents after its text, and the query of each document."""
     encoded = tokenizer.encode(titles)
     ends = len(shard) + np.cumsum(encoded.lengths)
     titled = encoded.lengths > 0
@@ -76,13 +76,13 @@ def add_titles(shard: Shard, titles: list[str], tokenizer: Tokenizer) -> tuple[S
 def plan_relevance(
     shard: Shard, titles: list[str], tokenizer: Tokenizer, length: int, rng: np.random.Generator
 ) -> tuple[Shard, Examples, Ints]:
-    """Rows `[CLS] query [SEP] passage [SEP]` of at most `length` tokens, the label of each, int [rows], and the shard
-    of which they are ranges.
+    """The shard with titles (`add_titles`), rows `[CLS] query [SEP] passage [SEP]` of it of at most `length` tokens,
+    and the label of each: int [rows].
 
-    A passage, which is as many sentences of a document as fit, is in one row; its query is that of its own document, a
-    uniform one of those of other documents whose rarest word it has, or that of a uniform other document, each as
-    likely. The rarest word is that of a query's words that occur in other documents which is seldomest in the text.
-    Passages that have no such word are left out: they would tip the balance. Raises ValueError where all are.
+    A passage is as many sentences of a document as fit, and is in one row. Its label is drawn uniformly; the query is
+    that of its own document, of a random other document whose query's rarest word it contains, or of a random other
+    document. The rarest word is the least frequent of those of a query that also occur in other documents. Passages
+    without a weak query are not used: they would bias the labels. Raises ValueError if there is no usable passage.
     """
     if len(shard.documents) < 3:
         raise ValueError(f"{shard.folder}: relevance needs at least 2 documents")
@@ -104,7 +104,7 @@ def plan_relevance(
 
 
 def _passages(shard: Shard, queries: Queries, room: int) -> tuple[Ints, Ints, Ints]:
-    """Where passages start and stop, and the document of each. A first sentence that is a query is in none."""
+    """Starts, stops and documents of the passages. A first sentence that is a query is in none."""
     cuts, of = cut_sentences(shard, room)
     apart = ~queries.titled[of] & (cuts[:-1] < queries.stops[of])
     rows = fill_rows(cuts, 2 * of + ~apart, room)
@@ -114,7 +114,7 @@ def _passages(shard: Shard, queries: Queries, room: int) -> tuple[Ints, Ints, In
 
 
 def _rarest(shard: Shard, joined: Shard, queries: Queries, vocabulary: int) -> Ints:
-    """Of each query the seldomest token that begins a word and stands in other documents: int [D], −1 for none."""
+    """The least frequent token of each query that begins a word and occurs in other documents: int [D], −1: none."""
     counts = shard.counts(vocabulary)
     first, last = np.full(vocabulary, -1, np.int64), np.full(vocabulary, -1, np.int64)
     for start in range(0, len(shard), STRETCH):
@@ -138,7 +138,7 @@ def _rarest(shard: Shard, joined: Shard, queries: Queries, vocabulary: int) -> I
 def _weak_queries(
     shard: Shard, starts: Ints, stops: Ints, of: Ints, keys_D: Ints, rng: np.random.Generator
 ) -> Ints:
-    """For each passage the document of a query whose key it has, other than its own: int [passages], −1 for none."""
+    """For each passage, another document whose query's rarest word it contains: int [passages], −1: none."""
     keyed = np.argsort(keys_D, kind="stable")
     ordered = keys_D[keyed]
     found = np.full(len(starts), -1, np.int64)

@@ -28,11 +28,10 @@ def plan_reordered(
 ) -> tuple[Examples, Ints]:
     """Rows `[CLS] segment [SEP] segment [SEP] …` of at most `length` tokens, and the label of each: int [rows].
 
-    A paragraph is as many sentences of a document as fit. It is cut between sentences, uniformly, into n segments, n
-    uniform in 1..m; the order in which they stand is a uniform one of the n!. The label counts the orders of fewer
-    segments first: 1! + … + (n − 1)!, plus the order's place among those of n (`orders`).
-    Paragraphs of fewer than m sentences are left out, so that every n is as likely.
-    Raises ValueError where all are.
+    A paragraph is as many sentences of a document as fit. It is cut at random sentence boundaries into n segments, n
+    uniform in 1..m, which are put into a uniformly drawn one of the n! orders. Its label is 1! + … + (n − 1)! plus the
+    index of the order in `orders(n)`. Paragraphs of fewer than m sentences are not used, so that all n are equally
+    likely. Raises ValueError if there is no usable paragraph.
     """
     room = length - 1 - segments
     cuts, of = cut_sentences(shard, room)
@@ -72,7 +71,7 @@ def plan_reordered(
 def _segments(
     cuts: Ints, first: Ints, sizes: Ints, counts: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Where the segments of paragraphs of `sizes` sentences start and stop in the stream, row after row: int [segments]
+    """Starts and stops in the stream of the segments of paragraphs of `sizes` sentences, row by row: int [segments]
     each."""
     row = np.repeat(np.arange(len(first)), sizes)
     begins = np.cumsum(sizes) - sizes

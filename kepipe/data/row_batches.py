@@ -30,8 +30,8 @@ class SpecialTokens:
 
 @dataclass(frozen=True)
 class RowShape:
-    """The shape of rows: `length`, maximum in tokens; `tokens`, the batch size in tokens; `begin`, whether a row begins
-    with the first special token; `seed`, of their order."""
+    """The shape of rows: `length`, maximum in tokens; `tokens`, the batch size in tokens; `begin`, whether rows begin
+    with [CLS]; `seed`, of their order."""
 
     length: int
     tokens: int
@@ -40,16 +40,16 @@ class RowShape:
 
 
 class RowStream(Protocol):
-    """Batches of clean rows, n = 0, 1, … without end: a pure, thread-safe function of n."""
+    """Batches of clean rows, n = 0, 1, … without end: a deterministic, thread-safe function of n."""
 
     @property
     def shape(self) -> RowShape:
-        """How its rows are made."""
+        """Length, batch size and seed."""
         ...
 
     @property
     def per_epoch(self) -> float:
-        """Batches in which every example of the text is seen once."""
+        """Batches of an epoch, which contains every example once."""
         ...
 
     def __getitem__(self, n: int, /) -> TokenRows:
@@ -61,7 +61,7 @@ class RowStream(Protocol):
 class RowBatches:
     """Batch n of a shard in a format, for n = 0, 1, … without end: a function of (shard, format, seed, n).
 
-    `entity_ids`: the ids of the shard's entities, which go with the rows.
+    `entity_ids`: the ids of the shard's entities, for `TokenRows.entity_ids`.
     """
 
     shard: Shard
@@ -73,11 +73,11 @@ class RowBatches:
 
     @property
     def per_epoch(self) -> int:
-        """Batches that see every example once."""
+        """See `RowStream`."""
         return self.sampler.per_epoch
 
     def __getitem__(self, n: int) -> TokenRows:
-        """Batch n. Several threads may ask at once."""
+        """See `RowStream`."""
         rows_B = self.sampler.rows(n)
         refs = ExampleRefs(rows_B, self.sampler.epoch(n), self.sampler.seed)
         rows = gather(self.shard, self.examples, rows_B, self.special_tokens)
@@ -103,7 +103,7 @@ def open_batches(
 
 
 def gather(shard: Shard, examples: Examples, rows_B: Ints, special_tokens: SpecialTokens) -> TokenRows:
-    """The given examples as rows, padded at the right to the longest."""
+    """The given examples as rows, right-padded to the longest."""
     counts = examples.first[rows_B + 1] - examples.first[rows_B]
     piece = ranges(examples.first[rows_B], counts)
     row = np.repeat(np.arange(len(rows_B)), counts)

@@ -7,14 +7,14 @@ from typing import Literal
 
 Language = Literal["en", "zh"]
 SHARE = 0.3
-"""Share of Chinese characters among a text's letters from which it is Chinese: names and terms in Latin letters are
-frequent in Chinese text, the reverse is rare."""
+"""Minimum share of Chinese characters among the letters of a Chinese text; names and terms in Latin letters are
+frequent in it, the reverse is rare."""
 FEWEST = 20
-"""The least number of letters for a decision."""
+"""Minimum number of letters for a decision."""
 
 
 def language_of(texts: Iterable[str], fewest: int = FEWEST) -> Language | None:
-    """The language of the texts together; None where there are fewer than `fewest` letters, or letters of neither."""
+    """The language of all texts together; None if they have fewer than `fewest` letters, or letters of neither."""
     letters = [letter for text in texts for letter in text if letter.isalpha()]
     chinese = sum("\u4e00" <= letter <= "\u9fff" or "\u3400" <= letter <= "\u4dbf" for letter in letters)
     latin = sum(letter < "\u0250" for letter in letters)

@@ -9,14 +9,14 @@ from typing import TypeVar
 from kepipe.data.document import Document, Mention, Span, Turn
 
 LONGEST = 1_000_000
-"""Characters of a section."""
+"""Maximum characters of a section."""
 _ENDS = ("\n\n", "\n", "。", ". ", " ")
 """Preferred ends of a section, best first: after a paragraph, a line, a sentence, a word."""
 S = TypeVar("S", Span, Turn, Mention)
 
 
 def sections(document: Document, longest: int = LONGEST) -> Iterator[Document]:
-    """The document itself, or where it has more than `longest` characters its sections, with ids `id#1`, `id#2`, ….
+    """The document, or if it has more than `longest` characters its sections, with ids `id#1`, `id#2`, ….
 
     No span is cut; a span that is longer than a section is dropped.
     """
@@ -42,7 +42,7 @@ def sections(document: Document, longest: int = LONGEST) -> Iterator[Document]:
 
 
 def _stop(document: Document, start: int, longest: int) -> int:
-    """Where the section ends that begins at `start`."""
+    """The end (exclusive) of the section that begins at `start`."""
     text, furthest = document.text, start + longest
     if furthest >= len(text):
         return len(text)

@@ -10,7 +10,7 @@ from kepipe.data.pairs import Sides, other_sentence, pair_up, truncate
 from kepipe.data.shards import Shard
 
 DISTANCES = ("adjacent", "same-document", "other-document")
-"""The labels of a pair, in order of their indices."""
+"""The labels of a pair, by index."""
 
 
 def plan_distances(shard: Shard, length: int, rng: np.random.Generator) -> tuple[Examples, Ints]:

@@ -17,12 +17,12 @@ from kepipe.tokenization.tokenizer import Tokenizer
 from kg.regular_files import read_json
 
 NOTE_EVERY = 5.0
-"""Seconds between two saves of the progress."""
+"""Seconds between saves of the progress."""
 
 
 @dataclass
 class ShardProgress:
-    """The progress so far, enough to resume. `offset`: bytes of the documents file that are read."""
+    """The progress so far, enough to resume. `offset`: bytes read of the documents file."""
 
     documents: int = 0
     offset: int = 0
@@ -31,7 +31,7 @@ class ShardProgress:
     words: int = 0
     unknown: int = 0
     entities: dict[str, int] = field(default_factory=dict)
-    """Entity → row, in the order of appearance."""
+    """Entity → row, in order of first occurrence."""
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
     """Split → file → bytes."""
 
@@ -55,7 +55,7 @@ class ShardProgress:
         unfinished.replace(_file(scratch))
 
     def row(self, entity: str) -> int:
-        """The row of an entity, a new one where it has none."""
+        """The row of an entity, which gets the next one if it is new."""
         return self.entities.setdefault(entity, len(self.entities))
 
 
@@ -101,9 +101,9 @@ def write_shards(
 
 
 def publish(progress: ShardProgress, scratch: Path, out: Path, share: float) -> dict[str, float]:
-    """Copy the finished shards to `out`, beside them `entities.txt`; what is in them, as figures.
+    """Copy the finished shards to `out` and write `entities.txt`. Returns counts as metrics.
 
-    Raises ValueError where no text is left to train on, or an entity's id holds a line break.
+    Raises ValueError if no text is left for training, or an entity's id contains a line break.
     """
     train, rest = (len(open_shard(scratch / split)) for split in SPLITS)
     if not train:
@@ -113,7 +113,7 @@ def publish(progress: ShardProgress, scratch: Path, out: Path, share: float) -> 
         )
     unusable = [entity for entity in progress.entities if "\n" in entity]
     if unusable:
-        raise ValueError(f"an entity's id must stand on one line: {unusable[0]!r}")
+        raise ValueError(f"an entity's id must not contain a line break: {unusable[0]!r}")
     for split in SPLITS:
         shutil.copytree(scratch / split, out / split)
     lines = "".join(f"{entity}\n" for entity in progress.entities)

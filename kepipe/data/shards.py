@@ -1,8 +1,8 @@
 """Tokenised documents on disk: memory-mapped columns of equal length, written as a stream, read in place.
 
 A shard is a folder: `tokens.bin` (uint16 or uint32), `bounds.bin` (uint8, bits in `kepipe.data.alignment`),
-`entities.bin` (int32, row of `entities.txt`, −1 none), `ids.jsonl` and `titles.jsonl` (a document's id and title a
-line), `shard.json`.
+`entities.bin` (int32, row of `entities.txt`, −1 none), `ids.jsonl` and `titles.jsonl` (the id and title of one document
+per line), `shard.json`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from kepipe.data.alignment import DOCUMENT, SENTENCE, TURN, Columns
 from kg.regular_files import read_json
 
 STRETCH = 2**24
-"""Tokens of a stream that are counted at a time."""
+"""Number of tokens of a stream that are processed at a time."""
 FILES = ("tokens.bin", "bounds.bin", "entities.bin", "ids.jsonl", "titles.jsonl")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A stream of N tokens: `tokens` [N], `bounds` [N], `entities` [N], mapped and never copied as a whole."""
+    """A stream of N tokens: `tokens`, `bounds`, `entities` [N], memory-mapped and never copied as a whole."""
 
     folder: Path
     tokens: npt.NDArray[Any]
@@ -40,7 +40,7 @@ class Shard:
         return len(self.tokens)
 
     def counts(self, vocabulary: int) -> Ints:
-        """How often each token stands in the stream: int [V]."""
+        """Frequencies of the tokens: int [V]."""
         parts = (self.tokens[start : start + STRETCH] for start in range(0, len(self), STRETCH))
         return sum(
             (np.bincount(part, minlength=vocabulary) for part in parts), np.zeros(vocabulary, np.int64)
@@ -48,17 +48,17 @@ class Shard:
 
     @cached_property
     def documents(self) -> Ints:
-        """Where each document starts, and the length of the stream at the end: int [documents + 1]."""
+        """The start of each document, then the length of the stream: int [documents + 1]."""
         return self._starts(DOCUMENT)
 
     @cached_property
     def sentences(self) -> Ints:
-        """Where each sentence starts, and the length of the stream at the end: int [sentences + 1]."""
+        """The start of each sentence, then the length of the stream: int [sentences + 1]."""
         return self._starts(SENTENCE)
 
     @cached_property
     def turns(self) -> Ints:
-        """Where each turn of a dialogue starts, and the length of the stream at the end: int [turns + 1]."""
+        """The start of each turn of a dialogue, then the length of the stream: int [turns + 1]."""
         return self._starts(TURN)
 
     def ids(self) -> list[str]:
@@ -66,7 +66,7 @@ class Shard:
         return self._lines("ids.jsonl")
 
     def titles(self) -> list[str]:
-        """Their titles; empty where there is none."""
+        """Their titles; "" for a document without one."""
         return self._lines("titles.jsonl")
 
     def _lines(self, name: str) -> list[str]:
@@ -78,7 +78,7 @@ class Shard:
 
 
 def open_shard(folder: Path) -> Shard:
-    """Map a shard. Raises ValueError where the files do not fit together."""
+    """Map a shard. Raises ValueError if the sizes of its files do not match `shard.json`."""
     try:
         about = read_json(folder / "shard.json")
         length, dtype = int(about["tokens"]), np.dtype(about["dtype"])
@@ -102,10 +102,9 @@ def _map(file: Path, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
 
 
 class ShardWriter:
-    """Appends columns to a shard's files; what it has written is told by `sizes()`, and can be continued from.
+    """Appends columns to a shard's files; `sizes()` is the state from which another writer can continue.
 
-    Whatever stands in the files beyond `sizes` is cut off: the work of an attempt that was killed before it
-    noted its progress.
+    Bytes beyond `sizes`, written by an attempt that was killed before it saved its progress, are cut off.
     """
 
     def __init__(self, folder: Path, vocab_size: int, sizes: Mapping[str, int] | None = None) -> None:
@@ -133,13 +132,13 @@ class ShardWriter:
             self._files[name].write("".join(lines).encode())
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each file, all of them handed to the operating system."""
+        """Bytes of each file, after a flush."""
         for file in self._files.values():
             file.flush()
         return {name: file.tell() for name, file in self._files.items()}
 
     def finish(self) -> int:
-        """Write `shard.json`; the number of tokens."""
+        """Write `shard.json`. Returns the number of tokens."""
         tokens = self.sizes()["bounds.bin"]
         about = {"tokens": tokens, "dtype": self.dtype.name}
         (self.folder / "shard.json").write_text(json.dumps(about) + "\n")
@@ -156,5 +155,5 @@ class ShardWriter:
 
 
 def holds(folder: Path, sizes: Mapping[str, int]) -> bool:
-    """Whether the files are there with at least these sizes, so that a writer can continue."""
+    """Whether the files exist with at least these sizes, so that a writer can continue."""
     return all((folder / name).exists() and (folder / name).stat().st_size >= sizes[name] for name in FILES)

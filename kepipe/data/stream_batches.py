@@ -26,12 +26,12 @@ class StreamBatches:
 
     @property
     def shard(self) -> Shard:
-        """The text."""
+        """The shard of the rows."""
         return self.rows.shard
 
     @property
     def examples(self) -> Examples:
-        """What rows are made of."""
+        """The examples of the rows."""
         return self.rows.examples
 
     @property
@@ -41,7 +41,7 @@ class StreamBatches:
 
     @property
     def entity_ids(self) -> Sequence[str]:
-        """The ids of the entities by their numbers."""
+        """The ids of the entities, by index."""
         return self.rows.entity_ids
 
     @property
@@ -50,7 +50,7 @@ class StreamBatches:
         return self.sampler.per_epoch
 
     def __getitem__(self, n: int) -> TokenRows:
-        """Batch n. Several threads may ask at once."""
+        """See `RowStream`."""
         found = self.sampler.rows(n)
         refs = ExampleRefs(found.examples, self.sampler.epoch(n), self.sampler.seed)
         rows = gather(self.shard, self.examples, found.examples, self.rows.special_tokens)
@@ -64,9 +64,9 @@ class StreamBatches:
 
 
 def as_streams(rows: RowBatches, *, parts: int, both_directions: bool = False) -> StreamBatches:
-    """The same rows, in streams. `parts`: of an update (see `StreamSampler`).
+    """The same rows, in streams. `parts`: batches of an update (see `StreamSampler`).
 
-    Raises ValueError where there are too few rows.
+    Raises ValueError if there are too few rows.
     """
     shape = rows.shape
     sampler = StreamSampler(
@@ -84,14 +84,14 @@ def continues_document(examples: Examples, shard: Shard) -> Bools:
     first_N = examples.first[:-1]
     starts_N = examples.starts[first_N]
     places_N = np.searchsorted(shard.documents, starts_N)
-    # a row may begin with the end of a document, a special token that stands where the next one starts
+    # a row may begin with the final special token of a document, whose place is the start of the next document
     has_text_N = examples.opens[first_N] | (examples.stops[first_N] > starts_N)
     found: Bools = (shard.documents[places_N] != starts_N) | ~has_text_N
     return found
 
 
 def reversed_positions(documents_BT: Ints, from_right_B: Bools) -> Ints:
-    """The place of each token in its row with the rows `from_right_B` turned around, int [B, T]; padding (document 0)
+    """The index of each token in its row after the rows `from_right_B` are reversed, int [B, T]; padding (document 0)
     stays at the right. It is its own inverse."""
     there_BT = documents_BT > 0
     place_BT = np.broadcast_to(np.arange(documents_BT.shape[1]), documents_BT.shape)
@@ -99,8 +99,7 @@ def reversed_positions(documents_BT: Ints, from_right_B: Bools) -> Ints:
 
 
 def turned(rows: TokenRows, from_right: Bools) -> TokenRows:
-    """The rows with those `from_right`, bool [B], written from their last token to their first; padding stays at the
-    right."""
+    """The rows with those `from_right`, bool [B], reversed; padding stays at the right."""
     place_BT = reversed_positions(rows.documents, from_right)
 
     def turn(of_BT: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -26,21 +26,21 @@ class StreamRows(NamedTuple):
 class StreamSampler:
     """Which examples make up batch n, for n = 0, 1, … without end.
 
-    Examples that go on from one another are a run, as the rows of a document are. Runs are shuffled anew for each
-    epoch, rows in them never; their sequence is cut into streams of equal length, each of which begins afresh. With
-    several `parts`, batches n, n + parts, n + 2·parts, … are those of one set of streams, so that the parts of an
-    update, which may be at work at the same time, need nothing of each other. An epoch leaves out the rows, fewer than
-    parts, that are too few for a batch of each part.
+    Examples that continue one another, such as the rows of a document, are a run. Runs are shuffled in each epoch,
+    rows within them are not; their sequence is cut into streams of equal length, each of which starts without a state.
+    With several `parts`, batches n, n + parts, n + 2·parts, … are one set of streams, so that the parts of an update,
+    which may run in parallel, do not depend on each other. An epoch leaves out the fewer than `parts` rows that do not
+    fill a batch of each part.
     """
 
     def __init__(
         self, continues_N: Bools, rows: int, seed: int, *, parts: int = 1, both_directions: bool = False
     ) -> None:
-        """`continues_N`: bool [N], whether example i goes on from example i − 1. `rows`: of a batch, made fewer where
-        the text is short. `both_directions`: every second row of a batch is of a stream that is read from the right,
-        so that an epoch sees each example once in each direction.
+        """`continues_N`: bool [N], whether example i continues example i − 1. `rows`: of a batch, fewer if the text is
+        short. `both_directions`: every second row of a batch is from a stream that is read right to left, so that an
+        epoch has each example once in each direction.
 
-        Raises ValueError where there are fewer examples than parts.
+        Raises ValueError if there are fewer examples than parts.
         """
         count, directions = len(continues_N), 1 + both_directions
         if count < parts:
@@ -70,8 +70,7 @@ class StreamSampler:
         return n % self.parts
 
     def rows(self, n: int) -> StreamRows:
-        """The rows of batch n. The last batch of an epoch may lack the streams that end before the others, the
-        last ones of the batch."""
+        """The rows of batch n. The last batch of an epoch may lack the shorter streams, which are its last rows."""
         epoch, number = divmod(n, self.per_epoch)
         step, part = divmod(number, self.parts)
         order_N = self._shuffle(epoch)
@@ -79,7 +78,7 @@ class StreamSampler:
         streams = streams[self._sizes[streams] > step]
         first, size = self._starts[streams], self._sizes[streams]
         examples_RB = order_N[np.stack([first + step, first + size - 1 - step])]
-        # read from the right, a row goes on from the one that follows it in the text
+        # read right to left, a row continues the one that follows it in the text
         before_RB = np.stack([examples_RB[0], order_N[np.minimum(first + size - step, len(order_N) - 1)]])
         continues_RB = self._continues[before_RB] & (step > 0)
         kept = slice(0, self._directions)
@@ -87,7 +86,7 @@ class StreamSampler:
         return StreamRows(*(of[kept].T.ravel() for of in (examples_RB, continues_RB, from_right_RB)))
 
     def _shuffle(self, epoch: int) -> Ints:
-        """The epoch's examples, run after run."""
+        """The epoch's examples, run by run."""
         kept = self._kept
         if kept is None or kept[0] != epoch:
             starts = np.flatnonzero(~self._continues)

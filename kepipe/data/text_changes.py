@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TextChanges:
-    """`new`: places, in the text as it is now, of documents whose text was not there before; `changed`: ids of those
-    among them that were there with another text; `gone`: ids that are no longer there."""
+    """`new`: indices, in the new version, of documents with a new text; `changed`: ids of those among them that had
+    another text before; `gone`: ids of deleted documents."""
 
     new: Sequence[int]
     changed: Sequence[str]
@@ -17,7 +17,7 @@ class TextChanges:
 
 
 def text_changes(before: Mapping[str, str], now: Sequence[tuple[str, str]]) -> TextChanges:
-    """`before`: id → text; `now`: id and text of each document. A text that only has another id is not new."""
+    """`before`: id → text; `now`: id and text of each document. A known text with another id is not new."""
     known, ids = set(before.values()), {id for id, _ in now}
     new = [place for place, (_, text) in enumerate(now) if text not in known]
     changed = [now[place][0] for place in new if now[place][0] in before]

@@ -1,4 +1,4 @@
-"""Texts of files as they are, for training a tokenizer."""
+"""Texts of files, unprocessed, for training a tokenizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kg.regular_files import open_regular
 
 @dataclass(frozen=True)
 class TextFiles:
-    """The texts of files, read anew at each iteration: of a .jsonl file its documents, of another its lines."""
+    """The texts of files, read again at each iteration: the documents of a .jsonl file, the lines of others."""
 
     files: tuple[Path, ...]
 

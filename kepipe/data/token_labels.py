@@ -30,8 +30,8 @@ def with_case(tokenizer: Tokenizer) -> Bools:
 
 
 def capital_labels(shard: Shard, examples: Examples, with_case_V: Bools, rows_B: Ints) -> Ints:
-    """Of the text tokens of rows of one piece each, one row after the other: 1 where a word begins with a capital
-    letter, 0 where it could and does not, −1 elsewhere: int [tokens]."""
+    """The labels of the text tokens of rows of one piece each, concatenated: 1 if a word begins with a capital letter,
+    0 if it could and does not, −1 elsewhere: int [tokens]."""
     places = _places(examples, rows_B)
     bounds = shard.bounds[places]
     asked = ((bounds & WORD) > 0) & with_case_V[shard.tokens[places]]
@@ -39,7 +39,7 @@ def capital_labels(shard: Shard, examples: Examples, with_case_V: Bools, rows_B:
 
 
 def elsewhere_labels(shard: Shard, examples: Examples, rows_B: Ints) -> Ints:
-    """The same rows' tokens: 1 where the token stands in its document outside the row too, else 0: int [tokens]."""
+    """As `capital_labels`: 1 if the token also occurs in its document outside the row, else 0: int [tokens]."""
     labels = []
     for row in rows_B.tolist():
         start, stop = int(examples.starts[row]), int(examples.stops[row])
@@ -51,12 +51,12 @@ def elsewhere_labels(shard: Shard, examples: Examples, rows_B: Ints) -> Ints:
 
 
 def of_parted_documents(shard: Shard, examples: Examples) -> Examples:
-    """The examples, of one piece each, whose documents have others. Raises ValueError where none has."""
+    """The examples, of one piece each, whose documents have other examples. Raises ValueError if there are none."""
     documents = np.searchsorted(shard.documents, examples.starts, side="right") - 1
     kept = np.bincount(documents)[documents] > 1
     if not kept.any():
         raise ValueError(
-            f"{shard.folder}: every document is one row: set a smaller `length`, so that there are other segments"
+            f"{shard.folder}: every document fits into one row: set a smaller `length`, so that there are several"
         )
     parts = {
         name: getattr(examples, name)[kept]
@@ -66,5 +66,5 @@ def of_parted_documents(shard: Shard, examples: Examples) -> Examples:
 
 
 def _places(examples: Examples, rows_B: Ints) -> Ints:
-    """The text tokens of rows of one piece each, in the stream."""
+    """Indices into the stream of the text tokens of rows of one piece each."""
     return ranges(examples.starts[rows_B], examples.stops[rows_B] - examples.starts[rows_B])

@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
 
 def read_texts(file: Path) -> Iterator[Document]:
-    """JSON lines `{"sentences": ["…", …]}`, or documents as a corpus has them. Raises ValueError with file and line."""
+    """JSON lines `{"sentences": ["…", …]}`, or documents of a corpus. Raises ValueError with file and line."""
     for number, record in json_lines(file, Problems(strict=True)):
         try:
             yield from_record(_joined(record), f"{file.stem}:{number}")
@@ -38,7 +38,7 @@ def read_texts(file: Path) -> Iterator[Document]:
 
 
 def _joined(record: Any) -> Any:
-    """Sentences as the text that they make, with their places."""
+    """Sentences → a text and their spans."""
     sentences = record.get("sentences") if isinstance(record, dict) else None
     if not isinstance(sentences, list) or not sentences or not all(isinstance(s, str) for s in sentences):
         return record
@@ -55,12 +55,12 @@ def read_pairs(file: Path) -> Iterator[tuple[str, Pair]]:
             record.get(name) if isinstance(record, dict) else None for name in ("text_a", "text_b", "label")
         ]
         if not all(isinstance(value, str) and value.strip() for value in values):
-            raise ValueError(f"{file}:{number}: expected `text_a`, `text_b` and `label`, each a text")
+            raise ValueError(f"{file}:{number}: expected `text_a`, `text_b` and `label`, each a string")
         yield f"{file.stem}:{number}", Pair(*map(str, values))
 
 
 def labels_of(file: Path) -> tuple[str, ...]:
-    """The labels that a file of pairs has, sorted."""
+    """The labels in a file of pairs, sorted."""
     return tuple(sorted({pair.label for _, pair in read_pairs(file)}))
 
 
@@ -79,14 +79,15 @@ def pair_rows(
     *,
     evaluation: bool,
 ) -> tuple[Shard, Examples, Ints]:
-    """Rows `[CLS] a [SEP] b [SEP]` of a file's pairs, those for training or those held out, with the number of the
-    label of each, int [rows], and the shard in memory of which they are ranges. Raises ValueError for a label that is
-    none of `labels`."""
+    """A shard in memory, rows `[CLS] a [SEP] b [SEP]` of it for a file's training or held-out pairs, and their indices
+    in `labels`, int [rows]. Raises ValueError for a label that is none of `labels`."""
     pairs = [(id, pair) for id, pair in read_pairs(file) if held_out(id) == evaluation]
     for id, pair in pairs:
         if pair.label not in labels:
             place = id.rpartition(":")[2]
-            raise ValueError(f"{file}:{place}: label {pair.label!r} is none of {', '.join(labels)}")
+            raise ValueError(
+                f"{file}:{place}: unknown label {pair.label!r}; expected one of {', '.join(labels)}"
+            )
     texts = [Document(id, text) for id, pair in pairs for text in (pair.first, pair.second)]
     shard, sizes = _shard(file, texts, tokenizer), _sizes(texts, tokenizer)
     ends = np.cumsum(sizes)
@@ -102,8 +103,8 @@ def _sizes(texts: Sequence[Document], tokenizer: Tokenizer) -> Ints:
 def _shard(file: Path, documents: Sequence[Document], tokenizer: Tokenizer) -> Shard:
     if not documents:
         raise ValueError(
-            f"{file}: no line for this part: a tenth of the lines, by a hash of their numbers, is held out, the others "
-            "are learned from"
+            f"{file}: no line for this split: a tenth of the lines, chosen by a hash of their numbers, is held out, "
+            "the rest is for training"
         )
     columns = tokenise(documents, tokenizer, lambda _: -1)
     return Shard(file, columns.tokens, columns.bounds, np.full(len(columns.tokens), -1, np.int32))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from kg.sources.account import Account
 
 KEYS = "keys and columns"
-"""What they are called in an account."""
+"""Their name in an account."""
 V = TypeVar("V")
 
 

@@ -1,7 +1,7 @@
 """AIDA-CoNLL-YAGO, tab-separated: word, B or I, mention, YAGO entity, Wikipedia URL, Wikipedia page id, Freebase id.
 
-Each `-DOCSTART-` begins a text; words stand with blanks between, sentences on lines. `--NME--` is outside the graph.
-An entity is known by its title, its YAGO name, its number or Freebase's id, whichever the graph has.
+Each `-DOCSTART-` begins a text; words are joined by blanks, sentences by line breaks. `--NME--` is outside the graph.
+An entity is identified by its title, YAGO name, page id or Freebase id, whichever the graph has.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Article:
         self._begins_line = True
 
     def word(self, cells: list[str]) -> None:
-        """Write a word, and begin or continue its mark. Raises ValueError for a tag that is neither B nor I."""
+        """Add a word, and begin or continue its mention. Raises ValueError for a tag that is neither B nor I."""
         tag = cells[1] if len(cells) > 1 else ""
         if tag not in ("", "B", "I"):
             raise ValueError(f"expected B or I in the second column, found {tag[:20]!r}")
@@ -46,7 +46,7 @@ class _Article:
             self.marks[-1]["end"] = self.length
 
     def end_line(self) -> None:
-        """A sentence ends."""
+        """End a sentence."""
         if not self._begins_line:
             self.write("\n")
         self._begins_line = True
@@ -60,7 +60,7 @@ class _Article:
 
 
 def read_aida(file: Path, problems: Problems) -> Iterator[MarkedText]:
-    """The texts; a bad line costs its word."""
+    """The texts; a word on an invalid line is skipped."""
     article: _Article | None = None
     for number, line in text_lines(file, problems):
         if line.startswith("-DOCSTART-"):

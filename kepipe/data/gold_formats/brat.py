@@ -1,8 +1,7 @@
-"""BRAT's standoff: a folder of `.txt` files, each with an `.ann` beside it, or one such file.
+"""BRAT's standoff: a folder of `.txt` files, each with an `.ann` file of the same name, or one such file.
 
-`T1<tab>Person 0 13<tab>Angela Merkel` marks, `N1<tab>Reference T1 Wikidata:Q567<tab>…` says the entity; without, the
-type stands for it. A mark of several pieces is left out, as no name is of pieces; so are relations, events, attributes
-and notes.
+`T1<tab>Person 0 13<tab>Angela Merkel` is a mention, `N1<tab>Reference T1 Wikidata:Q567<tab>…` its entity; without it,
+the type is the entity. Discontinuous mentions are skipped, as are relations, events, attributes and notes.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _OTHERS = {
 
 
 def read_brat(path: Path, problems: Problems) -> Iterator[MarkedText]:
-    """The texts that have an `.ann`."""
+    """The texts that have an `.ann` file."""
     files = sorted(path.rglob("*.ann")) if path.is_dir() else [path.with_suffix(".ann")]
     for number, file in enumerate(files, start=1):
         written = file.with_suffix(".txt")
         if not written.is_file():
-            problems.add(file, 0, f"there is no {written.name} beside it")
+            problems.add(file, 0, f"there is no {written.name} in the same folder")
             continue
         try:
             text = read_small(written).decode()
@@ -48,7 +47,7 @@ def _marks(file: Path, text: str, problems: Problems) -> Iterator[dict[str, obje
             if line.startswith("T"):
                 kind, _, place = cells[1].partition(" ")
                 if ";" in place:
-                    raise ValueError(f"a mark of several pieces ({place}): left out")
+                    raise ValueError(f"a discontinuous mention ({place}) is skipped")
                 start, end = map(int, place.split())
                 if len(cells) > 2:
                     require_same(text, start, end, cells[2])

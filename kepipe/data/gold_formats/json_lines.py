@@ -1,4 +1,4 @@
-"""Gold sets of JSON lines: kepipe's own, ELEVANT's, doccano's and BLINK's, told apart by their keys."""
+"""Gold sets of JSON lines: kepipe's own, ELEVANT's, doccano's and BLINK's, distinguished by their keys."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def read_own(file: Path, problems: Problems) -> Iterator[MarkedText]:
 
 
 def read_elevant(file: Path, problems: Problems) -> Iterator[MarkedText]:
-    """`{"text", "labels": [{"span": [start, end], "entity_id", "type"}], "evaluation_span"}`; optional ones are
-    left out."""
+    """`{"text", "labels": [{"span": [start, end], "entity_id", "type"}], "evaluation_span"}`; labels marked as
+    optional are skipped."""
     yield from _read(file, problems, lambda record: _elevant(record, problems.account))
 
 
@@ -29,7 +29,7 @@ def read_doccano(file: Path, problems: Problems) -> Iterator[MarkedText]:
 
 
 def read_blink(file: Path, problems: Problems) -> Iterator[MarkedText]:
-    """`{"context_left", "mention", "context_right", "label_title", "label_id"}`: a text a mark."""
+    """`{"context_left", "mention", "context_right", "label_title", "label_id"}`: one mention per text."""
     yield from _read(file, problems, _blink)
 
 

@@ -1,7 +1,7 @@
-"""Label Studio's export as JSON: a task a text; the first annotation that was not cancelled counts.
+"""Label Studio's export as JSON: one text per task, with the first annotation that was not cancelled.
 
-A region's label is the entity, unless its region also has a choice, a taxonomy or a text area: that is the entity
-then, and the label its type.
+If a region has a choice, a taxonomy or a text area, that is its entity and the label its type; else the label is the
+entity.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _read(task: Any) -> dict[str, Any] | None:
 
 
 def _entity(value: Any) -> str:
-    """The last of what was chosen or written of a region."""
+    """The last element of a choice, taxonomy or text area."""
     if "choices" in value:
         return str(value["choices"][-1])
     if "taxonomy" in value:

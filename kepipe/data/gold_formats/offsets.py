@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 _SHARE = 0.1
-"""The share of mentions that cut words above which offsets are wrong; some names do end inside compounds."""
+"""Offsets count as wrong if more than this share of mentions cuts words; some names do end inside compounds."""
 
 
 class MarkedOffsets(NamedTuple):
@@ -38,9 +38,9 @@ def _inclusive(_text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, 
 
 
 _REASONS: dict[str, Count] = {
-    "the end is that of the last character, and should be that after it": _inclusive,
-    "places are counted in UTF-16 units, as JavaScript and Java do, and should be in characters": _utf_16,
-    "places are counted in bytes of UTF-8, and should be in characters": _utf_8,
+    "`end` is the index of the last character, and should be the one after it": _inclusive,
+    "offsets are in UTF-16 units, as in JavaScript and Java, and should be in characters": _utf_16,
+    "offsets are in bytes of UTF-8, and should be in characters": _utf_8,
 }
 
 
@@ -54,7 +54,7 @@ def check_offsets(texts: Iterable[MarkedOffsets]) -> str | None:
     better = {reason: _cut(texts, count) for reason, count in _REASONS.items()}
     reason, left = min(better.items(), key=lambda pair: pair[1])
     likely = f"; most likely {reason}" if left * 2 < cut else ""
-    return f"{cut:,} of {total:,} marks begin or end inside words{likely}"
+    return f"{cut:,} of {total:,} mentions begin or end inside words{likely}"
 
 
 def _cut(texts: Sequence[MarkedOffsets], count: Count) -> int:

@@ -1,6 +1,5 @@
-"""PubTator (`.pubtator`, BioCreative): `PMID|t|title`, `PMID|a|abstract`, then `PMID start end name type id` by tabs.
-
-Places count the characters of the title, one between, and the abstract.
+"""PubTator (`.pubtator`, BioCreative): `PMID|t|title`, `PMID|a|abstract`, then tab-separated `PMID start end name type
+id`. Offsets are in characters of the title and the abstract, joined by one character.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _PASSAGE = re.compile(r"(?P<id>[^|\t]+)\|(?P<part>[ta])\|(?P<text>.*)")
 
 
 def read_pubtator(file: Path, problems: Problems) -> Iterator[MarkedText]:
-    """The articles; a bad line of marks costs itself. Relations are left out."""
+    """The articles; invalid lines and relations are skipped."""
     article: dict[str, Any] = {}
     begun = 1
     for number, line in text_lines(file, problems):
@@ -47,7 +46,9 @@ def _add(article: dict[str, Any], cells: list[str]) -> None:
     if not article or cells[0] != article["id"]:
         raise ValueError(f"expected a line of the article {article.get('id')}, found {cells[0][:40]!r}")
     if len(cells) < 5 or not (cells[1].isdecimal() and cells[2].isdecimal()):
-        raise ValueError(f"expected PMID, start, end, name, type and id by tabs, found {len(cells)} columns")
+        raise ValueError(
+            f"expected tab-separated PMID, start, end, name, type and id, found {len(cells)} columns"
+        )
     start, end = int(cells[1]), int(cells[2])
     require_same(article["text"], start, end, cells[3])
     id = cells[5].strip() if len(cells) > 5 else ""

@@ -1,4 +1,4 @@
-"""The table of gold set formats, which are detected by the name of a file or by its beginning."""
+"""The table of gold set formats, which are detected by the name or the first bytes of a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOKED_AT = 1 << 16
 
 @dataclass(frozen=True)
 class GoldFormat:
-    """A row: its name, what it is, its reader, and how its files begin."""
+    """A row: the name, a description, the reader, and how files are recognised."""
 
     name: str
     about: str

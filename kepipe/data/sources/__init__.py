@@ -1,1 +1,1 @@
-"""Where documents come from: one module a source."""
+"""Sources of documents, one module per source."""

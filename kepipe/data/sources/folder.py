@@ -1,8 +1,8 @@
-"""Folders of files of text, or such files, in any of the formats of `kepipe.data.text_formats`, plain, packed or in
+"""Text files, or folders of them, in any of the formats of `kepipe.data.text_formats`, plain, compressed or in
 archives.
 
-A file's id is its path in the folder without the ending. Hidden files are no texts; what no format reads is passed
-over and said.
+A file's id is its path in the folder without the extension. Hidden files, and files of an unknown format, are skipped;
+a note counts them.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 Note = Callable[[str], None]
 _HIDDEN = "hidden files"
-_NO_FORMAT = "of no format that is read"
+_NO_FORMAT = "of an unknown format"
 
 
 def list_files(path: Path) -> list[Path]:
-    """The readable files under `path`, in order of their names. Raises ValueError where there is none."""
+    """The readable files under `path`, sorted by name. Raises ValueError if there is none."""
     return _survey(path)[0]
 
 
 def _survey(path: Path) -> tuple[list[Path], Counter[str]]:
-    """The readable files, and what is passed over: ending, or `_HIDDEN` → how many."""
+    """The readable files, and counts of the skipped ones by extension, or `_HIDDEN`."""
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder; `path` must name your text")
     passed_over: Counter[str] = Counter()
@@ -51,7 +51,7 @@ def _survey(path: Path) -> tuple[list[Path], Counter[str]]:
             passed_over[_HIDDEN] += 1
         elif not os.access(file, os.R_OK):
             if _may_be_text(file.name):
-                raise ValueError(f"{file}: may not be read: let its owner allow it, or take it out of {path}")
+                raise ValueError(f"{file}: no permission to read; change its mode, or move it out of {path}")
             passed_over[file.suffix or file.name] += 1
         elif is_archive(file.name) or format_of(_text_file(file, path)) is not None:
             readable.append(file)
@@ -64,7 +64,7 @@ def _survey(path: Path) -> tuple[list[Path], Counter[str]]:
             if passed_over
             else ""
         )
-        raise ValueError(f"{path}: no {endings} file here{found}")
+        raise ValueError(f"{path}: no {endings} file{found}")
     return readable, passed_over
 
 
@@ -73,11 +73,11 @@ def _may_be_text(name: str) -> bool:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in those in it. Raises ValueError for one that may not be read."""
+    """The files in a folder and its subfolders. Raises ValueError for a folder that cannot be read."""
 
     def refuse(error: OSError) -> NoReturn:
         raise ValueError(
-            f"{error.filename}: a folder that cannot be read ({error.strerror}): allow it, or take it out of {folder}"
+            f"{error.filename}: cannot read the folder ({error.strerror}); change its mode, or move it out of {folder}"
         )
 
     for place, _, names in os.walk(folder, onerror=refuse):
@@ -85,7 +85,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def read(reading: Reading) -> Iterator[Document]:
-    """The documents of the user's files, each counted as it is read."""
+    """The documents of the user's files."""
     count, places = sum(len(list_files(path)) for path in reading.paths), ", ".join(map(str, reading.paths))
     reading.note(f"reading {count} files of {places}")
     with reading.progress("reading", None, "documents") as tick:
@@ -95,7 +95,7 @@ def read(reading: Reading) -> Iterator[Document]:
 
 
 def digests(paths: Sequence[Path]) -> dict[str, str]:
-    """File → digest; of several paths, each file's name has its path's number before it."""
+    """File → digest; with several paths, a file's name is prefixed by the number of its path."""
     found: dict[str, str] = {}
     for number, path in enumerate(paths):
         root, before = path if path.is_dir() else path.parent, f"{number}/" if len(paths) > 1 else ""
@@ -112,8 +112,8 @@ def read_folders(
     documents: str = "auto",
     apart: bool = False,
 ) -> Iterator[Document]:
-    """Stream the documents of all files; a second document of the same id is a problem and is skipped. `note` is told
-    what was taken and left out, and what was passed over; `documents`: where those of a plain text end."""
+    """Stream the documents of all files; a second document of the same id is a problem and is skipped. `note` gets
+    messages about imported values and skipped files; `documents`: as `TextFile.documents`."""
     seen: set[str] = set()
     account = Account()
     passed_over: Counter[str] = Counter()
@@ -131,7 +131,7 @@ def read_folders(
                     continue
                 for document in _read(row.read, text_file, problems):
                     if document.id in seen:
-                        message = f"the id {document.id!r} stands twice; the later document is skipped"
+                        message = f"duplicate id {document.id!r}; the later document is skipped"
                         text_file.problem(problems, 0, message)
                         continue
                     seen.add(document.id)
@@ -141,19 +141,19 @@ def read_folders(
         note(line)
     if passed_over:
         kinds = ", ".join(f"{n:,} {what}" for what, n in passed_over.most_common(20))
-        note(f"passed over: {passed_over.total():,} files that are hidden or {_NO_FORMAT}: {kinds}")
+        note(f"skipped: {passed_over.total():,} files that are hidden or {_NO_FORMAT}: {kinds}")
 
 
 def _read(
     read: Callable[[TextFile, Problems], Iterator[Document]], file: TextFile, problems: Problems
 ) -> Iterator[Document]:
-    """A file's documents; packed data that is damaged is a problem where it ends."""
+    """A file's documents; damaged compressed data is reported as a problem."""
     try:
         yield from read(file, problems)
     except (*DAMAGE, BadZipFile) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the file's
-        file.problem(problems, 0, f"the packed data is damaged ({error}); not read from there on")
+        file.problem(problems, 0, f"the compressed data is damaged ({error}); the rest is not read")
 
 
 def _text_files(file: Path, root: Path, problems: Problems, documents: str, note: Note) -> Iterator[TextFile]:
@@ -176,7 +176,7 @@ def _text_file(file: Path, root: Path, documents: str = "auto", note: Note = lam
 
 
 def _id(file: Path, root: Path) -> str:
-    """A file's path in the folder that was named, without the ending."""
+    """A file's path relative to `root`, without the extension."""
     inside = file.relative_to(root) if root.is_dir() else Path(file.name)
     return inside.with_name(_without_ending(unpacked_name(inside))).as_posix()
 
@@ -190,5 +190,5 @@ def _without_ending(name: str) -> str:
 
 
 def endings() -> str:
-    """The endings of files that are read, for messages and docs."""
+    """The extensions of readable files, for messages and docs."""
     return ", ".join(ending for row in FORMATS for ending in row.endings)

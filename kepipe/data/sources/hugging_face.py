@@ -1,6 +1,6 @@
-"""A data set of Hugging Face's hub, by the package `datasets`, which is not among kepipe's dependencies.
+"""A data set of the Hugging Face hub, read with the package `datasets`, which is not a dependency of kepipe.
 
-A data set on disk (`save_to_disk`) needs no package: it is a folder of `.arrow` files. No code of a data set is run.
+A data set on disk (`save_to_disk`) does not need it: it is a folder of `.arrow` files. No code of a data set is run.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from kepipe.data.sources.table import Dataset, Reading
 
 _OTHERS = ("id", "title")
-"""Columns that are read beside the texts'."""
+"""Columns that are read in addition to the text."""
 
 
 def read(reading: Reading) -> Iterator[Document]:
-    """The rows of the data set as documents. Raises ValueError where the package or the data set is not there."""
+    """The rows of the data set as documents. Raises ValueError if the package or the data set is missing."""
     asked = reading.dataset
     if asked is None:
         raise ValueError("`source: hugging-face` needs `dataset: {name: owner/name}`")
@@ -32,7 +32,7 @@ def read(reading: Reading) -> Iterator[Document]:
 
 
 def documents(rows: Iterable[Mapping[str, Any]], asked: Dataset, reading: Reading) -> Iterator[Document]:
-    """Rows of a data set as documents; what was taken and left out is told at the end, or where no more are wanted."""
+    """At most `reading.limit` rows of a data set as documents; a final note counts imported and skipped values."""
     columns: Counter[str] = Counter()
     account = Account()
     with reading.progress("reading", None, "documents") as tick:
@@ -69,7 +69,7 @@ def _rows(asked: Dataset) -> Iterator[Mapping[str, Any]]:
 
 
 def _record(row: Mapping[str, Any], asked: Dataset) -> dict[str, Any]:
-    """A row with its column of texts called `text`. Raises ValueError that lists the columns."""
+    """A row with its text column renamed to `text`. Raises ValueError that lists the columns."""
     if asked.column not in row:
         raise ValueError(f"no column {asked.column!r}; the data set has {', '.join(row)}")
     named = {key: row[key] for key in _OTHERS if row.get(key) is not None}

@@ -1,5 +1,4 @@
-"""The table of a corpus's sources: a name in the YAML → where the text lies and how it is read. A new one is a file
-and a row.
+"""The table of corpus sources: a name in the YAML → how the text is read. A new source is a module and a row.
 
 Importing the table imports no reader, since every plan needs the names.
 """
@@ -29,7 +28,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set of Hugging Face's hub: its id, configuration, split, and the column of texts."""
+    """A data set of the Hugging Face hub: its id, configuration, split, and text column."""
 
     name: str
     config: str | None = None
@@ -40,9 +39,9 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a source is read with. `paths`: the user's text; `limit`: no more documents than this are wanted;
-    `documents`: where those of a plain text end; `dataset`: what is asked of Hugging Face; `read_task`: how files
-    of the task that is named are read, which the layers above know."""
+    """The input of a source. `paths`: the user's files; `limit`: maximum number of documents; `documents`: as
+    `TextFile.documents`; `dataset`: the Hugging Face data set; `read_task`: the reader of a task's files, which is
+    defined in a higher layer."""
 
     paths: tuple[Path, ...]
     limit: int | None
@@ -59,17 +58,17 @@ class Source:
     """A row of the table."""
 
     about: str
-    """What it is, as docs and schema say it."""
+    """Description for docs and schema."""
     read: Callable[[Reading], Iterator[Document]]
     """Streams the documents."""
     digests: Callable[[tuple[Path, ...]], Mapping[str, str]]
-    """Digests of the files that will be read. Raises ValueError where there are none."""
+    """Digests of the files that will be read. Raises ValueError if there is none."""
     path: str = ""
-    """What `path` must name; empty: none is needed."""
+    """What `path` must name; "": no path is needed."""
     options: tuple[str, ...] = ()
     """Settings of the stage that only apply to this source."""
     package: str | None = None
-    """A package that it needs and that is not a dependency of kepipe."""
+    """A required package that is not a dependency of kepipe."""
 
 
 def _read_folder(reading: Reading) -> Iterator[Document]:
@@ -104,7 +103,7 @@ def _wikipedia_sample_digests(_: tuple[Path, ...]) -> Mapping[str, str]:
 
 def _read_task(reading: Reading) -> Iterator[Document]:
     if reading.read_task is None:
-        raise ValueError("`source: task` needs `task`: whose files these are")
+        raise ValueError("`source: task` needs `task`, the name of the task")
     with reading.progress("reading", None, "documents") as tick:
         for document in reading.read_task(reading.paths, reading.problems):
             tick(1)
@@ -121,18 +120,18 @@ SOURCES: Mapping[str, Source] = {
         "your own files",
         _read_folder,
         _folder_digests,
-        path="a folder of text files, or such a file (docs/formats.md)",
+        path="a text file, or a folder of them (docs/formats.md)",
         options=("path", "strict", "documents"),
     ),
     "task": Source(
         "the texts of a task's training examples, without their labels",
         _read_task,
         _folder_digests,
-        path="the file of training examples, or several",
+        path="one or more files of training examples",
         options=("path", "strict"),
     ),
     "hugging-face": Source(
-        "a data set of Hugging Face's hub, by the package `datasets`",
+        "a data set of the Hugging Face hub, read with the package `datasets`",
         _read_hugging_face,
         lambda _paths: {},
         options=("dataset", "strict"),
@@ -142,7 +141,7 @@ SOURCES: Mapping[str, Source] = {
 
 
 def described() -> str:
-    """The sources with what they are, for the schema."""
+    """The sources with their descriptions, for the schema."""
     return "; ".join(f"`{name}`: {source.about}" for name, source in SOURCES.items())
 
 

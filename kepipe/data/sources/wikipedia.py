@@ -22,7 +22,7 @@ _SAMPLE = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302
 
 
 class Page(NamedTuple):
-    """An article's source."""
+    """An article's markup."""
 
     id: str
     title: str
@@ -30,7 +30,7 @@ class Page(NamedTuple):
 
 
 def sample_file() -> Path:
-    """The dump in gensim's wheel: 106 articles. Raises ValueError where gensim is not installed."""
+    """The dump in gensim's wheel: 106 articles. Raises ValueError if gensim is not installed."""
     found = importlib.util.find_spec("gensim")
     file = Path(found.origin).parent / _SAMPLE if found and found.origin else Path(_SAMPLE)
     if not file.exists():
@@ -44,7 +44,7 @@ def sample_digests() -> dict[str, str]:
 
 
 def read_sample(reading: Reading) -> Iterator[Document]:
-    """The sample's articles. Parsing markup takes most of the time, so the pages go over the processors."""
+    """The sample's articles. Parsing markup takes most of the time, so it is done in parallel processes."""
     from joblib import Parallel, delayed
 
     pages = list(islice(read_pages(sample_file()), reading.limit))
@@ -72,6 +72,6 @@ def read_pages(dump: Path) -> Iterator[Page]:
 
 
 def to_document(page: Page) -> Document:
-    """The article as text; `gold` holds its link anchors, their entity the title of the page linked to."""
+    """The article as text; `gold`: its link anchors, whose entity is the title of the linked page."""
     text, anchors = convert(page.wikitext)
     return Document(id=f"enwiki:{page.id}", text=text, title=page.title, gold=anchors)

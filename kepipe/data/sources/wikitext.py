@@ -1,8 +1,8 @@
 """Wikitext → plain paragraphs, with the link anchors as offsets into them.
 
-Tables, references, files, categories, and templates go, except the few templates whose argument is running
-text. While the tree is walked an anchor is a pair of private-use characters in the text, so that the clean-up
-by regular expressions cannot lose it; the last step turns them into offsets.
+Tables, references, files, categories and templates are removed, except the few templates whose argument is running
+text. During parsing, anchors are marked by private-use characters in the text, so that the clean-up by regular
+expressions keeps them; the last step turns them into offsets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPEN, CLOSE, FIRST = "\ue000", "\ue001", 0xF0000
 _MARK = re.compile("(\ue000[\U000f0000-\U000fffff]|\ue001)")
-"""An anchor's opening mark carries the number of its target in a second private-use character."""
+"""A second private-use character after an anchor's opening mark encodes the index of its target."""
 
 DROPPED_TAGS = frozenset(
     {"ref", "references", "table", "gallery", "math", "chem", "timeline", "imagemap", "score", "hiero"}
@@ -30,17 +30,17 @@ DROPPED_SECTIONS = frozenset(
     | {"sources", "notes and references", "citations"}
 )
 TEXT_ARGUMENT = {"lang": 2, "transl": 2, "nowrap": 1, "nobold": 1, "quote": 1, "blockquote": 1, "cquote": 1}
-"""Templates that stand for one of their arguments."""
+"""Templates that are replaced by one of their arguments."""
 TEXT_CONSTANT = {"ndash": "–", "mdash": "—", "spaced ndash": " – ", "snd": " – ", "nbsp": " ", "'": "'"}
 
 _NAMESPACE = re.compile(
     r"\s*:?\s*(?:(?:file|image|category|media|template|portal|wikipedia|help|special|user)\s*:|[\w-]+:\S)",
     re.IGNORECASE,
 )
-"""A link that names no article: a file, a category, another wiki."""
+"""A link that is not to an article: a file, a category, another wiki."""
 
 _CLEAN = [
-    # markup that is not balanced stays text in the tree
+    # unbalanced markup remains as text in the tree
     (re.compile(r"<ref\b[^>\n]*/>|<ref\b[^\n]*?(?:</ref>|$)", re.IGNORECASE | re.MULTILINE), ""),
     (re.compile(r"^[^\S\n]*(?:\{\||\|[-}+|]?|!)[^\n]*$", re.MULTILINE), ""),
     (
@@ -62,7 +62,7 @@ _CLEAN = [
 
 
 def convert(wikitext: str) -> tuple[str, tuple[Mention, ...]]:
-    """Plain paragraphs, one a line, and the anchors in them; an anchor's entity is its target's title."""
+    """Plain paragraphs, one per line, and the anchors in them; an anchor's entity is its target's title."""
     import mwparserfromhell
 
     targets: list[str] = []
@@ -79,7 +79,7 @@ def normalise_title(target: str) -> str:
 
 
 def _keep_sections(wikitext: str) -> str:
-    """The text without its apparatus: a dropped section ends at the next heading of its level or above."""
+    """The text without sections such as references; a section ends at the next heading of its level or above."""
     kept, dropping = [], 0
     for line in wikitext.splitlines():
         if heading := re.fullmatch(r"(={2,6})\s*(.*?)\s*\1\s*", line):

@@ -65,8 +65,8 @@ class _Budget:
         self._left -= count
         if self._left < 0:
             raise ValueError(
-                f"{self._file}: unpacks to more than {TIMES} times its size: refused, as it may be meant to fill the "
-                "memory; if it is right, unpack it first"
+                f"{self._file}: unpacks to more than {TIMES} times its size: refused, as it may be a decompression "
+                "bomb; if you trust it, unpack it first"
             )
 
     def take(self, content: IO[bytes]) -> bytes:

@@ -92,7 +92,7 @@ def read_html(file: TextFile, problems: Problems) -> Iterator[Document]:
     if seen:
         yield Document(id=file.full_id, text=seen, title=title or file.stem)
     else:
-        file.problem(problems, 0, "there is no text in it")
+        file.problem(problems, 0, "there is no text in the file")
 
 
 class _Page(HTMLParser):

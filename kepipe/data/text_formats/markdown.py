@@ -37,7 +37,7 @@ def read_markdown(file: TextFile, problems: Problems) -> Iterator[Document]:
     if paragraphs:
         yield Document(id=file.full_id, text="\n\n".join(paragraphs), title=title or file.stem)
     else:
-        file.problem(problems, 0, "there is no text in it")
+        file.problem(problems, 0, "there is no text in the file")
 
 
 def _text(tokens: Iterable[Token]) -> str:

@@ -32,7 +32,7 @@ def read_plain(file: TextFile, problems: Problems) -> Iterator[Document]:
             stretches = _stretches(text)
         case "auto" if _is_list_of_documents(stretches := _stretches(text)):
             file.note(
-                f"{file.name}: {len(stretches):,} documents, with blank lines between (`documents: file` reads "
+                f"{file.name}: {len(stretches):,} documents, separated by blank lines (`documents: file` reads "
                 f"it as one)"
             )
         case _:

@@ -14,7 +14,7 @@ from kepipe.models.networks.network import Network, tied_head
 
 
 class ConvolutionLayer(nn.Module):
-    """relu(W · (the tokens around a place) + b), the same number of filters for each width side by side."""
+    """relu(W · window + b); the outputs of all filter widths, an equal number each, are concatenated."""
 
     def __init__(self, width_in: int, hidden: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -22,8 +22,8 @@ class ConvolutionLayer(nn.Module):
         self.filters: Sequence[nn.Conv1d] = nn.ModuleList(filters)  # type: ignore[assignment]
 
     def forward(self, x_BTD: Tensor, there_BT1: Tensor) -> Tensor:
-        """[B, T, D] → [B, T, D]. A filter of an even width reaches one token farther to the right. Padding is as the
-        zeros beyond the ends of a row are: a row's values are the same, however long the others of its batch are."""
+        """[B, T, D] → [B, T, D]. A filter of an even width reaches one token farther to the right. Padding tokens count
+        as zeros, so that a row's output does not depend on the length of its batch."""
         x_BDT = (x_BTD * there_BT1).transpose(1, 2)
         found = []
         for convolution in self.filters:
@@ -33,10 +33,10 @@ class ConvolutionLayer(nn.Module):
 
 
 class CNN(Network):
-    """Embeddings and layers; from the second on, a layer's values are added to what it reads.
+    """Embeddings and layers, with residual connections from the second layer on.
 
-    The first place of a row ([CLS]) stands for the row: as an encoder's it holds the largest value of each filter over
-    the row's tokens, padding left out (Kim 2014, §2, max-over-time pooling).
+    As an encoder, its state at the first token ([CLS]) is the maximum of each filter over the row's tokens without
+    padding (Kim 2014, §2, max-over-time pooling).
     """
 
     config: CNNConfig

@@ -1,4 +1,4 @@
-"""What a convolutional network is made of, and its settings under `base:`."""
+"""The config of a convolutional network, and its settings under `base:`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic import Field, model_validator
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 
 WIDEST = 63
-"""Tokens of the widest filter."""
+"""Maximum width of a filter in tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CNNConfig(NetworkConfig):
-    """`hidden`: filters of a layer, an equal share of each of the `widths`, in tokens."""
+    """`hidden`: number of filters of a layer, an equal share for each of the `widths` (in tokens)."""
 
     layers: int = 1
     widths: tuple[int, ...] = (3,)
@@ -29,12 +29,12 @@ class CNNConfig(NetworkConfig):
 
 
 def require_shares(hidden: int, widths: Sequence[int]) -> None:
-    """Raise ValueError for widths that are none, and where filters cannot be shared out to them."""
+    """Raise ValueError for invalid widths, or if `hidden` is not a multiple of their number."""
     if not widths or any(type(width) is not int or not 1 <= width <= WIDEST for width in widths):
         raise ValueError(f"widths: expected one or more numbers from 1 to {WIDEST}, found {list(widths)}")
     if hidden % len(widths):
         raise ValueError(
-            f"hidden {hidden} cannot be shared out to {len(widths)} widths: set a multiple of these"
+            f"hidden {hidden} is not a multiple of the number of widths, {len(widths)}"
         )
 
 
@@ -42,7 +42,7 @@ class CNNBase(TokenTableBase):
     """Convolutions over tokens, with max-over-time pooling for a text (Kim 2014)."""
 
     family: Literal["cnn"] = "cnn"
-    """Filters over neighbouring tokens: an encoder."""
+    """An encoder of filters over neighbouring tokens."""
     hidden: int = Field(300, ge=1, le=8192)
     """Number of filters of a layer, of all widths together: the width of the hidden states."""
     widths: tuple[int, ...] = (3, 4, 5)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kepipe.models.protocols import Capability, TrainableConfig
 
 _OF_TEXTS = ("simcse", "text-pairs", "entity-descriptions")
-"""Objectives of vectors of whole texts."""
+"""Objectives that train text vectors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class NetworkConfig:
 
     @property
     def begins_with_cls(self) -> bool:
-        """See `EncoderConfig`: the first token stands for the row, unless it knows nothing of the others."""
+        """See `EncoderConfig`: the first token represents the row, unless the model is causal."""
         return not self.causal
 
     @property
@@ -83,17 +83,17 @@ class NetworkConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
+        """The inverse of `to_json`. Raises ValueError for unknown keys."""
         require_known(values, cls)
         read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**read)
 
 
 class NetworkBase(FreshBase):
-    """Settings of all families outside the configurable `Transformer` that the training loop trains."""
+    """Settings of all families, other than the configurable `Transformer`, that the training loop trains."""
 
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    """Dropout in training. 0 by default: a short pretraining sees no text twice."""
+    """Dropout in training. 0 by default, since a short pretraining reads each text only once."""
 
     @abstractmethod
     def configure(self, vocabulary: int) -> TrainableConfig:
@@ -101,12 +101,12 @@ class NetworkBase(FreshBase):
 
 
 class TokenTableBase(NetworkBase):
-    """Settings of those with token embeddings."""
+    """Settings of families with token embeddings."""
 
     embedding: int = Field(128, ge=1, le=4096)
     """Width of the token embeddings."""
     embeddings: UserSource | None = None
-    """Word vectors as initial token embeddings: a model folder of word2vec, fasttext or glove, or a file of vectors."""
+    """Word vectors as initial token embeddings: a model folder of word2vec, fasttext or glove, or a vector file."""
 
     @abstractmethod
     def configure(self, vocabulary: int) -> NetworkConfig:

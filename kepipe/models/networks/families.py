@@ -1,6 +1,6 @@
-"""The table of networks: a name under `base: {family: …}` → its settings, and what it is assembled as.
+"""The table of networks: a name under `base: {family: …}` → its settings and its module.
 
-A new one is a file with its settings, a file with its module, and a row here.
+A new network is a file with its settings, a file with its module, and a row here.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ class NetworkFamily:
     section: type[TokenTableBase]
     config: type[NetworkConfig]
     about: str
-    """What it is, as docs say it."""
+    """Description for the docs."""
     assemble: Callable[[Any], Network]
-    """A config → the module, whose weights mean nothing yet."""
+    """A config → the module, not yet initialised."""
     export: Callable[[Path, Path, Any], None] | None = None
-    """The model's folder, the folder to fill, the model: writes it in the form in which others read it; None: nobody
-    else reads it."""
+    """(model folder, target folder, model): export to a format of another library; None: there is none."""
 
     def build(
         self,
@@ -105,7 +104,7 @@ NETWORKS: Mapping[str, NetworkFamily] = {
 def assemble(config: NetworkConfig) -> Network:
     """The module of a config, on the meta device; `load_weights` or `initialise` fills it.
 
-    Raises KeyError for a family that is no row.
+    Raises KeyError for an unknown family.
     """
     import torch
 
@@ -122,8 +121,8 @@ def build(
 ) -> Network:
     """A fresh network over a tokenizer's tokens, on the CPU in fp32.
 
-    `counts`: how often each token stands in the text to be learned, int [V], by which the output bias is set. `note` is
-    told how many tokens begin with a word's vector. Raises ValueError where `embeddings` do not fit.
+    `counts`: frequencies of the tokens in the training text, int [V], which initialise the output bias. `note` gets the
+    number of tokens initialised by word vectors. Raises ValueError if `embeddings` do not fit.
     """
     from kepipe.models.first_embeddings import init_embeddings
     from kepipe.models.output_bias import init_output_bias
@@ -138,7 +137,7 @@ def build(
 
 
 def read_network_config(folder: Path) -> NetworkConfig:
-    """The config of a network's folder. Raises ValueError where there is none."""
+    """The config of a network's folder. Raises ValueError if there is none."""
     try:
         values = read_values(folder, NetworkConfig.format)
         family = values.get("family")
@@ -150,8 +149,8 @@ def read_network_config(folder: Path) -> NetworkConfig:
 
 
 def load(folder: Path, dropout: float = 0.0) -> Network:
-    """The network of a folder, on the CPU in evaluation mode, with this dropout. Raises ValueError where files are
-    missing or do not fit each other."""
+    """The network of a folder, on the CPU in evaluation mode, with this dropout. Raises ValueError if files are missing
+    or inconsistent."""
     from kepipe.models.folder import load_weights
 
     return load_weights(folder, assemble(replace(read_network_config(folder), dropout=dropout)))

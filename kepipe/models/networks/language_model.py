@@ -1,4 +1,4 @@
-"""A network that reads left to right, as a language model: it scores and continues texts."""
+"""A left-to-right network as a language model: it scores and continues texts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NetworkLanguageModel:
 
     @torch.inference_mode()
     def log_probabilities(self, texts: Sequence[Ints]) -> Floats:
-        """See `NextTokenModel`: of the special tokens only the end can be generated."""
+        """See `NextTokenModel`: the end is the only special token that can be generated."""
         found_BV: Floats = self._log_softmax(self._read(texts)[0]).cpu().double().numpy()
         found_BV[:, np.setdiff1d(self.tokenizer.special, [self.end])] = -np.inf
         return found_BV

@@ -1,4 +1,4 @@
-"""An LSTM over tokens, from the left as a language model, or in both directions as an encoder."""
+"""An LSTM over tokens, left to right as a language model, or bidirectional as an encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kepipe.nn.gather import reversed_positions
 
 
 class LSTMLayer(nn.Module):
-    """One layer; the backward direction begins at each row's own last token."""
+    """One layer; the backward direction begins at the last token of each row, not at padding."""
 
     def __init__(self, width: int, hidden: int, *, bidirectional: bool) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class LSTMLayer(nn.Module):
     def read(
         self, x_BTD: Tensor, lengths_B: Tensor | None, state_2BD: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """[B, T, D], and h and c, [B, D] each, after each row's last token; from the state given."""
+        """The outputs [B, T, D], and h and c, [B, D] each, after each row's last token, from an initial `state`."""
         before = None if state_2BD is None else tuple(part_BD[None].contiguous() for part_BD in state_2BD)
         length = x_BTD.shape[1]
         if lengths_B is None or bool((lengths_B == length).all()):  # packing is slow
@@ -51,8 +51,8 @@ class LSTMLayer(nn.Module):
 class LSTM(ReadingNetwork):
     """Embeddings, layers, and dropout before each layer and after the last (Zaremba et al. 2014).
 
-    In both directions, the first place of a row ([CLS]) stands for the row: as an encoder's it holds where each
-    direction ends, the forward one at the row's last token.
+    As a bidirectional encoder, its state at the first token ([CLS]) is the final state of both directions: that of the
+    forward one is at the row's last token.
     """
 
     config: LSTMConfig
@@ -84,10 +84,9 @@ class LSTM(ReadingNetwork):
     def read(
         self, tokens_BT: Tensor, lengths_B: Tensor | None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """See `ReadingNetwork`; the state is h and c of each layer. Raises ValueError for one that reads in both
-        directions."""
+        """See `ReadingNetwork`; the state is h and c of each layer. Raises ValueError for a bidirectional LSTM."""
         if self.config.bidirectional:
-            raise ValueError("an LSTM of both directions fills masks, and does not go on with a text")
+            raise ValueError("a bidirectional LSTM fills masks, and cannot continue a text")
         x_BTD: Tensor = self.dropout(self.tokens(tokens_BT))
         after: list[Tensor] = []
         for number, layer in enumerate(self.layers):

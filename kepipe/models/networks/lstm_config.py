@@ -1,4 +1,4 @@
-"""What an LSTM is made of, and its settings under `base:`."""
+"""The config of an LSTM, and its settings under `base:`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LSTMConfig(NetworkConfig):
-    """`hidden`: width of the states; where both directions are read, one half from each."""
+    """`hidden`: width of the states; if bidirectional, half of it for each direction."""
 
     layers: int = 1
     bidirectional: bool = False
@@ -30,14 +30,14 @@ class LSTMConfig(NetworkConfig):
 
     @property
     def stacks(self) -> Stacks:
-        """See `TrainableConfig`: a text that is read from the left alone can be gone on with."""
+        """See `TrainableConfig`: a left-to-right LSTM can continue a text."""
         return "encoder" if self.bidirectional else "decoder"
 
 
 def require_halves(hidden: int, *, bidirectional: bool) -> None:
-    """Raise ValueError where a width cannot be shared out to two directions."""
+    """Raise ValueError if a bidirectional LSTM has an odd width."""
     if bidirectional and hidden % 2:
-        raise ValueError(f"hidden {hidden} cannot be halved, as `bidirectional` asks for")
+        raise ValueError(f"hidden {hidden} must be even with `bidirectional`")
 
 
 class LSTMBase(TokenTableBase):

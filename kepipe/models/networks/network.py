@@ -18,7 +18,7 @@ from kepipe.nn.heads import VocabularyHead
 DEVIATION = 0.1
 """Standard deviation of initial token embeddings."""
 State = tuple[Tensor, ...]
-"""A network's state after the texts that it has read: tensors, [B, …] each."""
+"""A network's state after the tokens read so far: tensors, [B, …] each."""
 
 
 class Network(TrainableEncoder):
@@ -35,10 +35,10 @@ class Network(TrainableEncoder):
 
     @abstractmethod
     def states(self, batch: Batch) -> Tensor:
-        """[B, T, D]; those of padding mean nothing."""
+        """[B, T, D]; undefined on padding."""
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
-        """The states, [B, T, D]; where `places_N` are given, those at these places among the B·T alone: [N, D]."""
+        """The states [B, T, D], or [N, D] at `places_N`, flat indices into B·T."""
         states_BTD = self.states(batch)
         return states_BTD if places_N is None else pick(states_BTD, places_N)
 
@@ -52,16 +52,16 @@ class Network(TrainableEncoder):
         return self.with_row_state(self.states(batch), batch)
 
     def with_row_state(self, states_BTD: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
-        """The states of an encoder, whose first place may stand for the row: [B, T, D]."""
+        """The states of an encoder, whose first token may represent the row: [B, T, D]."""
         return states_BTD
 
     def vocabulary(self, hidden_ND: Tensor) -> Tensor:
-        """Logits [N, V] of the states given."""
+        """Logits [N, V]."""
         logits_NV: Tensor = self.head(hidden_ND, self.tokens.weight)
         return logits_NV
 
     def token_loss(self, hidden_ND: Tensor, labels_N: Tensor) -> Tensor:
-        """The sum over the places given of −ln p(label)."""
+        """The sum of −ln p(label) over N states."""
         return self.head.loss(hidden_ND, self.tokens.weight, labels_N)
 
     @property
@@ -79,7 +79,7 @@ class Network(TrainableEncoder):
         return grown.train(self.training)
 
     def initialise(self, seed: int) -> Self:
-        """Draw all weights, on the CPU, from a generator of their own, in the order of their names."""
+        """Draw all weights on the CPU from a generator with this seed, in the order of their names."""
         self.to_empty(device="cpu")
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -88,8 +88,7 @@ class Network(TrainableEncoder):
         return self
 
     def draw(self, name: str, weight: Tensor, generator: torch.Generator) -> None:
-        """The first values of a weight: vectors of tokens normal, biases 0, others uniform up to 1 / √(numbers that
-        each output reads)."""
+        """Initialise a weight: token embeddings normal, biases 0, others uniform within ±1 / √fan_in."""
         if name == "tokens.weight":
             weight.normal_(0.0, DEVIATION, generator=generator)
         elif weight.ndim < 2:
@@ -111,7 +110,7 @@ class ReadingNetwork(Network):
 
 
 def tied_head(config: NetworkConfig) -> VocabularyHead:
-    """A head with tied embeddings (Press & Wolf 2017) and a bias, behind a projection if the widths differ."""
+    """A head with tied embeddings (Press & Wolf 2017) and a bias, after a projection if the widths differ."""
     differs = config.hidden != config.embedding
     transform = nn.Linear(config.hidden, config.embedding, bias=False) if differs else None
     return VocabularyHead(transform=transform, bias=config.vocabulary)

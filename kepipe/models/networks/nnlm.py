@@ -13,10 +13,10 @@ from kepipe.nn.heads import VocabularyHead
 
 
 class NNLM(ReadingNetwork):
-    """y = b + W x + U tanh(d + H x), where x are the vectors of the n − 1 tokens before, side by side.
+    """y = b + W x + U tanh(d + H x), where x is the concatenated embeddings of the n − 1 previous tokens.
 
     A state is [tanh(d + H x); x], and the output matrix [U, W]; without direct connections, W and x are left out of
-    both. Before the beginning of a text stands `config.start`.
+    both. The tokens before the beginning of a text are `config.start`.
     """
 
     config: NNLMConfig
@@ -30,7 +30,7 @@ class NNLM(ReadingNetwork):
 
     @property
     def hidden_size(self) -> int:
-        """D: that of the hidden layer, and with direct connections the n − 1 vectors."""
+        """D: the hidden layer, and with direct connections the n − 1 embeddings."""
         return self.width
 
     def states(self, batch: Batch) -> Tensor:
@@ -38,7 +38,7 @@ class NNLM(ReadingNetwork):
         return self._states(self._contexts(batch.tokens, self._beginning(batch.tokens)))
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
-        """See `Network`; what is not asked for is not worked out."""
+        """See `Network`; only the requested places are computed."""
         contexts_BTN = self._contexts(batch.tokens, self._beginning(batch.tokens))
         return self._states(contexts_BTN if places_N is None else pick(contexts_BTN, places_N))
 
@@ -55,11 +55,11 @@ class NNLM(ReadingNetwork):
         return self._states(self._contexts(tokens_BT, before_BN)), (after_BN,)
 
     def _beginning(self, tokens_BT: Tensor) -> Tensor:
-        assert self.config.start is not None, "a network that is built knows its tokenizer"
+        assert self.config.start is not None, "set when the network is built"
         return tokens_BT.new_full((tokens_BT.shape[0], self.config.order - 2), self.config.start)
 
     def _contexts(self, tokens_BT: Tensor, before_BN: Tensor) -> Tensor:
-        """The n − 1 tokens up to each place, [B, T, n − 1]."""
+        """The n − 1 tokens up to each position, [B, T, n − 1]."""
         return torch.cat([before_BN, tokens_BT], 1).unfold(1, self.config.order - 1, 1)
 
     def _states(self, contexts: Tensor) -> Tensor:

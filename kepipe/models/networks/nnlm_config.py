@@ -1,4 +1,4 @@
-"""What Bengio's neural language model is made of, and its settings under `base:`."""
+"""The config of Bengio's neural language model, and its settings under `base:`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LONGEST = 64
 
 @dataclass(frozen=True, kw_only=True)
 class NNLMConfig(NetworkConfig):
-    """`order`: n, of the n − 1 tokens that are read and the one that is predicted; `direct`: whether the output reads
-    their vectors too."""
+    """`order`: n, the n − 1 context tokens and the predicted one; `direct`: whether the output layer also reads the
+    embeddings."""
 
     order: int = 5
     direct: bool = True
@@ -41,7 +41,7 @@ class NNLMConfig(NetworkConfig):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """See `ModelConfig`: its states know the last tokens alone, and stand for no text."""
+        """See `ModelConfig`: no text vectors, as its states only depend on the last tokens."""
         return frozenset({"language-model"})
 
 

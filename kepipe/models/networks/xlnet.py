@@ -1,7 +1,7 @@
 """XLNet (Yang et al. 2019) and Transformer-XL (Dai et al. 2019): attention by relative positions over the tokens of a
-row and a memory of the rows before, in one stream or in two.
+row and a memory of previous rows, in one stream or in two.
 
-Legend: B rows, T tokens, U queries, M places of the memory, L layers, D hidden.
+Legend: B rows, T tokens, U queries, M memory slots, L layers, D hidden.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from kepipe.nn.gather import pick, slots
 from kepipe.nn.relative_attention import RelativeAttention, RelativeMask
 
 DEVIATION = 0.02
-"""Of first weights (Yang et al. 2019, code)."""
+"""Standard deviation of initial weights (Yang et al. 2019, code)."""
 PUBLISHED_WIDTH = 768
-"""Of the base model. In narrower layers first weights are larger (`kepipe.models.assemble`)."""
+"""Width of the base model. Narrower layers have larger initial weights (`kepipe.models.assemble`)."""
 
 
 class XLNetLayer(nn.Module):
-    """Attention and feed-forward, each followed by a norm of its sum with what it read (post-norm)."""
+    """Attention and feed-forward, each with a residual connection followed by a norm (post-norm)."""
 
     def __init__(self, config: XLNetConfig) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class XLNetLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x_BKD: Tensor, streams: Sequence[tuple[Tensor, RelativeMask]]) -> list[Tensor]:
-        """Streams that look at `x_BKD`, memory and tokens: [B, Q, D] of each → the same after the layer."""
+        """The streams, [B, Q, D] each, after the layer; they attend to `x_BKD`, memory and tokens."""
         keys_BHKW, values_BHKW = self.attention.keys_and_values(x_BKD)
         found = []
         for stream_BQD, mask in streams:
@@ -86,8 +86,8 @@ class XLNet(ReadingNetwork):
     def read(
         self, tokens_BT: Tensor, lengths_B: Tensor | None = None, state: State | None = None
     ) -> tuple[Tensor, State]:
-        """See `ReadingNetwork`: what tells the token after each. XLNet's are queries for the places right of the
-        tokens, which it tells in the order from the left. The state is a memory of all that was read."""
+        """See `ReadingNetwork`. XLNet's states are those of queries at the positions right of the tokens, in
+        left-to-right order. The state is a memory of all tokens so far."""
         rows, length = tokens_BT.shape
         at_T = torch.arange(length, device=tokens_BT.device)
         not_padding_BT = (
@@ -107,14 +107,14 @@ class XLNet(ReadingNetwork):
         return [*self.layers]
 
     def partially_used_parameters(self) -> list[nn.Parameter]:
-        """See `TrainableModel`: what tells segments apart, and the query stream's beginning."""
+        """See `TrainableModel`: the segment parameters, and the query stream's initial vector."""
         of_segments = [
             of for layer in self.layers for of in (layer.attention.segments, layer.attention.segment_query)
         ]
         return of_segments if self.query is None else [*of_segments, self.query]
 
     def draw(self, name: str, weight: Tensor, generator: torch.Generator) -> None:
-        """All normal, but for norms and biases (Yang et al. 2019, code)."""
+        """All normal, except norms and biases (Yang et al. 2019, code)."""
         if "_norm." in name or name.endswith(".bias"):
             weight.fill_(1.0 if name.endswith("norm.weight") else 0.0)
             return
@@ -124,7 +124,7 @@ class XLNet(ReadingNetwork):
     def _read_batch(
         self, batch: Batch, order_BT: Tensor | None, places_BU: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Content [B, T, D] and queries [B, U, D] of a batch, after what its state holds."""
+        """Content [B, T, D] and queries [B, U, D] of a batch, with the memory in its state."""
         not_padding_BT, state = batch.documents > 0, batch.state
         memory = self._no_memory(not_padding_BT.shape[0])
         if state:
@@ -154,8 +154,8 @@ class XLNet(ReadingNetwork):
         places_BU: Tensor | None,
         numbers_BU: Tensor | None,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Content [B, T, D], queries [B, U, D] at places with these numbers in the order, and what each layer of the
-        content stream has read, [B, L, T, D]. Where there are queries, the content is that before the last layer."""
+        """Content [B, T, D], queries [B, U, D] at the given places and numbers in the order, and the inputs of the
+        layers of the content stream, [B, L, T, D]. With queries, the content is that before the last layer."""
         width = self.config.hidden
         content = self._dropped(masks.content_mask(width))
         content_BTD = self.dropout(self.tokens(tokens_BT))
@@ -211,10 +211,10 @@ class XLNet(ReadingNetwork):
 def remember(
     memory: tuple[Tensor, Tensor], inputs_BLTD: Tensor, kept_BT: Tensor, size: int
 ) -> tuple[Tensor, Tensor]:
-    """The memory after a row: the last `size` places of what was remembered and of the tokens `kept_BT`, a beginning of
-    each row, at the right; [B, L, size, D], and which places hold something, bool [B, size].
+    """The memory after a row: the last `size` slots of the previous memory and the tokens `kept_BT`, a prefix of each
+    row, aligned to the right; [B, L, size, D], and which slots are filled, bool [B, size].
 
-    `memory`: the same before, [B, L, M, D] and [B, M].
+    `memory`: the previous one, [B, L, M, D] and [B, M].
     """
     before_BLMD, present_BM = memory
     lacking = max(0, size - before_BLMD.shape[2])

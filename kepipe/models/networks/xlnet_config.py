@@ -1,4 +1,4 @@
-"""What XLNet and Transformer-XL are made of, and their settings under `base:`."""
+"""The configs of XLNet and Transformer-XL, and their settings under `base:`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from kepipe.models.protocols import Capability
 
 SIZES: Mapping[str, Size] = {**MINIATURES, **BASE_AND_LARGE}
-"""Published for XLNet: base and large."""
+"""Published sizes of XLNet: base and large."""
 LONGEST = 1 << 20
-"""Tokens of the longest memory."""
+"""Maximum length of the memory in tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class XLNetConfig(NetworkConfig):
 
     @property
     def begins_with_cls(self) -> bool:
-        """See `EncoderConfig`: what stands for a row is its end."""
+        """See `EncoderConfig`: the last token represents the row."""
         return False
 
     @property
@@ -89,15 +89,15 @@ class _XLBase(TokenTableBase):
     size: Literal[tuple(SIZES)] = "mini"  # type: ignore[valid-type]
     """A published size: base, large; or one of BERT's small ones: tiny, mini, small, medium."""
     layers: int | None = Field(None, ge=1, le=1 << 10)
-    """Layers, in place of the size's."""
+    """Number of layers, overriding the size's."""
     hidden: int | None = Field(None, ge=1, le=8192)
-    """Width of the hidden states, in place of the size's."""
+    """Width of the hidden states, overriding the size's."""
     heads: int | None = Field(None, ge=1)
-    """Attention heads (default with an explicit `hidden`: one for 64)."""
+    """Number of attention heads (default with an explicit `hidden`: hidden / 64)."""
     feedforward: int | None = Field(None, ge=1)
-    """Width of the feed-forward part (default with an explicit `hidden`: 4 times that)."""
+    """Width of the feed-forward layer (default with an explicit `hidden`: 4 · hidden)."""
     embedding: int = Field(0, ge=0, le=8192)
-    """Width of the vectors of tokens: that of the hidden states, so leave it out."""
+    """Width of the token embeddings: equal to the hidden states, so leave it out."""
     memory: int = Field(0, ge=0, le=LONGEST)
     """Length of the memory: tokens before a row whose hidden states are kept, with `streams: true`; 0: none."""
     reuse: int = Field(0, ge=0, le=LONGEST)
@@ -114,14 +114,14 @@ class _XLBase(TokenTableBase):
         size = self._size
         if self.embedding not in (0, size.hidden):
             raise ValueError(
-                f"vectors of tokens are as wide as hidden states: set `hidden: {self.embedding}`"
+                f"token embeddings are as wide as hidden states: set `hidden: {self.embedding}`"
             )
         object.__setattr__(self, "embedding", size.hidden)
         self.configure(1)
         return self
 
     def not_written(self) -> Collection[str]:
-        """See `Section`: what another setting says."""
+        """See `Section`: settings implied by others."""
         return ("embedding",)
 
     @property
@@ -160,13 +160,13 @@ class XLNetBase(_XLBase):
     """XLNet (Yang et al. 2019)."""
 
     family: Literal["xlnet"] = "xlnet"
-    """Tokens are predicted in any order, by a second stream of queries that do not see them."""
+    """Tokens are predicted in random order, by a second stream of queries that do not see them."""
 
 
 class TransformerXLBase(_XLBase):
     """Transformer-XL (Dai et al. 2019), with XLNet's layers."""
 
     family: Literal["transformer-xl"] = "transformer-xl"
-    """A transformer that reads from the left and remembers the rows before."""
+    """A left-to-right transformer with a memory of previous rows."""
 
     _causal_attention: ClassVar[bool] = True

@@ -1,7 +1,7 @@
 """Attention masks and relative positions of XLNet and Transformer-XL: over a memory and the tokens of a row, in some
 order of prediction, for the content stream and the query stream.
 
-Legend: B rows, T tokens, U queries, M places of the memory, K = M + T keys.
+Legend: B rows, T tokens, U queries, M memory slots, K = M + T keys.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from torch import Tensor
 from kepipe.nn.relative_attention import RelativeMask, position_encodings
 
 ORDER = "order"
-"""In `Batch.extra`: `RowMasks.order`, with which a batch asks for the stream of queries."""
+"""Key in `Batch.extra` of `RowMasks.order`, with which a batch requests the query stream."""
 
 
 @dataclass(frozen=True)
 class RowMasks:
-    """The rows of a batch, from which both streams' masks are made. `not_padding`: bool [B, T], tokens without padding;
-    `present`: bool [B, M], filled places of the memory; `order`: int [B, T], each token's number in the order of
-    prediction: it sees itself, tokens of lower numbers, and context tokens (−1); None: all see all; `segments`: int
-    [B, T]; `from_right`: bool [B], rows that are read right to left."""
+    """The rows of a batch, from which both streams' masks are made. `not_padding`: bool [B, T]; `present`: bool [B, M],
+    filled memory slots; `order`: int [B, T], each token's number in the order of prediction: it sees itself, tokens of
+    lower numbers, and context tokens (−1); None: all see all; `segments`: int [B, T]; `from_right`: bool [B], rows that
+    are read right to left."""
 
     not_padding: Tensor
     present: Tensor
@@ -44,7 +44,7 @@ class RowMasks:
         return self.present.shape[1]
 
     def content_mask(self, width: int) -> RelativeMask:
-        """What the tokens of the content stream attend to. `width`: of the encodings of distances."""
+        """The mask of the content stream. `width`: of the distance encodings."""
         device, tokens = self.not_padding.device, self.tokens
         seen_BTT = self.not_padding[:, None, :].expand(-1, tokens, -1)
         if self.order is not None:
@@ -63,7 +63,7 @@ class RowMasks:
         return RelativeMask(visible_BTK, *self._positions(width), segments_BTK)
 
     def query_mask(self, width: int, places_BU: Tensor, order_BU: Tensor) -> RelativeMask:
-        """What the queries at `places_BU` attend to. `order_BU`: their numbers in the order."""
+        """The mask of the queries at `places_BU`. `order_BU`: their numbers in the order."""
         assert self.order is not None
         keys_T = torch.arange(self.tokens, device=places_BU.device)
         before_BUT = self.order[:, None, :] < order_BU[..., None]
@@ -75,25 +75,25 @@ class RowMasks:
         segments_BUK = None
         if self.segments is not None:
             segments_BUK = self._other_segment(self.segments.gather(1, places_BU.clamp(max=self.tokens - 1)))
-        # the encoding of the distance d is number K − d
+        # the encoding of distance d has index K − d
         columns_BUK = self.memory + self.tokens - self._distances(places_BU)
         return RelativeMask(visible_BUK, *self._positions(width), segments_BUK, columns_BUK)
 
     def _distances(self, places: Tensor) -> Tensor:
-        """From each key to each place, int [..., K]: of the key just left of it 1."""
+        """Distances from keys to places, int [..., K]: 1 for the key just left of a place."""
         keys_K = torch.arange(-self.memory, self.tokens, device=places.device)
         return places[..., None] - keys_K
 
     def _other_segment(self, of_BQ: Tensor) -> Tensor:
-        """Whether queries of these segments and keys differ, bool [B, Q, K]. The memory is of segment 0 (Yang et al.,
+        """Whether queries and keys are of different segments, bool [B, Q, K]. The memory is of segment 0 (Yang et al.,
         code)."""
         assert self.segments is not None
         keys_BK = torch.cat([self.segments.new_zeros(self.present.shape), self.segments], 1)
         return of_BQ[..., None] != keys_BK[:, None]
 
     def _positions(self, width: int) -> tuple[Tensor, Tensor | None]:
-        """Encodings of the distances K … −T + 1, or … 0 where nobody looks to the right; and which rows have them
-        turned around, as a row from the right has what was said before to its right."""
+        """Encodings of the distances K … −T + 1, or K … 0 if causal; and for each row the index of its encodings, since
+        rows read right to left have negated distances; None: all rows share them."""
         device, keys = self.not_padding.device, self.memory + self.tokens
         nearest = 0 if self.causal else 1 - self.tokens
         distances_P = torch.arange(keys, nearest - 1, -1, device=device)

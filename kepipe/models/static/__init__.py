@@ -1,1 +1,1 @@
-"""Static word vectors: word2vec, fastText, GloVe. A word has one vector, whatever stands around it."""
+"""Static word vectors: word2vec, fastText, GloVe. A word has one vector, independent of its context."""

@@ -1,4 +1,4 @@
-"""What a model of static vectors is made of, and the settings of those that are made under `base:`."""
+"""The config of static vectors, and the settings of their families under `base:`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StaticConfig:
-    """A table of vectors. `hidden`: their width; `special`: the tokens that are no words (see
+    """A table of vectors. `hidden`: their width; `special`: the ids of special tokens (see
     `kepipe.models.static.encoder`)."""
 
     format: ClassVar[str] = "kepipe-static/1"
@@ -39,7 +39,7 @@ class StaticConfig:
     def __post_init__(self) -> None:
         require_sizes(self)
         if self.vocabulary < 1 or self.hidden < 1:
-            raise ValueError(f"a table of {self.vocabulary} vectors of width {self.hidden} is none")
+            raise ValueError(f"invalid table size: {self.vocabulary} vectors of width {self.hidden}")
         if any(type(token) is not int or not 0 <= token < self.vocabulary for token in self.special):
             raise ValueError(f"`special`: expected tokens from 0 to {self.vocabulary - 1:,}")
 
@@ -54,7 +54,7 @@ class StaticConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
+        """The inverse of `to_json`. Raises ValueError for unknown keys."""
         require_known(values, cls)
         parts = values.get("subwords")
         return cls(
@@ -68,8 +68,8 @@ class StaticConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Subwords:
-    """The parts of words that fastText has vectors for: `shortest` to `longest` characters, `<` and `>` at the ends of
-    a word included, in so many buckets."""
+    """fastText's subwords: character n-grams of `shortest` to `longest` characters, including `<` and `>` at the ends
+    of a word, hashed into `buckets`."""
 
     shortest: int
     longest: int
@@ -84,7 +84,7 @@ class Subwords:
 
 
 def read_static_config(folder: Path) -> StaticConfig:
-    """The config of a folder of static vectors. Raises ValueError where there is none."""
+    """The config of a folder of static vectors. Raises ValueError if there is none."""
     try:
         return StaticConfig.from_json(read_values(folder, StaticConfig.format))
     except (TypeError, ValueError) as error:
@@ -92,7 +92,7 @@ def read_static_config(folder: Path) -> StaticConfig:
 
 
 class StaticBase(FittedBase):
-    """What all static vectors have."""
+    """Settings of all static vectors."""
 
     hidden: int = Field(100, ge=1, le=4096)
     """Width of the vectors."""
@@ -117,7 +117,7 @@ class Word2vecBase(StaticBase):
     negatives: int = Field(5, ge=1)
     """Negative samples per true word, drawn by frequency to the power of 0.75."""
     window: int = Field(5, ge=1)
-    """Maximum distance of neighbours; the actual one is drawn from 1 to this at each place."""
+    """Maximum distance of neighbours; the actual one is drawn from 1 to this for each word."""
     subsample: float = Field(1e-3, ge=0)
     """Threshold of subsampling: words with a larger share of the text are skipped at random, frequent ones more often;
     0: off."""
@@ -131,7 +131,7 @@ class Word2vecBase(StaticBase):
     @model_validator(mode="after")
     def _fits(self) -> Word2vecBase:
         if self.loss != "negative-sampling" and "negatives" in self.model_fields_set:
-            raise ValueError(f"negatives are drawn in negative-sampling: leave them out with {self.loss}")
+            raise ValueError(f"`negatives` applies to negative-sampling only: remove it with {self.loss}")
         return self
 
 
@@ -155,7 +155,7 @@ class FastTextBase(Word2vecBase):
 
     @property
     def subwords(self) -> Subwords:
-        """As a model's config has them."""
+        """The subword settings as in a model's config."""
         return Subwords(shortest=self.shortest, longest=self.longest, buckets=self.buckets)
 
 
@@ -163,11 +163,11 @@ class GloveBase(StaticBase):
     """GloVe (Pennington et al. 2014)."""
 
     family: Literal["glove"] = "glove"
-    """The products of vectors are the logarithms of how often words stand near each other."""
+    """The dot product of two vectors approximates the logarithm of the words' co-occurrence count."""
     window: int = Field(10, ge=1)
-    """Maximum distance of co-occurring words; one at distance d counts 1 / d."""
+    """Maximum distance of co-occurring words; a pair at distance d counts 1 / d."""
     x_max: float = Field(100.0, gt=0)
-    """Count from which a pair has full weight."""
+    """Minimum count of a pair with full weight."""
     alpha: float = Field(0.75, gt=0)
     """Exponent: pairs with smaller counts have the weight (count / x_max)^alpha."""
     epochs: int = Field(25, ge=1)
@@ -182,4 +182,4 @@ class RandomVectorsBase(StaticBase):
     family: Literal["random-vectors"] = "random-vectors"
     """A random vector per word, from a normal distribution."""
     norm: float = Field(1.0, gt=0)
-    """Mean length of the vectors; set it to that of the vectors to compare with."""
+    """Mean norm of the vectors; set it to that of the vectors to compare with."""

@@ -1,7 +1,7 @@
-"""How often words stand near each other, counted out of core.
+"""Co-occurrence counts, out of core.
 
-A hash says into which file a pair goes, so that all that is counted of a pair is in one: a file at a time is sorted and
-summed. What is in it hangs on no word, so that training can go through files one after the other.
+A hash assigns each pair to a file, so that all its counts are in one file; files are sorted and summed one by one. A
+file is a random sample of the pairs, so training can iterate over one file at a time.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import numpy as np
 from kepipe.arrays import Floats32, Ints, Ints32
 
 FILE_BYTES = 1 << 27
-"""Of a file of pairs before they are summed, about."""
+"""Approximate size of a file of pairs before they are summed."""
 MOST_FILES = 256
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # of Fibonacci hashing
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # the multiplier of Fibonacci hashing
 PAIR = np.dtype([("key", "<i8"), ("weight", "<f8")])
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """N pairs of words that stood near each other, both orders: `first`, `second`, int [N]; `counts`, float [N], the
-    sum of 1 / distance."""
+    """N co-occurring pairs of words, in both orders: `first`, `second`, int [N]; `counts`, float [N], the sum of
+    1 / distance."""
 
     first: Ints32
     second: Ints32
@@ -44,11 +44,11 @@ class Cooccurrences:
     words: int
 
     def pairs(self) -> int:
-        """How many there are, both orders."""
+        """Their number, in both orders."""
         return sum(len(self.part(number)) for number in range(self.files))
 
     def part(self, number: int) -> Pairs:
-        """The pairs of a file, in the order of the words."""
+        """The pairs of a file, sorted by words."""
         stored = np.load(self.folder / f"{number}.npy")
         low, high = np.divmod(stored["key"], self.words)
         twice = low != high
@@ -65,9 +65,9 @@ def count(
     folder: Path,
     tick: Callable[[int], None] = lambda _: None,
 ) -> Cooccurrences:
-    """Count the pairs of words at most `window` apart in a document, each with 1 / distance (Pennington et al. 2014,
-    §4.2). `stretches`: see `kepipe.models.static.text.documents`; `tokens`: how many there are, about. `tick` is told
-    of words."""
+    """Count the pairs of words at most `window` apart in a document, weighted by 1 / distance (Pennington et al. 2014,
+    §4.2). `stretches`: see `kepipe.models.static.text.documents`; `tokens`: their approximate number. `tick` gets the
+    number of words processed."""
     folder.mkdir(parents=True, exist_ok=True)
     files = min(MOST_FILES, 1 + tokens * window * PAIR.itemsize // FILE_BYTES)
     streams = [(folder / f"{number}.raw").open("wb") for number in range(files)]
@@ -87,8 +87,8 @@ def count(
 
 
 def _near(words_N: Ints, documents_N: Ints, words: int, window: int) -> tuple[Ints, Floats32]:
-    """A key for each two words that are near each other, the lower word first, and the weight in X of the pair. Of a
-    word that stands near itself both orders are one number of X, which takes both weights."""
+    """A key for each pair of neighbouring words, the lower word first, and its weight. A word next to itself counts
+    twice, since both orders are the same entry of X."""
     keys, weights = [], []
     for distance in range(1, window + 1):
         left, right = words_N[:-distance], words_N[distance:]
@@ -100,7 +100,7 @@ def _near(words_N: Ints, documents_N: Ints, words: int, window: int) -> tuple[In
 
 
 def _summed(keys: Ints, weights: Floats32) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    """Each key once, in order, with the sum of its weights."""
+    """The sorted unique keys, with the sum of their weights."""
     order = np.argsort(keys, kind="stable")
     keys, weights = keys[order], weights[order]
     first = np.flatnonzero(np.diff(keys, prepend=-1))

@@ -1,4 +1,4 @@
-"""Static vectors as an encoder: a table, and for what stands for other words their mean."""
+"""Static vectors as an encoder: a table of vectors, and means of words for special tokens."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kepipe.models.static.config import StaticConfig, read_static_config
 class StaticEncoder(TrainableEncoder):
     """The hidden state of a word is its vector.
 
-    Special tokens have none of their own. The first of a row ([CLS]) holds the mean of the row's words; any other, such
-    as the marker before a mention, that of the words from there to the next special token: so that a task which reads
-    such a token reads the words that it stands for.
+    Special tokens have no vector of their own. The state of the first token of a row ([CLS]) is the mean of the row's
+    words; that of any other, such as the marker before a mention, the mean of the words up to the next special token.
+    So tasks can pool these tokens as with other encoders.
     """
 
     config: StaticConfig
@@ -61,7 +61,7 @@ class StaticEncoder(TrainableEncoder):
         return self.tokens
 
     def with_vocabulary(self, size: int) -> StaticEncoder:
-        """See `ExtensibleVocabulary`: what is added is special."""
+        """See `ExtensibleVocabulary`: added tokens are special."""
         before = self.config.vocabulary
         special = (*self.config.special, *range(before, size))
         grown = StaticEncoder(replace(self.config, vocabulary=size, special=special))
@@ -71,7 +71,6 @@ class StaticEncoder(TrainableEncoder):
 
 
 def load(folder: Path, device: str = "cpu") -> StaticEncoder:
-    """The encoder of a folder, in evaluation mode. Raises ValueError where files are missing or do not fit each
-    other."""
+    """The encoder of a folder, in evaluation mode. Raises ValueError if files are missing or inconsistent."""
     model = StaticEncoder(read_static_config(folder))
     return folders.load_weights(folder, model).to(device)

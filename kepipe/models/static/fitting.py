@@ -1,4 +1,4 @@
-"""A text's tokens → the folder of a model of static vectors."""
+"""Train static vectors on a tokenised text and write their model folder."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from kepipe.models.fitted_families import FitContext, FittingText
 
 PARTS = "subwords.safetensors"
-"""The file with the vectors of parts of words."""
+"""The file of subword vectors."""
 
 
 def fit_word2vec(base: Word2vecBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
-    """Train word2vec or fastText on a text, and write the folder: what is logged."""
+    """Train word2vec or fastText on a text and write the folder. Returns metrics."""
     tokenizer = load_tokenizer(text.tokenizer)
     words = words_of(text.train, tokenizer, base.min_count)
 
@@ -50,7 +50,7 @@ def fit_word2vec(base: Word2vecBase, text: FittingText, context: FitContext) -> 
 
 
 def fit_glove(base: GloveBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
-    """Count and train GloVe on a text, and write the folder: what is logged."""
+    """Count co-occurrences, train GloVe and write the folder. Returns metrics."""
     tokenizer = load_tokenizer(text.tokenizer)
     words = words_of(text.train, tokenizer, base.min_count)
     counted = cooccurrences.count(
@@ -77,7 +77,7 @@ def fit_glove(base: GloveBase, text: FittingText, context: FitContext) -> Mappin
 
 
 def draw(base: RandomVectorsBase, text: FittingText, context: FitContext) -> Mapping[str, float]:
-    """Draw a vector for each word of a text, and write the folder: what is logged."""
+    """Draw a vector for each word of a text and write the folder. Returns metrics."""
     tokenizer = load_tokenizer(text.tokenizer)
     words = words_of(text.train, tokenizer, base.min_count)
     rng = np.random.default_rng(context.seed)
@@ -91,13 +91,13 @@ def draw(base: RandomVectorsBase, text: FittingText, context: FitContext) -> Map
 def _compose_others(
     words: Words, tokenizer: Tokenizer, parts: Floats32, base: FastTextBase
 ) -> Mapping[int, Floats32]:
-    """Token → vector, of the tokens of text that are too rare to have been learned."""
+    """Token → vector, for text tokens that were too rare to be trained."""
     composed = {}
     for token in np.setdiff1d(tokenizer.ordinary, words.tokens).tolist():
         try:
             name = str(tokenizer.backend.id_to_token(token))
             composed[token] = word2vec.compose(name, parts, base.subwords)
-        except ValueError:  # a word without a part: it stays without a vector
+        except ValueError:  # a word without subwords gets no vector
             continue
     return composed
 
@@ -122,8 +122,8 @@ def _write(
 def save(
     folder: Path, table_VD: Floats32, tokenizer: Tokenizer, tokenizer_folder: Path | None, **config: Any
 ) -> None:
-    """Write the folder of a table with a vector for each token, zeros for those without. Unknown tokens that have
-    none get the mean of all words."""
+    """Write the folder of a table of token vectors, zeros for tokens without one. An unknown token without a vector
+    gets the mean of all words."""
     special = set(tokenizer.special.tolist())
     unknown = tokenizer.id(tokenizer.named.get("unk", ""))
     has_vector = (table_VD != 0).any(axis=1)
@@ -141,7 +141,7 @@ def save(
 
 
 def _coverage(words: Words, text: FittingText, tokenizer: Tokenizer) -> dict[str, float]:
-    """The number of words, and the share of held-out tokens that have no vector."""
+    """The number of words, and the share of held-out tokens without a vector."""
     logged: dict[str, float] = {"words": len(words)}
     if len(text.held_out):
         counts_V = text.held_out.counts(tokenizer.vocab_size)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Literal
 
 @dataclass(frozen=True)
 class Format:
-    """How a file looks. `has_header`: whether its first line tells the number of words and the width; `binary`: whether
-    a word's numbers are bytes behind it."""
+    """A file format. `has_header`: whether the first line is the number of words and the dimension; `binary`: whether
+    vectors are binary."""
 
     has_header: bool
     binary: bool = False
 
     @property
     def forbidden(self) -> str:
-        """Characters that no word may have."""
+        """Characters that a word must not contain."""
         return " \n" if self.binary else "\n"
 
 

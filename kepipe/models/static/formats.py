@@ -1,7 +1,7 @@
-"""Files of word vectors: the text and the binary format of word2vec, and that of GloVe; `.gz`: gzipped.
+"""Files of word vectors: the text and binary formats of word2vec, and that of GloVe; `.gz`: gzipped.
 
-word2vec's begin with a line of two numbers, the words and the width; GloVe's have a word and its numbers a line and
-nothing else. Words of text files may have blanks inside, as some of GloVe's do.
+word2vec files begin with a header line of two numbers, words and dimension; GloVe files have no header. All text
+formats have one word and its values per line; a word may contain blanks, as some of GloVe's do.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from kg.sources.reading import DAMAGE, open_bytes
 
 Note = Callable[[str], None]
 BLOCK = 4096
-"""Lines that are read at once."""
+"""Lines that are parsed at a time."""
 LONGEST_LINE = 1 << 22
-"""Bytes of a line, at most."""
+"""Maximum bytes of a line."""
 WIDEST = 1 << 17
-"""Numbers of a vector, at most."""
+"""Maximum dimension of a vector."""
 
 
 def read(file: Path, format: FormatName | None = None, note: Note = lambda _: None) -> WordVectors:
-    """The vectors of a file. `format`: what it is; None: found out. `note` is told of words that stand twice, of which
-    the first is kept. Raises ValueError with the line that is wrong."""
+    """The vectors of a file. `format`: None: detected. `note` gets the number of duplicate words, of which the first is
+    kept. Raises ValueError with the number of an invalid line."""
     try:
         found = _detect(file) if format is None else FORMATS[format]
         with open_bytes(file, lambda _: None) as stream:
@@ -45,17 +45,17 @@ def read(file: Path, format: FormatName | None = None, note: Note = lambda _: No
         raise ValueError(f"{file}: cannot be read ({error})") from None
     if not np.isfinite(vectors).all():
         word = words[int(np.flatnonzero(~np.isfinite(vectors).all(1))[0])]
-        raise ValueError(f"{file}: the vector of {word!r} has values that are no numbers")
+        raise ValueError(f"{file}: the vector of {word!r} has values that are not finite")
     rows = {word: row for row, word in reversed([*enumerate(words)])}
     if len(rows) < len(words):
-        note(f"{file}: {len(words) - len(rows):,} words stand there twice: the first is kept")
+        note(f"{file}: {len(words) - len(rows):,} duplicate words; the first of each is kept")
         kept = sorted(rows.values())
         return WordVectors([words[row] for row in kept], vectors[kept])
     return WordVectors(words, vectors)
 
 
 def width(file: Path) -> int:
-    """The width of a file's vectors, by its beginning. Raises ValueError where it is no file of vectors."""
+    """The dimension of a file's vectors, from its first lines. Raises ValueError if the file holds no vectors."""
     try:
         found = _detect(file)
         with open_bytes(file, lambda _: None) as stream:
@@ -67,17 +67,17 @@ def width(file: Path) -> int:
 
 
 def _blanks(lines: Iterable[bytes]) -> int:
-    """The width of vectors in lines without a header: the usual number of blanks, as a few words have blanks inside."""
+    """The dimension of vectors without a header: the most frequent number of blanks, as a few words contain blanks."""
     usual = Counter(line.count(b" ") for line in lines).most_common(1)
     return usual[0][0] if usual else 0
 
 
 def write(file: Path, vectors: WordVectors, format: FormatName = "word2vec") -> None:
-    """Write vectors so that others read them. Raises ValueError for a word that the format cannot hold."""
+    """Write vectors. Raises ValueError for a word that the format cannot represent."""
     row = FORMATS[format]
     for word in vectors.words:
         if not word or any(character in word for character in row.forbidden):
-            raise ValueError(f"{word!r} cannot stand in a file of format {format}")
+            raise ValueError(f"the word {word!r} cannot be written in the format {format}")
 
     def save(path: Path) -> None:
         zipped = file.suffix == ".gz"
@@ -90,7 +90,7 @@ def write(file: Path, vectors: WordVectors, format: FormatName = "word2vec") -> 
 
 
 def _detect(file: Path) -> Format:
-    """What a file is, by its beginning."""
+    """The format of a file, from its first lines."""
     with open_bytes(file, lambda _: None) as stream:
         header = stream.readline(LONGEST_LINE).split()
         if len(header) != 2 or not all(part.isdigit() for part in header):
@@ -110,7 +110,7 @@ def _are_numbers(parts: Iterable[bytes]) -> bool:
 def _header(file: Path, line: bytes) -> tuple[int, int]:
     parts = line.split()
     if len(parts) != 2 or not all(part.isdigit() for part in parts):
-        raise ValueError(f"{file}:1: expected the numbers of words and of values, found {line[:40]!r}")
+        raise ValueError(f"{file}:1: expected a header '<number of words> <dimension>', found {line[:40]!r}")
     number, width = int(parts[0]), int(parts[1])
     if not 1 <= width <= WIDEST:
         raise ValueError(f"{file}:1: expected vectors of 1 to {WIDEST:,} values, not of {width:,}")
@@ -133,18 +133,18 @@ def _read_text(file: Path, stream: IO[bytes], *, has_header: bool) -> tuple[list
     if not words:
         raise ValueError(f"{file}: holds no vectors")
     if told is not None and told != len(words):
-        raise ValueError(f"{file}:1: {told:,} words are said to follow; there are {len(words):,}")
+        raise ValueError(f"{file}:1: the header says {told:,} words; there are {len(words):,}")
     return words, np.concatenate(parts)
 
 
 def _lines(file: Path, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not empty, with their numbers from 1."""
+    """The non-empty lines, numbered from 1."""
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
         number += 1
         if len(line) > LONGEST_LINE:
             raise ValueError(
-                f"{file}:{number}: a line of more than {LONGEST_LINE:,} bytes: no file of vectors"
+                f"{file}:{number}: a line of more than {LONGEST_LINE:,} bytes: not a vector file"
             )
         if line.strip():
             yield number, line.rstrip(b" \r\n")
@@ -158,7 +158,7 @@ def _parse(file: Path, block: list[tuple[int, bytes]], width: int) -> tuple[list
         values = np.array([each[1:] for each in fields]).astype(np.float32)
         if width and values.shape == (len(block), width):
             return words, values
-    except ValueError:  # told with its line below
+    except ValueError:  # reported with its line below
         pass
     for (number, line), each in zip(block, fields, strict=True):
         if not width or len(each) != width + 1 or not _are_numbers(each[1:]):
@@ -178,7 +178,7 @@ def _read_binary(file: Path, stream: IO[bytes]) -> tuple[list[str], Floats32]:
     size = 4 * width
     if number * (size + 1) > len(rest):
         raise ValueError(
-            f"{file}:1: {number:,} vectors of {width:,} values are said to follow: it ends before"
+            f"{file}:1: the header says {number:,} vectors of {width:,} values; the file is too short"
         )
     vectors = np.empty((number, width), np.float32)
     words, place = [], 0

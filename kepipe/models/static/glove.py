@@ -1,10 +1,10 @@
-"""GloVe (Pennington, Socher & Manning 2014): word vectors whose products are the logarithms of how often words stand
-near each other.
+"""GloVe (Pennington, Socher & Manning 2014): word vectors whose dot products approximate the logarithms of
+co-occurrence counts.
 
     J = Σ_ij f(X_ij) (w_i · c_j + b_i + d_j − log X_ij)²,    f(x) = min(1, (x / x_max)^α)            (eq. 8, 9)
 
-over the pairs that there are. As the authors' release does, AdaGrad follows the gradient of J / 2, its sums of squares
-begin at 1, and a word's vector is w_i + c_i (§4.2).
+over the pairs with X_ij > 0. As in the authors' release, AdaGrad uses the gradient of J / 2, its sums of squares begin
+at 1, and a word's vector is w_i + c_i (§4.2).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kepipe.arrays import Floats32
 from kepipe.models.static.cooccurrences import Cooccurrences, Pairs
 
 BATCH = 8192
-"""Pairs of an update. Each row's gradients are summed over the batch."""
+"""Pairs per update. Each row's gradients are summed over the batch."""
 
 
 def weight(counts: Tensor, x_max: float, alpha: float) -> Tensor:
@@ -29,7 +29,7 @@ def weight(counts: Tensor, x_max: float, alpha: float) -> Tensor:
 
 @dataclass
 class Side:
-    """The vectors of words, or of contexts, [W, D + 1], the last number the bias; and AdaGrad's sums of squares."""
+    """The vectors of words, or of contexts, [W, D + 1], with the bias last; and AdaGrad's sums of squares."""
 
     table: Tensor
     squares: Tensor = field(init=False)
@@ -38,8 +38,8 @@ class Side:
         self.squares = torch.ones_like(self.table)
 
     def step(self, rows_N: Tensor, gradients_NE: Tensor, rate: float) -> None:
-        """AdaGrad (Duchi et al. 2011) on the rows of a batch. Of a row that is there several times, the gradients are
-        summed, and their squares each for itself, as if one came after the other."""
+        """AdaGrad (Duchi et al. 2011) on the rows of a batch. If a row occurs several times, its gradients are summed,
+        and so are the squares of each, as in sequential updates."""
         rows_R, place_N = torch.unique(rows_N, return_inverse=True)
         gradient_RE = gradients_NE.new_zeros(len(rows_R), gradients_NE.shape[1])
         gradient_RE.index_add_(0, place_N, gradients_NE)
@@ -51,7 +51,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Glove:
-    """Words and contexts, and the weighting of their pairs."""
+    """The model: words, contexts, and the weighting of pairs."""
 
     words: Side
     contexts: Side
@@ -60,7 +60,7 @@ class Glove:
 
     @classmethod
     def fresh(cls, words: int, hidden: int, x_max: float, alpha: float, seed: int) -> Glove:
-        """First values between −1/2 and 1/2, divided by the width, as released."""
+        """Initial values uniform in ±1/2, divided by the dimension, as in the release."""
         generator = torch.Generator().manual_seed(seed)
         first, second = (
             Side((torch.rand(words, hidden + 1, generator=generator) - 0.5) / hidden) for _ in range(2)
@@ -74,7 +74,7 @@ class Glove:
         return w_NE, c_NE, product_N + w_NE[:, -1] + c_NE[:, -1] - counts_N.log()
 
     def gradients(self, first_N: Tensor, second_N: Tensor, counts_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What each pair adds to J, [N], and the gradients of J / 2 by its w and b, and by its c and d, [N, D + 1]."""
+        """Each pair's term of J, [N], and the gradients of J / 2 by its w and b, and by its c and d, [N, D + 1]."""
         w_NE, c_NE, error_N = self.errors(first_N, second_N, counts_N)
         weight_N = weight(counts_N, self.x_max, self.alpha)
         weighted_N = weight_N * error_N
@@ -83,7 +83,7 @@ class Glove:
         return weighted_N * error_N, by_w_NE, by_c_NE
 
     def learn(self, pairs: Pairs, order_N: Tensor, rate: float) -> float:
-        """One pass over pairs in this order: the sum of what they add to J, each before it is learned from."""
+        """One pass over pairs in this order. Returns the sum of their terms in J, each before its update."""
         loss = 0.0
         for batch in torch.split(order_N, BATCH):
             first_N, second_N, counts_N = (
@@ -109,8 +109,8 @@ def train(
     seed: int,
     tick: Callable[[], None] = lambda: None,
 ) -> list[float]:
-    """Go through all pairs `epochs` times, each time in another order: J / pairs of each. `tick` is called after
-    each."""
+    """Train for `epochs` passes over all pairs, each in another order; `tick` is called after each. Returns J / pairs
+    of each."""
     losses = []
     for epoch in range(epochs):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)

@@ -1,4 +1,4 @@
-"""The vectors of words that a folder or a file holds."""
+"""Read word vectors from a model folder or a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def of_tokens(
     model: ExtensibleVocabulary, tokenizer: Tokenizer, compose: Compose | None = None
 ) -> WordVectors:
-    """The vector of each of a model's tokens of text that has one."""
+    """The vectors of a model's text tokens, without tokens that have none."""
     table_VD = model.token_embeddings.weight.detach().float().numpy()
     tokens = tokenizer.ordinary[tokenizer.ordinary < len(table_VD)]
     tokens = tokens[table_VD[tokens].any(1)]
@@ -28,7 +28,7 @@ def of_tokens(
 
 
 def read_vectors(source: str, note: Callable[[str], None] = lambda _: None) -> WordVectors:
-    """The vectors of a file, or of a folder of static vectors. Raises ValueError where there are none."""
+    """The vectors of a file, or of a folder of static vectors. Raises ValueError if there are none."""
     place = Path(source).expanduser()
     if place.is_file():
         return formats.read(place, note=note)
@@ -40,7 +40,7 @@ def read_vectors(source: str, note: Callable[[str], None] = lambda _: None) -> W
 
 
 def width_of(source: str) -> int:
-    """The width of the vectors that `read_vectors` would read. Raises ValueError where there are none."""
+    """The dimension of the vectors that `read_vectors` would read. Raises ValueError if there are none."""
     place = Path(source).expanduser()
     if place.is_file():
         return formats.width(place)

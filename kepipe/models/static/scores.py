@@ -1,4 +1,4 @@
-"""How well vectors answer analogies, and agree with people on which words are alike."""
+"""Evaluation of word vectors on analogies and word similarity."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kepipe.models.static.word_vectors import WordVectors
 from kg.regular_files import read_text
 
 VOCABULARY = 300_000
-"""Words among which answers to analogies are sought: the first, which are the frequent ones."""
+"""Answers to analogies are searched among this many of the most frequent words."""
 BLOCK = 512
-"""Questions that are answered at once."""
+"""Questions that are answered at a time."""
 
 
 @dataclass(frozen=True)
 class AnalogyScore:
-    """Of a section's questions: those with vectors of all four words, those that are answered right, and all."""
+    """Counts of a section's questions: with vectors of all four words, answered correctly, and all."""
 
     asked: int
     right: int
@@ -28,7 +28,8 @@ class AnalogyScore:
 
 @dataclass(frozen=True)
 class SimilarityScore:
-    """Spearman's correlation with what people said, over the pairs whose words both have vectors, of so many."""
+    """Spearman's correlation with human scores, over the pairs whose words both have vectors; their number, and that of
+    all pairs."""
 
     spearman: float
     asked: int
@@ -36,8 +37,8 @@ class SimilarityScore:
 
 
 def read_analogies(file: Path) -> dict[str, list[tuple[str, str, str, str]]]:
-    """Section → its questions, of a file in the form of Mikolov et al.'s questions-words.txt (2013): `: section`, then
-    four words a line, of which the last is asked for. Raises ValueError with the line that is wrong."""
+    """Section → its questions, from a file in the format of Mikolov et al.'s questions-words.txt (2013): `: section`,
+    then four words per line, the last of which is the answer. Raises ValueError with the number of an invalid line."""
     sections: dict[str, list[tuple[str, str, str, str]]] = {}
     name = "questions"
     for number, line in enumerate(read_text(file).splitlines(), 1):
@@ -52,8 +53,8 @@ def read_analogies(file: Path) -> dict[str, list[tuple[str, str, str, str]]]:
 
 
 def read_pairs(file: Path) -> list[tuple[str, str, float]]:
-    """Two words and how alike people find them, of a file with three columns, as that of WordSim-353 (Finkelstein et
-    al. 2002); lines with `#` are left out. Raises ValueError with the line that is wrong."""
+    """Pairs of words with their similarity, from a file with three columns such as WordSim-353 (Finkelstein et al.
+    2002); lines with `#` are skipped. Raises ValueError with the number of an invalid line."""
     pairs = []
     for number, line in enumerate(read_text(file).splitlines(), 1):
         if line.startswith("#") or not line.strip():
@@ -71,8 +72,8 @@ def read_pairs(file: Path) -> list[tuple[str, str, float]]:
 def score_analogies(
     vectors: WordVectors, sections: Mapping[str, Sequence[tuple[str, str, str, str]]]
 ) -> dict[str, AnalogyScore]:
-    """Section → its score, whatever the case of words. An answer is the nearest word to b − a + c (see
-    `WordVectors.analogy`), which is none of the three; questions with a word that has no vector are not asked."""
+    """Section → its score, ignoring case. An answer is the nearest word to b − a + c, other than the three (see
+    `WordVectors.analogy`); questions with a word without a vector are skipped."""
     rows: dict[str, int] = {}
     for row, word in enumerate(vectors.words[:VOCABULARY]):
         rows.setdefault(word.upper(), row)
@@ -100,7 +101,7 @@ def _places(questions: Sequence[tuple[str, ...]], places: Mapping[str, int]) -> 
 
 
 def score_similarity(vectors: WordVectors, pairs: Sequence[tuple[str, str, float]]) -> SimilarityScore:
-    """How the cosines of pairs rank beside what people said, whatever the case of words."""
+    """The rank correlation of cosines and human scores, ignoring case."""
     from scipy.stats import spearmanr
 
     rows: dict[str, int] = {}

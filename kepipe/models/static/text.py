@@ -1,4 +1,4 @@
-"""A shard's text as the words that vectors are learned of."""
+"""The text of a shard as words for training static vectors."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
     from kepipe.tokenization.tokenizer import Tokenizer
 
 STRETCH = 1 << 20
-"""Tokens of whole documents that are read at once, about."""
+"""Approximate number of tokens, in whole documents, that are read at a time."""
 LONGEST = 1000
-"""Words of a line; longer documents are cut there, as word2vec does."""
+"""Maximum words of a line; longer documents are split, as in word2vec."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """The W words that get vectors, the frequent ones first: `tokens`, int [W], their tokens; `counts`, int [W], how
-    often each stands in the text; `of_token`, int [V], the word of each token, −1 for none; `names`, as they are
-    written."""
+    """The W words that get vectors, most frequent first: `tokens`, int [W], their tokens; `counts`, int [W], their
+    frequencies; `of_token`, int [V], the word of each token, −1 for none; `names`, their strings."""
 
     tokens: Ints
     counts: Ints
@@ -37,16 +36,16 @@ class Words:
 
 
 def words_of(shard: Shard, tokenizer: Tokenizer, min_count: int) -> Words:
-    """The tokens of text that stand there `min_count` times. Raises ValueError where there are none.
+    """The text tokens with a count of at least `min_count`. Raises ValueError if there are none.
 
-    Unknown tokens get no vector: they are many words under one name.
+    The unknown token gets no vector, as it represents many words.
     """
     counts_V = shard.counts(tokenizer.vocab_size)
     counts_V[tokenizer.special] = 0
     order = np.argsort(-counts_V, kind="stable")
     tokens = order[counts_V[order] >= min_count]
     if not len(tokens):
-        raise ValueError(f"no word stands {min_count} times in the text: set a smaller `min_count`")
+        raise ValueError(f"no word occurs {min_count} times in the text: set a smaller `min_count`")
     of_token = np.full(tokenizer.vocab_size, -1, np.int64)
     of_token[tokens] = np.arange(len(tokens))
     names = [str(tokenizer.backend.id_to_token(token)) for token in tokens.tolist()]
@@ -54,8 +53,8 @@ def words_of(shard: Shard, tokenizer: Tokenizer, min_count: int) -> Words:
 
 
 def documents(shard: Shard, words: Words) -> Iterator[tuple[Ints, Ints]]:
-    """Stretches of whole documents: their words, int [N], those that have no vector left out before anything is
-    counted, as word2vec and GloVe do; and the number of each one's document within the stretch, int [N]."""
+    """Blocks of whole documents: their words, int [N], and the document of each within the block, int [N]. Words
+    without a vector are removed before distances are counted, as in word2vec and GloVe."""
     starts = shard.documents
     first = 0
     while first < len(starts) - 1:
@@ -68,7 +67,7 @@ def documents(shard: Shard, words: Words) -> Iterator[tuple[Ints, Ints]]:
 
 
 def write_lines(shard: Shard, words: Words, names: list[str], file: Path) -> int:
-    """A file with a line for each document, or for LONGEST words of it: the number of lines."""
+    """Write a file with one line per document, or per `LONGEST` words of it. Returns the number of lines."""
     lines = 0
     with file.open("w", encoding="utf-8") as stream:
         for words_N, documents_N in documents(shard, words):

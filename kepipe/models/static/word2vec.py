@@ -1,4 +1,4 @@
-"""word2vec and fastText, by gensim: a shard's text → vectors of its words."""
+"""Train word2vec and fastText with gensim on the text of a shard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """`words`: float [W, D]. `parts`: those of the parts of words, float [buckets, D]; None: words are whole."""
+    """`words`: float [W, D]. `parts`: the subword vectors, float [buckets, D]; None for word2vec."""
 
     words: Floats32
     parts: Floats32 | None = None
@@ -35,8 +35,8 @@ def train(
 ) -> Trained:
     """Train on a shard, through a file of its lines in `scratch`. `tick` is called after each epoch.
 
-    One worker gives the same vectors for the same seed. In the file, words are numbers where nothing depends on how
-    they are written, so that a blank within a token does no harm.
+    With one worker, results are reproducible by the seed. For word2vec, the file has numbers for words, so that tokens
+    may contain blanks.
     """
     from gensim.models.callbacks import CallbackAny2Vec
 
@@ -65,8 +65,8 @@ def train(
 
 
 def written(token: str) -> str:
-    """A token as the word whose parts are learned: without the marks by which tokenizers tell where words begin, of
-    which none is left where tokens are whole words."""
+    """A token as the word whose subwords are trained: without the tokenizer's marker of word starts, if there is
+    more than the marker."""
     return "_".join(token.split())
 
 
@@ -77,7 +77,7 @@ def _model(base: Word2vecBase, seed: int) -> Any:
     settings = {
         "vector_size": base.hidden,
         "window": base.window,
-        "min_count": 1,  # the rare ones are left out before
+        "min_count": 1,  # rare words are already removed
         "sg": int(base.architecture == "skip-gram"),
         "hs": int(not sampled),
         "negative": base.negatives if sampled else 0,
@@ -93,12 +93,12 @@ def _model(base: Word2vecBase, seed: int) -> Any:
 
 
 def compose(word: str, parts_BD: Floats32, subwords: Subwords) -> Floats32:
-    """The vector of a word that has none, [D]: the mean of those of its parts (Bojanowski et al. 2017, §3.2). Raises
-    ValueError for a word without a part."""
+    """The vector of a word without its own, [D]: the mean of its subword vectors (Bojanowski et al. 2017, §3.2).
+    Raises ValueError for a word without subwords."""
     from gensim.models.fasttext import ft_ngram_hashes
 
     rows = ft_ngram_hashes(written(word), subwords.shortest, subwords.longest, subwords.buckets)
     if not len(rows):
-        raise ValueError(f"no vector of {word!r}, nor of any part of it")
+        raise ValueError(f"no vector of {word!r}, nor of any of its subwords")
     mean: Floats32 = parts_BD[np.asarray(rows, np.int64)].mean(0)
     return mean

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from kepipe.arrays import Floats32, Ints
 
 Compose = Callable[[str], Floats32]
-"""A word that has no row → its vector, float [D]. Raises ValueError where it has none either."""
+"""A word without a row → its vector, float [D]. Raises ValueError if none can be composed."""
 
 
 @dataclass(frozen=True)
 class WordVectors:
-    """`words`: W strings, the frequent ones first where that is known. `vectors`: float [W, D]. `compose`: how a word
-    without a row gets a vector, as fastText makes it of the word's parts; None: it has none."""
+    """`words`: W strings, most frequent first if frequencies are known. `vectors`: float [W, D]. `compose`: the vector
+    of a word without a row, as fastText composes it of subwords; None: it has none."""
 
     words: Sequence[str]
     vectors: npt.NDArray[Any]
@@ -27,16 +27,16 @@ class WordVectors:
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Word → row; the first of several."""
+        """Word → row; the first one of duplicates."""
         return {word: row for row, word in reversed([*enumerate(self.words)])}
 
     @cached_property
     def directions(self) -> Floats32:
-        """The vectors at length 1, [W, D]; of length 0 stay so."""
+        """The normalised vectors, [W, D]; zero vectors stay zero."""
         return unit(self.vectors)
 
     def vector(self, word: str) -> Floats32:
-        """The vector of a word, [D]. Raises ValueError where there is none, naming words that are written alike."""
+        """The vector of a word, [D]. Raises ValueError if there is none, with similarly spelt words."""
         row = self.rows.get(word)
         if row is not None:
             return np.asarray(self.vectors[row], np.float32)
@@ -51,8 +51,8 @@ class WordVectors:
         return self._most_similar(unit(self.vector(word)[None])[0], [word], count)
 
     def analogy(self, a: str, b: str, c: str, count: int = 10) -> list[tuple[str, float]]:
-        """What is to `c` as `b` is to `a`: the words nearest to b − a + c, each of length 1 (Mikolov et al. 2013,
-        "Linguistic Regularities in Continuous Space Word Representations", §4), which are none of the three."""
+        """What is to `c` as `b` is to `a`: the words, other than these, nearest to b − a + c of normalised vectors
+        (Mikolov et al. 2013, "Linguistic Regularities in Continuous Space Word Representations", §4)."""
         a_D, b_D, c_D = unit(np.stack([self.vector(word) for word in (a, b, c)]))
         return self._most_similar(unit((b_D - a_D + c_D)[None])[0], [a, b, c], count)
 
@@ -64,7 +64,7 @@ class WordVectors:
 
 
 def unit(vectors_ND: npt.NDArray[Any]) -> Floats32:
-    """Vectors at length 1, as float32; those of length 0 stay so."""
+    """Normalised vectors, as float32; zero vectors stay zero."""
     vectors_ND = np.asarray(vectors_ND, np.float32)
     lengths_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
     directions_ND: Floats32 = np.divide(
@@ -74,7 +74,7 @@ def unit(vectors_ND: npt.NDArray[Any]) -> Floats32:
 
 
 def _highest(values: Floats32, count: int) -> Ints:
-    """Where the highest values stand, the highest first; of equal ones the first first."""
+    """The indices of the highest values, in descending order; ties by index."""
     if count < 1:
         return np.zeros(0, np.int64)
     least = np.partition(values, len(values) - count)[len(values) - count]

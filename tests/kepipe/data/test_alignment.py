@@ -43,7 +43,7 @@ def characters() -> Tokenizer:
     return train_tokenizer(CHINESE, "characters", 300)
 
 
-def test_a_capital_is_marked_where_a_word_begins_with_it_and_nowhere_else(bytes_: Tokenizer) -> None:
+def test_the_capital_bit_is_set_only_at_words_that_begin_with_a_capital(bytes_: Tokenizer) -> None:
     columns = tokenise([Document("d", "the iPQ of Paris")], bytes_, lambda _: 0)
     words, capitals = (columns.bounds & WORD) > 0, (columns.bounds & CAPITAL) > 0
     assert words.sum() < len(words)  # iPQ is of several tokens
@@ -89,7 +89,7 @@ def test_english_levels(minilm: Tokenizer) -> None:
     assert (made.mentions, made.aligned) == (1, 1)
 
 
-def test_turns_and_who_speaks_stand_at_their_first_tokens(minilm: Tokenizer) -> None:
+def test_turn_and_reply_bits_are_set_at_first_tokens(minilm: Tokenizer) -> None:
     text = "Hello there. Hi. How are you?"
     turns = (Turn(0, 12, 0), Turn(13, 16, 1), Turn(17, 29, 0))
     made = tokenise([Document("d", text, turns=turns)], minilm, {}.__getitem__)
@@ -112,7 +112,7 @@ def test_a_mention_inside_a_token_or_after_a_bracket_keeps_its_entity(bytes_: To
         assert {c for c in range(mention.start, mention.end) if text[c] != " "} <= covered
 
 
-def test_of_two_mentions_that_share_a_token_the_first_and_longer_stays(minilm: Tokenizer) -> None:
+def test_of_two_mentions_that_share_a_token_the_first_and_longer_is_kept(minilm: Tokenizer) -> None:
     text = "New York City"
     mentions = (Mention(4, 8, "York"), Mention(0, 13, "NYC"), Mention(0, 8, "NY"))
     made = tokenise([Document("d", text, mentions=mentions)], minilm, ["York", "NYC", "NY"].index)
@@ -125,7 +125,7 @@ def test_a_blank_at_the_end_of_the_last_text(bytes_: Tokenizer) -> None:
     assert bytes_.decode(columns.tokens) == "Paris Paris is a city "
 
 
-def test_chinese_words_are_phrases_and_else_characters(characters: Tokenizer, bytes_: Tokenizer) -> None:
+def test_chinese_words_are_phrases_or_else_characters(characters: Tokenizer, bytes_: Tokenizer) -> None:
     text = "北京大学在中国ABC公司"
     phrases = (Span(0, 4), Span(5, 7))
     made = tokenise([Document("d", text, phrases=phrases)], characters, len)
@@ -138,7 +138,7 @@ def test_chinese_words_are_phrases_and_else_characters(characters: Tokenizer, by
 
 @pytest.mark.parametrize("character", ["\u3400", "\u4e00", "\u9fff", "\uf900", "\ufaff", "\U00020000"])
 def test_every_block_of_characters_is_chinese(bytes_: Tokenizer, character: str) -> None:
-    """The first and last of each: two that no phrase joins are two words, whatever the tokenizer says."""
+    """The first and last of each block: two that are not in a phrase are two words, whatever the tokenizer does."""
     columns = tokenise([Document("d", character * 2)], bytes_, len)
     starts = np.flatnonzero(columns.bounds & LEVELS["word"])
     assert [bytes_.decode(part) for part in np.split(columns.tokens, starts[1:])] == [character] * 2
@@ -201,7 +201,7 @@ def test_spans_cover_the_tokens_that_share_a_character(
 
 @pytest.mark.data
 @pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
-def test_real_mentions_nearly_all_align(minilm: Tokenizer) -> None:
+def test_nearly_all_mentions_of_wikipedia_are_aligned(minilm: Tokenizer) -> None:
     data = Path(os.environ["KEPIPE_DATA"])
     documents = []
     for file in sorted((data / "entity-linking").glob("*.jsonl")):
@@ -233,7 +233,7 @@ def test_the_entity_begins_at_the_first_token_of_its_name(
     after: list[str],
     chinese: bool,
 ) -> None:
-    """Also right after a bracket or a quote, in either script: the token of the name's first character carries it."""
+    """Also right after a bracket or a quote, in both scripts: the token with the name's first character gets it."""
     tokenizer = characters if chinese else minilm
     start = len(" ".join(before) + " " + mark)
     text = " ".join(before) + " " + mark + name + " " + " ".join(after)

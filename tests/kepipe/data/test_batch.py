@@ -1,4 +1,4 @@
-"""Clean rows: which mentions of entities they hold."""
+"""The mentions of entities in clean rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_mentions_are_units_with_an_entity() -> None:
     assert len(mentions) == 3
 
 
-def test_a_mention_ends_where_its_unit_does() -> None:
+def test_a_mention_ends_with_its_unit() -> None:
     """Mentions of 2 and 1 tokens, the same entity twice in a row, and one cut by the row's end."""
     entities = np.array([[-1, 4, 4, 4, -1, 5, -1, 6, 6]])
     units = np.array([[-1, 0, 0, 1, 2, 3, 4, 5, 5]])

@@ -9,7 +9,7 @@ LENGTHS = np.random.default_rng(0).integers(4, 129, 3000)
 
 
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=80), st.integers(1, 300), st.integers(0, 1000))
-def test_an_epoch_sees_every_example_once_within_the_budget(
+def test_an_epoch_has_every_example_once_in_batches_within_the_budget(
     lengths: list[int], tokens: int, seed: int
 ) -> None:
     order = BatchSampler(np.array(lengths), tokens, seed)
@@ -20,7 +20,7 @@ def test_an_epoch_sees_every_example_once_within_the_budget(
             assert len(rows) == 1 or len(rows) * max(lengths[row] for row in rows) <= tokens
 
 
-def test_batch_n_does_not_depend_on_what_was_asked_before() -> None:
+def test_batch_n_does_not_depend_on_earlier_batches() -> None:
     order = BatchSampler(LENGTHS, 4096, 7)
     ahead = [order.rows(n).tolist() for n in (order.per_epoch + 2, 0, 5, order.per_epoch + 2)]
     fresh = [
@@ -36,19 +36,19 @@ def test_padding_stays_under_five_percent() -> None:
     assert LENGTHS.sum() / padded > 0.95
 
 
-def test_epochs_and_seeds_shuffle_anew() -> None:
+def test_each_epoch_and_seed_has_another_order() -> None:
     order, other = BatchSampler(LENGTHS, 4096, 0), BatchSampler(LENGTHS, 4096, 1)
     first = [order.rows(n) for n in range(order.per_epoch)]
     second = [order.rows(order.per_epoch + n) for n in range(order.per_epoch)]
     sets = {frozenset(rows.tolist()) for rows in first}
     assert len(sets & {frozenset(rows.tolist()) for rows in second}) < len(sets) / 10
     assert order.rows(0).tolist() != other.rows(0).tolist()
-    # long and short batches come mixed
+    # long and short batches are mixed
     assert np.corrcoef([LENGTHS[rows].max() for rows in first], np.arange(len(first)))[0, 1] < 0.5
     assert order.epoch(2 * order.per_epoch) == 2
 
 
-def test_processes_share_an_update_and_together_take_the_same_batches() -> None:
+def test_the_batches_of_an_update_do_not_depend_on_the_number_of_processes() -> None:
     alone = list(batch_numbers(3, 4))
     shared = [n for rank in range(2) for n in batch_numbers(3, 4, rank, 2)]
     assert sorted(shared) == alone == [12, 13, 14, 15]
@@ -56,6 +56,6 @@ def test_processes_share_an_update_and_together_take_the_same_batches() -> None:
         batch_numbers(0, 3, 0, 2)
 
 
-def test_nothing_to_order_is_refused() -> None:
+def test_an_empty_list_of_examples_is_an_error() -> None:
     with pytest.raises(ValueError, match="no examples"):
         BatchSampler(np.empty(0, dtype=np.int64), 100, 0)

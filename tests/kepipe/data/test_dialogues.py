@@ -1,4 +1,4 @@
-"""Dialogues: as people write them, as tokens, and as rows of three turns."""
+"""Dialogues: input formats, tokens, and rows of three turns."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ def test_turns_are_read_with_their_roles(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("turns", "said"),
     [
-        ([], "expected a list of what was said"),
-        ("Hello", "expected a list of what was said"),
+        ([], "expected a list of turns"),
+        ("Hello", "expected a list of turns"),
         (["Hello", " "], "turn 2 has no text"),
         (["Hello", {"text": "Hi"}], "turn 2 needs a `speaker`"),
     ],
 )
-def test_turns_that_cannot_be_read_are_named(turns: Any, said: str) -> None:
+def test_invalid_turns_are_reported(turns: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         from_record({"turns": turns}, "d")
 
 
-def test_a_row_has_three_turns_each_with_its_role(tmp_path: Path) -> None:
-    """QRQ, QRR and QQR as the dialogue has them; the last three of five overlap the first."""
+def test_a_row_has_three_turns_with_their_roles(tmp_path: Path) -> None:
+    """QRQ, QRR and QQR as in the dialogue; the last three of five turns overlap the first three."""
     five = ["one", "two", "three", "four", "five"]
     three = [ANN | {"text": "red"}, ANN | {"text": "green"}, BOB | {"text": "blue"}]
     shard = shard_of([five, three, ["left", "right"]], tmp_path)
@@ -91,7 +91,7 @@ def test_a_row_has_three_turns_each_with_its_role(tmp_path: Path) -> None:
     assert roles == [[0, 1, 0], [0, 1, 0], [0, 0, 1], [0, 1]]
 
 
-def test_half_of_the_rows_have_one_turn_of_another_dialogue(tmp_path: Path) -> None:
+def test_half_of_the_rows_have_a_turn_of_another_dialogue(tmp_path: Path) -> None:
     words = [f"{a}{b}" for a in "bdfgklmnprst" for b in ("ar", "en", "ip", "ot", "ug")]
     dialogues = [[words[3 * n + turn] for turn in range(3)] for n in range(20)]
     shard = shard_of(dialogues, tmp_path)
@@ -110,7 +110,7 @@ def test_half_of_the_rows_have_one_turn_of_another_dialogue(tmp_path: Path) -> N
     assert abs(np.bincount(places) / len(places) - 1 / 3).max() < 0.1
 
 
-def test_long_turns_are_cut_to_one_level(tmp_path: Path) -> None:
+def test_long_turns_are_truncated_longest_first(tmp_path: Path) -> None:
     long, short = " ".join(["word"] * 50), "word word"
     shard = shard_of([[long, short, long]] * 2, tmp_path)
     examples = plan(shard, "dialogue", 26)
@@ -121,7 +121,7 @@ def test_long_turns_are_cut_to_one_level(tmp_path: Path) -> None:
     assert whole.lengths.min() >= 50
 
 
-def test_what_is_no_dialogue_is_refused(tmp_path: Path) -> None:
+def test_a_corpus_without_dialogues_is_an_error(tmp_path: Path) -> None:
     plain = Document("d2", "No turns here.")
     talk = from_record({"turns": ["Hi", "Ho"]}, "d1")
     with ShardWriter(tmp_path, TOKENIZER.vocab_size) as writer:

@@ -1,4 +1,4 @@
-"""Pairs whose connective is taken away, in English and Chinese."""
+"""Pairs whose connective is removed, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_english_connectives_are_found_at_the_beginning_of_sentences(tmp_path: P
     ]
 
 
-def test_chinese_connectives_the_longest_first(tmp_path: Path) -> None:
+def test_the_longest_chinese_connective_matches(tmp_path: Path) -> None:
     found = mined(tmp_path, ["天下雨。", "但是他来了。", "因此，我们走。", "最后他笑了。"], "zh")
     assert [([text.replace(" ", "") for text in row], relation) for row, relation in found] == [
         (["天下雨。", "他来了。"], "comparison"),
@@ -55,7 +55,7 @@ def test_chinese_connectives_the_longest_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_connectives_are_found_among_the_tokens_of_other_tokenizers(kind: str) -> None:
+def test_connectives_are_found_with_other_tokenizers(kind: str) -> None:
     texts = ["It rained. However, we stayed. But she left. For example, in May."] * 40
     tokenizer = train_tokenizer(texts, kind, 400, False)  # type: ignore[arg-type]
     markers = {tokens: number for number, tokens in marker_tokens(CONNECTIVES["en"], tokenizer)}
@@ -65,12 +65,12 @@ def test_connectives_are_found_among_the_tokens_of_other_tokenizers(kind: str) -
     assert markers[tuple(tokens[before:after])] == RELATIONS.index("comparison")
 
 
-def test_a_text_without_connectives_is_refused(tmp_path: Path) -> None:
+def test_a_text_without_connectives_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no sentence begins with a connective"):
         mined(tmp_path, ["It rained.", "We stayed."])
 
 
-def test_no_connective_states_two_relations() -> None:
+def test_no_connective_belongs_to_two_relations() -> None:
     for connectives in CONNECTIVES.values():
         words = [word for of_relation in connectives.values() for word in of_relation]
         assert len(set(words)) == len(words)

@@ -19,7 +19,7 @@ DOCUMENTS = [
 
 
 @pytest.mark.parametrize("documents", [DOCUMENTS, DOCUMENTS[1:2], []])
-def test_documents_come_back_as_they_were(tmp_path: Path, documents: list[Document]) -> None:
+def test_saved_documents_are_read_back(tmp_path: Path, documents: list[Document]) -> None:
     columns = DocumentColumns.of(documents)
     assert len(columns) == len(documents)
     assert list(columns.documents()) == documents
@@ -33,7 +33,7 @@ def test_documents_come_back_as_they_were(tmp_path: Path, documents: list[Docume
     ]
 
 
-def test_half_a_file_is_no_file(tmp_path: Path) -> None:
+def test_a_truncated_file_counts_as_missing(tmp_path: Path) -> None:
     file = tmp_path / "d.npz"
     assert open_arrays(file) is None
     save_arrays(file, {"a": np.arange(1000), "b": np.zeros(0)})

@@ -30,7 +30,7 @@ DOCUMENTS = [
     [(write_documents, read_documents), (write_parquet, read_parquet)],
     ids=["jsonl", "parquet"],
 )
-def test_documents_come_back_as_they_were(
+def test_written_documents_are_read_back(
     write: Callable[[Path, Iterable[Document]], int],
     read: Callable[[Path], Iterator[Document]],
     tmp_path: Path,
@@ -46,7 +46,7 @@ BAD = {
     b'{"text": " "}': "`text` is missing, empty",
     b'{"text": "\xff"}': "invalid UTF-8 at byte 10",
     b'{"text": "\\ud800"}': "half of a surrogate pair",
-    b'{"text": "ab", "gold": [{"start": 0, "end": 3, "entity": "e"}]}': "0..3 is no stretch of a text of 2",
+    b'{"text": "ab", "gold": [{"start": 0, "end": 3, "entity": "e"}]}': "0..3 is not a valid span of a text of 2",
     b'{"text": "ab", "gold": [{"start": 0, "end": 1}]}': "expected {start, end, entity}",
     b'{"text": "ab", "sentences": [[0, 2], [1, 2]]}': "in order and not overlap",
 }
@@ -69,7 +69,7 @@ def test_bad_lines_are_located_and_counted(line: bytes, tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=80))
-def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_any_bytes_are_read_without_a_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.mktemp("bytes") / "x.jsonl"
     file.write_bytes(data)
     lines = sum(bool(line.strip(b" \t\r")) for line in data.removeprefix(codecs.BOM_UTF8).split(b"\n"))
@@ -77,7 +77,7 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, dat
     assert len(list(read_documents(file, problems))) + problems.count == lines
 
 
-def test_the_split_has_its_share_and_a_larger_one_keeps_a_smaller() -> None:
+def test_the_split_has_its_share_and_a_larger_one_contains_a_smaller() -> None:
     ids = [f"enwiki:{number}" for number in range(20_000)]
     small = {id for id in ids if held_out(id, 0.1)}
     large = {id for id in ids if held_out(id, 0.3)}

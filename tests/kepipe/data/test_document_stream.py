@@ -7,7 +7,7 @@ from kepipe.data.document_files import write_documents
 from kepipe.data.document_stream import DocumentStream
 
 
-def test_reading_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_reading_resumes_at_an_offset(tmp_path: Path) -> None:
     documents = [Document(f"d{number}", "ä" * number) for number in range(1, 6)]
     file = tmp_path / "documents.jsonl"
     write_documents(file, documents)
@@ -20,7 +20,7 @@ def test_reading_goes_on_where_it_ended(tmp_path: Path) -> None:
     assert (rest.offset, rest.line) == (file.stat().st_size, 5)
 
 
-def test_a_line_that_is_no_document_is_named(tmp_path: Path) -> None:
+def test_the_error_for_an_invalid_line_has_its_number(tmp_path: Path) -> None:
     file = tmp_path / "documents.jsonl"
     file.write_text('{"id": "a", "text": "a"}\n{"id": "b"}\n')
     with pytest.raises(ValueError, match=r"documents.jsonl:2: `text` is missing"):

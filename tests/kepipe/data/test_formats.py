@@ -73,7 +73,7 @@ def test_packed_rows_are_full_and_cut_the_stream(tmp_path: Path) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), length=st.integers(8, 70))
-def test_full_sentences_are_the_greedy_rule(
+def test_full_sentences_fill_rows_greedily(
     tmp_path_factory: pytest.TempPathFactory, seed: int, length: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -103,7 +103,7 @@ def test_full_sentences_are_the_greedy_rule(
     begin=st.booleans(),
     document_mask=st.booleans(),
 )
-def test_every_token_once_in_rows_that_fit(
+def test_every_token_is_in_one_row_within_the_length(
     tmp_path_factory: pytest.TempPathFactory,
     seed: int,
     length: int,
@@ -122,7 +122,7 @@ def test_every_token_once_in_rows_that_fit(
 
 
 def check_against_the_stream(sequences: TokenRows, shard: Shard) -> None:
-    """Units, sentences and entities of each row, told token by token from the shard's bounds."""
+    """Check units, sentences and entities of each row token by token against the shard's bounds."""
     for row in range(len(sequences.tokens)):
         for bit, numbers in (
             (SENTENCE, sequences.sentences),
@@ -144,7 +144,7 @@ def check_against_the_stream(sequences: TokenRows, shard: Shard) -> None:
 
 
 @pytest.mark.parametrize("format", ["segment-pair", "sentence-pair"])
-def test_true_pairs_follow_and_false_ones_come_from_elsewhere(tmp_path: Path, format: str) -> None:
+def test_true_pairs_are_adjacent_and_false_ones_are_from_other_documents(tmp_path: Path, format: str) -> None:
     rng = np.random.default_rng(3)
     shard = shard_of(tmp_path, random_documents(rng, 300))
     examples = plan(shard, format, 64, seed=1)  # type: ignore[arg-type]
@@ -170,7 +170,7 @@ def test_true_pairs_follow_and_false_ones_come_from_elsewhere(tmp_path: Path, fo
 def test_a_tenth_of_the_pairs_are_short(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [[4] * 8000 for _ in range(3)])
     lengths = plan(shard, "segment-pair", 128).lengths
-    # A pair that aims at the longest length fills it but for a sentence, or ends with its document.
+    # A pair with the maximum target length lacks less than a sentence, or ends with its document.
     assert 0.06 < (lengths < 120).mean() < 0.14
 
 
@@ -188,7 +188,7 @@ def test_pairs_need_two_documents_and_two_sentences(tmp_path: Path) -> None:
         plan(shard_of(tmp_path / "lines", [[5], [5]]), "segment-pair", 32)
 
 
-def test_a_row_too_short_or_a_shard_without_text_is_refused(tmp_path: Path) -> None:
+def test_a_row_too_short_or_an_empty_shard_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 8"):
         plan(shard_of(tmp_path / "a", [[5]]), "packed", 4)
     with pytest.raises(ValueError, match="empty"):

@@ -13,7 +13,7 @@ TEXTS = [" ".join(RNG.choice(WORDS, RNG.integers(3, 12))) for _ in range(500)]
 QUERIES = [" ".join(RNG.choice(WORDS, 6)) for _ in range(20)]
 
 
-def test_tf_idf_finds_what_scikit_learn_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tf_idf_agrees_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kepipe.data.nearest.BLOCK", 64)
     found = by_tf_idf(QUERIES, lambda: iter(TEXTS), content_words, 5)
     vectorizer = TfidfVectorizer(analyzer=content_words, sublinear_tf=True)
@@ -33,7 +33,7 @@ def test_vectors_are_searched_exactly_in_blocks_of_any_size(block: int) -> None:
     np.testing.assert_array_equal(found.rows, np.argsort(-scores_QN, axis=1)[:, :9])
 
 
-def test_fewer_texts_than_are_asked_for_leave_places_empty() -> None:
+def test_missing_neighbours_are_minus_one() -> None:
     found = by_vectors(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), 3)
     assert found.rows.tolist() == [[0, 1, -1], [1, 0, -1]]
     assert choose(found, None).tolist() == [0, 1]
@@ -47,6 +47,6 @@ def test_the_nearest_of_all_queries_are_chosen_before_the_second_nearest() -> No
     assert choose(found, 1).tolist() == [0]
 
 
-def test_what_has_nothing_in_common_is_not_near() -> None:
+def test_texts_without_common_words_are_not_chosen() -> None:
     found = by_tf_idf(["apple"], lambda: iter(["pear", "plum"]), content_words, 2)
     assert len(choose(found, None)) == 0

@@ -6,7 +6,7 @@ from kepipe.data.pairs import Sides, excess, truncate
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(2, 100))
-def test_excess_is_berts_loop(a: int, b: int, room: int) -> None:
+def test_excess_agrees_with_the_loop_of_bert(a: int, b: int, room: int) -> None:
     left_a, left_b = a, b
     while left_a + left_b > room:  # create_pretraining_data.py, truncate_seq_pair
         if left_a > left_b:
@@ -17,7 +17,7 @@ def test_excess_is_berts_loop(a: int, b: int, room: int) -> None:
     assert (int(from_a[0]), int(from_b[0])) == (a - left_a, b - left_b)
 
 
-def test_truncation_takes_from_both_ends_alike() -> None:
+def test_truncation_removes_from_both_ends_equally_often() -> None:
     ones = np.ones(20_000, dtype=np.int64)
     sides = truncate(Sides(0 * ones, 30 * ones, 100 * ones, 130 * ones), 20, np.random.default_rng(0))
     assert ((sides.a_to - sides.a_from) + (sides.b_to - sides.b_from) == 20).all()

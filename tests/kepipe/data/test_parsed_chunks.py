@@ -21,7 +21,7 @@ def documents(read: list[ParsedChunk]) -> dict[str, list[Document]]:
     return {split: [d for chunk in read for d in chunk.splits[split].documents()] for split in SPLITS}
 
 
-def test_each_document_is_in_the_chunk_and_split_where_it_belongs(chunks: ParsedChunks) -> None:
+def test_each_document_is_in_its_chunk_and_split(chunks: ParsedChunks) -> None:
     read = list(chunks.read())
     assert len(read) > 3
     assert documents(read) == {
@@ -33,7 +33,7 @@ def test_each_document_is_in_the_chunk_and_split_where_it_belongs(chunks: Parsed
     assert documents(rest) == documents(read[1:])
 
 
-def test_what_was_parsed_is_not_parsed_again(chunks: ParsedChunks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parsed_chunks_are_read_from_the_cache(chunks: ParsedChunks, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed = count_parsed(chunks.file, monkeypatch)
     reading = chunks.read()
     first = [next(reading), next(reading)]
@@ -53,7 +53,7 @@ def test_what_was_parsed_is_not_parsed_again(chunks: ParsedChunks, monkeypatch: 
     assert len(parsed) == 50
 
 
-def test_a_damaged_chunk_is_parsed_anew(chunks: ParsedChunks) -> None:
+def test_a_damaged_chunk_is_parsed_again(chunks: ParsedChunks) -> None:
     read = documents(list(chunks.read()))
     assert chunks.kept is not None
     second = sorted(chunks.kept.iterdir())[1]
@@ -61,7 +61,7 @@ def test_a_damaged_chunk_is_parsed_anew(chunks: ParsedChunks) -> None:
     assert documents(list(chunks.read())) == read
 
 
-def test_chunks_that_are_read_once_are_not_kept(chunks: ParsedChunks) -> None:
+def test_chunks_are_not_cached_without_a_folder(chunks: ParsedChunks) -> None:
     once = ParsedChunks(chunks.file, 0.2)
     assert documents(list(once.read())) == documents(list(chunks.read()))
     assert sorted(chunks.file.parent.iterdir()) == [chunks.file, chunks.kept]

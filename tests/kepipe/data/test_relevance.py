@@ -39,7 +39,7 @@ def test_queries_are_titles_or_first_sentences_and_weak_ones_share_the_rarest_wo
         for first, second, label in planned(shard, seed):
             seen.add((query[first], passage[second], label))
     # The rarest shared word of query 0 is "phobos" (once, in three), of query 1 "moon" (in one); "hall" and "wolves"
-    # stand in their own documents alone, whose passages no other query finds.
+    # occur only in their own documents, whose passages no other query finds.
     weak = {(q, p) for q, p, label in seen if label == 1}
     assert weak == {(1, 0), (0, 2)}
     strong = {(q, p) for q, p, label in seen if label == 0}
@@ -48,7 +48,7 @@ def test_queries_are_titles_or_first_sentences_and_weak_ones_share_the_rarest_wo
     assert none == {(q, p) for p in (0, 2) for q in range(4) if q != p}
 
 
-def test_labels_are_as_likely(tmp_path: Path) -> None:
+def test_labels_are_equally_likely(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     words = ["sun", "moon", "star", "sea", "tree", "house", "road", "king", "ship", "stone"]
 
@@ -62,7 +62,7 @@ def test_labels_are_as_likely(tmp_path: Path) -> None:
     assert shares == pytest.approx([1 / 3] * 3, abs=4 * np.sqrt(2 / 9 / len(labels)))
 
 
-def test_documents_without_a_common_word_are_refused(tmp_path: Path) -> None:
+def test_documents_without_a_common_word_are_an_error(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [document(["red", "blue"], "a"), document(["one", "two"], "b")])
     with pytest.raises(ValueError, match="no two documents share a word"):
         planned(shard, 0)

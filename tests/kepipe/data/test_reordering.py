@@ -18,8 +18,8 @@ def test_orders_are_counted_and_listed() -> None:
     assert orders(3).tolist() == [list(order) for order in permutations(range(3))]
 
 
-def test_the_label_puts_the_segments_back(tmp_path: Path) -> None:
-    """Sentences a b c d, m = 3: which cuts and orders there are can be counted by hand."""
+def test_the_label_restores_the_order_of_the_segments(tmp_path: Path) -> None:
+    """Sentences a b c d, m = 3: the cuts and orders can be counted by hand."""
     shard = shard_of(tmp_path, [document(["a", "b", "c", "d"])])
     names = [list(order) for count in (1, 2, 3) for order in permutations(range(count))]
     seen = set()
@@ -48,7 +48,7 @@ def test_counts_cuts_and_orders_are_uniform(tmp_path: Path) -> None:
     assert (np.diff(examples.first) == np.repeat([1, 2, 3], [1, 2, 6])[labels]).all()
 
 
-def test_segments_begin_with_sentences_and_make_up_the_paragraph(tmp_path: Path) -> None:
+def test_segments_begin_with_sentences_and_partition_the_paragraph(tmp_path: Path) -> None:
     shard = write_shard(tmp_path, random_documents(np.random.default_rng(2), 200))
     examples, _ = plan_reordered(shard, 256, 4, np.random.default_rng(3))
     assert np.isin(examples.starts, shard.sentences).all()
@@ -61,7 +61,7 @@ def test_segments_begin_with_sentences_and_make_up_the_paragraph(tmp_path: Path)
         assert not inside.any()
 
 
-def test_too_few_sentences_are_refused(tmp_path: Path) -> None:
+def test_too_few_sentences_are_an_error(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [document(["one", "two"], "a")])
     with pytest.raises(ValueError, match="set fewer `segments`"):
         plan_reordered(shard, 16, 3, np.random.default_rng(0))

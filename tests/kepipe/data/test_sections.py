@@ -1,4 +1,4 @@
-"""Sections of long documents: nothing is lost, and nothing that is marked is cut."""
+"""Sections of long documents: no text is lost, and no span is cut."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from kepipe.data.sections import sections
 
 @example(text="aa。   aa", longest=4)
 @given(st.text(alphabet="ab .\n。", min_size=1, max_size=200), st.integers(4, 60))
-def test_the_sections_are_the_text(text: str, longest: int) -> None:
+def test_the_sections_concatenate_to_the_text(text: str, longest: int) -> None:
     parts = list(sections(Document("d", text), longest))
     assert all(len(part.text) <= longest for part in parts)
     letters = "".join("".join(part.text.split()) for part in parts)
     assert letters == "".join(text.split()), "only blanks may be left out, where a section has nothing else"
 
 
-def test_a_document_that_is_not_long_is_left_as_it_is() -> None:
+def test_a_short_document_is_not_split() -> None:
     document = Document("d", "Io is a moon.")
     assert list(sections(document, 13)) == [document]
 
 
-def test_a_section_has_half_of_what_it_may_have_at_least() -> None:
-    """An end that comes earlier is passed over, and the best kind of end is taken before the latest."""
+def test_a_section_has_at_least_half_of_the_maximum() -> None:
+    """An earlier end is ignored, and the best kind of end is preferred to the latest."""
     texts = {"aaaa bbbbbbbb": ["aaaa bbbbb", "bbb"], "aaaaa bbbbbbb": ["aaaaa ", "bbbbbbb"]}
     texts["aaaaa. b c d e"] = ["aaaaa. ", "b c d e"]
     for text, parts in texts.items():
         assert [part.text for part in sections(Document("d", text), 10)] == parts
 
 
-def test_what_is_marked_is_not_cut_and_moves_along() -> None:
+def test_spans_are_not_cut_and_their_offsets_are_shifted() -> None:
     words = [f"word{number}" for number in range(100)]
     text = " ".join(words)
     starts = np.cumsum([0, *(len(word) + 1 for word in words[:-1])]).tolist()
@@ -54,7 +54,7 @@ def test_what_is_marked_is_not_cut_and_moves_along() -> None:
         assert spans == [text[start:end] for start, end in pairs]
 
 
-def test_it_is_cut_after_a_paragraph_where_there_is_one() -> None:
+def test_a_paragraph_end_is_preferred() -> None:
     text = "One line.\nAnother. " * 3 + "\n\n" + "The next paragraph. " * 3
     first, *_ = sections(Document("d", text), 80)
     assert first.text.endswith("\n\n")

@@ -12,7 +12,7 @@ from tests.support.labelled import document, shard_of, told
 from tests.support.shards import random_documents, write_shard
 
 
-def test_each_label_is_true_of_its_pair(tmp_path: Path) -> None:
+def test_each_label_is_correct(tmp_path: Path) -> None:
     documents = [["red", "blue", "green", "grey"], ["one", "two", "three", "four", "five"], ["sun", "moon"]]
     places = {word: (d, s) for d, words in enumerate(documents) for s, word in enumerate(words)}
     shard = shard_of(tmp_path, [document(words, str(d)) for d, words in enumerate(documents)])
@@ -35,7 +35,7 @@ def test_each_label_is_true_of_its_pair(tmp_path: Path) -> None:
     assert ("four", "two") in seen
 
 
-def test_labels_are_as_likely_and_other_documents_uniform(tmp_path: Path) -> None:
+def test_labels_are_equally_likely_and_other_documents_uniform(tmp_path: Path) -> None:
     shard = write_shard(tmp_path, random_documents(np.random.default_rng(0), 3000))
     examples, labels = plan_distances(shard, 64, np.random.default_rng(1))
     shares = np.bincount(labels) / len(labels)
@@ -48,7 +48,7 @@ def test_labels_are_as_likely_and_other_documents_uniform(tmp_path: Path) -> Non
     assert halves.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(len(halves)))
 
 
-def test_a_text_without_three_sentences_is_refused(tmp_path: Path) -> None:
+def test_a_text_without_three_sentences_is_an_error(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [document(["one", "two"], "a"), document(["three", "four"], "b")])
     with pytest.raises(ValueError, match="one of them of 3 sentences"):
         plan_distances(shard, 16, np.random.default_rng(0))

@@ -35,7 +35,7 @@ def write(folder: Path, size: int = 100) -> None:
 
 
 @pytest.mark.parametrize(("size", "dtype"), [(65536, "uint16"), (65537, "uint32")])
-def test_what_is_written_is_read(tmp_path: Path, size: int, dtype: str) -> None:
+def test_a_written_shard_is_read_back(tmp_path: Path, size: int, dtype: str) -> None:
     write(tmp_path, size)
     shard = open_shard(tmp_path)
     assert shard.tokens.tolist() == [5, 6, 7, 8, 9]
@@ -46,7 +46,7 @@ def test_what_is_written_is_read(tmp_path: Path, size: int, dtype: str) -> None:
     assert shard.ids() == ["a", "b", "线\n"]
 
 
-def test_a_writer_continues_and_cuts_off_what_was_not_noted(tmp_path: Path) -> None:
+def test_a_writer_continues_and_cuts_off_unsaved_bytes(tmp_path: Path) -> None:
     write(tmp_path / "whole")
     with ShardWriter(tmp_path / "torn", 100) as writer:
         writer.append(CHUNKS[0], IDS[0])
@@ -60,7 +60,7 @@ def test_a_writer_continues_and_cuts_off_what_was_not_noted(tmp_path: Path) -> N
         assert (tmp_path / "torn" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_lost_or_cut_files_are_seen(tmp_path: Path) -> None:
+def test_missing_or_truncated_files_are_detected(tmp_path: Path) -> None:
     write(tmp_path)
     noted = {name: (tmp_path / name).stat().st_size for name in FILES}
     (tmp_path / "tokens.bin").write_bytes(b"\0")

@@ -25,7 +25,7 @@ def streams(
     return as_streams(rows, parts=1, both_directions=both)
 
 
-def test_doc_packed_rows_cut_a_document_and_frame_it_once(tmp_path: Path) -> None:
+def test_doc_packed_rows_have_special_tokens_only_at_the_ends_of_a_document(tmp_path: Path) -> None:
     shard = write_shard(tmp_path, [[3, 7], [6], [1]])
     examples = plan(shard, "doc-packed", 8)
     rows = streams(shard, "doc-packed", 8, begin=True)
@@ -36,7 +36,7 @@ def test_doc_packed_rows_cut_a_document_and_frame_it_once(tmp_path: Path) -> Non
     assert continues_document(examples, shard).tolist() == [False, True, False, False]
 
 
-def test_a_row_of_a_documents_last_special_token_alone_goes_on(tmp_path: Path) -> None:
+def test_a_row_of_only_a_final_special_token_continues_the_document(tmp_path: Path) -> None:
     shard = write_shard(tmp_path, [[8], [3]])
     examples = plan(shard, "doc-packed", 8, begin=False)
     assert examples.lengths.tolist() == [8, 1, 4]
@@ -46,8 +46,8 @@ def test_a_row_of_a_documents_last_special_token_alone_goes_on(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("both", [False, True])
-def test_the_rows_of_a_stream_are_the_text_in_a_row(tmp_path: Path, both: bool) -> None:
-    """Each document of the shard is found whole in a stream, in reading order or in that order reversed."""
+def test_the_rows_of_a_stream_are_contiguous_text(tmp_path: Path, both: bool) -> None:
+    """Each document of the shard is contained in a stream, forwards or reversed."""
     shard = write_shard(tmp_path, random_documents(np.random.default_rng(1), 12, 8))
     rows = streams(shard, "doc-packed", 32, both=both)
     lines: list[list[int]] = []
@@ -71,7 +71,7 @@ def test_the_rows_of_a_stream_are_the_text_in_a_row(tmp_path: Path, both: bool) 
     assert not both or sum(document[::-1] in pieces for document in whole) >= len(whole) - cut
 
 
-def test_what_is_known_of_tokens_turns_with_them(tmp_path: Path) -> None:
+def test_all_columns_of_a_row_are_reversed(tmp_path: Path) -> None:
     shard = write_shard(tmp_path, [[3, 4], [2, 2]])
     batch = streams(shard, "doc-packed", 32, both=True)[0]
     assert batch.from_right is not None

@@ -1,4 +1,4 @@
-"""Streams: row b of a batch continues row b of the batch before, whatever was asked in between."""
+"""Streams: row b of a batch continues row b of the previous batch, whichever batches were requested between."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from kepipe.data.stream_sampler import StreamSampler
 
 
 def continues(runs: list[int]) -> np.ndarray:
-    """Runs of so many examples each."""
+    """Whether each example continues the previous one, for runs of the given sizes."""
     found = np.ones(sum(runs), np.bool_)
     found[np.cumsum(runs) - runs] = False
     return found
@@ -19,7 +19,7 @@ RUNS = st.lists(st.integers(1, 9), min_size=4, max_size=30)
 
 
 @given(RUNS, st.integers(1, 12), st.integers(1, 3), st.booleans(), st.integers(0, 99))
-def test_rows_that_go_on_follow_one_another_in_the_text(
+def test_rows_that_continue_are_adjacent_in_the_text(
     runs: list[int], rows: int, parts: int, both: bool, seed: int
 ) -> None:
     begins = ~continues(runs)
@@ -50,7 +50,7 @@ def test_rows_that_go_on_follow_one_another_in_the_text(
             assert len(examples) == len(begins) - (left_out if left_out < parts else 0)
 
 
-def test_batch_n_does_not_depend_on_what_was_asked_before() -> None:
+def test_batch_n_does_not_depend_on_earlier_batches() -> None:
     asked = (95, 0, 7, 95)
     one = StreamSampler(continues([5] * 40), 8, 3)
     several = [one.rows(n).examples.tolist() for n in asked]
@@ -58,20 +58,20 @@ def test_batch_n_does_not_depend_on_what_was_asked_before() -> None:
     assert several == alone
 
 
-def test_runs_are_shuffled_anew_in_each_epoch() -> None:
+def test_runs_are_shuffled_in_each_epoch() -> None:
     sampler = StreamSampler(continues([3] * 100), 4, 0)
     first, second = (sampler.rows(epoch * sampler.per_epoch).examples.tolist() for epoch in (0, 1))
     assert first != second
     assert StreamSampler(continues([3] * 100), 4, 1).rows(0).examples.tolist() != first
 
 
-def test_every_second_row_is_read_from_the_right() -> None:
+def test_every_second_row_is_read_right_to_left() -> None:
     sampler = StreamSampler(continues([6]), 4, 0, both_directions=True)
     assert [sampler.rows(n).examples.tolist() for n in range(3)] == [[0, 2, 3, 5], [1, 1, 4, 4], [2, 0, 5, 3]]
     assert sampler.rows(1).from_right.tolist() == [False, True, False, True]
     assert [sampler.rows(n).continues.tolist() for n in range(2)] == [[False] * 4, [True] * 4]
 
 
-def test_a_text_too_short_for_the_parts_is_refused() -> None:
+def test_a_text_too_short_for_the_parts_is_an_error() -> None:
     with pytest.raises(ValueError, match="accumulate"):
         StreamSampler(continues([2]), 4, 0, parts=3)

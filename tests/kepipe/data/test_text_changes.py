@@ -1,11 +1,11 @@
-"""New, changed and gone documents."""
+"""New, changed and deleted documents."""
 
 from __future__ import annotations
 
 from kepipe.data.text_changes import text_changes
 
 
-def test_by_text_and_by_id() -> None:
+def test_changes_are_found_by_text_and_by_id() -> None:
     before = {"a": "one", "b": "two", "c": "three", "d": "four"}
     now = [("new", "five"), ("a", "one"), ("b", "two, changed"), ("moved", "three")]
     changes = text_changes(before, now)

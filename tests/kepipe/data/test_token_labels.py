@@ -1,4 +1,4 @@
-"""Labels of single tokens: capitals, and what comes again."""
+"""Labels of single tokens: capitals and repetition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kepipe.data.token_labels import (
 from tests.support.labelled import document, minilm, shard_of
 
 
-def test_words_that_could_have_a_capital_are_asked_at_their_first_token(tmp_path: Path) -> None:
+def test_words_that_could_have_a_capital_are_labelled_at_their_first_token(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [document(["Anna met 3 Würzburgers, in 北京.", "École."])])
     examples = plan(shard, "doc-sentences", 64)
     labels = capital_labels(shard, examples, with_case(minilm()), np.array([0]))
@@ -28,12 +28,12 @@ def test_words_that_could_have_a_capital_are_asked_at_their_first_token(tmp_path
     assert has_capitals(shard)
 
 
-def test_chinese_has_none(tmp_path: Path) -> None:
+def test_chinese_has_no_capital_labels(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [document(["天下雨。", "他来了。"], between="")])
     assert not has_capitals(shard)
 
 
-def test_a_token_comes_again_where_the_document_has_it_outside_the_row(tmp_path: Path) -> None:
+def test_a_token_is_labelled_1_if_the_document_repeats_it_outside_the_row(tmp_path: Path) -> None:
     """Rows of 6 tokens of text: [sun sun moon red . .], [star moon . ]; the second document is one row."""
     shard = shard_of(
         tmp_path,
@@ -46,7 +46,7 @@ def test_a_token_comes_again_where_the_document_has_it_outside_the_row(tmp_path:
     assert labels.tolist() == [0, 1, 0, 0, 1, 0, 0, 0]
 
 
-def test_documents_of_one_row_are_refused(tmp_path: Path) -> None:
+def test_documents_of_one_row_are_an_error(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [document(["sun", "moon"], "a")])
     with pytest.raises(ValueError, match="set a smaller `length`"):
         of_parted_documents(shard, plan(shard, "doc-sentences", 16))

@@ -1,4 +1,4 @@
-"""Rows from files of the user's."""
+"""Rows from a user's files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write(file: Path, records: list[Any]) -> Path:
     return file
 
 
-def test_pairs_of_a_file_are_learned_from_and_held_out(tmp_path: Path) -> None:
+def test_pairs_of_a_file_are_split_into_training_and_held_out(tmp_path: Path) -> None:
     records = [
         {"text_a": f"first {n}", "text_b": f"second {n}", "label": ["yes", "no"][n % 2]} for n in range(40)
     ]
@@ -39,7 +39,7 @@ def test_pairs_of_a_file_are_learned_from_and_held_out(tmp_path: Path) -> None:
     assert 1 <= len(found[1]) <= 10
 
 
-def test_sentences_of_a_file_keep_their_bounds(tmp_path: Path) -> None:
+def test_sentences_of_a_file_keep_their_spans(tmp_path: Path) -> None:
     file = write(
         tmp_path / "texts.jsonl", [{"sentences": ["Io is hot.", "Mars is red."]}, {"text": "One. Two."}]
     )
@@ -57,12 +57,12 @@ def test_sentences_of_a_file_keep_their_bounds(tmp_path: Path) -> None:
         ([{"text_a": "a", "text_b": "b"}], r"pairs.jsonl:1: expected `text_a`, `text_b` and `label`"),
         (
             [{"text_a": "a", "text_b": "b", "label": "maybe"}],
-            r"pairs.jsonl:1: label 'maybe' is none of no, yes",
+            r"pairs.jsonl:1: unknown label 'maybe'; expected one of no, yes",
         ),
-        ([], "no line for this part"),
+        ([], "no line for this split"),
     ],
 )
-def test_mistakes_are_told_with_their_line(tmp_path: Path, records: list[Any], said: str) -> None:
+def test_errors_have_a_line_number(tmp_path: Path, records: list[Any], said: str) -> None:
     file = write(tmp_path / "pairs.jsonl", records)
     with pytest.raises(ValueError, match=said):
         pair_rows(file, minilm(), ("no", "yes"), 16, np.random.default_rng(0), evaluation=False)

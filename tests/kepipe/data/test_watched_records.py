@@ -4,7 +4,7 @@ from kepipe.data.watched_records import watched
 from kg.sources.account import Account
 
 
-def test_keys_that_are_asked_for_are_taken_and_others_left_out() -> None:
+def test_accessed_keys_count_as_imported_and_others_as_skipped() -> None:
     account = Account()
     rows = [(1, {"text": "a", "label": "x", "note": "-"}), (2, {"text": "b", "note": "-"})]
     for _, row in watched(rows, account):

@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
             [sys.executable, "-c", program, name], capture_output=True, text=True, check=True
         )
         (root / "closed").chmod(0o755)
-    assert told.stdout.startswith(f"{name}/closed: a folder that cannot be read (Permission denied)")
+    assert told.stdout.startswith(f"{name}/closed: cannot read the folder (Permission denied)")
 
 
 def test_a_very_long_document_becomes_sections(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Places that are not counted in characters, and how they were counted."""
+"""Detection of offsets that are not in characters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def in_units(text: str, place: int, encoding: str, size: int) -> int:
 @pytest.mark.parametrize(
     ("encoding", "size", "reason"), [("utf-16-le", 2, "UTF-16 units"), ("utf-8", 1, "bytes of UTF-8")]
 )
-def test_other_units_are_told(encoding: str, size: int, reason: str) -> None:
+def test_offsets_in_other_units_are_reported(encoding: str, size: int, reason: str) -> None:
     marks = [
         MarkedOffsets(
             text,
@@ -32,16 +32,16 @@ def test_other_units_are_told(encoding: str, size: int, reason: str) -> None:
     assert reason in (check_offsets(marks) or "")
 
 
-def test_an_inclusive_end_is_told() -> None:
+def test_an_inclusive_end_is_reported() -> None:
     marks = [MarkedOffsets(text, [(start, end - 1) for start, end in places(text)]) for text in TEXTS]
     message = check_offsets(marks)
     assert message is not None
     assert message.startswith(
-        "18 of 18 marks begin or end inside words; most likely the end is that of the last character"
+        "18 of 18 mentions begin or end inside words; most likely `end` is the index of the last character"
     )
 
 
-def test_right_places_and_chinese_are_left_alone() -> None:
+def test_correct_offsets_and_chinese_raise_no_error() -> None:
     assert check_offsets([MarkedOffsets(text, places(text)) for text in TEXTS]) is None
     assert check_offsets([MarkedOffsets("昨天他访问了北京大学", [(6, 8)])] * 5) is None
     assert check_offsets([]) is None

@@ -1,4 +1,4 @@
-"""Every format of gold sets is told by how it begins, and gives texts with marks; whatever the bytes, reading ends."""
+"""Every format of gold sets is detected by its first bytes and yields texts with mentions; any bytes can be read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ IDS = EntityIds({"ada": 0, "oslo": 1}, {})
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_marks_of_each_format(tmp_path: Path, name: str) -> None:
+def test_mentions_of_each_format(tmp_path: Path, name: str) -> None:
     file = tmp_path / "gold"
     file.write_text(FILES[name] + "\n")
     assert format_of(file).name == name
@@ -63,7 +63,7 @@ def test_marks_of_each_format(tmp_path: Path, name: str) -> None:
         assert text.kinds[0] == "PER"
 
 
-def test_blink_has_a_text_a_mark(tmp_path: Path) -> None:
+def test_blink_has_one_mention_per_text(tmp_path: Path) -> None:
     file = tmp_path / "gold.jsonl"
     record = {
         "context_left": "Ada left",
@@ -93,7 +93,7 @@ def test_brat_is_a_folder(tmp_path: Path) -> None:
     assert problems.account.left_out == {"relations": 1, "notes": 1, "events": 1}
 
 
-def test_optional_marks_and_relations_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_optional_mentions_and_relations_are_skipped_and_counted(tmp_path: Path) -> None:
     elevant, pubtator = tmp_path / "gold.jsonl", tmp_path / "gold.pubtator"
     labels = [{"span": [0, 8], "entity_id": "ada"}, {"span": [14, 18], "entity_id": "oslo", "optional": True}]
     elevant.write_text(json.dumps({"text": TEXT, "labels": labels}))
@@ -105,7 +105,7 @@ def test_optional_marks_and_relations_are_left_out_and_counted(tmp_path: Path) -
         assert problems.account.left_out == {left: 1}
 
 
-def test_marks_on_another_text_are_told(tmp_path: Path) -> None:
+def test_mentions_that_do_not_match_the_text_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "gold.pubtator"
     file.write_text("7|t|Ada Lind.\n7\t1\t9\tAda Lind\tPER\tada\n8\t0\t3\tAda\tPER\tada\n7\tx\n")
     problems = Problems()
@@ -113,7 +113,7 @@ def test_marks_on_another_text_are_told(tmp_path: Path) -> None:
     assert [str(problem).split(": ")[0] for problem in problems.first] == [
         f"gold.pubtator:{n}" for n in (2, 3, 4)
     ]
-    assert "said to be 'Ada Lind', but there stands 'da Lind.'" in str(problems.first[0])
+    assert "should be 'Ada Lind', but the text there is 'da Lind.'" in str(problems.first[0])
 
 
 pieces = st.sampled_from([*FILES.values(), *"\n\t|[]{}\":0B", "-DOCSTART-", '"labels": [{', '"label": [[', "7|t|"]).map(
@@ -123,11 +123,11 @@ pieces = st.sampled_from([*FILES.values(), *"\n\t|[]{}\":0B", "-DOCSTART-", '"la
 
 @given(st.lists(pieces, max_size=8).map(b"".join))
 @settings(max_examples=150)
-def test_any_bytes_end(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_any_bytes_are_read_without_a_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.mktemp("gold") / "gold"
     file.write_bytes(data)
     read_gold(file, IDS, Problems())
 
 
-def test_names_are_those_of_no_other() -> None:
+def test_no_two_formats_share_a_name() -> None:
     assert len({row.name for row in FORMATS}) == len(FORMATS)

@@ -1,4 +1,4 @@
-"""Any marks that are written in a format are read back."""
+"""Mentions written in a format are read back."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ words = st.text(st.characters(categories=["L", "N", "So"]), min_size=1, max_size
 
 @st.composite
 def marked_texts(draw: st.DrawFn) -> tuple[str, list[tuple[int, int, str]]]:
-    """Two lines of words, some of which are marked."""
+    """Two lines of words, some of which are mentions."""
     lines = [draw(st.lists(st.tuples(words, st.sampled_from(["", "ada", "oslo"])), min_size=1, max_size=5))
              for _ in range(2)]  # fmt: skip
     lines[0][0] = lines[0][0][0], "ada"
@@ -115,7 +115,7 @@ def test_every_format_is_read_back() -> None:
 @pytest.mark.parametrize("name", WRITERS)
 @given(marked=marked_texts())
 @settings(max_examples=40, deadline=None)
-def test_what_is_written_is_read(
+def test_written_mentions_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, name: str, marked: tuple[str, list[tuple[int, int, str]]]
 ) -> None:
     text, marks = marked

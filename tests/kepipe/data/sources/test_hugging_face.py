@@ -1,4 +1,4 @@
-"""Data sets of the hub: rows become documents, by the column that is named; what is missing is told."""
+"""Data sets of the hub: rows become documents, by the given column; missing parts are reported."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def reading(notes: list[str], problems: Problems, dataset: Dataset | None = None
     return Reading((), None, problems, progress, notes.append, dataset=dataset)
 
 
-def test_a_data_set_must_be_named() -> None:
+def test_a_data_set_name_is_required() -> None:
     with pytest.raises(ValueError, match="needs `dataset"):
         list(read(reading([], Problems())))
 
 
 @pytest.mark.skipif(HAS_PACKAGE, reason="the package is installed")
-def test_the_package_is_named_where_it_is_missing() -> None:
+def test_a_missing_package_is_named_in_the_error() -> None:
     with pytest.raises(ValueError, match="pip install datasets"):
         list(read(reading([], Problems(), Dataset("owner/name"))))
 
@@ -67,10 +67,8 @@ def test_rows_of_an_arrow_data_set_are_documents(tmp_path: Path) -> None:
     assert str(problems.first[0]) == "own:1: no column 'text'; the data set has id, title, body, label"
 
 
-def test_a_data_set_of_the_package_is_read_by_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder in the place of an id of the hub: the package opens both alike."""
+def test_a_data_set_is_loaded_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder instead of an id of the hub: the package opens both in the same way."""
     pytest.importorskip("datasets")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own").mkdir()

@@ -1,4 +1,4 @@
-"""Every row of the table of sources is documented, tested and read; what is offered comes from the table."""
+"""Every row of the table of sources is documented, tested and read; the schema is built from the table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_source_is_documented_tested_and_in_a_pipeline(name: str) -> None:
     assert set(row.options) <= CorpusConfig.model_fields.keys()
 
 
-def test_the_schema_offers_the_table() -> None:
+def test_the_schema_lists_all_sources() -> None:
     field = CorpusConfig.model_json_schema()["properties"]["source"]
     assert field["enum"] == list(SOURCES)
     for name, row in SOURCES.items():

@@ -38,12 +38,12 @@ def test_anchors_point_into_the_clean_text() -> None:
     assert "below" not in [surface for surface, _ in found]
 
 
-def test_titles_are_normal() -> None:
+def test_titles_are_normalised() -> None:
     assert normalise_title(":new_York  City#Parks") == "New York City"
 
 
 @given(st.text(alphabet="ab[]{}|='<>/ \n*:", max_size=60))
-def test_any_text_is_converted_and_its_anchors_lie_in_it(wikitext: str) -> None:
+def test_any_text_is_converted_and_anchors_are_within_it(wikitext: str) -> None:
     text, anchors = convert(wikitext)
     assert "\ue000" not in text
     assert all(0 <= anchor.start < anchor.end <= len(text) for anchor in anchors)

@@ -1,4 +1,4 @@
-"""Texts that are packed, and archives of texts."""
+"""Compressed texts and archives of texts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def zstd(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("ending", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
 )
-def test_packed_files(tmp_path: Path, ending: str, pack: object) -> None:
+def test_compressed_files(tmp_path: Path, ending: str, pack: object) -> None:
     packed = pack(b'{"text": "One."}\n{"text": "Two."}\n' * 1)  # type: ignore[operator]
     found = write_and_read(tmp_path, f"d.jsonl{ending}", packed)
     assert [(document.id, document.text) for document in found.documents] == [
@@ -36,7 +36,7 @@ def test_packed_files(tmp_path: Path, ending: str, pack: object) -> None:
         ("d:2", "Two."),
     ]
     cut = write_and_read(tmp_path, f"e.txt{ending}", packed[: len(packed) // 2])
-    assert "the packed data is damaged" in cut.problems[0]
+    assert "the compressed data is damaged" in cut.problems[0]
 
 
 def test_zip(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_tar(tmp_path: Path, mode: str) -> None:
     ]
 
 
-def test_archives_that_fill_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decompression_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kepipe.data.text_formats.archives.FREE", 1000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.txt", "a" * 1_000_000)
@@ -82,6 +82,6 @@ def test_archives_that_fill_the_memory_are_refused(tmp_path: Path, monkeypatch: 
         read_texts(tmp_path)
 
 
-def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_reported(tmp_path: Path) -> None:
     assert write_and_read(tmp_path, "a.zip", b"no zip").problems[0].startswith("a.zip: not an archive")
     assert write_and_read(tmp_path, "a.tar", b"no tar" * 200).problems[0].startswith("a.tar: not an archive")

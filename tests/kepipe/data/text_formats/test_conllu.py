@@ -11,7 +11,7 @@ def word(id: str, form: str, misc: str = "_") -> str:
     return "\t".join([id, form, *"_" * 7, misc]) + "\n"
 
 
-def test_texts_with_the_bounds_of_sentences(tmp_path: Path) -> None:
+def test_texts_have_sentence_spans(tmp_path: Path) -> None:
     text = (
         "# newdoc id = d1\n# text = Hi there.\n" + word("1", "Hi") + word("2", "there",
         "SpaceAfter=No") + word("3", ".") + "\n"

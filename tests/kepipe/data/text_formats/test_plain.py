@@ -1,4 +1,4 @@
-"""Plain text: one document a file, or several, as a setting says or as it plainly is."""
+"""Plain text: one document per file, or several, by a setting or detected."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PROSE = "\n\n".join(f"A paragraph that is wrapped by\nhand goes on here, {n}." f
 PARAGRAPHS = "\n\n".join(f"A whole paragraph stands on one line, {n}." for n in range(6))
 
 
-def test_bert_s_format_is_found_and_told(tmp_path: Path) -> None:
+def test_the_layout_of_bert_s_corpus_is_detected_and_reported(tmp_path: Path) -> None:
     found = write_and_read(tmp_path, "c.txt", BERT)
     assert [document.id for document in found.documents] == [f"c:{n}" for n in range(1, 7)]
     assert found.texts[0] == "First sentence of 0.\nSecond sentence of 0."
-    assert found.notes[0].startswith("c.txt: 6 documents, with blank lines between")
+    assert found.notes[0].startswith("c.txt: 6 documents, separated by blank lines")
 
 
 @pytest.mark.parametrize("text", [PROSE, PARAGRAPHS, "One.\nTwo.\n\nThree.\nFour."])
@@ -26,6 +26,6 @@ def test_prose_is_one_document(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(("documents", "count"), [("file", 1), ("blank-line", 6), ("line", 12)])
-def test_a_setting_says_where_documents_end(tmp_path: Path, documents: str, count: int) -> None:
+def test_a_setting_determines_how_documents_are_separated(tmp_path: Path, documents: str, count: int) -> None:
     (tmp_path / "c.txt").write_text(BERT)
     assert len(read_texts(tmp_path / "c.txt", documents).documents) == count

@@ -27,15 +27,15 @@ def test_title_and_abstract(tmp_path: Path) -> None:
     assert cut.problems[0].startswith("p.xml:2: not XML from here on")
 
 
-def test_other_xml_is_passed_over(tmp_path: Path) -> None:
+def test_other_xml_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A.")
     (tmp_path / "b.xml").write_text("<svg/>")
     found = read_texts(tmp_path)
     assert found.texts == ["A."]
-    assert found.notes[-1] == "passed over: 1 files that are hidden or of no format that is read: 1 .xml"
+    assert found.notes[-1] == "skipped: 1 files that are hidden or of an unknown format: 1 .xml"
 
 
-def test_entities_that_fill_the_memory_are_refused(tmp_path: Path) -> None:
+def test_entity_expansion_bombs_are_refused(tmp_path: Path) -> None:
     levels = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
     text = f'<!DOCTYPE PubmedArticleSet [<!ENTITY a0 "laugh">{levels}]><PubmedArticleSet>&a11;</PubmedArticleSet>'
     with pytest.raises(ValueError, match="this entity stands for up to"):

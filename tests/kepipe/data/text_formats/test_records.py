@@ -23,13 +23,13 @@ RECORDS = [{"id": "1", "text": "One."}, {"text": "Two."}]
         "\n".join(map(json.dumps, RECORDS)),
     ],
 )
-def test_json_in_any_of_its_forms(tmp_path: Path, text: str) -> None:
+def test_json_in_all_layouts(tmp_path: Path, text: str) -> None:
     found = write_and_read(tmp_path, "d.json", text)
     assert not found.problems
     assert [(document.id, document.text) for document in found.documents] == [("1", "One."), ("d:2", "Two.")]
 
 
-def test_keys_and_columns_are_told_each_with_a_count(tmp_path: Path) -> None:
+def test_keys_and_columns_are_reported_with_counts(tmp_path: Path) -> None:
     records = [{"text": "One.", "stars": 1}, {"text": "Two.", "title": "T", "stars": 2}, {"stars": 3}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
     parquet.write_table(pyarrow.table({"text": ["One."], "label": [0]}), tmp_path / "b.parquet")
@@ -44,7 +44,7 @@ def test_keys_and_columns_are_told_each_with_a_count(tmp_path: Path) -> None:
     ]
 
 
-def test_bad_json_is_located(tmp_path: Path) -> None:
+def test_invalid_json_is_reported_with_its_line(tmp_path: Path) -> None:
     assert write_and_read(tmp_path, "d.json", '[\n{"text": }]').problems[0].startswith("d.json:2: not JSON")
     assert write_and_read(tmp_path, "e.json", "7").problems == [
         "e.json: expected a list of records with a `text`, found int"

@@ -1,4 +1,4 @@
-"""All text formats: every ending is of one, and whatever the bytes, reading ends."""
+"""All text formats: each extension belongs to one, and any bytes can be read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.texts import write_and_read
 NAMES = [*(f"d{ending}" for row in FORMATS for ending in row.endings), "wiki_00"]
 
 
-def test_an_ending_is_of_one_format() -> None:
+def test_each_extension_belongs_to_one_format() -> None:
     assert not +(
         Counter(ending for row in FORMATS for ending in row.endings)
         - Counter({e: 1 for row in FORMATS for e in row.endings})
@@ -32,7 +32,9 @@ pieces = st.sampled_from(
 @pytest.mark.parametrize("name", NAMES)
 @given(st.lists(pieces, max_size=20).map(b"".join))
 @settings(max_examples=25)
-def test_any_bytes_end(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:
+def test_any_bytes_are_read_without_a_crash(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes
+) -> None:
     folder = tmp_path_factory.mktemp("texts")
     try:
         found = write_and_read(folder, name, data)

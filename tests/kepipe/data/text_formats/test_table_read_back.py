@@ -1,4 +1,4 @@
-"""Any documents that are written in a format are read back. Tables have theirs in their own test file."""
+"""Documents written in a format are read back; tables are tested in `test_tables.py`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_every_format_is_read_back_somewhere() -> None:
 @pytest.mark.parametrize("name", WRITERS)
 @given(texts=st.lists(texts, min_size=1, max_size=5))
 @settings(max_examples=40, deadline=None)
-def test_what_is_written_is_read(
+def test_written_documents_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, name: str, texts: list[str]
 ) -> None:
     file, write = WRITERS[name]

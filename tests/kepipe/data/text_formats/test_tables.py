@@ -15,14 +15,14 @@ CELLS = ["plain", 'a "quoted" word', "two\nlines", "with, comma\tand tab", '"all
 
 
 @pytest.mark.parametrize(("name", "separator"), [("t.csv", ","), ("t.tsv", "\t")])
-def test_what_pandas_writes_is_read(tmp_path: Path, name: str, separator: str) -> None:
+def test_tables_written_by_pandas_are_read(tmp_path: Path, name: str, separator: str) -> None:
     pd.DataFrame({"label": range(len(CELLS)), "text": CELLS}).to_csv(tmp_path / name, sep=separator)
     found = write_and_read(tmp_path, name, (tmp_path / name).read_bytes())
     assert not found.problems
     assert found.texts == CELLS
 
 
-def test_quotation_marks_of_a_text_are_left_alone(tmp_path: Path) -> None:
+def test_literal_quotation_marks_are_kept(tmp_path: Path) -> None:
     found = write_and_read(
         tmp_path, "t.tsv", 'label\ttext\n0\t"Great," he said\n1\t5" disk\n0\t"open\n1\tend\n'
     )
@@ -30,7 +30,7 @@ def test_quotation_marks_of_a_text_are_left_alone(tmp_path: Path) -> None:
     assert not found.problems
 
 
-def test_the_column_of_texts_is_told(tmp_path: Path) -> None:
+def test_the_text_column_is_detected(tmp_path: Path) -> None:
     found = write_and_read(tmp_path, "t.csv", "id;Body\n1;Hello\n2;You\n")
     assert found.texts == ["Hello", "You"]
     assert found.notes == [
@@ -48,7 +48,9 @@ exclude_characters="\r\x00\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")).filter(
 
 @given(st.lists(texts, min_size=1, max_size=6))
 @settings(max_examples=40)
-def test_any_texts_that_pandas_writes(tmp_path_factory: pytest.TempPathFactory, cells: list[str]) -> None:
+def test_any_texts_written_by_pandas_are_read(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[str]
+) -> None:
     folder = tmp_path_factory.mktemp("csv")
     pd.DataFrame({"n": range(len(cells)), "text": cells}).to_csv(folder / "t.csv", index=False)
     found = write_and_read(folder, "t.csv", (folder / "t.csv").read_bytes())

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.texts import write_and_read
 
 
-def test_articles_between_tags(tmp_path: Path) -> None:
+def test_articles_in_doc_tags(tmp_path: Path) -> None:
     text = (
         '<doc id="12" url="u" title="A &amp; B">\nA &amp; B\n\nFirst &lt;1.\nSecond.\n</doc>\n'
         '<doc id="13" url="u" title="Redirect">\nRedirect\n</doc>\nlost\n<doc id="14" title="C">\nOpen.\n'
@@ -19,7 +19,7 @@ def test_articles_between_tags(tmp_path: Path) -> None:
     assert [problem.split(": ")[0] for problem in found.problems] == ["wiki_00:10", "wiki_00:11"]
 
 
-def test_json(tmp_path: Path) -> None:
+def test_articles_as_json_lines(tmp_path: Path) -> None:
     found = write_and_read(
         tmp_path, "wiki_01", '{"id": "1", "title": "T", "text": "Text."}\n{"id": "2", "text": ""}\n'
     )
