@@ -53,11 +53,11 @@ def move(batch: Batch, rows: MovedRows, method: str) -> Batch:
 
     from kepipe.objectives.losses import tensor
 
-    assert batch.decoder_tokens is None, "what a decoder reads from is not in the places of the rows any more"
+    assert batch.decoder_tokens is None, "a decoder's input no longer has the positions of the rows"
     if batch.extra:
         raise ValueError(
-            f"knowledge: {method} moves tokens, and what the model starts from brings a method that asks for entities "
-            "at places that do not move: name that in `knowledge` too, with what `kepipe plan` then says to write"
+            f"knowledge: {method} moves tokens, but the base model brings a method that predicts entities at fixed "
+            "positions: list that method in `knowledge` too, with the settings that `kepipe plan` then suggests"
         )
 
     def spread(values: Tensor | None, written: bool = True) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""The table of knowledge methods: name in the YAML → method. A new one is a file and a row."""
+"""The table of knowledge methods: name in the YAML → method. A new method is a file and a row."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def conflicts(
         if remedy is not None:
             yield ConfigConflict(
                 "knowledge",
-                f"{name_of(settings)} moves tokens, and {name_of(other)} asks for entities at places that do not "
-                f"move: {remedy}",
+                f"{name_of(settings)} moves tokens, but {name_of(other)} predicts entities at fixed positions: "
+                f"{remedy}",
             )
 
 
@@ -120,7 +120,7 @@ def not_with_prompts(
         reason = method_of(settings).not_with_prompts(settings, model)
         if reason is not None:
             yield ConfigConflict(
-                "knowledge", f"`{name}` goes on with texts, and {name_of(settings)} cannot help it: {reason}"
+                "knowledge", f"`{name}` continues texts, which {name_of(settings)} does not support: {reason}"
             )
 
 
@@ -169,4 +169,4 @@ class KnowledgeSection(Section):
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
     knowledge: KnowledgeMethods = ()
-    """A method's name, `method:` with settings, or a list of such."""
+    """A method's name, `method:` with settings, or a list of these."""

@@ -218,7 +218,7 @@ def ban_repeats(logits_BV: Tensor, written_BN: Tensor, size: int) -> Tensor:
 
 
 def greedy(logits_BV: Tensor) -> Tensor:
-    """The likeliest token of each row."""
+    """The most probable token of each row."""
     return logits_BV.argmax(-1)
 
 
@@ -253,7 +253,7 @@ def filter_logits(
         least_B1 = logits_BV.topk(min(top_k, logits_BV.shape[-1])).values[:, -1:]
         logits_BV = logits_BV.masked_fill(logits_BV < least_B1, -torch.inf)
     if top_p < 1:
-        # from the unlikeliest up: what lies within the last 1 − top_p of the mass is outside, never the likeliest
+        # in ascending order: tokens within the last 1 − top_p of the mass are excluded, except the most probable
         ascending_BV, order_BV = logits_BV.sort()
         outside_BV = ascending_BV.softmax(-1).cumsum(-1) <= 1 - top_p
         outside_BV[:, -1] = False

@@ -83,7 +83,7 @@ class LMScorer:
             plain = Prompt(*_rows(begun, roles.pad, device), both_ways=kind == "prefix")
             return _as_trees(plain, prompts)
         if any(isinstance(prompt, PromptTree) for prompt in prompts):
-            raise ValueError("a decoder alone (gpt2) goes on with a tree; this model has an encoder")
+            raise ValueError("only a decoder-only model (gpt2) continues a tree; this model has an encoder")
         sources = [self._source(text, room) for text in texts]
         source, there = _rows(sources, roles.pad, device)
         if kind == "fragment":

@@ -41,7 +41,7 @@ def generate(model: TextGenerator, prompts: Sequence[PromptTokens], *, limit: in
 def _flat(prompts: Sequence[PromptTokens]) -> list[Ints]:
     flat = [prompt for prompt in prompts if not isinstance(prompt, PromptTree)]
     if len(flat) < len(prompts):
-        raise ValueError("this model reads tokens one after the other, and no tree")
+        raise ValueError("this model reads tokens in sequence and does not support trees")
     return flat
 
 

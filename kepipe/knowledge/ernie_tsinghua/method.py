@@ -66,7 +66,9 @@ class FusedEntities:
 
         masked, weights = objective.collate, self.settings.weights
         if not isinstance(masked, MaskedCollator):
-            raise ValueError("ernie-tsinghua asks for entities beside hidden tokens: set `denoising: false`")
+            raise ValueError(
+                "ernie-tsinghua predicts entities along with masked tokens: set `denoising: false`"
+            )
         of_tokens, of_rows, *_ = objective.criterion.terms
         return Objective(
             LinkDenoisingCollator(masked, self, self.settings),
@@ -115,7 +117,7 @@ class FusedEntities:
             f"{counts['entities_with_vector']:,} of {counts['entities']:,} entities"
         )
         if not counts["mentions_with_vector"]:
-            message += ": the model learns nothing of the graph. Are text and vectors of the same graph?"
+            message += ": the model learns nothing about the graph. Are text and vectors of the same graph?"
         return Coverage(message, not counts["mentions_with_vector"], counts)
 
     def save(self, folder: Path, model: TrainableEncoder) -> None:
@@ -159,7 +161,9 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
 
     def not_with_prompts(self, settings: ErnieTsinghua, config: EncoderConfig) -> str | None:  # noqa: ARG002
         """See `KnowledgeMethod`."""
-        return "its vectors enter the layers of an encoder, and a model that goes on with a prompt is given text alone"
+        return (
+            "its vectors enter the layers of an encoder, but a model that continues a prompt only reads text"
+        )
 
     def brought(self, config: EncoderConfig) -> tuple[str, ...]:
         """See `KnowledgeMethod`."""
@@ -173,7 +177,7 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
             return
         yield ConfigConflict(
             "objective",
-            f"{table.name_of(context.objective)} has no hidden tokens beside which ernie-tsinghua could ask for "
+            f"{table.name_of(context.objective)} has no masked tokens along with which ernie-tsinghua could predict "
             "entities: set `objective: mlm`, or `denoising: false` in knowledge",
         )
 
@@ -246,7 +250,7 @@ def _check_order(vectors: EntityVectors, sources: Sources) -> None:
     assert brought is not None
     if list(open_vectors(brought).ids) != list(vectors.vectors.ids):
         raise ValueError(
-            f"{sources.vectors}: the model trained the vectors of other entities, and reads its own: leave these out"
+            f"{sources.vectors}: the model has trained vectors of other entities and uses its own: remove these"
         )
 
 

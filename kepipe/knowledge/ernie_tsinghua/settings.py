@@ -67,7 +67,7 @@ class ErnieTsinghua(KnowledgeSettings):
             )
         if width % self.entity_heads:
             raise ValueError(
-                f"knowledge: entity vectors of {width} numbers cannot be shared out to {self.entity_heads} heads: set "
+                f"knowledge: entity vectors of dimension {width} cannot be split into {self.entity_heads} heads: set "
                 "entity_heads to a divisor"
             )
         first = layers * 5 // 12 if self.first is None else self.first

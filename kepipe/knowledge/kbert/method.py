@@ -56,7 +56,7 @@ class KBertMethod(GraphMethod):
 
     section = KBert
     moves_tokens = True
-    about = "writes triples into the text, where each is seen by its mention alone"
+    about = "writes triples into the text, each visible to its mention only"
 
     def conflicts(self, settings: KBert, context: KnowledgeContext) -> Iterator[ConfigConflict]:
         """See `KnowledgeMethod`."""
@@ -72,8 +72,8 @@ class KBertMethod(GraphMethod):
             instead = f"set `objective: {fitting[0]}`{others(fitting)}, or " if fitting else ""
             yield ConfigConflict(
                 "objective",
-                f"{table.name_of(context.objective)} does not restore tokens where they stand, so no triples can be "
-                f"written beside them: {instead}leave out `knowledge`",
+                f"{table.name_of(context.objective)} does not predict tokens at their own positions, so triples cannot "
+                f"be inserted: {instead}leave out `knowledge`",
             )
         if settings.length < context.length:
             yield too_short(settings.length, context.length, "triples")
@@ -83,7 +83,7 @@ class KBertMethod(GraphMethod):
         text."""
         if not config.reads_trees and (settings.soft_positions or settings.visible_matrix):
             raise ValueError(
-                "this model reads tokens one after the other, and no tree: set `knowledge: {method: k-bert, "
+                "this model reads tokens in sequence and does not support trees: set `knowledge: {method: k-bert, "
                 "soft_positions: false, visible_matrix: false}`, so that triples are read as text"
             )
         return config
@@ -93,7 +93,7 @@ class KBertMethod(GraphMethod):
         if config.causal or not (settings.soft_positions or settings.visible_matrix):
             return None
         return (
-            "its tree is laid out for a decoder alone (gpt2): set `{method: k-bert, soft_positions: false, "
+            "its tree needs a decoder-only model (gpt2): set `{method: k-bert, soft_positions: false, "
             "visible_matrix: false}`, so that triples are read as text"
         )
 

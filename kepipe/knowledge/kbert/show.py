@@ -71,7 +71,7 @@ def show(
     """
     named = Dictionary(graph).find(text) if mentions is None else tuple(mentions)
     if not named:
-        raise ValueError(f"{text!r}: names no entity of the graph that has a triple")
+        raise ValueError(f"{text!r}: mentions no entity of the graph that has a triple")
     tokenizer = tokenizer or word_tokenizer([text, *_labels(graph, named)])
     encoded = tokenizer.encode([text])
     first, last = ([] if causal else [tokenizer.cls]), [] if causal else [tokenizer.sep]

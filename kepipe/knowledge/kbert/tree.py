@@ -39,7 +39,7 @@ class InjectedRows(MovedRows):
 
     Int [B, T]: `positions`, the soft ones (0 on padding); `branch`, 0 on the sentence and on padding, 1, 2, … on the
     row's branches; `mention`, 1, 2, … on a mention and on its branches, else 0. `lengths`: int [B]. `kept`: bool [N],
-    branches that found room.
+    whether each branch was inserted.
     """
 
     positions: Ints
@@ -93,12 +93,14 @@ def build_rows(
         mentions.stop[branch_mentions] - 1,
         branches.lengths[kept],
     )
-    gaps = last if shape.causal else last + 1  # branches stand before the sentence's token of this number
+    gaps = (
+        last if shape.causal else last + 1
+    )  # index of the sentence's token before which the branches are inserted
 
     inserted = (
         np.bincount(rows * (T_in + 1) + gaps, sizes, B * (T_in + 1)).astype(np.int64).reshape(B, T_in + 1)
     )
-    before = np.cumsum(inserted, axis=1)  # tokens of branches that stand before each token of the sentence
+    before = np.cumsum(inserted, axis=1)  # number of branch tokens before each token of the sentence
     lengths_with_branches_B = whole + inserted.sum(1)
     T = int(lengths_with_branches_B.max(initial=0))
     there = np.arange(T_in) < whole[:, None]
@@ -106,9 +108,7 @@ def build_rows(
 
     sentence = (np.arange(B)[:, None] * T + places)[there]
     own = np.nonzero(there)[1]
-    ahead = _ahead(
-        branch_mentions, sizes
-    )  # tokens of the branches of the same mention that stand before this one
+    ahead = _ahead(branch_mentions, sizes)  # number of tokens of earlier branches of the same mention
     starts = rows * T + gaps + before[rows, gaps] - inserted[rows, gaps] + ahead
     branch_columns = ranges(starts, sizes)
 

@@ -1,1 +1,1 @@
-"""ELMo (Peters et al. 2018): words in characters, read from both sides by LSTMs."""
+"""ELMo (Peters et al. 2018): character-based words, read by LSTMs in both directions."""

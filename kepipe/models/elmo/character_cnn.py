@@ -23,8 +23,8 @@ class Highway(nn.Module):
 
 
 class CharacterCNN(nn.Module):
-    """Characters → vectors. `filters`: width in characters and number of each kind; the maximum is over all places of a
-    word, the filled ones too, as in the published models."""
+    """Characters → vectors. `filters`: (width in characters, number) of each kind; the maximum is over all positions of
+    a word, padding included, as in the published models."""
 
     def __init__(
         self,

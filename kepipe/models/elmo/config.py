@@ -1,4 +1,4 @@
-"""What an ELMo is made of, and its settings under `base:`."""
+"""The config of an ELMo, and its published sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST = {"filters": 64, "filter_width": 64, "filter_count": 1 << 16, "longest"
 
 
 class ElmoSize(NamedTuple):
-    """Width of the cells, of input and output of a layer (a direction's), highway layers, filters."""
+    """Cell width, projection width of one direction, highway layers, filters."""
 
     cell: int
     projection: int
@@ -36,16 +36,16 @@ SIZES: Mapping[str, ElmoSize] = {
     "medium": ElmoSize(2048, 256, 1, PUBLISHED_FILTERS),
     "original": ElmoSize(4096, 512, 2, PUBLISHED_FILTERS),
 }
-"""The published sizes, and below them two for little time."""
+"""The published sizes, and two smaller ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ElmoConfig:
-    """Sizes and choices. `projection`: width of a layer's input and output in one direction, half of `hidden`; `cell`:
-    of its cells; `filters`: characters and number of each kind; `longest`: characters of a word, its beginning and end
-    included. A clip of 0 does not clip. `softmax`: how the next word is predicted; "none": it is not, as in the
-    published files. `cutoffs`: words up to each of these numbers make up a cluster of the adaptive softmax. `mixture`:
-    as an encoder it mixes its layers; false: it has the last one's states."""
+    """`projection`: width of a layer's input and output in one direction, half of `hidden`; `cell`: width of its cells;
+    `filters`: (width in characters, number) of each kind; `longest`: maximum characters of a word, including its
+    beginning and end. A clip of 0 is off. `softmax`: how the next word is predicted; "none": it is not, as in the
+    published files. `cutoffs`: upper bounds, in ranks, of the clusters of the adaptive softmax. `mixture`: as an
+    encoder, mix the layers; false: the states of the last layer."""
 
     format: ClassVar[str] = "kepipe-elmo/1"
     reads_trees: ClassVar[bool] = False
@@ -95,7 +95,7 @@ class ElmoConfig:
             raise ValueError(f"`softmax`: expected {', '.join(get_args(Softmax))}, found {self.softmax!r}")
         if self.cell < self.projection:
             raise ValueError(
-                f"cells of width {self.cell} are narrower than what they give, {self.projection}"
+                f"cells of width {self.cell} are narrower than their projection, {self.projection}"
             )
 
     @property
@@ -124,7 +124,7 @@ class ElmoConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
+        """The inverse of `to_json`. Raises ValueError for unknown keys."""
         require_known(values, cls)
         filters = tuple((int(width), int(count)) for width, count in values.get("filters", PUBLISHED_FILTERS))
         return cls(**{**values, "filters": filters, "cutoffs": tuple(values.get("cutoffs", ()))})
@@ -138,7 +138,7 @@ def _require(name: str, value: object, least: int, largest: int) -> None:
 
 
 def read_elmo_config(folder: Path) -> ElmoConfig:
-    """The config of a folder of ELMo. Raises ValueError where there is none."""
+    """The config of a folder of ELMo. Raises ValueError if there is none."""
     try:
         return ElmoConfig.from_json(read_values(folder, ElmoConfig.format))
     except (TypeError, ValueError) as error:

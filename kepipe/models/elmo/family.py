@@ -1,4 +1,4 @@
-"""ELMo under `base: {family: elmo}`: its settings, and how a fresh one is made."""
+"""ELMo under `base: {family: elmo}`: its settings, and the construction of a fresh one."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class ElmoBase(NetworkBase):
     """ELMo (Peters et al. 2018)."""
 
     family: Literal["elmo"] = "elmo"
-    """Words in characters, read by LSTMs from both sides; a task mixes their layers."""
+    """Character-based words, read by LSTMs in both directions; a task mixes their layers."""
     size: Literal[tuple(SIZES)] = "mini"  # type: ignore[valid-type]
     """A published size: small, medium, original; or a smaller one: tiny, mini."""
     layers: int = Field(2, ge=1, le=64)
     """Number of LSTM layers."""
     cell: int | None = Field(None, ge=1, le=1 << 16)
-    """Width of the cells, in place of the size's."""
+    """Width of the cells, overriding the size's."""
     projection: int | None = Field(None, ge=1, le=1 << 14)
-    """Width of a layer's input and output in one direction, in place of the size's: half of the hidden states."""
+    """Width of a layer's input and output in one direction, overriding the size's: half of the hidden states."""
     cell_clip: float = Field(3.0, ge=0)
     """Cell states are clipped to this absolute value; 0: no clipping."""
     projection_clip: float = Field(3.0, ge=0)
@@ -47,12 +47,14 @@ class ElmoBase(NetworkBase):
     def _fits(self) -> ElmoBase:
         for name, softmax in (("samples", "sampled"), ("cutoffs", "adaptive")):
             if name in self.model_fields_set and self.softmax != softmax:
-                raise ValueError(f"{name} are for `softmax: {softmax}`: leave them out with {self.softmax}")
+                raise ValueError(
+                    f"{name} apply to `softmax: {softmax}` only: remove them with {self.softmax}"
+                )
         if list(self.cutoffs) != sorted({cut for cut in self.cutoffs if cut > 0}):
-            raise ValueError(f"cutoffs: expected numbers that rise from 1 on, found {list(self.cutoffs)}")
+            raise ValueError(f"cutoffs: expected increasing positive numbers, found {list(self.cutoffs)}")
         if self._size.cell < self._size.projection:
             raise ValueError(
-                f"cells of width {self._size.cell} are narrower than what they give, {self._size.projection}: set a "
+                f"cells of width {self._size.cell} are narrower than their projection, {self._size.projection}: set a "
                 "larger `cell` or a smaller `projection`"
             )
         return self
@@ -109,12 +111,12 @@ class ElmoFamily:
             config = replace(config, cutoffs=config.cutoffs or cutoffs_for(words))
             if config.cutoffs[-1] >= words:
                 raise ValueError(
-                    f"base: the tokenizer has {words:,} words, and a cluster ends at {config.cutoffs[-1]:,}: set lower "
-                    "`cutoffs`, or leave them out"
+                    f"base: the tokenizer has {words:,} words, but the last cutoff is {config.cutoffs[-1]:,}: set "
+                    "lower `cutoffs`, or remove them"
                 )
         if knows_words_alone(tokenizer):
             note(
-                "the tokenizer knows no characters of the words that it lacks: `tokenizer: {kind: words-or-bytes}` "
+                "the tokenizer maps unknown words to one token without characters: `tokenizer: {kind: words-or-bytes}` "
                 "spells them"
             )
         return initialise(Elmo(config, constants), seed, counts)

@@ -1,4 +1,4 @@
-"""First weights, as the published models had them."""
+"""Initial weights, as in the published models."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from kepipe.models.elmo.model import Elmo
 from kepipe.models.elmo.softmax import LETTERS, FullSoftmax
 
 CARRY_BIAS = -2.0
-"""Of highway gates: layers hand on what they read at first."""
+"""Initial bias of highway gates: layers pass on their input at first."""
 FILTERS = 0.05
-"""First weights of filters lie from −0.05 to 0.05 (Kim et al. 2016)."""
+"""Initial weights of filters are uniform in ±0.05 (Kim et al. 2016)."""
 
 
 def initialise(model: Elmo, seed: int, counts_V: Ints | None = None) -> Elmo:
-    """Draw all weights from a generator of their own, in the order of their names; returns the model.
+    """Draw all weights from a generator with this seed, in the order of their names; returns the model.
 
-    `counts_V`: how often each token stands in the text; a softmax over all words then begins with the words'
-    frequencies, and the bytes of words that are spelled out have theirs.
+    `counts_V`: frequencies of the tokens in the text, which initialise the bias of a softmax over all words, and of the
+    bytes of spelled words.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in sorted(model.named_parameters()):
             if weight.requires_grad:
                 _draw(name, weight, generator)
-        model.cnn.characters.weight[0] = 0.0  # where there is no word
+        model.cnn.characters.weight[0] = 0.0  # padding
         if counts_V is not None:
             _count(model, counts_V)
     return model
 
 
 def _count(model: Elmo, counts_V: Ints) -> None:
-    """Frequencies in place of first values: of words, and of the letters of words that are spelled out."""
+    """Set the biases to log frequencies: of words, and of the letters of spelled words."""
     spelling, classes_V = model.constants.spelling, model.constants.classes.of_token
     is_byte_V = spelling.bytes >= 0
     if isinstance(model.head, FullSoftmax):
@@ -46,7 +46,7 @@ def _count(model: Elmo, counts_V: Ints) -> None:
     if spelling.opens >= 0:
         letters_L = np.ones(LETTERS)
         np.add.at(letters_L, spelling.bytes[is_byte_V], counts_V[is_byte_V])
-        letters_L[-1] += counts_V[spelling.opens]  # as many words end as are begun
+        letters_L[-1] += counts_V[spelling.opens]  # each spelled word has one end
         model.letters.copy_(torch.from_numpy(np.log(letters_L / letters_L.sum())))
 
 

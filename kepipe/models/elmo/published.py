@@ -1,7 +1,7 @@
-"""The files in which ELMo is published: weights in HDF5, and options in JSON.
+"""ELMo's published file formats: weights in HDF5, and options in JSON.
 
-Matrices lie there as [from, to]; the characters' table has no row for padding; an LSTM's weights are in the order of
-`kepipe.models.elmo.lstm`. The layer that tells the next word is not in them, nor a task's mixture.
+Matrices have the shape [in, out]; the character table has no row for padding; an LSTM's gates are in the order of
+`kepipe.models.elmo.lstm`. The softmax over words and a task's mixture are not included.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ MISSING = "ELMo's published weights are HDF5 files, which take the package h5py:
 
 
 def read_options(file: Path, vocabulary: int) -> ElmoConfig:
-    """The config of a published options file, for a tokenizer of so many tokens. Raises ValueError for a file that is
-    none, and for a model of words instead of characters."""
+    """The config of a published options file, for a tokenizer of `vocabulary` tokens. Raises ValueError for an invalid
+    file, and for a word-based model."""
     try:
         options = read_json(file)
         lstm, cnn = options["lstm"], options.get("char_cnn")
         if cnn is None:
-            raise ValueError("a model of words, without `char_cnn`: only those of characters are read")
+            raise ValueError("a word-based model, without `char_cnn`: only character-based ones can be read")
         if cnn["n_characters"] not in (CHARACTERS, CHARACTERS - 1):
             raise ValueError(f"`n_characters`: expected {CHARACTERS}, found {cnn['n_characters']}")
         return ElmoConfig(
@@ -55,13 +55,13 @@ def read_options(file: Path, vocabulary: int) -> ElmoConfig:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{file}: no options of an ELMo ({what})") from None
+        raise ValueError(f"{file}: not an options file of ELMo ({what})") from None
 
 
 def read_vocabulary(file: Path) -> list[str]:
-    """The words of a published vocabulary, one a line; the names that stand for no word are left out.
+    """The words of a published vocabulary, one per line, without its special tokens.
 
-    Raises ValueError for a file that is no text.
+    Raises ValueError if the file is not text.
     """
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
@@ -93,8 +93,8 @@ def to_options(config: ElmoConfig) -> Mapping[str, Any]:
 
 
 def load_weights(model: Elmo, file: Path) -> Elmo:
-    """Give the model the weights of a published file. Raises ValueError where one is missing or of another shape, or
-    h5py is."""
+    """Load the weights of a published file. Raises ValueError if one is missing or of another shape, or h5py is
+    missing."""
     with _open(file, "r") as stored:
         try:
             return assign(model, stored)
@@ -103,7 +103,7 @@ def load_weights(model: Elmo, file: Path) -> Elmo:
 
 
 def assign(model: Elmo, weights: Mapping[str, Any]) -> Elmo:
-    """Give the model weights by their published names. Raises ValueError where one is missing or of another shape."""
+    """Assign weights by their published names. Raises ValueError if one is missing or of another shape."""
     with torch.no_grad():
         for name, weight in _layout(model):
             found = weights.get(name)
@@ -115,7 +115,7 @@ def assign(model: Elmo, weights: Mapping[str, Any]) -> Elmo:
 
 
 def save(folder: Path, model: Elmo) -> None:
-    """Write `options.json` and `weights.hdf5`. Raises ValueError where h5py is missing."""
+    """Write `options.json` and `weights.hdf5`. Raises ValueError if h5py is missing."""
 
     def write(path: Path) -> None:
         with _open(path, "w") as stored:
@@ -128,7 +128,7 @@ def save(folder: Path, model: Elmo) -> None:
 
 
 def _layout(model: Elmo) -> Iterator[tuple[str, Tensor]]:
-    """Name in the file → a view of the weight as it lies there."""
+    """Name in the file → a view of the weight in the file's layout."""
     cnn = model.cnn
     yield "char_embed", cnn.characters.weight.detach()[1:]
     for number, filters in enumerate(cnn.filters):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ScalarMix(nn.Module):
-    """γ · Σ softmax(s)_k · h_k; at first all layers have the same weight."""
+    """γ · Σ softmax(s)_k · h_k; initially all layers have the same weight."""
 
     def __init__(self, layers: int) -> None:
         super().__init__()

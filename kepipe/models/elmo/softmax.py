@@ -1,7 +1,7 @@
-"""How the next word is predicted: all words, some that are drawn, or clusters of them.
+"""Prediction of the next word: full, sampled or adaptive softmax.
 
-Words are classes: 0 is the end of a text, 1 any word that the tokenizer does not know, then the words it knows in the
-order of their tokens, which is that of their frequency.
+Words are classes: 0 is the end of a text, 1 any unknown word, then the words of the tokenizer in the order of their
+tokens, which is by frequency.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kepipe.tokenization.tokenizer import Tokenizer
 
 END, UNKNOWN, FIRST_WORD = range(3)
 LETTERS = 257
-"""What a word that is spelled out is written with: the bytes, and its end."""
+"""The symbols of a spelled word: the bytes, and its end."""
 
 
 class Classes(NamedTuple):
@@ -40,10 +40,10 @@ def classes_of(tokenizer: Tokenizer, spelling: Spelling) -> Classes:
 
 
 class WordSoftmax(Protocol):
-    """What predicts a word, of C classes, from hidden states."""
+    """Predicts a word, one of C classes, from hidden states."""
 
     def summed_loss(self, hidden_ND: Tensor, classes_N: Tensor) -> Tensor:
-        """Σ −ln p(class); in training what is minimised in its place."""
+        """Σ −ln p(class); in training, possibly an approximation."""
         ...
 
     def log_probabilities(self, hidden_ND: Tensor) -> Tensor:
@@ -69,11 +69,11 @@ class FullSoftmax(nn.Module):
 
 
 class SampledSoftmax(FullSoftmax):
-    """The same, trained against words that are drawn for each batch (Jean et al. 2015, section 3.1).
+    """A full softmax, trained against words that are sampled for each batch (Jean et al. 2015, section 3.1).
 
-    They are drawn without repetition by p(k) = ln((k + 2) / (k + 1)) / ln(C + 1), about how often the k-th most
-    frequent word stands. Logits are made smaller by the logarithm of how likely a word is among those drawn; a word
-    that is drawn against itself does not count. Outside of training all words count.
+    Words are sampled without replacement with p(k) = ln((k + 2) / (k + 1)) / ln(C + 1), which approximates word
+    frequencies by rank. The logarithm of a word's probability to be in the sample is subtracted from its logit; a
+    sampled word that equals the target is ignored. In evaluation all words are used.
     """
 
     def __init__(self, hidden: int, classes: int, samples: int) -> None:
@@ -99,7 +99,8 @@ class SampledSoftmax(FullSoftmax):
 
 
 def _chance_of_draw(share_C: Floats, samples: int) -> Floats:
-    """How likely each class is among `samples` different ones: 1 − (1 − p)^n, with n draws that give so many."""
+    """The probability of each class to be among `samples` distinct ones: 1 − (1 − p)^n, with the n that gives this
+    number."""
     least, most = 0.0, 1.0
     while samples < len(share_C) and (1 - (1 - share_C) ** most).sum() < samples:
         most *= 2
@@ -112,7 +113,7 @@ def _chance_of_draw(share_C: Floats, samples: int) -> Floats:
 
 
 class AdaptiveSoftmax(nn.Module):
-    """Frequent words at once, rare ones by their cluster first, in a smaller space (Grave et al. 2017)."""
+    """Frequent words directly, rare words by cluster in a smaller space (Grave et al. 2017)."""
 
     def __init__(self, hidden: int, classes: int, cutoffs: tuple[int, ...]) -> None:
         super().__init__()
@@ -135,7 +136,7 @@ class AdaptiveSoftmax(nn.Module):
 
 
 def cutoffs_for(classes: int) -> tuple[int, ...]:
-    """A tenth of the words at once, a third of what is left, and the rest; all at once where there are few."""
+    """Default cutoffs: a tenth of the words, a third of the rest, and the remainder; a single one for few words."""
     first = classes // 10
     return tuple(cut for cut in (first, first + (classes - first) // 3) if 1 <= cut < classes - 1) or (
         max(1, classes - 1),

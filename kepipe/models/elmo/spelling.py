@@ -1,8 +1,8 @@
-"""The characters of words: what ELMo reads of a tokenizer's tokens (Peters et al. 2018, section 3.1).
+"""The characters of a tokenizer's tokens, which ELMo reads (Peters et al. 2018, section 3.1).
 
-A word is the bytes of its UTF-8, between a beginning and an end of word; 262 characters in all, of which 0 is padding,
-as in the published files. A tokenizer of words and bytes (`kepipe.tokenization.trainers.words_or_bytes`) writes a word
-that it does not know byte by byte: its tokens spell it. Of any other, a token is a word.
+A word is its UTF-8 bytes between a beginning and an end of word; 262 characters in all, of which 0 is padding, as in
+the published files. A tokenizer of words and bytes (`kepipe.tokenization.trainers.words_or_bytes`) spells unknown words
+byte by byte. With any other tokenizer, a token is a word.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from kepipe.tokenization.tokenizer import Tokenizer
 
 CHARACTERS = 262
 BEGIN_TEXT, END_TEXT, BEGIN_WORD, END_WORD, FILL = (number + 1 for number in range(256, 261))
-"""Characters beside the 256 bytes, all of them counted from 1: 0 stands where there is no word."""
+"""Characters in addition to the 256 bytes; ids count from 1, since 0 is padding."""
 OPENS = byte_letters.written(" ")
-"""The token that begins a word which is spelled out."""
+"""The token before a spelled word."""
 
 
 @dataclass(frozen=True)
 class Spelling:
-    """How the V tokens of a tokenizer are written, in words of `longest` characters.
+    """The characters of the V tokens of a tokenizer, in words of `longest` characters.
 
-    `characters`: int [V, longest], of each token as a word. `bytes`: int [V], the byte that a token stands for within a
-    word that is spelled out; −1: it is a word. `opens`: the token that begins such a word; −1: there are none.
+    `characters`: int [V, longest], of each token as a word. `bytes`: int [V], the byte of a token that is part of a
+    spelled word; −1: it is a word. `opens`: the token before a spelled word; −1: none.
     """
 
     characters: Ints
@@ -40,12 +40,12 @@ class Spelling:
 
     @property
     def longest(self) -> int:
-        """Characters of a word, its beginning and end included."""
+        """Maximum characters of a word, including its beginning and end."""
         return int(self.characters.shape[1])
 
     @cached_property
     def spells(self) -> Bools:
-        """Which tokens are parts of words that are spelled out, the one that opens them too: bool [V]."""
+        """Which tokens are parts of spelled words, including the one before them: bool [V]."""
         found = self.bytes >= 0
         if self.opens >= 0:
             found[self.opens] = True
@@ -61,7 +61,7 @@ class Spelling:
 
 
 def spelling_of(tokenizer: Tokenizer, longest: int = 50) -> Spelling:
-    """How a tokenizer's tokens are written."""
+    """The spelling of a tokenizer's tokens."""
     backend, size = tokenizer.backend, tokenizer.vocab_size
     names: dict[str, int] = backend.get_vocab(with_added_tokens=True)
     special = set(tokenizer.special.tolist())
@@ -86,7 +86,7 @@ def spelling_of(tokenizer: Tokenizer, longest: int = 50) -> Spelling:
 
 
 def spell(word: bytes, longest: int) -> Ints:
-    """The characters of a word, int [longest]; one that is too long is cut."""
+    """The characters of a word, int [longest]; a longer word is truncated."""
     return _row([byte + 1 for byte in word[: longest - 2]], longest)
 
 
@@ -97,11 +97,11 @@ def _row(characters: list[int], longest: int) -> Ints:
 
 
 def knows_words_alone(tokenizer: Tokenizer) -> bool:
-    """Whether the tokenizer is one of whole words, in which all unknown words are one token."""
+    """Whether the tokenizer has whole words only, and one token for all unknown words."""
     return bool(json.loads(tokenizer.backend.to_str())["model"]["type"] == "WordLevel")
 
 
 def writes_bytes(tokenizer: Tokenizer) -> bool:
-    """Whether the tokenizer is one of words and bytes."""
+    """Whether the tokenizer has words and bytes (`words-or-bytes`)."""
     model = json.loads(tokenizer.backend.to_str())["model"]
     return model["type"] == "BPE" and not model["merges"] and bool(model.get("ignore_merges"))

@@ -1,4 +1,4 @@
-"""From tokens to words: which tokens make up a word, and each different word's characters once."""
+"""From tokens to words: the tokens of each word, and the characters of each distinct word."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kepipe.models.elmo.spelling import BEGIN_WORD, END_WORD, FILL, Spelling
 
 
 class Words(NamedTuple):
-    """The words of rows, in W columns. `characters`: int [U, C], of the different words; `rows`: int [B, W], each
-    word's row among them; `there`: bool [B, W]; `fresh`: bool [B, W], the first word of a document that is not the
-    row's first; `of_token`: int [B, T], the word of each token."""
+    """The words of rows, in W columns. `characters`: int [U, C], of the distinct words; `rows`: int [B, W], each word's
+    row among them; `there`: bool [B, W], false on padding; `fresh`: bool [B, W], the first word of a document other
+    than the row's first; `of_token`: int [B, T], the word of each token."""
 
     characters: Tensor
     rows: Tensor
@@ -23,7 +23,7 @@ class Words(NamedTuple):
 
 
 class WordTable(nn.Module):
-    """The characters of a vocabulary, as constants: they are the tokenizer's, and no weights."""
+    """The characters of a vocabulary, as constant buffers, not weights."""
 
     def __init__(self, spelling: Spelling) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class WordTable(nn.Module):
         self.register_buffer("spells", torch.from_numpy(spelling.spells), persistent=False)
 
     def forward(self, tokens_BT: Tensor, documents_BT: Tensor) -> Words:
-        """The words of rows that are padded at the right (`documents_BT` 0)."""
+        """The words of right-padded rows (`documents_BT` is 0 on padding)."""
         there_BT = documents_BT > 0
         spells_BT = self.get_buffer("spells")[tokens_BT] & there_BT
         continues_BT = spells_BT & (tokens_BT != self.opens)
@@ -65,9 +65,9 @@ class WordTable(nn.Module):
         )
 
     def _spell(self, tokens_BT: Tensor, spells_BT: Tensor, begins_BT: Tensor) -> Tensor:
-        """The characters of the S words that are spelled out, in order: int [S, C]."""
+        """The characters of the S spelled words, in order: int [S, C]."""
         longest = self.get_buffer("characters").shape[1]
-        spelled_T = tokens_BT[spells_BT]  # all such tokens, one word after the other
+        spelled_T = tokens_BT[spells_BT]  # the tokens of all spelled words, concatenated
         word_T = begins_BT[spells_BT].long().cumsum(0).sub(1)
         words = int(word_T[-1]) + 1 if len(word_T) else 0
         byte_T = self.get_buffer("bytes")[spelled_T].long()

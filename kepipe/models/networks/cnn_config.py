@@ -33,9 +33,7 @@ def require_shares(hidden: int, widths: Sequence[int]) -> None:
     if not widths or any(type(width) is not int or not 1 <= width <= WIDEST for width in widths):
         raise ValueError(f"widths: expected one or more numbers from 1 to {WIDEST}, found {list(widths)}")
     if hidden % len(widths):
-        raise ValueError(
-            f"hidden {hidden} is not a multiple of the number of widths, {len(widths)}"
-        )
+        raise ValueError(f"hidden {hidden} is not a multiple of the number of widths, {len(widths)}")
 
 
 class CNNBase(TokenTableBase):

@@ -113,9 +113,7 @@ class _XLBase(TokenTableBase):
     def _fits(self) -> _XLBase:
         size = self._size
         if self.embedding not in (0, size.hidden):
-            raise ValueError(
-                f"token embeddings are as wide as hidden states: set `hidden: {self.embedding}`"
-            )
+            raise ValueError(f"token embeddings are as wide as hidden states: set `hidden: {self.embedding}`")
         object.__setattr__(self, "embedding", size.hidden)
         self.configure(1)
         return self

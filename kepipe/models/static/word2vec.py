@@ -65,8 +65,7 @@ def train(
 
 
 def written(token: str) -> str:
-    """A token as the word whose subwords are trained: without the tokenizer's marker of word starts, if there is
-    more than the marker."""
+    """A token as one word of gensim's lines: inner white space becomes `_`."""
     return "_".join(token.split())
 
 

@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_told_before_anything_runs(bilstm: Model, tmp_path:
     plain = complaint(tmp_path, f"{graph}  tune: {{use: finetune, {stage}}}\n")
     assert "tune" not in plain
     refused = complaint(tmp_path, f"{graph}  tune: {{use: finetune, {stage}, knowledge: k-bert}}\n")
-    assert "`stages.tune.knowledge`: this model reads tokens one after the other" in refused
+    assert "`stages.tune.knowledge`: this model reads tokens in sequence" in refused
     pretrained = complaint(tmp_path, f"{graph}  pretrain: {{base: {{from: {bilstm.folder}}}}}\n")
     assert "no objective can train" in pretrained
 

@@ -192,7 +192,10 @@ def test_what_a_folder_carries_is_used(sides: Path, tmp_path: Path) -> None:
             ["--knowledge", "ernie-tsinghua", "--vectors", "true"],
             "fused in an encoder such as bert or roberta",
         ),
-        (["--knowledge", "ernie-baidu"], "ernie-baidu cannot help it: it chooses what pretraining masks"),
+        (
+            ["--knowledge", "ernie-baidu"],
+            "which ernie-baidu does not support: it chooses what pretraining masks",
+        ),
         (
             ["--knowledge", "{method: triples-as-text, length: 8}", "--graph", "true"],
             "no room for a prompt of 5 tokens and 50 more: set a larger `length` in `knowledge`",

@@ -167,7 +167,7 @@ def test_triples_as_text_of_a_tree_without_matrix(graph: Graph, tokenizer: Token
 @pytest.mark.parametrize("method", ["k-bert", "ernie-tsinghua", "ernie-baidu"])
 def test_what_cannot_go_with_a_prompt_says_why(method: str, graph: Graph, tokenizer: Tokenizer) -> None:
     reasons = {
-        "k-bert": "its tree is laid out for a decoder alone",
+        "k-bert": "its tree needs a decoder-only model",
         "ernie-tsinghua": "entities are fused in an encoder such as bert or roberta, not in t5",
         "ernie-baidu": "it chooses what pretraining masks",
     }

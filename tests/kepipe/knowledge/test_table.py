@@ -180,7 +180,7 @@ def test_the_schema_of_a_stage_offers_the_table(stage: Stage[Any, Any]) -> None:
         (ErnieBaidu(), None, "knowledge", "leave it out of other stages"),
         (ErnieBaidu(), SpanCorruption(), "objective", "span-corruption masks no units.*set `objective: mlm`"),
         (ErnieTsinghua(), SpanCorruption(), "objective", "or `denoising: false` in knowledge"),
-        (KBert(), SpanCorruption(), "objective", "does not restore tokens where they stand"),
+        (KBert(), SpanCorruption(), "objective", "does not predict tokens at their own positions"),
         (KBert(length=64), MLM(), "knowledge.length", "64 would cut the text, whose rows have 128 tokens"),
     ],
 )
@@ -195,7 +195,7 @@ def test_what_a_method_cannot_be_used_with_is_said(
 
 def test_places_that_one_method_names_are_not_moved_by_another() -> None:
     both = (ErnieTsinghua(), KBert())
-    told = "k-bert moves tokens, and ernie-tsinghua asks for entities.*ernie-tsinghua, denoising: false}` beside it"
+    told = "k-bert moves tokens, but ernie-tsinghua predicts entities.*ernie-tsinghua, denoising: false}` beside it"
     with pytest.raises(ConfigConflict, match=told):
         table.check(both, KnowledgeContext(None, 128, MLM()))
     table.check(both, KnowledgeContext(None, 128))  # fine-tuning asks for none

@@ -1,4 +1,4 @@
-"""Generation without an oracle: what is drawn from, the cache, an exhaustive search."""
+"""Generation: the distribution that is sampled from, the cache, and an exhaustive search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def gpt(vocabulary: int = 11) -> Transformer:
     return model
 
 
-def test_restrict_by_hand() -> None:
+def test_filter_logits_by_hand() -> None:
     shares = torch.tensor([[0.1, 0.4, 0.2, 0.3]])
     kept = {
         (0, 1.0): [1, 1, 1, 1],
@@ -53,7 +53,7 @@ def test_restrict_by_hand() -> None:
     [([1, 2, 3, 1, 2], 3, {3}), ([1, 2, 3, 1, 2], 2, {3}), ([1, 2, 1, 3, 1], 2, {2, 3}), ([1, 2], 1, {1, 2}),
      ([1, 2], 3, set()), ([1, 2, 3], 3, set())],
 )  # fmt: skip
-def test_tokens_that_would_end_a_run_written_before_are_banned(
+def test_tokens_that_would_repeat_an_n_gram_are_banned(
     written: list[int], size: int, banned: set[int]
 ) -> None:
     logits = ban_repeats(torch.zeros(2, 5), torch.tensor([written, [4] * len(written)]), size)
@@ -61,13 +61,13 @@ def test_tokens_that_would_end_a_run_written_before_are_banned(
     assert logits[0].isfinite().sum() == 5 - len(banned)
 
 
-def test_draws_have_the_distribution() -> None:
+def test_samples_have_the_filtered_distribution() -> None:
     shares = torch.tensor([0.1, 0.4, 0.2, 0.3])
     drawn = sampling(torch.Generator().manual_seed(0))(shares.log().expand(20_000, -1))
     torch.testing.assert_close(drawn.bincount() / 20_000, shares, atol=0.015, rtol=0)
 
 
-def test_cached_steps_choose_what_a_whole_pass_would() -> None:
+def test_cached_steps_agree_with_full_forward_passes() -> None:
     model = gpt()
     prompt = torch.tensor([[3, 1, 4, 1], [5, 9, 2, 6]])
     new = generate(model, Prompt(prompt), limit=8)
@@ -78,7 +78,7 @@ def test_cached_steps_choose_what_a_whole_pass_would() -> None:
     assert torch.equal(greedy(logits[:, 3:-1].flatten(0, 1)).view(2, 8), new)
 
 
-def test_beam_as_wide_as_the_tree_finds_the_likeliest_of_all() -> None:
+def test_an_exhaustive_beam_finds_the_most_probable_sequence() -> None:
     model = gpt(5)
     prompt = torch.tensor([[1, 2]])
     (found,), (scores,) = search(model, Prompt(prompt), limit=3, beams=125, length_penalty=0.0)
@@ -91,7 +91,7 @@ def test_beam_as_wide_as_the_tree_finds_the_likeliest_of_all() -> None:
     assert torch.equal(found[0], everything[order[0]])
 
 
-def test_mistakes_are_named() -> None:
+def test_invalid_arguments_are_an_error() -> None:
     with pytest.raises(ValueError, match="is 22 long; the model has 16 positions"):
         generate(gpt(), Prompt(torch.tensor([[1, 2]])), limit=20)
     with pytest.raises(ValueError, match="names no start token"):

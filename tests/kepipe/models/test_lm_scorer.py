@@ -1,4 +1,4 @@
-"""Log-likelihoods against plain forward passes and transformers; each manner as its objective trains it."""
+"""Log-likelihoods against plain forward passes and transformers; each prompt style as its objective trains it."""
 
 import json
 
@@ -34,7 +34,7 @@ def pieces(tokenizer, *texts):
     return [tokenizer.encode([text]).tokens for text in texts]
 
 
-def test_append_gives_the_log_likelihoods_of_transformers(tokenizer, tmp_path):
+def test_append_agrees_with_transformers(tokenizer, tmp_path):
     from transformers import AutoModelForCausalLM
 
     scorer = make("gpt2", tokenizer)
@@ -55,7 +55,7 @@ def test_append_gives_the_log_likelihoods_of_transformers(tokenizer, tmp_path):
         assert (values[len(target) :] == 0).all()
 
 
-def test_without_a_prompt_the_end_of_another_text_stands_before(tokenizer):
+def test_an_empty_prompt_is_the_end_token(tokenizer):
     scorer = make("gpt2", tokenizer)
     (target,) = pieces(tokenizer, "The moon")
     empty, ended = np.array([], np.int64), np.array([tokenizer.sep])
@@ -64,7 +64,7 @@ def test_without_a_prompt_the_end_of_another_text_stands_before(tokenizer):
 
 
 @pytest.mark.parametrize("family", ["bart", "t5"])
-def test_an_encoder_decoder_gives_the_log_likelihoods_of_transformers(tokenizer, tmp_path, family):
+def test_an_encoder_decoder_agrees_with_transformers(tokenizer, tmp_path, family):
     from transformers import AutoModelForSeq2SeqLM
 
     scorer = make(family, tokenizer)
@@ -86,8 +86,8 @@ def test_an_encoder_decoder_gives_the_log_likelihoods_of_transformers(tokenizer,
         assert values[: len(target)] == pytest.approx(expected, abs=1e-4)
 
 
-def test_fragment_is_what_mass_trains(tokenizer):
-    """A batch of the objective's form: masks in the source, positions of the row, the token before as the start."""
+def test_fragment_style_has_the_inputs_of_mass(tokenizer):
+    """As in the objective's batches: masks in the source, positions of the row, the previous token as the start."""
     scorer = make("bart", tokenizer, "fragment")
     prompt, target = pieces(tokenizer, "The moon goes", " around the earth")
     source = [tokenizer.cls, *prompt, *[tokenizer.mask] * len(target), tokenizer.sep]
@@ -106,8 +106,8 @@ def test_fragment_is_what_mass_trains(tokenizer):
     assert found[0] == pytest.approx(expected, abs=1e-4)
 
 
-def test_prefix_is_what_a_prefix_lm_trains(tokenizer):
-    """The text is read in both directions, what follows from left to right; also beside a longer text."""
+def test_prefix_style_has_the_inputs_of_a_prefix_lm(tokenizer):
+    """The prompt is read in both directions, the target left to right; also in a batch with a longer text."""
     scorer = make("gpt2", tokenizer, "prefix")
     prompts = pieces(tokenizer, "The moon", "Two small moons go around")
     targets = pieces(tokenizer, " goes around", " Mars")
@@ -128,7 +128,7 @@ def test_prefix_is_what_a_prefix_lm_trains(tokenizer):
     assert found != pytest.approx(causal, abs=1e-4)
 
 
-def test_what_a_folder_says_of_its_training_decides_and_bert_is_refused(tokenizer, tmp_path):
+def test_the_prompt_style_is_read_from_the_folder_and_bert_is_an_error(tokenizer, tmp_path):
     def note(style):
         (tmp_path / "kepipe.json").write_text(json.dumps({"prompt_style": style}))
 

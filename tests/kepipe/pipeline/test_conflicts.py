@@ -69,7 +69,7 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
         (
             "  pretrain:\n    knowledge: [k-bert, ernie-tsinghua]\n",
             4,
-            "k-bert moves tokens, and ernie-tsinghua asks for entities",
+            "k-bert moves tokens, but ernie-tsinghua predicts entities",
         ),
         (
             "  tune:\n    use: finetune\n    task: typing\n    knowledge: ernie-baidu\n    base: {from: minilm}\n",
@@ -103,12 +103,12 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             "  graph: {}\n  pretrain:\n    knowledge: k-bert\n    base: {family: t5}\n"
             "    objective: span-corruption\n",
             7,
-            "no triples can be written beside them: leave out `knowledge`",
+            "triples cannot be inserted: leave out `knowledge`",
         ),
         (
             "  graph: {}\n  pretrain:\n    knowledge: k-bert\n    objective: mass\n",
             6,
-            "no triples can be written beside them: set `objective: mlm`",
+            "triples cannot be inserted: set `objective: mlm`",
         ),
         (
             "  pretrain:\n    objective: {name: mixture, of: [{objective: mlm}, {objective: mass}]}\n",
@@ -151,7 +151,7 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             "  graph: {}\n  pretrain: {base: {family: t5}, objective: span-corruption}\n"
             "  evaluate:\n    knowledge: k-bert\n",
             6,
-            "`pretrain` goes on with texts, and k-bert cannot help it: its tree is laid out for a decoder alone (gpt2)",
+            "`pretrain` continues texts, which k-bert does not support: its tree needs a decoder-only model (gpt2)",
         ),
         (
             "  embed: {}\n  pretrain: {base: {family: gpt2}, objective: causal-lm}\n"

@@ -110,4 +110,4 @@ def test_the_command(tmp_path: Path) -> None:
     assert drawn.exit_code == 0, drawn.output
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     unknown = CliRunner().invoke(app, ["inject", "nobody", "--graph", str(file)])
-    assert "names no entity" in str(unknown.exception)
+    assert "mentions no entity" in str(unknown.exception)

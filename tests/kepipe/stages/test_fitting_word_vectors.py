@@ -200,7 +200,7 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
         ("  pretrain: {base: {family: word2vec, x_max: 3}}\n", "unknown key `stages.pretrain.base.x_max`"),
         (
             "  pretrain: {base: {family: word2vec, loss: hierarchical-softmax, negatives: 3}}\n",
-            "negatives are drawn in negative-sampling",
+            "`negatives` applies to negative-sampling only",
         ),
         ("  pretrain: {base: {family: fasttext, shortest: 7}}\n", "shortest (7) is above longest (6)"),
         ("  pretrain: {base: {family: glove}, steps: 5}\n", "glove is fitted in passes of its own"),

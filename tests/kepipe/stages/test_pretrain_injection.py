@@ -92,7 +92,7 @@ def test_without_the_graph_it_is_refused(shards: Shards, tmp_path: Path) -> None
         ({"knowledge": {"method": "k-bert", "length": 16}}, "16 would cut the text"),
         (
             {"base": {"family": "t5", **TINY}, "objective": "span-corruption", "knowledge": MORE},
-            "does not restore tokens where they",
+            "does not predict tokens at their",
         ),
         ({"knowledge": {"method": "k-bert", "choice": "plausible"}}, "needs entity vectors"),
     ],

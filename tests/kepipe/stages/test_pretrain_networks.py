@@ -195,8 +195,11 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
             "`stages.pretrain.flex_attention`: not implemented for cnn: remove it",
         ),
         ("  pretrain: {base: {family: lstm, heads: 2}}\n", "unknown key `stages.pretrain.base.heads`"),
-        ("  pretrain: {base: {family: lstm, bidirectional: true, hidden: 5}}\n", "hidden 5 cannot be halved"),
-        ("  pretrain: {base: {family: cnn, hidden: 100}}\n", "hidden 100 cannot be shared out to 3 widths"),
+        ("  pretrain: {base: {family: lstm, bidirectional: true, hidden: 5}}\n", "hidden 5 must be even"),
+        (
+            "  pretrain: {base: {family: cnn, hidden: 100}}\n",
+            "hidden 100 is not a multiple of the number of widths, 3",
+        ),
         (
             f"{GLOVE}  pretrain: {{base: {{family: cnn}}, inputs: {{embeddings: vectors}}}}\n",
             "`stages.pretrain.base.embedding`: `vectors` is 100 wide, the model 128: set `embedding: 100`",

@@ -92,7 +92,7 @@ def test_trained_vectors_are_saved_as_they_became(vectors: EntityVectors, tmp_pa
     # Its table is read by row: vectors of other entities, as many and as wide, do not take its place.
     save_vectors(tmp_path / "others", [f"P{n}" for n in range(ROWS)], vectors.table())
     sources = Sources(TOKENIZER, model.config, vectors=tmp_path / "others")
-    with pytest.raises(ValueError, match="the model trained the vectors of other entities"):
+    with pytest.raises(ValueError, match="the model has trained vectors of other entities"):
         open_own(tmp_path, sources)
     assert open_own(tmp_path, replace(sources, vectors=vectors.vectors.folder)) is not None
 

@@ -1,4 +1,4 @@
-"""ELMo from its settings to a model folder: trained in streams, killed and gone on with, asked, put under a task."""
+"""ELMo from its settings to a model folder: trained in streams, interrupted and resumed, scored, and fine-tuned."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def trained(words: Shards, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 @pytest.mark.parametrize(("kind", "notes"), [("words", 1), ("wordpiece", 0), ("words-or-bytes", 0)])
-def test_missing_characters_are_noted_where_words_are_unknown(kind: str, notes: int) -> None:
+def test_missing_characters_of_unknown_words_are_noted(kind: str, notes: int) -> None:
     heard: list[str] = []
     tokenizer = KINDS[kind].train(["old castle near the river"] * 3, 376, True)
     ELMO.build(ElmoBase.model_validate(TINY), tokenizer, 0, heard.append, None)
-    assert ["knows no characters" in note for note in heard] == [True] * notes
+    assert ["maps unknown words" in note for note in heard] == [True] * notes
 
 
-def test_it_learns_in_both_directions(trained: tuple[Path, Ear]) -> None:
+def test_both_directions_are_trained(trained: tuple[Path, Ear]) -> None:
     _, ear = trained
     for name in ("held_out_loss", "held_out_forward", "held_out_backward"):
         losses = ear.metric(name)
@@ -98,7 +98,7 @@ def test_it_opens_as_a_language_model_and_as_an_encoder(trained: tuple[Path, Ear
     assert written["prediction"].tolist()[0]
 
 
-def test_a_training_that_was_killed_ends_with_the_same_bytes(words: Shards, tmp_path: Path) -> None:
+def test_a_resumed_training_gives_the_same_bytes(words: Shards, tmp_path: Path) -> None:
     settings = {"steps": 9, "checkpoint_every": 3, "base": {**TINY, "dropout": 0.1}}
     whole, _ = pretrain(words, tmp_path / "whole", **settings)
 
@@ -127,9 +127,7 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(words: Shards, tmp_
 @pytest.mark.parametrize(
     "softmax", [{"softmax": "sampled", "samples": 6}, {"softmax": "adaptive", "cutoffs": [4, 8]}]
 )
-def test_the_ways_to_tell_words_train_and_open(
-    words: Shards, tmp_path: Path, softmax: dict[str, Any]
-) -> None:
+def test_each_softmax_trains_and_opens(words: Shards, tmp_path: Path, softmax: dict[str, Any]) -> None:
     folder, ear = pretrain(words, tmp_path, base=TINY | softmax)
     losses = ear.metric("held_out_loss")
     assert losses[30] < losses[0] - 0.03
@@ -142,7 +140,7 @@ def test_rows_of_documents_train_it_without_streams(words: Shards, tmp_path: Pat
     assert losses[30] < losses[0] - 0.2
 
 
-def test_training_goes_on_from_a_trained_model(
+def test_training_continues_from_a_trained_model(
     words: Shards, trained: tuple[Path, Ear], tmp_path: Path
 ) -> None:
     ear = Ear()
@@ -153,7 +151,7 @@ def test_training_goes_on_from_a_trained_model(
 
 
 def changed(before: Path, after: Path) -> set[str]:
-    """Weights that are others in the second folder."""
+    """The weights that differ between the folders."""
     old, new = (load_file(folder / "model.safetensors") for folder in (before, after))
     return {name for name in old if not torch.equal(old[name], new[name])}
 
@@ -177,7 +175,7 @@ def test_a_task_on_frozen_layers_learns_its_mixture(trained: tuple[Path, Ear], t
     assert not {name for name in touched if name.startswith("head.")}, "tasks tell no words"
 
 
-def test_a_task_may_read_the_top_layer_alone(trained: tuple[Path, Ear], tmp_path: Path) -> None:
+def test_a_task_may_read_only_the_top_layer(trained: tuple[Path, Ear], tmp_path: Path) -> None:
     mixing, batch = small_model(), batch_of("the moon of Io", "Äpfel")
     assert mixing.mixture is not None
     with torch.no_grad():
@@ -196,7 +194,7 @@ def test_a_task_may_read_the_top_layer_alone(trained: tuple[Path, Ear], tmp_path
         finetune(tmp_path / "again", again, "classification", data, **{**settings, "mixture": True})
 
 
-def test_markers_are_read_by_their_names(trained: tuple[Path, Ear], tmp_path: Path) -> None:
+def test_markers_are_found_by_their_names(trained: tuple[Path, Ear], tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "relations", train=160, test=60)
     start = Model(trained[0], "digest", name="elmo")
     made = finetune(tmp_path / "tuned", start, "relations", data, epochs=6, learning_rate=1e-2)
@@ -221,7 +219,7 @@ def test_a_tokenizer_without_spare_tokens_gets_markers() -> None:
     assert head.tolist() != tail.tolist()
 
 
-def test_dropout_is_that_of_the_task(trained: tuple[Path, Ear]) -> None:
+def test_dropout_is_set_by_the_task(trained: tuple[Path, Ear]) -> None:
     model = load_encoder(trained[0], dropout=0.3)
     assert isinstance(model, Elmo)
     assert model.lstm.dropout.p == 0.3
@@ -239,7 +237,7 @@ def test_dropout_is_that_of_the_task(trained: tuple[Path, Ear]) -> None:
         ({"knowledge": {"method": "k-bert"}}, "k-bert"),
     ],
 )
-def test_what_does_not_go_together_is_told(
+def test_conflicting_settings_are_reported(
     words: Shards, tmp_path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises((ConfigConflict, ValueError), match=reason):
@@ -249,30 +247,32 @@ def test_what_does_not_go_together_is_told(
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"samples": 10}, "samples are for `softmax: sampled`"),
-        ({"softmax": "adaptive", "cutoffs": [9, 4]}, "numbers that rise"),
+        ({"samples": 10}, "samples apply to `softmax: sampled` only"),
+        ({"softmax": "adaptive", "cutoffs": [9, 4]}, "increasing positive numbers"),
         ({"cell": 8, "projection": 16}, "set a larger `cell` or a smaller `projection`"),
         ({"size": "huge"}, "tiny"),
         ({"embeddings": "x"}, "embeddings"),
     ],
 )
-def test_settings_that_exclude_each_other_are_refused(settings: dict[str, Any], reason: str) -> None:
+def test_mutually_exclusive_settings_are_an_error(settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         ElmoBase.model_validate(settings)
 
 
-def test_cutoffs_beyond_the_vocabulary_are_refused(words: Shards, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"a cluster ends at 5,000: set lower `cutoffs`"):
+def test_cutoffs_beyond_the_vocabulary_are_an_error(words: Shards, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the last cutoff is 5,000: set lower `cutoffs`"):
         pretrain(words, tmp_path, base=TINY | {"softmax": "adaptive", "cutoffs": [5000]})
 
 
-def test_a_tokenizer_without_spelling_is_told_of(tmp_path: Path) -> None:
+def test_a_tokenizer_without_spelling_is_noted(tmp_path: Path) -> None:
     shards = write_shards(tmp_path / "shards", kind="words", size=320)
     _, ear = pretrain(shards, tmp_path / "run", steps=1)
     assert "`tokenizer: {kind: words-or-bytes}` spells them" in ear.notes()
 
 
-def test_letters_of_spelled_words_have_their_frequency(trained: tuple[Path, Ear], words: Shards) -> None:
+def test_letters_of_spelled_words_are_initialised_by_frequency(
+    trained: tuple[Path, Ear], words: Shards
+) -> None:
     model, tokenizer = load_encoder(trained[0]), load_tokenizer(trained[0])
     assert isinstance(model, Elmo)
     counts = open_shard(words.folder / "train").counts(tokenizer.vocab_size) + 1

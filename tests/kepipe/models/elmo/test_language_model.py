@@ -1,4 +1,4 @@
-"""The forward direction as a language model: the chain rule, words that are spelled, and what it writes."""
+"""The forward direction as a language model: the chain rule, spelled words, and generation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def forward_states(words: list[str]) -> np.ndarray:
     return np.stack(first) + np.stack(second)
 
 
-def test_a_text_is_as_likely_as_its_words_one_after_the_other(
+def test_the_likelihood_of_a_text_is_the_product_over_its_words(
     model: ElmoLanguageModel, tokenizer: Tokenizer
 ) -> None:
     tokens, words = tokenizer.encode([TEXT]).tokens, TEXT.split()
@@ -61,7 +61,7 @@ def test_a_text_is_as_likely_as_its_words_one_after_the_other(
 
 
 @pytest.mark.parametrize("cut", [1, 6, 11, 17])
-def test_where_a_prompt_ends_changes_nothing(
+def test_the_split_into_prompt_and_target_does_not_matter(
     model: ElmoLanguageModel, tokenizer: Tokenizer, cut: int
 ) -> None:
     tokens = tokenizer.encode([TEXT]).tokens
@@ -75,7 +75,7 @@ def test_where_a_prompt_ends_changes_nothing(
     assert not shared[2, len(tokens) - cut - 1 :].any(), "0 on padding"
 
 
-def test_probabilities_of_the_next_token_add_up_but_for_unknown_words(
+def test_next_token_probabilities_sum_to_one_without_unknown_words(
     model: ElmoLanguageModel, tokenizer: Tokenizer
 ) -> None:
     assert isinstance(model, NextTokenModel)
@@ -91,13 +91,13 @@ def test_probabilities_of_the_next_token_add_up_but_for_unknown_words(
     assert np.isneginf(found_BV[:, tokenizer.pad]).all()
 
 
-def test_it_writes_words_that_it_knows(model: ElmoLanguageModel, tokenizer: Tokenizer) -> None:
+def test_only_known_words_are_generated(model: ElmoLanguageModel, tokenizer: Tokenizer) -> None:
     prompts = [tokenizer.encode([text]).tokens for text in ("the", "Mär of")]
     for text in model.generate(prompts, limit=5):
         assert len(text) <= 5
         assert all(word in WORDS for word in tokenizer.decode(text).split())
 
 
-def test_spelled_words_are_unknown_to_it(model: ElmoLanguageModel, tokenizer: Tokenizer) -> None:
+def test_spelled_words_score_as_unknown(model: ElmoLanguageModel, tokenizer: Tokenizer) -> None:
     assert isinstance(model, OwnVocabulary)
     assert model.unknown(tokenizer.encode(["the é"]).tokens).tolist() == [False, True, True, True]

@@ -1,4 +1,4 @@
-"""ELMo's numbers are those of an independent computation, word by word; its rows do not disturb each other."""
+"""ELMo agrees with an independent computation, word by word; rows of a batch do not affect each other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def layers_of(model: Elmo, batch: Batch) -> torch.Tensor:
     return torch.stack(model.layers(model.words(batch.tokens, batch.documents)))
 
 
-def test_all_layers_are_those_of_the_published_equations(model: Elmo) -> None:
+def test_all_layers_agree_with_the_published_equations(model: Elmo) -> None:
     found_KBWD = layers_of(model, batch_of(*TEXTS))
     for row, text in enumerate(TEXTS):
         words = words_of(text)
@@ -42,7 +42,7 @@ def test_all_layers_are_those_of_the_published_equations(model: Elmo) -> None:
         assert not found_KBWD[:, row, len(words) :].any(), "nothing stands beyond a row's end"
 
 
-def test_the_clips_of_cell_and_projection_cut(model: Elmo) -> None:
+def test_cells_and_projections_are_clipped(model: Elmo) -> None:
     weights, words = random_weights(OPTIONS), words_of(TEXTS[1])
     free = {**OPTIONS, "lstm": {**OPTIONS["lstm"], "cell_clip": 9.0, "proj_clip": 9.0}}
     half = {**OPTIONS, "lstm": {**OPTIONS["lstm"], "proj_clip": 9.0}}
@@ -51,12 +51,12 @@ def test_the_clips_of_cell_and_projection_cut(model: Elmo) -> None:
     assert abs(without_projection - without).max() > 0.1
 
 
-def test_a_row_is_read_as_if_it_stood_alone(model: Elmo) -> None:
+def test_a_row_does_not_depend_on_its_batch(model: Elmo) -> None:
     together, alone = layers_of(model, batch_of(*TEXTS)), layers_of(model, batch_of(TEXTS[2]))
     torch.testing.assert_close(together[:, 2:3, :3], alone)
 
 
-def test_every_token_of_a_word_has_its_states_and_the_first_stands_for_the_row(model: Elmo) -> None:
+def test_every_token_of_a_word_has_the_state_of_the_word_and_the_first_that_of_the_row(model: Elmo) -> None:
     batch = batch_of("the Mär moon")
     hidden_TD = model.encode(batch)[0].detach()
     mixed_WD = layers_of(model, batch).mean(0)[0]
@@ -66,7 +66,7 @@ def test_every_token_of_a_word_has_its_states_and_the_first_stands_for_the_row(m
     torch.testing.assert_close(hidden_TD[0], torch.cat([mixed_WD[4, :8], mixed_WD[0, 8:]]))
 
 
-def test_documents_of_a_row_do_not_know_each_other_where_they_have_numbers_of_their_own(model: Elmo) -> None:
+def test_documents_with_distinct_numbers_in_a_row_are_independent(model: Elmo) -> None:
     first, second = batch_of("the moon"), batch_of("of 中 unheard")
     tokens = torch.cat([first.tokens, second.tokens], 1)
     documents = torch.cat([first.documents, 2 * second.documents], 1)
@@ -77,7 +77,7 @@ def test_documents_of_a_row_do_not_know_each_other_where_they_have_numbers_of_th
 
 
 @pytest.mark.parametrize("part", ["cnn", "lstm", "mixture"])
-def test_gradients_are_those_of_small_differences(model: Elmo, part: str) -> None:
+def test_gradients_agree_with_finite_differences(model: Elmo, part: str) -> None:
     batch, generator = batch_of("the Mär moon"), torch.Generator().manual_seed(1)
     weights = [*model.get_submodule(part).parameters()]
     steps = [torch.randn(weight.shape, generator=generator, dtype=weight.dtype) for weight in weights]
@@ -96,7 +96,7 @@ def test_gradients_are_those_of_small_differences(model: Elmo, part: str) -> Non
     torch.testing.assert_close(slope, (values[0] - values[1]) / 2e-6, rtol=1e-4, atol=1e-5)
 
 
-def test_states_go_on_from_batch_to_batch_in_both_directions(model: Elmo) -> None:
+def test_states_are_carried_between_batches_in_both_directions(model: Elmo) -> None:
     whole, parts = batch_of("the moon of Äpfel 中 ,"), (slice(0, 4), slice(4, 8))
     from_right = torch.tensor([False, True])
     states: dict[str, torch.Tensor] = {}
@@ -120,7 +120,7 @@ def test_states_go_on_from_batch_to_batch_in_both_directions(model: Elmo) -> Non
     np.testing.assert_allclose(states["cell0"][1].detach(), cell, atol=1e-10)
 
 
-def test_turning_rows_around_twice_changes_nothing() -> None:
+def test_reversing_rows_twice_is_the_identity() -> None:
     documents = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1]])
     place = reversed_positions(documents > 0, torch.tensor([True, False]))
     assert place.tolist() == [[2, 1, 0, 3], [0, 1, 2, 3]]

@@ -28,7 +28,7 @@ def write_options(folder: Path, options: dict[str, Any]) -> Path:
 
 
 def write_weights(folder: Path) -> Path:
-    """A file as TensorFlow's weights are dumped: groups within groups, float32."""
+    """A file in the layout of dumped TensorFlow weights: nested groups, float32."""
     h5py = pytest.importorskip("h5py")
     file = folder / "weights.hdf5"
     with h5py.File(file, "w") as stored:
@@ -51,7 +51,7 @@ def imported(folder: Path) -> Path:
     return folder / "elmo"
 
 
-def test_a_published_file_gives_the_published_numbers(tmp_path: Path) -> None:
+def test_a_published_file_gives_the_published_states(tmp_path: Path) -> None:
     opened = open_model(imported(tmp_path))
     assert opened.language_model is None, "the layer that tells words is not in the file"
     model = opened.encoder
@@ -65,7 +65,7 @@ def test_a_published_file_gives_the_published_numbers(tmp_path: Path) -> None:
     np.testing.assert_allclose(found_KWD, expected_KWD, rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_exported_is_what_was_read(tmp_path: Path) -> None:
+def test_export_is_the_inverse_of_import(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     out = tmp_path / "again"
     printed = CliRunner().invoke(app, ["export", str(imported(tmp_path)), str(out)])
@@ -77,7 +77,7 @@ def test_what_is_exported_is_what_was_read(tmp_path: Path) -> None:
     assert (out / "tokenizer.json").is_file()
 
 
-def test_a_weight_that_is_missing_or_of_another_shape_is_told() -> None:
+def test_a_missing_weight_or_a_wrong_shape_is_an_error() -> None:
     weights = random_weights(OPTIONS)
     lacking = {name: value for name, value in weights.items() if name != "CNN_proj/b_proj"}
     with pytest.raises(ValueError, match="CNN_proj/b_proj is missing; expected"):
@@ -89,35 +89,33 @@ def test_a_weight_that_is_missing_or_of_another_shape_is_told() -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"lstm": OPTIONS["lstm"]}, "a model of words"),
+        ({"lstm": OPTIONS["lstm"]}, "a word-based model"),
         ({**OPTIONS, "lstm": {}}, "lacks 'dim'"),
         ({**OPTIONS, "char_cnn": {**OPTIONS["char_cnn"], "n_characters": 60}}, "expected 262, found 60"),
         ({**OPTIONS, "lstm": {**OPTIONS["lstm"], "dim": 1 << 40}}, "`cell`: expected a whole number"),
         ({**OPTIONS, "char_cnn": {**OPTIONS["char_cnn"], "activation": "gelu"}}, "relu or tanh"),
     ],
 )
-def test_options_that_cannot_be_followed_are_refused(
-    tmp_path: Path, options: dict[str, Any], reason: str
-) -> None:
+def test_unsupported_options_are_an_error(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         published.read_options(write_options(tmp_path, options), 100)
 
 
-def test_options_survive_a_trip(tmp_path: Path) -> None:
+def test_options_round_trip(tmp_path: Path) -> None:
     config = published.read_options(write_options(tmp_path, OPTIONS), 100)
     assert published.to_options(config) == OPTIONS
     assert config.softmax == "none"
     assert config.capabilities == {"encoder"}
 
 
-def test_a_file_that_is_no_hdf5_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_hdf5_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("h5py")
     (tmp_path / "weights.hdf5").write_text("no weights")
     with pytest.raises(ValueError, match="no readable HDF5 file"):
         published.load_weights(small_model(), tmp_path / "weights.hdf5")
 
 
-def test_without_h5py_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_h5py_if_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(ValueError, match=r"pip install kepipe\[elmo\]"):
         published.save(tmp_path, small_model())

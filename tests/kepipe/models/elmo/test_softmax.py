@@ -1,4 +1,4 @@
-"""The three ways to tell a word: classes, draws, clusters."""
+"""The three word softmaxes: full, sampled, adaptive."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def places() -> tuple[torch.Tensor, torch.Tensor]:
         AdaptiveSoftmax(HIDDEN, CLASSES, (20, 80)),
     ],
 )
-def test_a_loss_is_that_of_the_probabilities(head: FullSoftmax) -> None:
+def test_the_loss_agrees_with_the_probabilities(head: FullSoftmax) -> None:
     drawn(head)
     hidden_ND, classes_N = places()
     found_NC = head.log_probabilities(hidden_ND)
@@ -46,7 +46,7 @@ def test_a_loss_is_that_of_the_probabilities(head: FullSoftmax) -> None:
     torch.testing.assert_close(head.summed_loss(hidden_ND, classes_N), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_sampled_loss_corrects_for_how_often_words_are_drawn() -> None:
+def test_the_sampled_loss_corrects_for_sampling_probabilities() -> None:
     head = SampledSoftmax(HIDDEN, CLASSES, 20)
     drawn(head)
     hidden_ND, classes_N = places()
@@ -67,13 +67,13 @@ def test_the_sampled_loss_corrects_for_how_often_words_are_drawn() -> None:
     assert math.isclose(float(found.detach()), expected, rel_tol=2e-2), "to the fraction of a draw"
 
 
-def test_as_many_draws_as_words_are_no_draws() -> None:
+def test_sampling_all_words_equals_the_full_softmax() -> None:
     head = SampledSoftmax(HIDDEN, CLASSES, 5 * CLASSES)
     drawn(head)
     torch.testing.assert_close(head.summed_loss(*places()), FullSoftmax.summed_loss(head, *places()))
 
 
-def test_classes_are_the_end_the_unknown_word_and_the_words_by_their_tokens() -> None:
+def test_classes_are_the_end_the_unknown_word_and_the_words_in_token_order() -> None:
     tokenizer = words_or_bytes_tokenizer(WORDS)
     classes = classes_of(tokenizer, spelling_of(tokenizer))
     names = ["[CLS]", "[SEP]", "[UNK]", "Ġ", "a", "Ġthe", "Ġmoon"]

@@ -1,4 +1,4 @@
-"""Convolutions worked out by hand, and the largest value of each filter without padding."""
+"""Convolutions computed by hand, and max-over-time pooling without padding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def cnn(**settings: object) -> CNN:
 
 
 def test_a_filter_by_hand() -> None:
-    """Vectors of one number, 1 2 −1 3; filters (1, 2, −1) + ½ of three tokens, and (1, −1) of two, to the right."""
+    """Embeddings of width 1: 1 2 −1 3; filters (1, 2, −1) + ½ of three tokens, and (1, −1) of two, to the right."""
     model = CNN(replace(cnn(embedding=1, hidden=2, widths=[3, 2]).config, vocabulary=4)).eval()
     with torch.no_grad():
         model.tokens.weight.copy_(torch.tensor([[1.0], [2.0], [-1.0], [3.0]]))
@@ -35,7 +35,7 @@ def test_a_filter_by_hand() -> None:
 
 
 def window_by_window(model: CNN, x_TD: torch.Tensor) -> torch.Tensor:
-    """Each layer as sums of products over the tokens around each place."""
+    """Each layer as sums of products over the window of each token."""
     for number, layer in enumerate(model.layers):
         columns = []
         for convolution in layer.filters:
@@ -65,8 +65,8 @@ def test_layers_are_sums_of_products() -> None:
         torch.testing.assert_close(read_BTD[row, 0], expected_TD.amax(0))
 
 
-def test_padding_is_never_the_largest() -> None:
-    """With large biases, padding would be: a filter that is 0 on all tokens is that of a bias alone there."""
+def test_padding_is_never_the_maximum() -> None:
+    """With negative weights and a large bias, the output on padding would be the maximum."""
     model, batch = cnn(widths=[1]), rows()
     with torch.no_grad():
         model.layers[0].filters[0].weight.fill_(-1.0)
@@ -75,7 +75,7 @@ def test_padding_is_never_the_largest() -> None:
     assert (model.encode(batch)[:, 0] == 2.5).all()
 
 
-def test_gradients_are_the_slopes_of_the_loss() -> None:
+def test_gradients_agree_with_finite_differences() -> None:
     model, batch = cnn(widths=[2, 3], layers=2).double(), rows()
     names, weights = zip(*model.named_parameters(), strict=True)
 

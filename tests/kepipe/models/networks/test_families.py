@@ -1,4 +1,4 @@
-"""Every network: padding says nothing, weights come from a seed, folders are exact, a vocabulary grows."""
+"""Every network: padding has no effect, weights are seeded, folders are exact, a vocabulary can grow."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("family", "settings"), KINDS)
-def test_a_row_reads_the_same_in_a_padded_batch(family: str, settings: Mapping[str, Any]) -> None:
+def test_a_row_does_not_depend_on_its_batch(family: str, settings: Mapping[str, Any]) -> None:
     model, batch = network(family, **settings), rows()
     for states in (model.encode, model.states):
         together_BTD = states(batch)
@@ -43,7 +43,7 @@ def test_a_row_reads_the_same_in_a_padded_batch(family: str, settings: Mapping[s
 
 
 @pytest.mark.parametrize(("family", "settings"), KINDS)
-def test_places_are_those_of_all_states(family: str, settings: Mapping[str, Any]) -> None:
+def test_states_at_places_equal_those_of_all_states(family: str, settings: Mapping[str, Any]) -> None:
     model, batch = network(family, **settings), rows()
     places_N = torch.tensor([20, 3, 3, 0])
     all_ND = model(batch).flatten(0, 1)
@@ -56,7 +56,7 @@ def test_places_are_those_of_all_states(family: str, settings: Mapping[str, Any]
 
 
 @pytest.mark.parametrize(("family", "settings"), KINDS)
-def test_what_stands_right_is_known_to_an_encoder_alone(family: str, settings: Mapping[str, Any]) -> None:
+def test_only_an_encoder_depends_on_tokens_to_the_right(family: str, settings: Mapping[str, Any]) -> None:
     model, batch = network(family, **settings), rows()
     before_TD = model.states(batch)[0]
     batch.tokens[0, 5] = (batch.tokens[0, 5] + 1) % VOCABULARY
@@ -66,7 +66,7 @@ def test_what_stands_right_is_known_to_an_encoder_alone(family: str, settings: M
 
 
 @pytest.mark.parametrize(("family", "settings"), KINDS)
-def test_folders_are_exact_and_the_same_seed_gives_the_same_bytes(
+def test_folders_round_trip_and_the_same_seed_gives_the_same_bytes(
     family: str, settings: Mapping[str, Any], tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
@@ -96,8 +96,8 @@ def test_a_vocabulary_grows_by_zeros(family: str, settings: Mapping[str, Any]) -
 
 
 @pytest.mark.parametrize("family", NETWORKS)
-def test_a_fresh_one_expects_each_token_as_often_as_it_stands(family: str) -> None:
-    """With states of zero, what is left is the output bias."""
+def test_a_fresh_network_predicts_token_frequencies(family: str) -> None:
+    """With states of zero, the logits are the output bias."""
     words = tokenizer()
     counts_V = np.arange(words.vocab_size)
     base = NETWORKS[family].section.model_validate({"family": family})
@@ -112,14 +112,14 @@ def test_a_fresh_one_expects_each_token_as_often_as_it_stands(family: str) -> No
 
 
 @pytest.mark.parametrize("family", NETWORKS)
-def test_its_config_says_what_objectives_and_tasks_ask(family: str) -> None:
+def test_its_config_lists_objectives_and_capabilities(family: str) -> None:
     config = network(family).config
     assert isinstance(config, EncoderConfig)
     assert isinstance(config, TrainableConfig)
     assert type(config).from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
-def test_every_network_has_a_name_of_its_own() -> None:
+def test_every_network_has_a_unique_name() -> None:
     from kepipe.models.fitted_families import FITTED
 
     assert not NETWORKS.keys() & {*FAMILIES, *FITTED}
@@ -134,11 +134,11 @@ def test_every_network_has_a_name_of_its_own() -> None:
         ("lstm", {"hidden": 1 << 17}, "does not fit config.json"),  # 275 GB of weights, had they been made
         ("lstm", {"layers": 0}, "layers must be at least 1"),
         ("lstm", {"bidirectional": 1}, "expected true or false"),
-        ("lstm", {"bidirectional": True, "hidden": 7}, "cannot be halved"),
+        ("lstm", {"bidirectional": True, "hidden": 7}, "must be even"),
         ("lstm", {"embedding": 0}, "embedding must be at least 1"),
         ("cnn", {"widths": []}, "expected one or more numbers from 1 to 63"),
         ("cnn", {"widths": [3, 64]}, "expected one or more numbers from 1 to 63"),
-        ("cnn", {"widths": [1, 2, 3]}, "hidden 8 cannot be shared out to 3 widths"),
+        ("cnn", {"widths": [1, 2, 3]}, "hidden 8 is not a multiple of the number of widths, 3"),
         ("cnn", {"layers": 0}, "layers must be at least 1"),
         ("nnlm", {"order": 1}, "expected a whole number from 2 to 64"),
         ("nnlm", {"direct": "yes"}, "expected true or false"),
@@ -146,7 +146,7 @@ def test_every_network_has_a_name_of_its_own() -> None:
         ("nnlm", {"family": "rnn"}, "unknown family 'rnn'"),
     ],
 )
-def test_a_config_that_cannot_be_is_refused(
+def test_an_invalid_config_is_an_error(
     family: str, changes: Mapping[str, Any], message: str, tmp_path: Path
 ) -> None:
     folder.save(tmp_path, network(family))

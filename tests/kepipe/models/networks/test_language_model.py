@@ -1,4 +1,4 @@
-"""A network asked as a language model: texts are as likely however they are cut, and it writes the likeliest tokens."""
+"""A network as a language model: log-likelihoods do not depend on where a text is split; greedy generation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def texts(*lengths: int) -> list[Ints]:
 
 
 @pytest.mark.parametrize("family", WRITERS)
-def test_a_text_is_as_likely_however_it_is_cut(family: str) -> None:
+def test_the_log_likelihood_does_not_depend_on_the_split(family: str) -> None:
     model = reader(family)
     (text,) = texts(12)
     first = model.log_likelihoods([text[:1]], [0], [text[1:]])[0]
@@ -43,7 +43,7 @@ def test_a_text_is_as_likely_however_it_is_cut(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", WRITERS)
-def test_before_a_text_stands_what_separates_texts(family: str) -> None:
+def test_a_text_is_preceded_by_the_separator(family: str) -> None:
     model = reader(family)
     (text,) = texts(5)
     nothing, separator = np.zeros(0, np.int64), np.array([model.tokenizer.sep])
@@ -52,7 +52,7 @@ def test_before_a_text_stands_what_separates_texts(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", WRITERS)
-def test_prompts_and_targets_of_all_lengths_are_read_together(family: str) -> None:
+def test_prompts_and_targets_of_all_lengths_are_scored_in_one_batch(family: str) -> None:
     model = reader(family)
     prompts, targets, rows = texts(3, 0, 9), texts(4, 1, 6, 2), [2, 0, 1, 2]
     together_NU = model.log_likelihoods(prompts, rows, targets)
@@ -64,7 +64,7 @@ def test_prompts_and_targets_of_all_lengths_are_read_together(family: str) -> No
 
 
 @pytest.mark.parametrize("family", WRITERS)
-def test_the_next_token_is_as_likely_as_it_is_scored(family: str) -> None:
+def test_next_token_probabilities_agree_with_scores(family: str) -> None:
     model = reader(family)
     assert isinstance(model, LanguageModel)
     assert isinstance(model, NextTokenModel)
@@ -78,7 +78,7 @@ def test_the_next_token_is_as_likely_as_it_is_scored(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", WRITERS)
-def test_it_writes_the_likeliest_tokens(family: str) -> None:
+def test_generation_is_greedy(family: str) -> None:
     model = reader(family)
     assert isinstance(model, TextGenerator)
     prompts = texts(3, 0)

@@ -1,4 +1,4 @@
-"""The LSTM is torch's own, and the equations of the paper; both directions end at a row's own ends."""
+"""The LSTM agrees with torch's and with the equations of the paper; both directions respect row lengths."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def lstm(**settings: object) -> LSTM:
 
 
 def cell_by_cell(x_TD: Tensor, layer: nn.LSTM) -> Tensor:
-    """h_t = o ⊙ tanh(c_t), c_t = f ⊙ c_{t−1} + i ⊙ g, from zeros: the gates one by one."""
+    """h_t = o ⊙ tanh(c_t), c_t = f ⊙ c_{t−1} + i ⊙ g, from zeros, gate by gate."""
     weights = dict(layer.named_parameters())
     h_D = c_D = torch.zeros(layer.hidden_size)
     states = []
@@ -37,7 +37,7 @@ def cell_by_cell(x_TD: Tensor, layer: nn.LSTM) -> Tensor:
     return torch.stack(states)
 
 
-def test_states_are_those_of_the_equations() -> None:
+def test_states_agree_with_the_equations() -> None:
     model, batch = lstm(layers=2, bidirectional=True), rows()
     states_BTD = model.states(batch)
     for row, length in enumerate(LENGTHS):
@@ -50,7 +50,7 @@ def test_states_are_those_of_the_equations() -> None:
         torch.testing.assert_close(states_BTD[row, :length], x_TD)
 
 
-def test_both_directions_are_those_of_a_packed_bidirectional_lstm() -> None:
+def test_both_directions_agree_with_a_packed_bidirectional_lstm() -> None:
     model, batch = lstm(layers=2, bidirectional=True), rows()
     theirs = nn.LSTM(5, 4, 2, batch_first=True, bidirectional=True)
     with torch.no_grad():
@@ -71,12 +71,12 @@ def test_both_directions_are_those_of_a_packed_bidirectional_lstm() -> None:
     torch.testing.assert_close(model.encode(batch)[:, 1:], model.states(batch)[:, 1:])
 
 
-def test_rows_are_turned_within_their_own_lengths() -> None:
+def test_rows_are_reversed_within_their_lengths() -> None:
     there_BT = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]) > 0
     assert reversed_positions(there_BT).tolist() == [[2, 1, 0, 3], [0, 1, 2, 3], [3, 2, 1, 0]]
 
 
-def test_reading_goes_on_from_where_each_row_ended() -> None:
+def test_reading_continues_from_the_state_of_each_row() -> None:
     model, batch = lstm(layers=2), rows()
     lengths_B = torch.tensor(LENGTHS)
     states_BTD, state = model.read(batch.tokens, lengths_B)
@@ -88,12 +88,12 @@ def test_reading_goes_on_from_where_each_row_ended() -> None:
         torch.testing.assert_close(on_BTD[row], model.read(whole_BT)[0][0, length:])
 
 
-def test_one_that_knows_what_follows_does_not_go_on_with_a_text() -> None:
+def test_a_bidirectional_lstm_cannot_continue_a_text() -> None:
     with pytest.raises(ValueError, match="fills masks"):
         lstm(bidirectional=True).read(rows().tokens)
 
 
-def test_a_fresh_one_forgets_little() -> None:
+def test_forget_gates_have_an_initial_bias_of_one() -> None:
     """The bias of forget gates, the second of the four, is 1."""
     from dataclasses import replace
 
@@ -103,7 +103,7 @@ def test_a_fresh_one_forgets_little() -> None:
         assert not layer.rightward.bias_hh_l0.any()
 
 
-def test_gradients_are_the_slopes_of_the_loss() -> None:
+def test_gradients_agree_with_finite_differences() -> None:
     model, batch = lstm(layers=2, bidirectional=True).double(), rows()
     names, weights = zip(*model.named_parameters(), strict=True)
 

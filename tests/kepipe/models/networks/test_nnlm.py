@@ -1,5 +1,4 @@
-"""Bengio's model is the equation of the paper, with the number of weights that the paper counts, and its gradients are
-right to float64."""
+"""Bengio's model agrees with the equation and number of weights in the paper; its gradients are exact in float64."""
 
 from __future__ import annotations
 
@@ -19,8 +18,8 @@ def nnlm(**settings: object) -> NNLM:
 
 @pytest.mark.parametrize("direct", [True, False])
 @pytest.mark.parametrize("order", [2, 4])
-def test_it_is_the_equation(order: int, direct: bool) -> None:
-    """y = b + W x + U tanh(d + H x), eq. 1, token by token; before a text stands token 3."""
+def test_logits_agree_with_the_equation(order: int, direct: bool) -> None:
+    """y = b + W x + U tanh(d + H x), eq. 1, token by token; a text is preceded by token 3."""
     model, batch = nnlm(order=order, direct=direct), rows()
     assert model.head.weight is not None
     u_VH, w_VX = model.head.weight[:, :8], model.head.weight[:, 8:]
@@ -36,7 +35,7 @@ def test_it_is_the_equation(order: int, direct: bool) -> None:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_it_has_as_many_weights_as_the_paper_counts(direct: bool) -> None:
+def test_the_number_of_weights_agrees_with_the_paper(direct: bool) -> None:
     """|V| (1 + n m + h) + h (1 + (n − 1) m), end of §2; without W, |V| (n − 1) m fewer."""
     n, m, h = 4, 5, 8
     expected = VOCABULARY * (1 + n * m + h) + h * (1 + (n - 1) * m) - (not direct) * VOCABULARY * (n - 1) * m
@@ -44,8 +43,8 @@ def test_it_has_as_many_weights_as_the_paper_counts(direct: bool) -> None:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_gradients_are_the_slopes_of_the_loss(direct: bool) -> None:
-    """Of every weight, one by one, against differences of the loss in float64; and those of training are the same."""
+def test_gradients_agree_with_finite_differences(direct: bool) -> None:
+    """For every weight, against finite differences of the loss in float64; the gradients of training are equal."""
     model, batch = nnlm(order=3, direct=direct).double(), rows()
     places_N, labels_N = torch.tensor([0, 1, 5, 12, 20]), torch.tensor([1, 22, 7, 7, 0])
     names, weights = zip(*model.named_parameters(), strict=True)
@@ -71,7 +70,7 @@ def test_gradients_are_the_slopes_of_the_loss(direct: bool) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6, msg=name)
 
 
-def test_only_the_last_tokens_are_known() -> None:
+def test_states_depend_only_on_the_last_tokens() -> None:
     model, batch = nnlm(order=3), rows()
     before_TD = model.states(batch)[0]
     batch.tokens[0, 4] = (batch.tokens[0, 4] + 1) % VOCABULARY

@@ -1,4 +1,4 @@
-"""What queries and tokens see of each other, the memory, and rows that are read from the right."""
+"""The visibility between queries and tokens, the memory, and rows read right to left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def told(tokens_BT: Tensor) -> Batch:
     return Batch(tokens_BT, torch.ones_like(tokens_BT), extra={ORDER: ORDER_T.expand(len(tokens_BT), -1)})
 
 
-def test_a_query_sees_what_was_told_before_it_and_never_its_own_token() -> None:
+def test_a_query_sees_earlier_tokens_of_the_order_and_never_its_own() -> None:
     model, (tokens_1T,) = xl(), (torch.arange(9)[None],)
     everywhere = torch.arange(9)
     before_TD = model(told(tokens_1T), everywhere)
@@ -48,15 +48,15 @@ def test_a_query_sees_what_was_told_before_it_and_never_its_own_token() -> None:
             assert bool(own_T[place]) == (sees or place == changed), (changed, place)
 
 
-def test_queries_come_in_the_order_in_which_they_are_asked() -> None:
+def test_queries_are_returned_in_the_order_of_the_places() -> None:
     model, batch = xl(), told(torch.arange(18).reshape(2, 9))
     all_ND = model(batch, torch.arange(18))
     some_N = torch.tensor([17, 2, 3, 2, 11])
     torch.testing.assert_close(model(batch, some_N), all_ND[some_N])
 
 
-def test_a_query_that_sees_nothing_is_a_number_all_the_same() -> None:
-    """The first token of a text that is told from the left."""
+def test_a_query_without_visible_tokens_is_finite() -> None:
+    """The first token of a text in left-to-right order."""
     model, tokens_1T = xl(), torch.arange(4)[None]
     batch = Batch(tokens_1T, torch.ones_like(tokens_1T), extra={ORDER: torch.arange(4)[None]})
     loss = model.token_loss(model(batch, torch.tensor([0, 1])), torch.tensor([1, 2]))
@@ -67,8 +67,8 @@ def test_a_query_that_sees_nothing_is_a_number_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("family", ["xlnet", "transformer-xl"])
-def test_rows_of_different_lengths_are_remembered_as_their_text(family: str) -> None:
-    """A long memory, row after row with padding between, is as the whole text at once: from the left."""
+def test_the_memory_of_padded_rows_equals_the_whole_text(family: str) -> None:
+    """Left to right: row by row with padding and a long memory equals the whole text at once."""
     model, text_1T = xl(family, memory=40), torch.randint(0, VOCABULARY, (1, 17))
     carried, at, found = CarriedStates(), 0, []
     for number, length in enumerate((5, 2, 6, 4)):
@@ -84,7 +84,7 @@ def test_rows_of_different_lengths_are_remembered_as_their_text(family: str) -> 
     torch.testing.assert_close(torch.cat(found), whole_TD, rtol=1e-5, atol=1e-5)
 
 
-def test_a_row_that_begins_sees_no_memory() -> None:
+def test_the_first_row_of_a_text_sees_no_memory() -> None:
     model = xl("transformer-xl", memory=6)
     carried = CarriedStates()
     first = replace(rows(), continues=torch.tensor([False, False, False]))
@@ -95,8 +95,8 @@ def test_a_row_that_begins_sees_no_memory() -> None:
     assert same_B.tolist() == [False, True, False]
 
 
-def test_a_text_read_from_the_right_is_the_same_text() -> None:
-    """Tokens turned around, with distances that know of it, have the states that they have from the left."""
+def test_a_reversed_text_has_the_same_states() -> None:
+    """Reversed tokens with negated distances have the same states as left to right."""
     model, tokens_2T = xl(), torch.randint(0, VOCABULARY, (2, 9))
     there_2T = torch.ones_like(tokens_2T)
     left_2TD = model(Batch(tokens_2T, there_2T))
@@ -106,7 +106,7 @@ def test_a_text_read_from_the_right_is_the_same_text() -> None:
     assert not torch.allclose(model(unaware).flip(1), left_2TD, atol=1e-2)
 
 
-def test_the_memory_holds_the_last_tokens_at_its_right() -> None:
+def test_the_memory_holds_the_last_tokens_aligned_to_the_right() -> None:
     inputs_BLTD = torch.arange(10.0).reshape(2, 1, 5, 1)
     empty = torch.zeros(2, 1, 0, 1), torch.zeros(2, 0, dtype=torch.bool)
     kept_BT = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]).bool()
@@ -127,8 +127,8 @@ def test_the_shift_gives_each_key_its_distance() -> None:
         assert shifted[i].tolist() == x_11QP[0, 0, i, queries - i : queries - i + keys].tolist()
 
 
-def test_same_length_has_each_token_see_as_far() -> None:
-    """With a memory of 4: changing what is farther back than that changes nothing, one layer high."""
+def test_same_length_limits_the_distance_of_attention() -> None:
+    """With a memory of 4 and one layer, tokens farther back have no effect."""
     model, tokens_1T = xl("transformer-xl", layers=1, memory=4, same_length=True), torch.arange(10)[None]
     for changed in (0, 3):
         other_1T = tokens_1T.clone()
@@ -144,7 +144,7 @@ def test_same_length_has_each_token_see_as_far() -> None:
         assert moved_T.tolist() == [4 + place - changed <= 4 for place in range(4)]
 
 
-def test_segments_count_where_there_are_two() -> None:
+def test_segments_matter_if_there_are_two() -> None:
     model, batch = xl(), rows()
     one = replace(batch, segments=torch.zeros_like(batch.tokens))
     torch.testing.assert_close(model(one)[0], model(batch)[0], rtol=1e-5, atol=1e-5)

@@ -1,4 +1,4 @@
-"""What an encoder of static vectors says of words and of special tokens; that it is saved and grows."""
+"""The states of words and special tokens of a static encoder; saving, and extending the vocabulary."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def states(model: StaticEncoder, *rows: list[int]) -> list[list[float]]:
     return hidden
 
 
-def test_words_are_their_vectors_and_special_tokens_the_mean_of_theirs() -> None:
+def test_states_of_words_are_their_vectors_and_of_special_tokens_means() -> None:
     row = [CLS, 3, 4, MARK, 5, 7, MARK, 9, SEP]
     [found] = states(encoder(), row)
     assert found == pytest.approx([28 / 5, 3, 4, 6, 5, 7, 9, 9, 0])
 
 
-def test_two_texts_of_a_row_are_told_apart_by_what_stands_between() -> None:
+def test_a_separator_has_the_mean_of_the_second_text() -> None:
     [found] = states(encoder(), [CLS, 3, 5, SEP, 8, 8, SEP])
     assert found == pytest.approx([6, 3, 5, 8, 8, 8, 0])
 
 
-def test_padding_changes_nothing() -> None:
+def test_padding_has_no_effect() -> None:
     alone, [padded, _] = (
         states(encoder(), [CLS, 3, MARK, 4])[0],
         states(encoder(), [CLS, 3, MARK, 4], [CLS] + [5] * 7),
@@ -59,7 +59,7 @@ def test_a_row_without_words_is_zero() -> None:
     assert states(encoder(), [CLS, SEP]) == [[0, 0]]
 
 
-def test_the_vectors_of_words_learn_through_all_that_reads_them() -> None:
+def test_gradients_reach_the_vectors_through_words_and_means() -> None:
     model = encoder()
     model.encode(batch([CLS, 3, MARK, 4, SEP]))[0, [0, 2]].sum().backward()
     gradient = model.tokens.weight.grad
@@ -67,7 +67,7 @@ def test_the_vectors_of_words_learn_through_all_that_reads_them() -> None:
     assert gradient[:, 0].tolist() == pytest.approx([0, 0, 0, 0.5, 1.5, 0, 0, 0, 0, 0])
 
 
-def test_it_is_saved_and_opened_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_encoder_is_opened_unchanged(tmp_path: Path) -> None:
     model = encoder()
     folder.save(tmp_path, model)
     again = load(tmp_path)
@@ -77,7 +77,7 @@ def test_it_is_saved_and_opened_as_it_was(tmp_path: Path) -> None:
     assert read_values(tmp_path, StaticConfig.format)["family"] == "glove"
 
 
-def test_tokens_that_are_added_are_special() -> None:
+def test_added_tokens_are_special() -> None:
     grown = encoder().with_vocabulary(12)
     assert grown.config.special == (CLS, SEP, MARK, 10, 11)
     assert torch.equal(grown.tokens.weight[:10], encoder().tokens.weight)
@@ -94,7 +94,7 @@ def test_tokens_that_are_added_are_special() -> None:
         ({"more": 1}, "unknown keys"),
     ],
 )
-def test_a_config_that_cannot_be_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_an_invalid_config_is_an_error(change: dict[str, object], message: str, tmp_path: Path) -> None:
     import json
 
     folder.save(tmp_path, encoder())

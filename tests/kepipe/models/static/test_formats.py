@@ -1,4 +1,4 @@
-"""Files of word vectors: to gensim and from it, GloVe's, and what is wrong with a file."""
+"""Files of word vectors: exchange with gensim, GloVe's format, and invalid files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def some() -> WordVectors:
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_gensim_reads_what_is_written(binary: bool, tmp_path: Path) -> None:
+def test_gensim_reads_written_files(binary: bool, tmp_path: Path) -> None:
     vectors = some()
     formats.write(tmp_path / "v", vectors, "word2vec-binary" if binary else "word2vec")
     theirs = KeyedVectors.load_word2vec_format(str(tmp_path / "v"), binary=binary)
@@ -32,7 +32,7 @@ def test_gensim_reads_what_is_written(binary: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_what_gensim_writes_is_read(binary: bool, tmp_path: Path) -> None:
+def test_files_of_gensim_are_read(binary: bool, tmp_path: Path) -> None:
     vectors = some()
     theirs = KeyedVectors(7)
     theirs.add_vectors(vectors.words, vectors.vectors)
@@ -53,7 +53,7 @@ def test_what_gensim_writes_is_read(binary: bool, tmp_path: Path) -> None:
         ("lee_fasttext.vec", False, True),
     ],
 )
-def test_files_of_others_are_what_gensim_finds_in_them(name: str, binary: bool, header: bool) -> None:
+def test_other_files_agree_with_gensim(name: str, binary: bool, header: bool) -> None:
     file = datapath(name)
     theirs = KeyedVectors.load_word2vec_format(file, binary=binary, no_header=not header)
     ours = formats.read(Path(file))
@@ -64,7 +64,7 @@ def test_files_of_others_are_what_gensim_finds_in_them(name: str, binary: bool, 
 
 @pytest.mark.parametrize("format", formats.FORMATS)
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_every_format_gives_back_the_same_bits(format: str, ending: str, tmp_path: Path) -> None:
+def test_every_format_round_trips_exactly(format: str, ending: str, tmp_path: Path) -> None:
     file = tmp_path / f"v{ending}"
     formats.write(file, some(), format)
     if ending:
@@ -74,22 +74,22 @@ def test_every_format_gives_back_the_same_bits(format: str, ending: str, tmp_pat
     assert np.array_equal(read.vectors, some().vectors)
 
 
-def test_words_with_blanks_inside_are_read_as_glove_has_them(tmp_path: Path) -> None:
+def test_words_with_blanks_in_glove_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "g.txt").write_text("the 1 2\n. . . 3 4\nat name@domain.com 5 6\n")
     read = formats.read(tmp_path / "g.txt")
     assert read.words == ["the", ". . .", "at name@domain.com"]
     assert read.vectors.tolist() == [[1, 2], [3, 4], [5, 6]]
-    with pytest.raises(ValueError, match=r"'\. \. \.' cannot stand in a file of format word2vec-binary"):
+    with pytest.raises(ValueError, match=r"'\. \. \.' cannot be written in the format word2vec-binary"):
         formats.write(tmp_path / "b", read, "word2vec-binary")
 
 
-def test_of_a_word_that_stands_twice_the_first_is_kept_and_told_of(tmp_path: Path) -> None:
+def test_the_first_of_duplicate_words_is_kept_and_reported(tmp_path: Path) -> None:
     (tmp_path / "g.txt").write_text("a 1 2\nb 3 4\na 5 6\n")
     told: list[str] = []
     read = formats.read(tmp_path / "g.txt", note=told.append)
     assert read.words == ["a", "b"]
     assert read.vectors.tolist() == [[1, 2], [3, 4]]
-    assert "1 words stand there twice" in told[0]
+    assert "1 duplicate words" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -97,22 +97,22 @@ def test_of_a_word_that_stands_twice_the_first_is_kept_and_told_of(tmp_path: Pat
     [
         (b"a 1 2\nb 3 x\n", r":2: expected a word and 2 numbers, found b'b 3 x'"),
         (b"a 1 2\n\nb 3\n", r":3: expected a word and 2 numbers"),
-        (b"2 3\na 1 2 3\n", r":1: 2 words are said to follow; there are 1"),
+        (b"2 3\na 1 2 3\n", r":1: the header says 2 words; there are 1"),
         (b"2 2\na 1 2\nb 3 4 \xff\n", r":3: expected a word and 2 numbers"),
         (b"a 1 2\n\xff 3 4\n", r":2: the word is not UTF-8"),
-        (b"a 1 nan\n", r"the vector of 'a' has values that are no numbers"),
+        (b"a 1 nan\n", r"the vector of 'a' has values that are not finite"),
         (b"", r"holds no vectors"),
-        (b"5000000000 300\na \0\0\0\0\0\0", r":1: 5,000,000,000 vectors of 300 values are said to follow"),
+        (b"5000000000 300\na \0\0\0\0\0\0", r":1: the header says 5,000,000,000 vectors of 300 values"),
         (b"1 99999999\na \0\0\0", r":1: expected vectors of 1 to 131,072 values"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(content: bytes, message: str, tmp_path: Path) -> None:
+def test_errors_have_a_line_number(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "v").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         formats.read(tmp_path / "v")
 
 
-def test_a_binary_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_binary_file_is_an_error(tmp_path: Path) -> None:
     formats.write(tmp_path / "v", some(), "word2vec-binary")
     whole = (tmp_path / "v").read_bytes()
     (tmp_path / "v").write_bytes(whole[:-9])
@@ -120,7 +120,7 @@ def test_a_binary_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         formats.read(tmp_path / "v")
 
 
-def test_what_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_line_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "FREE", 1 << 20)
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"a 1 2\n" * (1 << 19)))
     os.mkfifo(tmp_path / "pipe")

@@ -1,4 +1,4 @@
-"""GloVe by hand: pairs, the loss and its gradients on a text of four words; and what it learns."""
+"""GloVe by hand: pairs, loss and gradients on a text of four words; and the trained vectors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def counted(
 
 
 def by_definition(texts: list[list[int]], window: int) -> dict[tuple[int, int], float]:
-    """X_ij: over all places of i, the words j at most `window` to the left or to the right, each 1 / distance."""
+    """X_ij: over all occurrences of i, the sum of 1 / distance of words j at most `window` to the left or right."""
     counts: dict[tuple[int, int], float] = defaultdict(float)
     for text in texts:
         for place, word in enumerate(text):
@@ -60,7 +60,7 @@ def test_pairs_are_counted_as_by_hand(tmp_path: Path) -> None:
     )
 
 
-def test_pairs_of_a_longer_text_are_those_of_the_definition(
+def test_pairs_of_a_longer_text_agree_with_the_definition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
@@ -98,7 +98,7 @@ def columns(pairs: Pairs) -> list[torch.Tensor]:
     ]
 
 
-def test_the_loss_is_that_of_the_equation() -> None:
+def test_the_loss_agrees_with_the_equation() -> None:
     model, pairs = small()
     loss_N, *_ = model.gradients(*columns(pairs))
     w, c = model.words.table.tolist(), model.contexts.table.tolist()
@@ -108,7 +108,7 @@ def test_the_loss_is_that_of_the_equation() -> None:
         assert float(loss_N[place]) == pytest.approx(min(1.0, (x / 2.0) ** 0.75) * error**2, rel=1e-6)
 
 
-def test_gradients_are_those_of_finite_differences() -> None:
+def test_gradients_agree_with_finite_differences() -> None:
     model, pairs = small()
     _, by_w_NE, by_c_NE = model.gradients(*columns(pairs))
     for side, gradients, rows in (
@@ -137,8 +137,8 @@ def test_adagrad_moves_a_row_by_the_sum_of_its_gradients() -> None:
     assert model.words.squares[2].tolist() == pytest.approx([11.0, 6.0])
 
 
-def test_products_become_logarithms_of_counts(tmp_path: Path) -> None:
-    """With as many numbers as words, all of X can be told."""
+def test_dot_products_converge_to_log_counts(tmp_path: Path) -> None:
+    """With a dimension equal to the number of words, X can be fitted exactly."""
     rng = np.random.default_rng(3)
     texts = [rng.integers(0, 8, 50).tolist() for _ in range(20)]
     found = cooccurrences.count([stretch(texts)], 8, 4, 1000, tmp_path)
@@ -151,7 +151,7 @@ def test_products_become_logarithms_of_counts(tmp_path: Path) -> None:
     assert float(error.abs().max()) < 0.1
 
 
-def test_the_seed_gives_the_vectors(tmp_path: Path) -> None:
+def test_vectors_are_reproducible_by_the_seed(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     texts = [rng.integers(0, 8, 50).tolist() for _ in range(20)]
     found = cooccurrences.count([stretch(texts)], 8, 4, 1000, tmp_path)

@@ -1,4 +1,4 @@
-"""word2vec and fastText on a shard are gensim's on the same lines."""
+"""word2vec and fastText on a shard agree with gensim on the same lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Shard:
-    """Documents of the first four names, of which two follow each other, of one rare name and of unknown tokens."""
+    """Documents of four frequent words, of which two are adjacent, one rare word, and unknown tokens."""
     rng = np.random.default_rng(0)
     texts = [rng.choice(["alpha beta", "gamma delta", "zeta"], size).tolist() for size in [1200, 30, 1, 400]]
     texts.append(["rare"])
@@ -54,12 +54,12 @@ def test_words_are_the_frequent_tokens_of_text(shard: Shard, tokenizer: Tokenize
     assert words.of_token[words.tokens].tolist() == [0, 1, 2, 3]
     assert (words.of_token >= 0).sum() == 4
     assert "rare" in words_of(shard, tokenizer, 1).names
-    with pytest.raises(ValueError, match="no word stands 5000 times in the text"):
+    with pytest.raises(ValueError, match="no word occurs 5000 times in the text"):
         words_of(shard, tokenizer, 5000)
 
 
 @pytest.mark.parametrize("stretch", [1, 100, 1 << 20])
-def test_documents_keep_their_words_whatever_is_read_at_once(
+def test_documents_keep_their_words_for_any_block_size(
     stretch: int, shard: Shard, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text, "STRETCH", stretch)
@@ -81,7 +81,7 @@ def lines(shard: Shard, words: Words, folder: Path) -> list[list[str]]:
     return found
 
 
-def test_long_documents_are_cut_into_lines(shard: Shard, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_long_documents_are_split_into_lines(shard: Shard, tokenizer: Tokenizer, tmp_path: Path) -> None:
     words = words_of(shard, tokenizer, 5)
     found = lines(shard, words, tmp_path)
     assert max(map(len, found)) == text.LONGEST
@@ -96,10 +96,10 @@ def test_long_documents_are_cut_into_lines(shard: Shard, tokenizer: Tokenizer, t
         ({"loss": "hierarchical-softmax"}, {"sg": 1, "negative": 0, "hs": 1}),
     ],
 )
-def test_vectors_are_those_of_gensim_on_the_same_sentences(
+def test_vectors_agree_with_gensim_on_the_same_sentences(
     settings: dict[str, Any], theirs: dict[str, Any], shard: Shard, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    """The order of words with equal counts is the same too: gensim's sort is stable."""
+    """Words with equal counts have the same order too, since gensim's sort is stable."""
     words = words_of(shard, tokenizer, 5)
     base = Word2vecBase(hidden=8, epochs=2, **settings)
     found = word2vec.train(base, shard, words, tmp_path / "scratch", seed=3).words
@@ -134,5 +134,5 @@ def test_a_word_without_a_vector_is_composed_as_gensim_does(
         assert word2vec.compose(word, found.parts, base.subwords) == pytest.approx(
             expected.wv[word], abs=1e-6
         )
-    with pytest.raises(ValueError, match="nor of any part of it"):
+    with pytest.raises(ValueError, match="nor of any of its subwords"):
         word2vec.compose("", found.parts, base.subwords)

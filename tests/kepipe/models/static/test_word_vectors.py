@@ -1,4 +1,4 @@
-"""Nearest words, analogies and their scores are those of gensim."""
+"""Nearest words, analogies and scores agree with gensim."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def questions() -> dict[str, list[tuple[str, str, str, str]]]:
 
 @pytest.fixture(scope="module")
 def both(questions: dict[str, list[tuple[str, str, str, str]]]) -> tuple[WordVectors, KeyedVectors]:
-    """Vectors in which a part of the analogies holds: the second of two words is the first and their section's step."""
+    """Vectors that satisfy some of the analogies: the second word of a pair is the first plus an offset per section."""
     rng = np.random.default_rng(1)
     place: dict[str, np.ndarray] = {}
     for section in questions.values():
@@ -38,7 +38,7 @@ def both(questions: dict[str, list[tuple[str, str, str, str]]]) -> tuple[WordVec
     return WordVectors(words, vectors), theirs
 
 
-def test_nearest_words_are_those_of_gensim(both: tuple[WordVectors, KeyedVectors]) -> None:
+def test_nearest_words_agree_with_gensim(both: tuple[WordVectors, KeyedVectors]) -> None:
     ours, theirs = both
     for word in ours.words[::97]:
         found, expected = ours.nearest(word, 12), theirs.most_similar(word, topn=12)
@@ -46,7 +46,7 @@ def test_nearest_words_are_those_of_gensim(both: tuple[WordVectors, KeyedVectors
         assert [value for _, value in found] == pytest.approx([value for _, value in expected], abs=1e-5)
 
 
-def test_analogies_are_those_of_gensim(both: tuple[WordVectors, KeyedVectors]) -> None:
+def test_analogies_agree_with_gensim(both: tuple[WordVectors, KeyedVectors]) -> None:
     ours, theirs = both
     words = ours.words
     for a, b, c in zip(words[::131], words[7::131], words[11::131], strict=False):
@@ -55,7 +55,7 @@ def test_analogies_are_those_of_gensim(both: tuple[WordVectors, KeyedVectors]) -
         assert [value for _, value in found] == pytest.approx([value for _, value in expected], abs=1e-5)
 
 
-def test_scores_of_analogies_are_those_of_gensim(
+def test_scores_of_analogies_agree_with_gensim(
     both: tuple[WordVectors, KeyedVectors], questions: dict[str, list[tuple[str, str, str, str]]]
 ) -> None:
     ours, theirs = both
@@ -72,7 +72,7 @@ def test_scores_of_analogies_are_those_of_gensim(
     assert sum(score.questions for score in found.values()) == 19544
 
 
-def test_similarity_is_that_of_gensim() -> None:
+def test_similarity_agrees_with_gensim() -> None:
     pairs = scores.read_pairs(Path(datapath("wordsim353.tsv")))
     words = sorted({word.lower() for first, second, _ in pairs for word in (first, second)})[::2]
     vectors = np.random.default_rng(2).normal(size=(len(words), 20)).astype(np.float32)
@@ -85,13 +85,13 @@ def test_similarity_is_that_of_gensim() -> None:
     assert found.pairs == len(pairs) == 353
 
 
-def test_a_word_without_a_vector_is_told_with_one_that_is_written_alike() -> None:
+def test_the_error_for_a_missing_word_suggests_a_similar_one() -> None:
     vectors = WordVectors(["queen", "king"], np.eye(2, dtype=np.float32))
     with pytest.raises(ValueError, match=r"no vector of 'quen'.*queen"):
         vectors.nearest("quen")
 
 
-def test_a_vector_of_zeros_is_near_to_nothing() -> None:
+def test_a_zero_vector_has_no_neighbours() -> None:
     vectors = WordVectors(["a", "b", "none"], np.array([[1, 0], [1, 1], [0, 0]], np.float32))
     assert dict(vectors.nearest("a")) == {"b": pytest.approx(0.5**0.5), "none": 0.0}
 
@@ -103,7 +103,9 @@ def test_a_vector_of_zeros_is_near_to_nothing() -> None:
         ("a\tb\tc\n", scores.read_pairs, ":1: expected two words and a number"),
     ],
 )
-def test_a_bad_line_of_a_set_is_told(text: str, read: object, message: str, tmp_path: Path) -> None:
+def test_errors_of_evaluation_files_have_a_line_number(
+    text: str, read: object, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "set").write_text(text)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / "set")  # type: ignore[operator]
