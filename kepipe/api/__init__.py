@@ -1,1 +1,1 @@
-"""What kepipe does, a function each: the command line parses and prints around them, Python calls them."""
+"""The Python API: one function per command; the command line only adds parsing and printing."""

@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
 FOLDER, VALUES = "drift", "drift.json"
 FEWEST_NEW = 10
-"""New documents from which on a check is made."""
+"""Minimum number of new documents for a check."""
 
 
 def drift(
     file: Path, workspace: Path, assigned: Sequence[str], sink: Sink, level: float
 ) -> tuple[Report, Path | None]:
-    """Compare the texts that are new since the newest model was trained with those on which it was.
+    """Compare the texts that are new since the newest model was trained with its training texts.
 
-    The pipeline runs as far as its links, which the next training finds made. What was found goes to MLflow as a run of
-    the pipeline, and to a page in `<workspace>/drift/<pipeline>/<time>/`, whose path is returned; None where there was
-    nothing to compare. Nothing is trained, and nothing is promoted. Raises ConfigError where no model was trained yet.
+    Runs the pipeline up to the `link` stage; the next training reuses that result from the cache. The report goes to
+    MLflow as a run of the pipeline, and to a page in `<workspace>/drift/<pipeline>/<time>/`, whose path is returned;
+    None if there are fewer than `FEWEST_NEW` new documents. Nothing is trained or promoted. Raises ConfigError if no
+    model was trained yet.
     """
     from kepipe import pipeline as pipelines
     from kepipe.drift.base import Windows
@@ -44,7 +45,7 @@ def drift(
     model = place.latest(flow.name, node.name).resolve()
     if not model.is_dir():
         raise ConfigError(
-            f"{flow.name}: no model was trained yet, so nothing is new: `kepipe run {file}` makes one"
+            f"{flow.name}: no model to compare with was trained yet: `kepipe run {file}` trains one"
         )
     before = _trained_on(model, place)
     made = run_pipeline(file, place, assigned, StageSelection(until=link.name), sink)
@@ -75,14 +76,14 @@ def _model_node(flow: Flow) -> Node:
     offered = [nodes[node.inputs["model"][0]] for node in flow.nodes if node.stage.name == "register"]
     trained = [node for node in flow.nodes if issubclass(node.stage.makes, Model)]
     if not trained:
-        raise ConfigError(f"{flow.name}: it trains no model whose text could change")
+        raise ConfigError(f"{flow.name}: the pipeline trains no model")
     return (offered or trained)[-1]
 
 
 def _link_node(flow: Flow) -> Node:
     found = next((node for node in flow.nodes if node.stage.name == "link"), None)
     if found is None:
-        raise ConfigError(f"{flow.name}: it has no stage `link`: drift is told of linked text")
+        raise ConfigError(f"{flow.name}: the pipeline has no stage `link`; drift is measured on linked text")
     return found
 
 
@@ -92,14 +93,12 @@ def _trained_on(model: Path, place: Workspace) -> Path:
 
     found = nearest_ancestor(StageResult.open(model).digest, "link", by_digest(place))
     if found is None:
-        raise ConfigError(
-            f"{model}: the text that it was trained on is not in the store any more; train it again"
-        )
+        raise ConfigError(f"{model}: its training text is no longer in the store; train it again")
     return found.folder
 
 
 def _texts(before: Path, now: Path) -> tuple[list[Any], list[Any], list[Any]]:
-    """Documents of before, those that are new by their text, and those of before that were held out."""
+    """The documents of the training, the new ones (by text), and those held out from the training."""
     from kepipe.data.document_files import held_out, read_documents
     from kepipe.stages.artifacts import Linked
 
@@ -111,7 +110,7 @@ def _texts(before: Path, now: Path) -> tuple[list[Any], list[Any], list[Any]]:
 
 
 def _keep(place: Workspace, pipeline: str, report: Report, model: str) -> Path:
-    """Write the page with all checks over time, and let MLflow have the figures."""
+    """Write the page with all checks over time, and log the values to MLflow."""
     from kepipe.flow.events import Metrics, Noted, RunEnded, RunStarted, StageEnded, StageStarted
     from kepipe.report.drift import drift_page
     from kepipe.report.page import render
@@ -147,7 +146,7 @@ def _keep(place: Workspace, pipeline: str, report: Report, model: str) -> Path:
 
 
 def earlier(workspace: Path, pipeline: str) -> list[dict[str, Any]]:
-    """What the checks of a pipeline found, the newest last; damaged files are passed over."""
+    """The results of a pipeline's checks, newest last; damaged files are skipped."""
     from kg.regular_files import read_json
 
     found = []

@@ -1,4 +1,4 @@
-"""Graphs that others wrote, read for use."""
+"""Read graphs in any format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def read_into(
     source: Path, format: Format, writer: GraphWriter, problems: Problems, choices: Choices
 ) -> Account:
-    """Fill the writer from a source, showing progress. Raises ValueError where it has no triples."""
+    """Fill the writer from a source, showing progress. Raises ValueError if it has no triples."""
     from kg.sources.table import read_source, size
 
     with progress(f"reading {format.name}", size(format, source)) as tick:
@@ -33,8 +33,7 @@ def read_into(
 
 @contextmanager
 def opened_graph(path: Path) -> Iterator[Graph]:
-    """A stored graph as it is; one in another format is read, with what was taken told, into a folder that goes
-    again."""
+    """Open a stored graph; one in another format is read into a temporary folder, and a report is printed."""
     from kg.store import open_graph
 
     if (path / "graph.json").is_file():
@@ -56,7 +55,7 @@ def opened_graph(path: Path) -> Iterator[Graph]:
 def report_problems(
     problems: Problems, account: Account | None, repeated: Counter[str] | None = None
 ) -> None:
-    """Say on standard error what was bad, what was taken and what was left out."""
+    """Print to standard error the problems, and what was imported and skipped."""
     if problems:
         echo(problems.summary(), err=True)
     for line in account.lines() if account else ():

@@ -1,4 +1,4 @@
-"""What a graph gives a model that is only used: which methods, with which sources, and what finds entities."""
+"""Knowledge of a model at inference: methods, their sources, and the finder of entities in prompts."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from kepipe.knowledge.base import KnowledgeSettings
 
 NO_KNOWLEDGE = "none"
-"""Have a model read the text alone."""
+"""Value of the option that turns a model's knowledge off."""
 KnowledgeValue = str | Mapping[str, Any] | None
-"""The section `knowledge:` of a stage: a method's name, YAML of it, or its values; None: what the model's folder
-brings."""
+"""The section `knowledge:` of a stage: a method's name, YAML, or plain values; None: as in the model's folder."""
 
 
 def read_added(
     knowledge: KnowledgeValue, graph: Path | None, vectors: Path | None, linker: Path | None
 ) -> AddedKnowledge | None:
-    """What the options for prompts add to a model's own knowledge; None where it is to have none.
+    """The knowledge options for prompts, which add to a model's own knowledge; None if it is turned off.
 
-    Raises ValueError for options that then mean nothing.
+    Raises ValueError for options that then have no effect.
     """
     from kepipe.inference.added_knowledge import AddedKnowledge
 
@@ -34,16 +33,16 @@ def read_added(
         return AddedKnowledge(read_knowledge(knowledge), folders)
     for name, given in (*folders.items(), ("linker", linker)):
         if given is not None:
-            raise ValueError(f"--{name} means nothing with --knowledge {NO_KNOWLEDGE}")
+            raise ValueError(f"--{name} has no effect with --knowledge {NO_KNOWLEDGE}")
     return None
 
 
 def prompt_facts(
     opened: OpenedModel, added: AddedKnowledge | None, linker: Path | None, texts: Iterable[str]
 ) -> PromptFacts | None:
-    """What finds the facts for a model's prompts, which are like `texts`; None for a model without knowledge.
+    """Finds facts for a model's prompts; None for a model without knowledge. `texts` determine the language.
 
-    Raises ValueError for sources that a model without knowledge does not use, and where nothing finds entities.
+    Raises ValueError for sources that a model without knowledge does not use, and if there is no finder of entities.
     """
     from kepipe.inference.prompt_facts import PromptFacts
 
@@ -58,7 +57,7 @@ def prompt_facts(
 def prompt_finder(
     opened: OpenedModel, added: AddedKnowledge | None, linker: Path | None, texts: Iterable[str]
 ) -> Finder | None:
-    """What finds the entities that a model's prompts name; see `prompt_facts`."""
+    """Finds the entities mentioned in a model's prompts; see `prompt_facts`."""
     from kepipe.finetuning.mention_finders import finder_for, language_of
 
     sources = {"linker": linker} if added is None else {**added.folders, "linker": linker}
@@ -66,21 +65,21 @@ def prompt_finder(
         for name, given in sources.items():
             if given is not None:
                 raise ValueError(
-                    f"{opened.folder}: this model uses no knowledge: leave the {name} out, or say how it is used "
-                    "(--knowledge)"
+                    f"{opened.folder}: this model uses no knowledge: remove the {name}, or set a method with "
+                    "--knowledge"
                 )
         return None
     finder = finder_for(opened.folder, linker, sources.get("graph"), language_of(texts))
     if finder is None:
         raise ValueError(
-            f"{opened.folder}: nothing finds entities in the prompt: give a --linker or a --graph, or have it read the "
-            f"text alone (--knowledge {NO_KNOWLEDGE})"
+            f"{opened.folder}: entities in the prompt cannot be found: give a --linker or a --graph, or turn knowledge "
+            f"off (--knowledge {NO_KNOWLEDGE})"
         )
     return finder
 
 
 def read_knowledge(given: KnowledgeValue) -> tuple[KnowledgeSettings, ...]:
-    """The methods that are named. Raises ConfigError, a ValueError, for what is no section `knowledge:`."""
+    """The settings of the methods. Raises ConfigError (a ValueError) for an invalid section `knowledge:`."""
     if given is None:
         return ()
     import yaml

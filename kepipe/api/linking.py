@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from kepipe.linking.text.annotations import Annotator
 
 AT_ONCE = 256
-"""Documents that are linked together."""
+"""Number of documents per batch."""
 
 
 def is_linker(path: Path) -> bool:
-    """Whether a folder holds a linker, or a stored graph over which one is built."""
+    """Whether a folder is a linker, or a stored graph for which one is built."""
     return (path / "linker.json").is_file() or (path / "graph.json").is_file()
 
 
 def open_linker(path: Path, texts: Iterable[str] = ()) -> Linker:
-    """A linker folder, or an untrained linker over a stored graph, which learns from its descriptions and from
-    `texts` which words are common. Raises ValueError where `path` holds neither.
+    """A linker folder, or an untrained linker over a stored graph, with word statistics from its descriptions and
+    `texts`. Raises ValueError if `path` is neither.
     """
     from kepipe.linking.linker import Linker
     from kepipe.linking.text.casing import Casing, count_spellings
@@ -35,15 +35,15 @@ def open_linker(path: Path, texts: Iterable[str] = ()) -> Linker:
         graph = open_graph(path)
         return Linker.build(graph, Casing.count_with(graph.descriptions, count_spellings(texts)))
     raise ValueError(
-        f"--linker {path}: holds neither a linker nor a stored graph; `kepipe graph import` makes the one, "
-        "`kepipe link train` or a pipeline's stage link the other"
+        f"--linker {path}: neither a linker (from `kepipe link train` or a stage `link`) nor a stored graph (from "
+        "`kepipe graph import`)"
     )
 
 
 def link_documents(
     documents: Iterable[Document], linker: Linker, annotator: Annotator, policy: Policy
 ) -> Iterator[Document]:
-    """The documents with their sentences, phrases and mentions, as they come."""
+    """Yield the documents with sentences, phrases and mentions."""
     from dataclasses import replace
     from itertools import islice
 

@@ -1,4 +1,4 @@
-"""Open what kepipe made and ask it: `kepipe.load`."""
+"""Open a model for inference: `kepipe.load`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from kepipe.models.prompt_styles import PromptStyle
 
 LINKER = "linker"
-"""Folder of what a stage `link` makes that holds its linker."""
+"""Subfolder of a stage `link`'s result with its linker."""
 Ability = Literal["predict", "generate", "link"]
 
 
 @dataclass(frozen=True)
 class Added:
-    """What a model is to use in place of what its folder brings; see `load`."""
+    """Knowledge settings and sources that replace those of the model's folder; see `load`."""
 
     knowledge: KnowledgeValue = None
     graph: Path | None = None
@@ -42,7 +42,7 @@ class Added:
 
     @property
     def any(self) -> bool:
-        """Whether anything is to be used."""
+        """Whether anything is replaced."""
         return self != Added()
 
 
@@ -57,16 +57,16 @@ def load(
     prompt_style: PromptStyle | None = None,
     workspace: str | Path | None = None,
 ) -> LoadedModel:
-    """Open a model to ask it.
+    """Open a model for inference.
 
-    `model`: the folder of a stage (`finetune`, `pretrain`, `link`), a linker, a stored graph (linked to by general
-    weights), a registered model, `models:/NAME@champion`, of the workspace's tracking store, or a model that others
-    trained: its folder, a hub id, `minilm`. `knowledge`, `graph`, `vectors`, `linker`, `unknown`: as the options of
-    `kepipe predict` and `kepipe generate`; a graph may be in any format that kepipe reads. `prompt_style`: as that of
-    `kepipe generate`. `workspace`: as in `kepipe.run`.
+    `model`: the folder of a stage (`finetune`, `pretrain`, `link`), a linker, a stored graph (for linking with general
+    weights), a registered model of the workspace's tracking store (`models:/NAME@champion`), or another trained model:
+    its folder, a hub id, `minilm`. `knowledge`, `graph`, `vectors`, `linker`, `unknown`: the options of `kepipe
+    predict` and `kepipe generate`; a graph may be in any format that kepipe reads. `prompt_style`: that of `kepipe
+    generate`. `workspace`: as in `kepipe.run`.
 
-    Weights are read when the model is first asked. Raises ValueError where there is no model, and for what the model
-    does not use.
+    Weights are loaded at the first call. Raises ValueError if there is no model, and for arguments that the model does
+    not use.
     """
     from kepipe.api.graphs import opened_graph
 
@@ -89,7 +89,7 @@ def load(
 
 
 class LoadedModel:
-    """A model to be asked. `abilities`: the methods that it answers to; others raise ValueError."""
+    """A model for inference. `abilities`: the methods that it supports; others raise ValueError."""
 
     def __init__(self, name: str, folder: Path, abilities: tuple[Ability, ...], added: Added) -> None:
         self.name, self.folder, self.abilities = name, folder, abilities
@@ -99,12 +99,12 @@ class LoadedModel:
         return f"<{type(self).__name__} {self.name}: {', '.join(self.abilities)}>"
 
     def predict(self, texts: str | Sequence[str]) -> list[dict[str, Any]]:
-        """A record of each text, with the answer under `predicted`.
+        """A record for each text, with the prediction under `predicted`.
 
-        A model that was fine-tuned: as `kepipe predict --json` prints. One that fills masks: the likeliest token of
-        each mask, and under `masks` the five likeliest with their probabilities. One that writes: what it writes after
-        the text, up to 50 of its likeliest tokens; `generate` has options. Raises ValueError for a text that does not
-        mark what is asked about.
+        Fine-tuned model: as printed by `kepipe predict --json`. Masked language model: the most probable token of each
+        mask, and under `masks` the five most probable with their probabilities. Generative model: a greedy continuation
+        of up to 50 tokens; `generate` has options. Raises ValueError for a text without the markers that the task
+        needs.
         """
         self._require("predict")
         asked = [texts] if isinstance(texts, str) else list(texts)
@@ -125,8 +125,8 @@ class LoadedModel:
         top_p: float = 1.0,
         seed: int = 0,
     ) -> list[str]:
-        """The prompt with what the model writes after it: `count` texts, of the likeliest tokens, drawn (`temperature`,
-        `top_k`, `top_p`), or by a beam. As `kepipe generate`. Raises ValueError for options that do not go together."""
+        """The prompt with its continuation, as `kepipe generate`: `count` texts, greedy, sampled (`temperature`,
+        `top_k`, `top_p`), or by beam search. Raises ValueError for incompatible options."""
         self._require("generate")
         decoding = Decoding(limit, beams, count, temperature, top_k, top_p, seed)
         own = self._added
@@ -142,10 +142,10 @@ class LoadedModel:
         spacy_model: str | None = "en_core_web_sm",
         threshold: float | None = None,
     ) -> list[Document]:
-        """The texts with what they name, `document.mentions`: as `kepipe link` links files.
+        """The texts as documents with linked `mentions`, as `kepipe link`.
 
-        `language`: else that of the most letters. `spacy_model`: what reads English; None: rules, which are fast and
-        know no names of persons. `threshold`: instead of the linker's own.
+        `language`: by default detected from the letters. `spacy_model`: the pipeline for English; None: rules, which
+        are fast but find no persons. `threshold`: instead of the linker's own.
         """
         self._require("link")
         from kepipe.data.document import Document
@@ -161,11 +161,11 @@ class LoadedModel:
     def _require(self, ability: Ability) -> None:
         if ability not in self.abilities:
             raise ValueError(
-                f"{self.name}: this model does not {ability}; it answers to {' and '.join(self.abilities)}"
+                f"{self.name}: this model does not {ability}; it supports {' and '.join(self.abilities)}"
             )
 
     def _fill(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """The likeliest fillings of each mask of each text."""
+        """The most probable tokens for each mask of each text."""
         found: list[list[list[dict[str, Any]]]] = [[] for _ in texts]
         for row in self._masks.predict(texts).to_dict("records"):
             of_text = found[row["text"]]
@@ -176,7 +176,7 @@ class LoadedModel:
 
     @cached_property
     def _predictor(self) -> Predictor | None:
-        """What answers a task; None where the model was not fine-tuned."""
+        """The predictor of a task; None if the model is not fine-tuned."""
         from kepipe.device import resolve
         from kepipe.finetuning.fine_tuned import SPEC
         from kepipe.finetuning.predictor import Predictor
@@ -215,7 +215,7 @@ class LoadedModel:
 
 
 def _find(name: str, workspace: Path, held: ExitStack) -> tuple[Path, tuple[Ability, ...]]:
-    """The folder that is meant, and what it can be asked. Raises ValueError where it holds nothing to ask."""
+    """The model's folder and abilities. Raises ValueError if it has none."""
     from kepipe.tracking.model_uri import is_model_uri, opened_folder
 
     path = Path(name).expanduser()
@@ -238,25 +238,25 @@ def _find(name: str, workspace: Path, held: ExitStack) -> tuple[Path, tuple[Abil
     if "masked-lm" in capabilities:
         return folder, ("predict",)
     raise ValueError(
-        f"{name}: an encoder, which answers nothing by itself: a stage `finetune` puts a task on it"
+        f"{name}: an encoder without a head, which predicts nothing: fine-tune it on a task with a stage `finetune`"
     )
 
 
 def _refusal(folder: Path, abilities: tuple[Ability, ...], added: Added) -> str | None:
-    """Why what a model is to use is nothing for it."""
+    """The error message for arguments that the model does not use; None if there are none."""
     from kepipe.finetuning.fine_tuned import SPEC
 
     if not added.any:
         return None
     if abilities == ("link",):
-        return "a linker takes no knowledge, graph, vectors or style of prompts"
+        return "a linker takes no knowledge, graph, vectors or prompt_style"
     if "generate" not in abilities and added.prompt_style is not None:
-        return "this model does not write: leave prompt_style out"
+        return "this model does not generate text: remove prompt_style"
     if (folder / SPEC).is_file():
         return None
     if "generate" not in abilities:
-        return "this model is not fine-tuned: it fills masks from the text alone"
-    return None if added.unknown == "ignore" else "unknown is of fine-tuned models: leave it out"
+        return "this model is not fine-tuned: it fills masks from the text only"
+    return None if added.unknown == "ignore" else "unknown applies to fine-tuned models only: remove it"
 
 
 def _note(message: str) -> None:

@@ -1,4 +1,5 @@
-"""Texts, graphs and models may be confidential: what is written is its user's alone, and what is started is ours."""
+"""Protection of confidential texts, graphs and models: files are private, and processes import no code from the current
+folder."""
 
 from __future__ import annotations
 
@@ -8,25 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 UMASK = "KEPIPE_UMASK"
-"""Environment variable: who may not read what is written to a workspace, as `umask` has it; else all but its owner."""
+"""Environment variable with the umask for files in a workspace; default: only the owner may read them."""
 SAFE_PATH = "PYTHONSAFEPATH"
-"""Environment variable by which processes that we start import nothing from the folder we are called in."""
+"""Environment variable with which started processes import nothing from the current folder."""
 
 
 def umask() -> int:
-    """The mask for what is written. Raises ConfigError for a variable that is none."""
+    """The umask. Raises ConfigError for an invalid value of the variable."""
     mask = os.environ.get(UMASK) or "077"
     if not re.fullmatch("[0-7]{3,4}", mask):
         from kepipe.config import ConfigError
 
-        raise ConfigError(f"{UMASK}={mask}: expected octal digits as `umask` takes them, such as 027")
+        raise ConfigError(f"{UMASK}={mask}: expected octal digits as for `umask`, such as 027")
     return int(mask, 8)
 
 
 @contextmanager
 def kept_private() -> Iterator[None]:
-    """For the block, what this process writes is its user's alone, and those that it starts are as the command line
-    starts them; after it, this process is as it was."""
+    """A context in which files that this process writes are private, and started processes are protected as those of
+    the command line; the previous state is restored at the end."""
     mask, before = os.umask(umask()), os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
     try:

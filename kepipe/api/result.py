@@ -1,4 +1,4 @@
-"""What a run has made, to be looked at from Python."""
+"""The result of a run, for Python and notebooks."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
     from kepipe.studies.scores import Scores
 
 PAGE, HEIGHT = "report.html", 700
-"""The file that shows what was found; pixels of it that a notebook shows at once."""
+"""The report's file name; its height in a notebook, in pixels."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run of a pipeline that has finished. A notebook shows its report.
+    """A finished run of a pipeline. A notebook shows its report.
 
-    `artifacts`: stage → what it made, in the order of the work; those of a study's copies too, `pretrain.arm.0`.
+    `artifacts`: stage → artifact, in the order of execution, including a study's copies (`pretrain.arm.0`).
     """
 
     pipeline: str
     run: str
-    """Id of the run, by which tracking knows it."""
+    """Id of the run, as in tracking."""
     workspace: Path
     artifacts: Mapping[str, Artifact]
     copies: frozenset[str] = frozenset()
-    """Stages that a study made copies of others for its arms and seeds."""
+    """Names of the copies of stages that a study made for its arms and seeds."""
 
     @property
     def folders(self) -> dict[str, Path]:
-        """Stage → the folder that it made: no later run changes it."""
+        """Stage → the folder of its artifact, which no later run changes."""
         return {name: artifact.folder for name, artifact in self.artifacts.items()}
 
     @property
     def scores(self) -> dict[str, Scores]:
-        """Stage → its scores, of the stages that measure models: `scores["evaluate"].arms["pretrain"]["perplexity"]`
-        maps metric → value with its interval."""
+        """Stage → its scores, for stages that evaluate models: `scores["evaluate"].arms["pretrain"]["perplexity"]` maps
+        metric → value with its interval."""
         from kepipe.studies.scores import FILE, from_json, is_scores
         from kg.regular_files import read_json
 
@@ -47,10 +47,10 @@ class RunResult:
         return {name: from_json(values) for name, values in read.items() if is_scores(values)}
 
     def figure(self, stage: str, metric: str) -> float:
-        """A value that a stage has by name, as `measure` of a study names it: `pretrain/perplexity/bits_per_byte` of an
-        evaluation, `test/micro_f1` of a fine-tuning, or what a stage logged, `final_held_out_loss`.
+        """A metric of a stage, named as in `measure` of a study: `pretrain/perplexity/bits_per_byte` of an evaluation,
+        `test/micro_f1` of a fine-tuning, or a logged value such as `final_held_out_loss`.
 
-        Raises KeyError for a stage that did not run, ValueError for a figure that it does not have.
+        Raises KeyError for a stage that did not run, ValueError for an unknown metric.
         """
         from kepipe.studies.reading import read_figure
 
@@ -58,13 +58,12 @@ class RunResult:
 
     @property
     def report(self) -> Path | None:
-        """The page of the last stage that draws one; None where none does."""
+        """The report of the last stage that writes one; None if there is none."""
         pages = [folder / PAGE for folder in self.folders.values() if (folder / PAGE).is_file()]
         return pages[-1] if pages else None
 
     def _repr_html_(self) -> str:
-        """The report in a frame of its own, in which no script runs and whose page does not reach the notebook's; where
-        there is none, the stages and their folders."""
+        """The report in a sandboxed frame, without scripts; without a report, the stages and their folders."""
         from kepipe.report.markup import fill, join
 
         if self.report is not None:

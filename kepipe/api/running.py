@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from kepipe.flow.runner import StageSelection
 
 WORKSPACE, WORKSPACE_VARIABLE = Path("workspace"), "KEPIPE_WORKSPACE"
-"""Where all is made that kepipe makes, unless the user or the variable says another place."""
+"""The default workspace, if neither the user nor the variable sets another."""
 STORE_VARIABLE = "KEPIPE_STORE"
-"""Environment variable: the URL of the results that workspaces share."""
+"""Environment variable with the URL of the shared store."""
 Assignments = Mapping[str, Any] | Sequence[str]
-"""Settings over those of a pipeline file: `{"stages.pretrain.steps": 50}`, or as `--set` takes them."""
+"""Settings that override the pipeline file's: `{"stages.pretrain.steps": 50}`, or strings as for `--set`."""
 
 
 def run(
@@ -36,15 +36,14 @@ def run(
     force: Sequence[str] = (),
     progress: bool = True,
 ) -> RunResult:
-    """Run a pipeline as `kepipe run` does: cached stages are skipped, interrupted ones continue, MLflow hears of it.
+    """Run a pipeline as `kepipe run`: cached stages are skipped, interrupted ones continue, MLflow tracks the run.
 
-    `pipeline`: a YAML file, or the name of one that comes with kepipe. `set`: settings over the file's. `workspace`:
-    else the variable KEPIPE_WORKSPACE, else `workspace` here. `store`: URL of the shared store, else the variable
-    KEPIPE_STORE. `until`, `only`, `force`: as the command's options.
-    `progress`: whether standard output shows how far it is.
+    `pipeline`: a YAML file, or the name of an included one. `set`: settings that override the file's. `workspace`:
+    default is the variable KEPIPE_WORKSPACE, else `workspace` in the current folder. `store`: URL of the shared store;
+    default is the variable KEPIPE_STORE. `until`, `only`, `force`: as the command's options. `progress`: whether to
+    print progress to standard output.
 
-    Raises ConfigError (a ValueError) for a mistake in the settings, `kepipe.flow.runner.StageFailed` where a stage
-    fails.
+    Raises ConfigError (a ValueError) for invalid settings, `kepipe.flow.runner.StageFailed` if a stage fails.
     """
     from kepipe.console.run import open_console
     from kepipe.flow.plan import Workspace
@@ -66,8 +65,8 @@ def run_pipeline(
     sink: Sink,
     warn: Callable[[str], None] = lambda text: echo(f"warning: {text}", err=True),
 ) -> RunResult:
-    """Run the stages of a pipeline file that are selected, with `--set` assignments; `sink` hears of all that happens,
-    `warn` of what may be wrong with the data. Raises as `run` does."""
+    """Run the selected stages of a pipeline file, with `--set` assignments. `sink` gets all events, `warn` warnings
+    about the data. Raises as `run`."""
     from kepipe import pipeline as pipelines
     from kepipe.api.result import RunResult
     from kepipe.device import resolve
@@ -96,7 +95,7 @@ def run_pipeline(
 
 
 def assignments(given: Assignments) -> list[str]:
-    """What is given as `--set` takes it: a value is written as YAML reads it."""
+    """Settings as strings for `--set`, with values as YAML."""
     if isinstance(given, Mapping):
         from kepipe.config import as_yaml
 
@@ -107,20 +106,20 @@ def assignments(given: Assignments) -> list[str]:
 
 
 def place_of(workspace: str | Path | None) -> Path:
-    """The workspace that is meant."""
+    """The workspace: as given, from the variable, or the default."""
     return Path(workspace or os.environ.get(WORKSPACE_VARIABLE) or WORKSPACE)
 
 
 def refuse_launcher() -> None:
-    """Raise ValueError where torchrun or its like started this process as one of several: each would run the whole
-    pipeline, and wait for the others' locks. Stages start processes of their own."""
+    """Raise ValueError if a launcher such as torchrun started this process as one of several: each would run the whole
+    pipeline and wait for the others' locks. Stages start their own processes."""
     processes = os.environ.get("WORLD_SIZE", "1")
     if processes != "1":
         raise ValueError(
-            f"kepipe run was started {processes} times (WORLD_SIZE={processes}), as torchrun and accelerate do: "
-            f"start it once, and say how many processes train: `--set stages.pretrain.processes={processes}`"
+            f"kepipe run was started {processes} times (WORLD_SIZE={processes}), as by torchrun or accelerate: start "
+            f"it once and set the number of training processes: `--set stages.pretrain.processes={processes}`"
         )
 
 
 def _silent(_: object) -> None:
-    """Hears and says nothing."""
+    """A sink that ignores events."""

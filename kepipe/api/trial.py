@@ -1,4 +1,4 @@
-"""What hears a trial while it works: the screen, of what matters; and what stops it early."""
+"""Event sinks of a tuning trial: progress on the screen, and pruning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kepipe.tuning.search import RunningTrial
 
 @dataclass(frozen=True)
 class Quiet:
-    """Shows how far the work is, and warnings: one run among many says no more."""
+    """Passes on progress, metrics per step and warnings only, since a trial is one run of many."""
 
     sink: Sink
 
@@ -24,10 +24,10 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Pruner:
-    """Stops a trial that is worse than the median of those before it at a step.
+    """Stops a trial that is worse at a step than the median of earlier trials.
 
-    `by`: the figure that a stage logs as it works. `higher`: whether the search looks for higher values; a figure of
-    which the others are better counts as its negative.
+    `by`: a metric that a stage logs by step. `higher`: whether the search maximises; if the metric's direction differs,
+    its negative is compared.
     """
 
     trial: RunningTrial
@@ -43,7 +43,7 @@ class Pruner:
             return
         same = (self.by.better == "higher") == self.higher
         if self.trial.report(value if same else -value, event.step):
-            median = "the median of the trials before"
+            median = "the median of earlier trials"
             why = f"pruned at step {event.step}: {self.by.name} {value:.4g} is worse than {median}"
             self.tell(Noted(run=event.run, level="info", message=why))
             raise RunStopped(why)

@@ -1,7 +1,7 @@
 """Search the settings of a pipeline: `kepipe tune`, `kepipe.tune`.
 
-A trial is a run of the pipeline up to the stage that is measured; what it has in common with others is cached. In
-MLflow it stands under the run of the tuning.
+A trial is a run of the pipeline up to the stage that is measured; stages shared with other trials are cached. In
+MLflow, trials are child runs of the tuning.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from kepipe.api.running import Assignments
 
 FOLDER, BEST = "tuning", "best.yaml"
-"""Folder of a workspace in which tunings are kept; the pipeline file with the best settings."""
+"""Folder of a workspace for tunings; name of the pipeline file with the best settings."""
 
 
 BY_TPE = Method()
@@ -54,7 +54,7 @@ BY_TPE = Method()
 
 @dataclass(frozen=True)
 class TuneResult:
-    """A tuning that is done. `measure`: `STAGE/METRIC`. `pipeline`: a file that says all with the best settings."""
+    """A finished tuning. `measure`: `STAGE/METRIC`. `pipeline`: the complete pipeline file with the best settings."""
 
     folder: Path
     measure: str
@@ -64,7 +64,7 @@ class TuneResult:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The best settings, as `kepipe.run(…, set=…)` takes them."""
+        """The best settings, for `kepipe.run(…, set=…)`."""
         return {key: parse_value(value) for key, value in self.best.settings.items()}
 
 
@@ -79,14 +79,14 @@ def tune(
     better: Better | None = None,
     method: Method = BY_TPE,
 ) -> TuneResult:
-    """Search settings of a pipeline for the best value of a figure, as `kepipe tune` does. A search that was stopped
-    continues, and one that has its trials does nothing anew.
+    """Search settings of a pipeline for the best value of a metric, as `kepipe tune`. An interrupted search continues;
+    finished trials are not repeated.
 
     `ranges`: key of a setting → `"1e-5..1e-3:log"`, `"2..8"`, `"64..256:step=64"`, or a list of choices. `measure`:
-    `STAGE/METRIC`, as a study names figures. `trials`: how many in all. `better`: which values are, else told from the
-    metric's name. `set`, `workspace`: as `kepipe.run` has them.
+    `STAGE/METRIC`, as in a study. `trials`: their total number. `better`: which values are better; default: inferred
+    from the metric's name. `set`, `workspace`: as in `kepipe.run`.
 
-    Raises ConfigError for a mistake in settings and names, ValueError where no trial finished.
+    Raises ConfigError for invalid settings or names, ValueError if no trial finished.
     """
     file = find(Path(pipeline))
     with kept_private(), open_console(False) as console:
@@ -96,7 +96,7 @@ def tune(
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is searched: the ranges over a pipeline file with assignments, for the best value of a measure."""
+    """A search: ranges of settings of a pipeline file with assignments, and the measure to optimise."""
 
     file: Path
     assigned: Sequence[str]
@@ -117,8 +117,8 @@ class Tuning:
         better: Better | None,
         method: Method,
     ) -> Tuning:
-        """The tuning that is asked for. Before anything runs, raises ConfigError for a range none of whose ends the
-        pipeline takes, and for a figure that no stage will have."""
+        """Check the arguments before anything runs: raises ConfigError for a range of which both ends are invalid, and
+        for a metric that no stage has."""
         figure = _measure(measure, better)
         by = None if method.prune_by is None else _measure(method.prune_by, None)
         flow = _check_ranges(file, assigned, ranges)
@@ -131,7 +131,7 @@ class Tuning:
         return cls(file, assigned, ranges, figure, by, method, flow)
 
     def search(self, workspace: Path, trials: int, console: Sink) -> TuneResult:
-        """Run trials until there are so many. Raises ValueError where none finished."""
+        """Run trials until there are `trials` in total. Raises ValueError if none finished."""
         refuse_launcher()
         place = Workspace(workspace.resolve())
         place.make()
@@ -140,7 +140,7 @@ class Tuning:
         folder.mkdir(parents=True, exist_ok=True)
         with lock(folder / "lock", timeout=0) as mine:
             if not mine:
-                raise ConfigError(f"{folder}: another process is at this tuning")
+                raise ConfigError(f"{folder}: another process is running this tuning")
             search = Search(folder, self.ranges, self.measure.better == "higher", self.method)
             if len(search.ended()) < trials:
                 for warning in inspect(self.flow):
@@ -151,7 +151,7 @@ class Tuning:
             return self._conclude(search, place, folder)
 
     def _try(self, search: Search, place: Workspace, run: str, name: str, sinks: tuple[Sink, Sink]) -> None:
-        """One trial: run, measured, kept."""
+        """Run a trial, and record its value."""
         trial, (console, tell) = search.next(), sinks
         shown = "  ".join(_assigned(trial.settings))
         try:
@@ -166,7 +166,7 @@ class Tuning:
             return
         trial.finish(value)
         best = search.best()
-        assert best is not None, "one has just finished"
+        assert best is not None, "a trial has just finished"
         assert best.value is not None
         values = {self.measure.name: value, f"best {self.measure.name}": best.value}
         tell(Metrics(run=run.rpartition(".")[0], values=values, step=trial.number))
@@ -178,8 +178,8 @@ class Tuning:
         echo(f"trial {trial.number}: {shown}  {self.measure.name} {value:.4g} ({leads})")
 
     def _run(self, trial: RunningTrial, place: Workspace, run: str, name: str, console: Sink) -> float:
-        """The measured value of a trial. Raises ConfigError for settings that do not go together, StageFailed,
-        RunStopped, ValueError where there is no such value."""
+        """The measured value of a trial. Raises ConfigError for incompatible settings, StageFailed, RunStopped, and
+        ValueError if there is no finite value."""
         assigned = [*self.assigned, *_assigned(trial.settings)]
         flow, settings = pipelines.load(self.file, assigned)
         tags = run_tags(self.file, flow.seed, assigned) | {TUNING: name, TRIAL: str(trial.number)}
@@ -195,7 +195,7 @@ class Tuning:
         return value
 
     def _conclude(self, search: Search, place: Workspace, folder: Path) -> TuneResult:
-        """Say which is the best, write its pipeline, and leave its results as those of the pipeline."""
+        """Report the best trial, write its pipeline file, and make its results the latest of the pipeline."""
         ended, best = search.ended(), search.best()
         if best is None:
             told = next((trial.why for trial in reversed(ended) if trial.why), "")
@@ -216,7 +216,7 @@ class Tuning:
 
     @contextmanager
     def _tracked(self, place: Workspace, name: str) -> Iterator[tuple[str, Sink]]:
-        """The run of the tuning itself: its id, and what hears of it."""
+        """The run of the tuning itself: its id and its sink."""
         run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         config = {
             "ranges": {each.key: each.shown for each in self.ranges},
@@ -239,7 +239,7 @@ class Tuning:
                 tracker(RunEnded(run=run, status=status, seconds=time.time() - started))
 
     def _name(self) -> str:
-        """The tuning's name: the same where the same is asked of the same data, so that it continues."""
+        """The tuning's name, equal for equal settings and data, so that it continues."""
         asked = [
             as_yaml(override(read(self.file), self.assigned).data),
             [repr(each) for each in self.ranges],
@@ -253,8 +253,8 @@ class Tuning:
 
 
 def _check_ranges(file: Path, assigned: Sequence[str], ranges: Sequence[Range]) -> Flow:
-    """The pipeline with some values of the ranges. Raises ConfigError for a range of which no end is taken; an end that
-    is refused beside the others' first values is told, for it may go with others."""
+    """The pipeline with some values of the ranges. Raises ConfigError for a range of which both ends are invalid; for
+    one end that is invalid with the first values of the other ranges, it warns, since it may be valid with others."""
     flows: list[Flow] = []
     for each in ranges:
         taken, refused = len(flows), ""
@@ -284,7 +284,7 @@ def _job(flow: Flow, place: Workspace, until: str, sinks: Sequence[Sink]) -> Run
 
 
 def _measure(name: str, better: Better | None) -> Measure:
-    """`STAGE/METRIC`. Raises ConfigError for what is not so."""
+    """Parse `STAGE/METRIC`. Raises ConfigError if invalid."""
     stage, slash, metric = name.partition("/")
     if not slash or not stage or not metric:
         raise ConfigError(f"{name}: expected STAGE/METRIC, such as finetune/dev/accuracy")
@@ -292,7 +292,7 @@ def _measure(name: str, better: Better | None) -> Measure:
 
 
 def _check_figure(flow: Flow, measure: Measure) -> None:
-    """Raise ConfigError for a stage or a figure that there will not be."""
+    """Raise ConfigError for an unknown stage or metric."""
     stages = {node.name: stage for node, stage in planned(flow.nodes)}
     if measure.stage not in stages:
         raise ConfigError(f"{measure.name}: no stage `{measure.stage}`{suggest(measure.stage, list(stages))}")

@@ -1,4 +1,4 @@
-"""Go on with a text: `kepipe generate`, `LoadedModel.generate`."""
+"""Continue a text: `kepipe generate`, `LoadedModel.generate`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a text is gone on with: by the likeliest tokens, by drawing (`temperature`, `top_k`, `top_p`), or by a beam
-    search. Raises ValueError for what does not go together."""
+    """How a text is continued: greedily, by sampling (`temperature`, `top_k`, `top_p`), or by beam search. Raises
+    ValueError for incompatible settings."""
 
     limit: int = 50
-    """Tokens to write, at most."""
+    """Maximum number of new tokens."""
     beams: int = 1
-    """Hypotheses of a beam search; 1: none."""
+    """Beam size; 1: no beam search."""
     count: int = 1
-    """Texts to write; of a beam, the best ones."""
+    """Number of continuations; with beam search, the best ones."""
     temperature: float | None = None
-    """Draw from p^(1/temperature)."""
+    """Sample from p^(1/temperature)."""
     top_k: int = 0
-    """Draw among the k likeliest tokens; 0: among all."""
+    """Sample from the k most probable tokens; 0: from all."""
     top_p: float = 1.0
-    """Draw among the likeliest that hold this share."""
+    """Sample from the most probable tokens that together have this probability."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -37,36 +37,36 @@ class Decoding:
             raise ValueError("limit, beams and count are 1 or more, top_k and seed 0 or more")
         if self.temperature is not None and not self.temperature > 0:
             raise ValueError(
-                f"temperature {self.temperature:g}: expected above 0; the likeliest tokens are what you get without "
-                "a temperature"
+                f"temperature {self.temperature:g}: expected above 0; for greedy decoding, leave out the temperature"
             )
         if not 0 < self.top_p <= 1:
             raise ValueError(
-                f"top-p {self.top_p:g}: expected above 0 and at most 1; the likeliest tokens are what you get without "
-                "top-p, top-k and temperature"
+                f"top-p {self.top_p:g}: expected above 0 and at most 1; for greedy decoding, leave out top-p, top-k "
+                "and temperature"
             )
         if self.beams > 1 and self.draws:
-            raise ValueError("a beam searches and does not draw: leave out temperature, top-k and top-p")
+            raise ValueError("beam search does not sample: remove temperature, top-k and top-p")
         if self.count > self.beams > 1:
-            raise ValueError(f"a beam of {self.beams} finds {self.beams} texts, not {self.count}")
+            raise ValueError(f"a beam of size {self.beams} finds {self.beams} texts, not {self.count}")
         if self.count > 1 and self.beams == 1 and not self.draws:
-            raise ValueError("the likeliest tokens give one text: add a temperature of 1 to draw, or beams")
+            raise ValueError("greedy decoding gives one text: set a temperature of 1 to sample, or beams")
 
     @property
     def draws(self) -> bool:
-        """Whether tokens are drawn."""
+        """Whether tokens are sampled."""
         return self.temperature is not None or self.top_k > 0 or self.top_p < 1
 
 
 def write(
     name: str, opened: OpenedModel, prompt: str, decoding: Decoding, facts: PromptFacts | None = None
 ) -> list[str]:
-    """The prompt with what the model, called `name`, writes after it: as many texts as `decoding` asks for.
+    """The prompt with its continuations by the model, called `name` in messages.
 
-    `facts`: what stands before the prompt and is not written. Raises ValueError for a model that does not write so.
+    `facts`: finds facts that are put before the prompt but not returned. Raises ValueError if the model does not
+    support this decoding.
     """
     model = opened.language_model
-    assert model is not None, "a model that was opened to write"
+    assert model is not None, "the model was opened for generation"
     text = model.tokenizer.encode([prompt]).tokens
     asked = text if facts is None else facts.before([prompt], [text], decoding.limit)[0]
     if decoding.draws:
@@ -79,26 +79,24 @@ def write(
 
 
 def _write(name: str, model: LanguageModel, prompt: PromptTokens, limit: int) -> list[list[int]]:
-    """The likeliest tokens. Raises ValueError for a model that does not write."""
+    """Greedy decoding. Raises ValueError for a model that does not generate."""
     from kepipe.models.prompting import generate
     from kepipe.models.protocols import TextGenerator
 
     if not isinstance(model, TextGenerator):
-        raise ValueError(
-            f"{name} says how likely a text is and does not write one; `kepipe few-shot` can ask it"
-        )
+        raise ValueError(f"{name} scores texts but does not generate them; `kepipe few-shot` can use it")
     return [row.tolist() for row in generate(model, [prompt], limit=limit)]
 
 
 def _search(name: str, scorer: LanguageModel, prompt: PromptTokens, decoding: Decoding) -> list[list[int]]:
-    """The texts of a beam, the best first. Raises ValueError for a model that no beam searches."""
+    """The texts of a beam search, best first. Raises ValueError for a model without beam search."""
     import torch
 
     from kepipe.models import beam_search
     from kepipe.models.lm_scorer import LMScorer
 
     if not isinstance(scorer, LMScorer):
-        raise ValueError(f"{name} has no beam search: leave out beams")
+        raise ValueError(f"{name} has no beam search: remove beams")
     with torch.inference_mode():
         asked = scorer.prompt([prompt], decoding.limit)
         found_BKN, _ = beam_search.search(
@@ -109,7 +107,7 @@ def _search(name: str, scorer: LanguageModel, prompt: PromptTokens, decoding: De
 
 
 def _sampler(decoding: Decoding) -> Sampler:
-    """What draws the next token."""
+    """The sampler of the next token."""
     import torch
 
     from kepipe.models import generation
@@ -120,7 +118,7 @@ def _sampler(decoding: Decoding) -> Sampler:
 
 
 def _draw(name: str, model: LanguageModel, prompt: PromptTokens, decoding: Decoding) -> list[list[int]]:
-    """Texts that are drawn. Raises ValueError for a model that does not give the probabilities of next tokens."""
+    """Sampled texts. Raises ValueError for a model without probabilities of the next token."""
     import numpy as np
     import torch
 
@@ -131,7 +129,7 @@ def _draw(name: str, model: LanguageModel, prompt: PromptTokens, decoding: Decod
 
     limit, sampler = decoding.limit, _sampler(decoding)
     if isinstance(model, NextTokenModel):
-        assert isinstance(prompt, np.ndarray), "what only counts takes no knowledge"
+        assert isinstance(prompt, np.ndarray), "these models take no knowledge"
         drawn = continue_texts(
             model, [prompt] * decoding.count, limit, lambda rows: sampler(torch.from_numpy(rows)).numpy()
         )

@@ -1,4 +1,4 @@
-"""The table of measures of drift. A new one is a module and a row here."""
+"""The table of drift measures. A new measure is a module and a row here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What `dagster dev -m kepipe.flow.dagster` loads: the pipelines that the variable KEPIPE_PIPELINES names, as assets.
+"""For `dagster dev -m kepipe.flow.dagster`: the pipelines listed in the variable KEPIPE_PIPELINES, as assets.
 
-In a file of one's own, `definitions` gives the same for pipelines that are named there. Needs `kepipe[dagster]`.
+In your own code, `definitions` does the same for given pipelines. Needs `kepipe[dagster]`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""History of a schedule's runs: one JSON line each, the newest last."""
+"""History of a schedule's runs: one JSON line each, newest last."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from kepipe.flow.triggers.table import AnyTrigger
 NAME = re.compile(r"\w[\w.-]*")
 """Valid names of schedules, which are also names of folders."""
 RESERVED = ("locks", "outbox")
-"""Names of other folders beside those of the schedules."""
+"""Reserved names: other folders next to those of the schedules."""
 
 
 class Schedule(Section):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 """Seconds between reads of the job store, where other processes write."""
 CLOCK_JUMP = 5.0
-"""Seconds from which on a clock that was set back counts as a jump and not as a correction."""
+"""Minimum seconds by which a clock is set back to count as a jump and not as a correction."""
 RECHECK_SECONDS = 5.0
 """Seconds before `run_due_once` checks again for sources that have just changed."""
 

@@ -1,8 +1,8 @@
-"""Results of stages that several workspaces share: in a folder or a bucket, wherever fsspec reaches.
+"""Stage results shared by several workspaces, in a folder or a bucket, through fsspec.
 
-`results/<key>.json` holds a result's manifest; `blobs/<sha256>` hold the contents of files, equal ones once. A result
-is written after its blobs and removed before them, so that whoever finds a result finds all of it. What is read is
-checked: every file against its digest, every result against its key.
+`results/<key>.json` is a result's manifest; `blobs/<sha256>` are file contents, equal ones stored once. A result is
+written after its blobs and removed before them, so that every result is complete. Reads are verified: files against
+their digests, results against their keys.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 _KEY, _SHA256 = re.compile(r"[0-9a-f]{20}"), re.compile(r"[0-9a-f]{64}")
 UPLOADING = 24 * 3600.0
-"""Seconds for which a blob that no result names is kept: its result may be on its way."""
+"""Seconds for which an unreferenced blob is kept, since its result may be about to be written."""
 
 
 class SharedStore:
     """The results at a URL (`s3://bucket/kepipe`, `gs://…`, `sftp://…`, a folder), by key.
 
-    Raises ConfigError where the URL's protocol is unknown, or needs a package that is not installed.
+    Raises ConfigError if the URL's protocol is unknown, or needs a package that is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -55,13 +55,13 @@ class SharedStore:
         self._files: AbstractFileSystem = files
 
     def holds(self, key: str) -> bool:
-        """Whether there is a result of a key."""
+        """Whether there is a result for a key."""
         return bool(self._files.exists(self._result(key)))
 
     def push(self, folder: Path) -> int:
-        """Copy a sealed folder, named by its key, here. Returns the bytes that were sent: 0 where it was here.
+        """Upload a sealed folder, named by its key. Returns the bytes sent; 0 if the store already has it.
 
-        Raises CorruptArtifact for a damaged folder, OSError where the store cannot be written.
+        Raises CorruptArtifact for a damaged folder, OSError if the store cannot be written.
         """
         if self.holds(folder.name):
             return 0
@@ -79,9 +79,9 @@ class SharedStore:
         return sent + len(text)
 
     def pull(self, key: str, out: Path) -> bool:
-        """Fill a new folder, `out`, with the result of a key, sealed as it was. False where there is none.
+        """Download the result of a key into a new folder `out`. False if there is none.
 
-        Raises CorruptArtifact for a damaged result, OSError where the store cannot be read.
+        Raises CorruptArtifact for a damaged result, OSError if the store cannot be read.
         """
         try:
             text = self._files.cat_file(self._result(key))
@@ -99,8 +99,7 @@ class SharedStore:
         return True
 
     def prune(self, before: float, *, dry_run: bool = False) -> int:
-        """Remove the results that were written before a Unix time, and blobs that no result names. Returns the bytes
-        that this frees."""
+        """Remove results written before a Unix time, and unreferenced blobs. Returns the bytes freed."""
         freed, kept = 0, set[str]()
         for entry in self._list("results"):
             if _written(entry) < before:
@@ -132,7 +131,7 @@ class SharedStore:
         return manifest, record
 
     def _send(self, file: Path, sha256: str) -> int:
-        """Copy a file's content here, unless it is here. Returns the bytes that were sent."""
+        """Upload a file's content unless the store has it. Returns the bytes sent."""
         blob, size = self._blob(sha256), file.stat().st_size
         with suppress(FileNotFoundError):
             if self._files.size(blob) == size:
@@ -150,7 +149,7 @@ class SharedStore:
             raise CorruptArtifact(f"{self.url}: the content of {target.name} does not match its digest")
 
     def _put(self, content: Path | bytes, place: str) -> None:
-        """Write a file so that it is there whole or not at all: objects of a bucket are; in a folder by renaming."""
+        """Write a file atomically: objects of a bucket are; in a folder, by renaming."""
         is_folder = "file" in self._files.protocol
         target = f"{self._root}/incoming/{uuid.uuid4().hex}" if is_folder else place
         self._files.makedirs(self._files._parent(target), exist_ok=True)
@@ -182,7 +181,7 @@ class SharedStore:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a file of this name lies in the result's folder."""
+    """Whether a file of this name is inside the result's folder."""
     parts = PurePosixPath(name).parts
     return (
         bool(parts)
@@ -198,7 +197,7 @@ def _set_time(file: Path, mtime_ns: int) -> None:
 
 
 def _written(entry: Mapping[str, Any]) -> float:
-    """When a file was last written, in Unix time; now where the store does not say."""
+    """Unix time at which a file was last written; the current time if the store does not know."""
     for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
         value = entry.get(name)
         if isinstance(value, int | float):

@@ -11,8 +11,8 @@ from pathlib import Path
 from kepipe.flow.artifact import hash_file
 
 SETTLED = 2_000_000_000
-"""Nanoseconds after a file's last change from which on a further change certainly alters its timestamps, which have a
-limited resolution."""
+"""Nanoseconds after a file's last change, after which a further change certainly alters its timestamps (which have a
+limited resolution)."""
 
 _State = tuple[int, int, int, int, int]
 _digests: dict[Path, tuple[_State, str]] = {}
@@ -21,7 +21,7 @@ _asked: ContextVar[dict[Path, None] | None] = ContextVar("asked", default=None)
 
 @contextmanager
 def recording_sources() -> Iterator[dict[Path, None]]:
-    """Collect the files whose digests are asked for during the block, in order."""
+    """Collect the files whose digests are requested in the context, in order."""
     asked: dict[Path, None] = {}
     token = _asked.set(asked)
     try:

@@ -180,8 +180,7 @@ class Store:
     def _with_shared(
         self, what: str, action: Callable[[SharedStore], T], warn: Callable[[str], None]
     ) -> T | None:
-        """Do something with the shared store. None where there is none; and where it fails, which is a warning: a run
-        goes on without it."""
+        """Do something with the shared store. None if there is none, or if it fails, which is only a warning."""
         try:
             return None if self.shared is None else action(self.shared)
         except Exception as reason:  # the clients of buckets raise errors of many classes

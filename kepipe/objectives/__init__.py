@@ -1,1 +1,1 @@
-"""Objectives: a corruption, a visibility and a loss under one contract; `table` names them."""
+"""Objectives: a corruption, a visibility and a loss behind one interface; `table` lists them."""

@@ -162,7 +162,7 @@ class LossSum(HiddenCriterion):
         self.parts, self.weights = parts, weights
         names = [*self.terms, *self.metrics]
         if len(set(names)) < len(names):
-            raise ValueError(f"two parts of a loss have one name: {', '.join(names)}")
+            raise ValueError(f"two parts of a loss have the same name: {', '.join(names)}")
 
     @property
     def terms(self) -> tuple[str, ...]:

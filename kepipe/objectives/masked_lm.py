@@ -72,7 +72,7 @@ class MaskedCollator:
         if self.schedule == "dynamic":
             return rng
         if rows.refs is None:
-            raise ValueError(f"a {self.schedule} schedule needs rows that know which examples they are")
+            raise ValueError(f"a {self.schedule} schedule needs rows with example indices (`refs`)")
         refs = rows.refs
         return RowDraws(
             visit_seeds(self.schedule, refs.examples, refs.times, seed=refs.seed, copies=self.copies)

@@ -48,13 +48,15 @@ class Mixture(ObjectiveSettings):
     @model_validator(mode="after")
     def _somebody_begins(self) -> Mixture:
         if all(share.joins > 0 for share in self.of):
-            raise ValueError("at least one objective must be there from the beginning: set its joins to 0")
+            raise ValueError(
+                "at least one objective must be trained from the beginning: set its `joins` to 0"
+            )
         return self
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Mixture:
         if self.schedule != "joint" and any(share.joins > 0 for share in self.of):
-            raise ValueError(f"schedule {self.schedule} says when each objective joins: leave `joins` out")
+            raise ValueError(f"schedule {self.schedule} determines when each objective joins: remove `joins`")
         return self
 
     @model_validator(mode="after")
@@ -66,8 +68,8 @@ class Mixture(ObjectiveSettings):
             ours, theirs = row_of(first), row_of(other)
             if (ours.stack, ours.begin) != (theirs.stack, theirs.begin):
                 raise ValueError(
-                    f"{name_of(first)} and {name_of(other)} do not train the same stacks on the same rows: give each a "
-                    "stage of its own"
+                    f"{name_of(first)} and {name_of(other)} do not train the same stacks on the same rows: use two "
+                    "stages"
                 )
         return self
 

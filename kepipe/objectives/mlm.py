@@ -34,8 +34,8 @@ class Masking(ObjectiveSettings):
     random_prob: float = Field(0.1, ge=0, le=1)
     """Share of the selected tokens that become a random token; the rest stay as they are."""
     schedule: Schedule = "dynamic"
-    """When the masking of an example is drawn: once (static), `copies` times, used in turn (duplicated), or anew each
-    time the example comes (dynamic); Liu et al. 2019, §4.1."""
+    """When the masking of an example is drawn: once (static), `copies` times, used in turn (duplicated), or at each
+    use (dynamic); Liu et al. 2019, §4.1."""
     copies: int = Field(10, ge=1)
     """Number of maskings per example, with `schedule: duplicated`."""
 
@@ -60,7 +60,7 @@ class MaskingPairs(Masking):
 
 
 class MLM(MaskingPairs):
-    """Restore hidden tokens, or whole hidden words."""
+    """Predict masked tokens, or whole masked words."""
 
     name: Literal["mlm"] = "mlm"
     level: Literal["token", "word", "phrase", "entity"] = "token"

@@ -1,4 +1,4 @@
-"""`permutation-lm`: predict tokens in a random order, each from those earlier in that order, wherever they stand in the
+"""`permutation-lm`: predict tokens in a random order, each from those earlier in that order, at any position in the
 text (XLNet; Yang et al. 2019, §2.2)."""
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def build(section: PermutationLM, _tokenizer: Tokenizer) -> Objective:
 
 
 def draw_targets(words_BT: Ints, rng: np.random.Generator, partial: int, longest: int) -> Bools:
-    """Tokens to predict: bool [B, T]; spans of 1 to `longest` words, each somewhere in `partial` times as many words
-    of its own (Yang et al. 2019, §3.1 and code). One word at least, where a row has any.
+    """Tokens to predict: bool [B, T]; spans of 1 to `longest` words, each at a random place in its own window of
+    `partial` times as many words (Yang et al. 2019, §3.1 and code). At least one word, if a row has any.
 
     `words_BT`: each token's word, counted from 0, −1 where it is none.
     """

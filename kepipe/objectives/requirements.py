@@ -125,7 +125,7 @@ def _of_pairs(
     pairs = FORMATS[format].pairs
     if pairs and (model.stacks == "decoder" or (model.objectives is not None and not model.segments)):
         yield ConfigConflict(
-            "format", f"base {base} reads no pairs, as {format} makes them: set `format: packed`"
+            "format", f"base {base} does not support pairs, as made by {format}: set `format: packed`"
         )
         return
     needed = {"segments": objective.num_segments(pairs), "tasks": objective.num_tasks()}
@@ -141,7 +141,7 @@ def _of_pairs(
     if pairs and setting is not None and not model.next_sentence:
         yield ConfigConflict(
             f"objective.{setting}",
-            f"base {base} has no head that judges rows: set `{setting}: false` in the objective",
+            f"base {base} has no next-sentence head: set `{setting}: false` in the objective",
         )
 
 
@@ -150,12 +150,10 @@ def _of_streams(model: EncoderConfig, base: str, rows: RowSettings) -> Iterator[
     if FORMATS[rows.format].pairs:
         yield ConfigConflict(
             "streams",
-            f"pairs, as {rows.format} makes them, do not go on from one another: set `format: packed`",
+            f"pairs, as made by {rows.format}, do not continue one another: set `format: packed`",
         )
     if not model.carries_state:
-        yield ConfigConflict(
-            "streams", f"base {base} carries nothing from batch to batch: leave `streams` out"
-        )
+        yield ConfigConflict("streams", f"base {base} carries no state from batch to batch: remove `streams`")
     if rows.ramp:
         yield ConfigConflict(
             "batch_ramp", "streams take the same number of parts in every update: leave it out"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SpanMasking(MaskingPairs):
-    """Restore hidden spans."""
+    """Predict masked spans."""
 
     name: Literal["span-masking"] = "span-masking"
     mean_span: float = Field(3.8, ge=1)

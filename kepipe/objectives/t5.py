@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SpanCorruption(ObjectiveSettings):
-    """Predict the spans that sentinels stand for."""
+    """Predict the spans that sentinels replace."""
 
     renamed: ClassVar[Mapping[str, str]] = {"share": "noise_density"}
 
@@ -47,7 +47,7 @@ def sentinels(tokenizer: Tokenizer) -> Ints:
 
 
 def build(section: SpanCorruption, tokenizer: Tokenizer) -> Objective:
-    """The objective over a tokenizer's ids. Raises ValueError where it has no sentinels."""
+    """The objective over a tokenizer's ids. Raises ValueError if it has no sentinels."""
     from kepipe.noise.spans import collapse_spans, draw_spans
     from kepipe.objectives.base import Objective
     from kepipe.objectives.losses import TokenLoss

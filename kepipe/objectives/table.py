@@ -1,7 +1,7 @@
 """The table of objectives: name in the YAML → settings, how the objective is built, and its requirements.
 
-A new one is a file and a row. The file of a row has the settings and `build`, and is read with every pipeline, so it
-does not import torch at its top; collators and losses, which do, have files of their own
+A new objective is a file and a row. The file of a row has the settings and `build`, and is imported for every pipeline,
+so it does not import torch at its top; collators and losses, which do, have files of their own
 (`masked_lm.py`, `unilm_collator.py`, `bidirectional_collator.py`, `losses.py`).
 """
 
@@ -73,7 +73,7 @@ class Row:
     num_special_tokens: int = 0
     """Number of special tokens that its collator adds to a row that comes without any."""
     prompt_style: PromptStyle | None = None
-    """How a model trained with it is prompted; None: it does not generate, or as its family is."""
+    """Prompt style of a model trained with it; None: that of its family, or it does not generate."""
     tokens: Callable[[Tokenizer], object] = attrgetter("mask")
     """Reads what the objective needs from a tokenizer; raises ValueError if the tokenizer lacks it."""
     rows: Callable[[Any, Text], RowStream] | None = None

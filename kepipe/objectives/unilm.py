@@ -38,7 +38,7 @@ class Modes(Section):
 
 
 class UniLM(MaskingPairs):
-    """Restore hidden tokens under several visibilities in turn."""
+    """Predict masked tokens under several visibilities in turn."""
 
     name: Literal["unilm"] = "unilm"
     modes: Modes = Modes()

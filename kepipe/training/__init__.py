@@ -1,1 +1,1 @@
-"""The training loop and what it stands on: schedule, optimiser, checkpoints, data prepared ahead."""
+"""The training loop: schedule, optimiser, checkpoints, prefetching of data."""

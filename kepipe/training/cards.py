@@ -1,4 +1,4 @@
-"""What GPUs are sold with: peaks of their tensor cores, from NVIDIA's data sheets."""
+"""Published specifications of GPUs: peaks of their tensor cores, from NVIDIA's data sheets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Card(NamedTuple):
-    """`name`: as in what the driver calls it. `peak`: FLOPs a second of dense products in 16 bits, summed in fp32.
+    """`name`: part of the driver's name. `peak`: FLOPs per second of dense 16-bit products with fp32 accumulation.
     `gib`: its memory."""
 
     name: str
@@ -20,11 +20,11 @@ CARDS = (
     Card("L4", 121e12, 24), Card("A10G", 70e12, 24), Card("A10", 125e12, 24), Card("V100-PCIE", 112e12, 16),
     Card("V100", 125e12, 16), Card("T4", 65e12, 16), Card("RTX 4090", 165.2e12, 24), Card("RTX 3090", 71e12, 24),
 )  # fmt: skip
-"""A name that holds another stands before it."""
+"""A name that contains another comes before it."""
 
 
 def find_card(name: str) -> Card | None:
-    """The card that the driver calls `name`; None for one that is not in the table, and for a part of one (MIG)."""
+    """The card with the driver's name `name`; None if it is not in the table, or for a part of a card (MIG)."""
     if "MIG" in name:
         return None
     words = f" {name.replace('-', ' ')} "
@@ -32,6 +32,6 @@ def find_card(name: str) -> Card | None:
 
 
 def published_peak(name: str) -> float | None:
-    """Its peak in 16 bits, in FLOPs a second; None where `find_card` finds none."""
+    """Its peak in 16 bits, in FLOPs per second; None if `find_card` finds none."""
     card = find_card(name)
     return None if card is None else card.peak

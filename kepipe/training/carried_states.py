@@ -40,8 +40,8 @@ class CarriedStates:
             state.clear()
         elif not state:
             raise ValueError(
-                f"rows go on from a batch of stream {batch.stream} that this process has not seen: the streams of an "
-                "update's parts stay with their processes only where all batches are of text; set `processes: 1`"
+                f"rows continue a batch of stream {batch.stream} that this process has not seen: streams stay with "
+                "their processes only if all batches are of text; set `processes: 1`"
             )
         for name, value in state.items():
             kept = value[: len(continues_B)].detach()

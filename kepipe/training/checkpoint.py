@@ -65,7 +65,7 @@ def save(root: Path, step: int, tensors: Tensors, state: Mapping[str, Any]) -> C
 
 
 def folder_of(root: Path, step: int) -> Path:
-    """Where the checkpoint of `step` lies."""
+    """The folder of the checkpoint of `step`."""
     return root / f"step-{step:08d}"
 
 
@@ -95,7 +95,7 @@ def intact(root: Path, warn: Callable[[str], None], *, tidy: bool = True) -> Ite
         try:
             yield _open(folder)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            warn(f"checkpoint {folder} is damaged and is passed over ({error})")
+            warn(f"checkpoint {folder} is damaged and is skipped ({error})")
 
 
 def steps(root: Path) -> list[int]:

@@ -91,9 +91,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
             matrices += [{"params": ours, "weight_decay": decay}] if ours else []
             others += [{"params": rest, "weight_decay": decay}] if rest else []
         if not matrices:
-            raise ValueError(
-                "optimizer: muon: this model has no layers with matrices that learn; adamw serves it"
-            )
+            raise ValueError("optimizer: muon: this model has no layers with trainable matrices; use adamw")
         rate = settings.learning_rate
         self._parts: list[torch.optim.Optimizer] = [Muon(matrices, rate)]
         if others:

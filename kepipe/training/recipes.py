@@ -16,7 +16,7 @@ def _published(name: str, family: Family) -> Mapping[str, Any]:
     if not family.published:
         known = ", ".join(other for other, row in FAMILIES.items() if row.published)
         raise ValueError(
-            f"there are no published settings of {name} to be followed here, only of {known}: leave `recipe` out"
+            f"there are no usable published settings of {name}, only of {known}: remove `recipe`"
         )
     return {"optimizer": "adamw", **family.published, "base": {"init": "normal"}}
 

@@ -93,8 +93,8 @@ class TrainingSettings(Section):
     checkpoint_every: int = Field(100, ge=1)
     """Steps between two checkpoints."""
     async_checkpoints: bool | Literal["auto"] = runtime_only("auto")
-    """Write checkpoints while the training goes on, from a copy in the CPU's memory; auto: where the model is not on
-    the CPU itself. A run that is killed meanwhile continues from the checkpoint before."""
+    """Write checkpoints in the background, from a copy in the CPU's memory; auto: if the model is not on the CPU. A run
+    that is killed meanwhile continues from the previous checkpoint."""
     keep_last: int = Field(2, ge=1)
     """Number of latest checkpoints that are kept; an older one replaces a damaged one."""
     keep_best: int = Field(0, ge=0)
@@ -129,7 +129,7 @@ class TrainingSettings(Section):
                 f"accumulate ({self.accumulate}) to {8 * self.processes}, or leave batch_ramp out"
             )
         if self.budget is not None and "steps" in self.model_fields_set:
-            raise ValueError("steps and budget both say how long to train: leave one of them out")
+            raise ValueError("steps and budget are mutually exclusive: remove one of them")
         if self.warmup >= 1 and (self.warmup != int(self.warmup) or self.budget is not None):
             steps = "" if self.budget is not None else " or a whole number of steps"
             raise ValueError(f"warmup ({self.warmup}) must be a share below 1{steps}")

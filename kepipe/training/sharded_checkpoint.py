@@ -1,8 +1,8 @@
 """Checkpoints of sharded weights: each process writes and reads its own share (`torch.distributed.checkpoint`).
 
 The storage is Hugging Face's: safetensors files whose headers say which part of a weight they hold, read by any number
-of processes. DCP's own storage is not used, since its metadata are a pickle, and so are all its files. A checkpoint has
-its place only once every process has written its share and the first one has gathered their digests.
+of processes. DCP's own storage is not used, since its metadata are a pickle, and so are all its files. A checkpoint is
+renamed into place only after every process has written its share and the first one has gathered their digests.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ShardWriter(HuggingFaceStorageWriter):
 class ShardedCheckpoints:
     """Writes the checkpoints of `model` and `optimizer` under `root`, from all processes at once.
 
-    They agree on it in a group of their own, so that a checkpoint can be written while the training goes on.
+    They synchronise in a process group of their own, so that a checkpoint can be written during training.
     """
 
     def __init__(self, root: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -103,7 +103,7 @@ class ShardedCheckpoints:
         folder = checkpoint.folder_of(self.root, step)
 
         def publish(digests: Mapping[str, str]) -> None:
-            """Give the checkpoint its place, with what only the first process has."""
+            """Rename the checkpoint into place, with the files that only the first process writes."""
             with filling(folder) as unfinished:
                 (self._unfinished(step)).rename(unfinished / checkpoint.SHARDS)
                 whole = checkpoint.write_tensors(unfinished, others)
@@ -126,7 +126,7 @@ class ShardedCheckpoints:
         return written
 
     def failure(self, step: int, error: BaseException) -> Exception:
-        """What a user is told of a checkpoint that some process could not write."""
+        """The error for a checkpoint that some process could not write."""
         failures = error.failures.values() if isinstance(error, CheckpointException) else ()
         causes = [cause for cause, _ in failures]
         cause = next((one for one in causes if isinstance(one, OSError)), None)

@@ -28,7 +28,7 @@ def optimizer_state(
 
 
 def stored_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as it lies: on its device, and sharded if the weights are."""
+    """The optimiser's state as stored: on its device, and sharded if the weights are."""
     return {
         f"{what}.{name}": value
         for name, parameter in model.named_parameters()

@@ -56,8 +56,8 @@ class Throughput:
 
 
 def peak(device: torch.device, kind: torch.dtype) -> float:
-    """Peak FLOPs a second of a device: in 16 bits what a known card is sold with, as MFU is usually given; else what
-    it reaches here."""
+    """Peak FLOPs per second of a device: in 16 bits the published peak of a known card, as usual for MFU; else the
+    measured one."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     published = published_peak(name) if kind.itemsize == 2 else None
     return matmul_peak(device, kind) if published is None else published
@@ -67,8 +67,8 @@ def peak(device: torch.device, kind: torch.dtype) -> float:
 def matmul_peak(
     device: torch.device, kind: torch.dtype, *, size: int | None = None, seconds: float = 0.15
 ) -> float:
-    """Peak FLOPs a second: the best of several products of square matrices, measured once in a process; on a GPU of
-    8,192 rows: it is not busy with less."""
+    """Peak FLOPs per second: the best of several products of square matrices, measured once per process; on a GPU with
+    8,192 rows, since smaller ones do not occupy it."""
     size = size or (8192 if device.type == "cuda" else 2048)
     square = torch.ones(size, size, dtype=kind, device=device)
     end, best = time.perf_counter() + seconds, _time(square)

@@ -173,7 +173,7 @@ class CheckpointManager:
         if state.share(self.settings) < 1.0:
             total = "" if self.settings.budget else f" of {self.settings.steps}"
             self.context.note(
-                f"stopped after step {state.step}{total}: {self.settings.patience} measurements were no better than "
+                f"stopped after step {state.step}{total}: {self.settings.patience} evaluations were no better than "
                 f"that of step {state.best_step}, {state.best:.4g}"
             )
         if self.settings.final == "best" and state.best_step:
@@ -186,11 +186,11 @@ class CheckpointManager:
                 self._load(one)
                 state.latest = state.best
                 self.context.note(
-                    f"the weights are those of step {state.best_step}, of the lowest held-out loss"
+                    f"the weights are those of step {state.best_step}, with the lowest held-out loss"
                 )
                 return
         raise OSError(
-            f"{self.root}: the checkpoint of step {state.best_step}, the best, is gone or damaged; "
+            f"{self.root}: the best checkpoint, of step {state.best_step}, is missing or damaged; "
             "remove the folder and run again"
         )
 

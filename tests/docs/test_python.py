@@ -133,9 +133,9 @@ def test_what_a_model_does_not_do_is_refused_with_what_it_does(shown: tuple[dict
     names, _ = shown
     assert names["linker"].abilities == ("link",)
     assert names["champion"].abilities == names["reviews"].abilities == ("predict",)
-    with pytest.raises(ValueError, match="does not generate; it answers to predict"):
+    with pytest.raises(ValueError, match="does not generate; it supports predict"):
         names["champion"].generate("The")
-    with pytest.raises(ValueError, match="does not predict; it answers to link"):
+    with pytest.raises(ValueError, match="does not predict; it supports link"):
         names["linker"].predict("The")
     with pytest.raises(ConfigError, match=r"none not found \(`kepipe models list` shows what is registered"):
         kepipe.load("models:/none@champion")

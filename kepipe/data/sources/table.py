@@ -120,7 +120,7 @@ SOURCES: Mapping[str, Source] = {
         "your own files",
         _read_folder,
         _folder_digests,
-        path="a text file, or a folder of them (docs/formats.md)",
+        path="a folder of text files, or a single one (docs/formats.md)",
         options=("path", "strict", "documents"),
     ),
     "task": Source(

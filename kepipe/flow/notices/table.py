@@ -1,4 +1,4 @@
-"""All notification channels. A new one is one module and one row here."""
+"""The table of notification channels. A new channel is one module and one row here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All triggers. A new one is one module and one row here."""
+"""The table of triggers. A new trigger is one module and one row here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `kepipe.load` takes, and what it refuses before any weights are read."""
+"""What `kepipe.load` accepts, and errors before any weights are read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def graph(tmp_path: Path) -> Path:
     return tmp_path / "graph"
 
 
-def test_a_stored_graph_links_in_the_language_of_the_letters(graph: Path) -> None:
+def test_a_stored_graph_links_in_the_detected_language(graph: Path) -> None:
     linker = kepipe.load(graph)
     assert linker.abilities == ("link",)
     assert repr(linker) == f"<LoadedModel {graph}: link>"
@@ -34,7 +34,7 @@ def test_a_stored_graph_links_in_the_language_of_the_letters(graph: Path) -> Non
     assert linker.link(["土星"], threshold=0.0)[0].text == "土星"
 
 
-def test_what_a_model_does_not_use_is_refused(graph: Path, tmp_path: Path) -> None:
+def test_arguments_that_a_model_does_not_use_are_an_error(graph: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a linker takes no knowledge"):
         kepipe.load(graph, knowledge="k-bert")
     with pytest.raises(ValueError, match="expected a model folder"):
@@ -43,18 +43,18 @@ def test_what_a_model_does_not_use_is_refused(graph: Path, tmp_path: Path) -> No
     vectors.mkdir()
     config = StaticConfig(family="word2vec", vocabulary=9, hidden=4)
     (vectors / "config.json").write_text(json.dumps({"format": config.format, **config.to_json()}))
-    with pytest.raises(ValueError, match="an encoder, which answers nothing by itself"):
+    with pytest.raises(ValueError, match="an encoder without a head, which predicts nothing"):
         kepipe.load(vectors)
     fills = base_model(tmp_path / "bert").folder
-    with pytest.raises(ValueError, match="it fills masks from the text alone"):
+    with pytest.raises(ValueError, match="it fills masks from the text only"):
         kepipe.load(fills, graph=graph)
-    with pytest.raises(ValueError, match="this model does not write: leave prompt_style out"):
+    with pytest.raises(ValueError, match="this model does not generate text: remove prompt_style"):
         kepipe.load(fills, prompt_style="append")
-    with pytest.raises(ValueError, match="unknown is of fine-tuned models"):
+    with pytest.raises(ValueError, match="unknown applies to fine-tuned models only"):
         kepipe.load(base_model(tmp_path / "gpt", "gpt2").folder, unknown="compose")
 
 
-def test_a_registry_that_cannot_be_reached_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_registry_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(ConfigError, match="the model registry cannot be reached"):
         kepipe.load("models:/none@champion", workspace=tmp_path / "workspace")

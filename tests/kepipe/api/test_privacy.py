@@ -1,4 +1,4 @@
-"""What Python writes through kepipe is private, and Python is as it was afterwards."""
+"""Files that kepipe writes from Python are private, and the process's state is restored afterwards."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kepipe.config import ConfigError
 
 
 def mask() -> int:
-    """The present mask, which can only be read by being set."""
+    """The current umask, which can only be read by setting it."""
     present = os.umask(0)
     os.umask(present)
     return present
 
 
-def test_what_is_written_is_its_users_alone_and_the_process_is_as_it_was(
+def test_written_files_are_private_and_the_umask_is_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(UMASK, raising=False)
@@ -33,7 +33,7 @@ def test_what_is_written_is_its_users_alone_and_the_process_is_as_it_was(
     assert SAFE_PATH not in os.environ
 
 
-def test_the_variable_says_another_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_sets_another_umask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(UMASK, "027")
     monkeypatch.setenv(SAFE_PATH, "x")
     with kept_private():

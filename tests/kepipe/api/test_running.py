@@ -1,4 +1,4 @@
-"""What is given to `kepipe.run` becomes what `kepipe run` is given."""
+"""The arguments of `kepipe.run` become those of `kepipe run`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kepipe.api.running import assignments, place_of
 from kepipe.config import ConfigError, Settings, override
 
 
-def test_values_of_every_kind_are_those_of_the_yaml(tmp_path: Path) -> None:
+def test_values_of_every_type_are_written_as_yaml(tmp_path: Path) -> None:
     given = {
         "a.number": 3,
         "a.rate": 1e-05,
@@ -33,7 +33,7 @@ def test_values_of_every_kind_are_those_of_the_yaml(tmp_path: Path) -> None:
         assignments("a.number=3")
 
 
-def test_the_workspace_is_the_one_given_else_that_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workspace_is_the_given_one_or_that_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KEPIPE_WORKSPACE", raising=False)
     assert place_of(None) == Path("workspace")
     monkeypatch.setenv("KEPIPE_WORKSPACE", "elsewhere")
@@ -41,7 +41,7 @@ def test_the_workspace_is_the_one_given_else_that_of_the_variable(monkeypatch: p
     assert place_of("here") == Path("here")
 
 
-def test_a_run_is_shown_as_by_the_command_or_not_at_all(
+def test_progress_is_printed_as_by_the_command_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
@@ -64,7 +64,7 @@ def test_a_run_is_shown_as_by_the_command_or_not_at_all(
         kepipe.run(file, workspace=workspace, until="grahp")
 
 
-def test_several_started_by_a_launcher_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starting_under_a_launcher_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match=r"stages\.pretrain\.processes=2"):
         kepipe.run("example")

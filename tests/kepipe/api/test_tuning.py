@@ -1,4 +1,4 @@
-"""A search over a pipeline's settings: from names that are checked to runs in MLflow, killed in between."""
+"""A search over a pipeline's settings: validation, interruption, runs in MLflow."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRIALS = 5
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A pipeline whose stages before the training are done, in a workspace beside it."""
+    """A pipeline and a workspace in which the stages before training are cached."""
     folder = tmp_path_factory.mktemp("tuning")
     file = write_project(folder / "project", "en")
     pipeline = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def whole(project: Path) -> kepipe.TuneResult:
     return kepipe.tune(project, RANGES, MEASURE, trials=TRIALS, workspace=place(project), method=METHOD)
 
 
-def test_the_best_is_what_a_run_with_its_settings_reaches(
+def test_a_run_with_the_best_settings_reaches_the_best_value(
     project: Path, whole: kepipe.TuneResult, tmp_path: Path
 ) -> None:
     finished = [trial for trial in whole.trials if trial.status == "finished"]
@@ -85,14 +85,14 @@ def test_a_trial_that_is_worse_than_the_median_is_stopped_early(
 ) -> None:
     pruned = [trial for trial in whole.trials if trial.status == "pruned"]
     assert pruned
-    assert all("is worse than the median of the trials before" in trial.why for trial in pruned)
+    assert all("is worse than the median of earlier trials" in trial.why for trial in pruned)
     trained = list((place(project) / "store").glob("*/*/artifact.json"))
     assert len(trained) == 4 + sum(trial.status == "finished" for trial in whole.trials)
 
 
 @pytest.fixture(scope="module")
 def continued(project: Path) -> tuple[kepipe.TuneResult, list[int]]:
-    """The same trials, killed once in between; and the updates that the trial in question told of."""
+    """The same trials, killed once in between; and the steps that the interrupted trial logged."""
     heard: list[int] = []
 
     def kill(event: Event) -> None:
@@ -106,16 +106,16 @@ def continued(project: Path) -> tuple[kepipe.TuneResult, list[int]]:
     return tuning(project).search(place(project, "killed"), TRIALS, kill), heard
 
 
-def test_killed_in_a_trial_it_ends_with_the_same_trials(
+def test_a_search_that_was_killed_ends_with_the_same_trials(
     whole: kepipe.TuneResult, continued: tuple[kepipe.TuneResult, list[int]]
 ) -> None:
     result, heard = continued
-    assert heard == [0, 2, 4, 4, 6, 8]  # it went on from the checkpoint of step 2
+    assert heard == [0, 2, 4, 4, 6, 8]  # it continued from the checkpoint of step 2
     assert result.trials == whole.trials
     assert result.best == whole.best
 
 
-def test_what_is_done_is_not_done_again_and_more_trials_go_on(
+def test_finished_trials_are_not_repeated_and_more_can_be_added(
     project: Path, whole: kepipe.TuneResult
 ) -> None:
     def refuse(_: Event) -> None:
@@ -133,7 +133,7 @@ def test_what_is_done_is_not_done_again_and_more_trials_go_on(
 
 
 @pytest.mark.usefixtures("continued")
-def test_mlflow_has_the_tuning_with_its_trials_under_it(project: Path, whole: kepipe.TuneResult) -> None:
+def test_mlflow_has_the_trials_as_child_runs(project: Path, whole: kepipe.TuneResult) -> None:
     killed = place(project, "killed")
     store = connect(killed)
     deliver_pending(killed, store, evaluate_pair)
@@ -172,7 +172,9 @@ def test_mlflow_has_the_tuning_with_its_trials_under_it(project: Path, whole: ke
         ({"measure": "link/mentions", "method": Method(prune_by=BY)}, "`pretrain` comes after `link`"),
     ],
 )
-def test_mistakes_are_told_before_anything_runs(project: Path, arguments: dict[str, Any], said: str) -> None:
+def test_errors_are_reported_before_anything_runs(
+    project: Path, arguments: dict[str, Any], said: str
+) -> None:
     asked = {"ranges": RANGES, "measure": MEASURE} | arguments
     with pytest.raises(ConfigError, match=said):
         kepipe.tune(project, **asked, workspace=place(project, "none"))

@@ -1,4 +1,4 @@
-"""How a text is gone on with: what does not go together is refused before a model is read."""
+"""Decoding settings: incompatible ones are an error before a model is read."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from kepipe.api.writing import Decoding
         ({"temperature": 0.0}, "temperature 0: expected above 0"),
         ({"top_p": 0.0}, "top-p 0: expected above 0 and at most 1"),
         ({"top_p": 1.5}, "top-p 1.5: expected above 0 and at most 1"),
-        ({"beams": 2, "top_k": 3}, "a beam searches and does not draw"),
-        ({"beams": 2, "count": 3}, "a beam of 2 finds 2 texts, not 3"),
-        ({"count": 2}, "the likeliest tokens give one text"),
+        ({"beams": 2, "top_k": 3}, "beam search does not sample"),
+        ({"beams": 2, "count": 3}, "a beam of size 2 finds 2 texts, not 3"),
+        ({"count": 2}, "greedy decoding gives one text"),
     ],
 )
-def test_what_does_not_go_together_is_refused(given: dict[str, Any], said: str) -> None:
+def test_incompatible_settings_are_an_error(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Decoding(**given)
 
 
-def test_what_draws() -> None:
+def test_which_settings_sample() -> None:
     assert not Decoding().draws
     assert not Decoding(beams=3, count=3).draws
     for drawn in ({"temperature": 1.0}, {"top_k": 1}, {"top_p": 0.5}):

@@ -53,4 +53,4 @@ def test_a_folder_that_is_not_empty_is_left_alone(file: Path, tmp_path: Path) ->
 def test_no_beam_searches_n_grams(file: Path, tmp_path: Path) -> None:
     kepipe("import-arpa", file, tmp_path / "lm")
     ended = CliRunner().invoke(app, ["generate", str(tmp_path / "lm"), "w3", "--beams", "2"])
-    assert str(ended.exception).endswith("has no beam search: leave out beams")
+    assert str(ended.exception).endswith("has no beam search: remove beams")

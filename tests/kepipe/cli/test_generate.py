@@ -17,7 +17,7 @@ from kepipe.models.static.config import StaticConfig
     [
         (
             ["--temperature", "0"],
-            "temperature 0: expected above 0; the likeliest tokens are what you get without",
+            "temperature 0: expected above 0; for greedy decoding, leave out",
         ),
         (["--temperature", "-1"], "temperature -1: expected above 0"),
         (

@@ -71,7 +71,7 @@ def test_no_file_holds_the_password_and_all_are_their_owners_alone(workspace: Pa
 
 def test_a_workspace_can_be_shared(tmp_path: Path) -> None:
     printed = kepipe("plan", str(EXAMPLE), "--workspace", str(tmp_path), KEPIPE_UMASK="9")
-    assert "KEPIPE_UMASK=9: expected octal digits as `umask` takes them, such as 027" in printed
+    assert "KEPIPE_UMASK=9: expected octal digits as for `umask`, such as 027" in printed
     words = ("schedule", "add", str(EXAMPLE), "--cron", "@daily", "--workspace", str(tmp_path / "shared"))
     kepipe(*words, KEPIPE_UMASK="027")
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o750

@@ -1,4 +1,4 @@
-"""p-values of permutations: exact on a small case, right in the long run, small where something changed."""
+"""Permutation p-values: exact on a small case, valid in the long run, small if something changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kepipe.drift.permutation import assignments, mean_difference, p_value
 
 
 def test_the_statistic_and_the_p_value_by_hand() -> None:
-    """Six values, three of them new: of the 20 ways to choose three, 2 are as far apart as 1, 2, 3 from 7, 8, 9."""
+    """Six values, three of them new: 2 of the 20 choices of three have means as far apart as 1, 2, 3 and 7, 8, 9."""
     values_N = np.array([1.0, 2.0, 3.0, 7.0, 8.0, 9.0])
     every = np.zeros((20, 6), np.bool_)
     for row, chosen in enumerate(combinations(range(6), 3)):
@@ -26,7 +26,7 @@ def test_the_statistic_and_the_p_value_by_hand() -> None:
     )
 
 
-def test_assignments_begin_with_the_truth_and_keep_sizes() -> None:
+def test_assignments_begin_with_the_true_one_and_keep_sizes() -> None:
     new_N = labels(4, 3)
     drawn = assignments(new_N, np.random.default_rng(0), 50)
     assert drawn.shape == (51, 7)
@@ -34,7 +34,7 @@ def test_assignments_begin_with_the_truth_and_keep_sizes() -> None:
     assert (drawn.sum(1) == 3).all()
 
 
-def test_without_a_change_p_values_are_small_no_more_often_than_they_say() -> None:
+def test_p_values_are_valid_without_a_change() -> None:
     """300 pairs of windows of one skewed source."""
     rng = np.random.default_rng(1)
     p_values = [
@@ -46,7 +46,7 @@ def test_without_a_change_p_values_are_small_no_more_often_than_they_say() -> No
         assert abs(share - level) < 4 * np.sqrt(level * (1 - level) / 300)
 
 
-def test_a_change_is_found_and_documents_without_a_value_do_not_count() -> None:
+def test_a_change_is_found_and_documents_without_a_value_are_ignored() -> None:
     rng = np.random.default_rng(2)
     before, new = rng.normal(0, 1, 40), rng.normal(1.5, 1, 20)
     found = compare_means(np.append(before, np.nan), np.append(new, np.nan), rng)

@@ -1,4 +1,4 @@
-"""Each measure on text that did not change and on text that did."""
+"""Each measure on unchanged and on changed text."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ def windows(world: World, tmp_path_factory: pytest.TempPathFactory) -> Windows:
 
 @pytest.fixture(scope="module")
 def changed(windows: Windows) -> Windows:
-    """The new window is of film reviews."""
+    """The new window has film reviews."""
     reviews = [Document(f"r{n}", f"{REVIEWS[n % 4]} {REVIEWS[(n + n // 4) % 4]}") for n in range(20)]
     return replace(windows, new=reviews)
 
 
-def test_no_measure_tells_windows_of_one_source_apart(windows: Windows) -> None:
+def test_no_measure_finds_drift_within_one_source(windows: Windows) -> None:
     report = check(windows)
     assert report.drifted == ()
     assert report.headline == "no drift in 30 new documents"
     assert set(report.found) | set(report.skipped) == set(MEASURES)
 
 
-def test_another_domain_is_told(changed: Windows) -> None:
+def test_another_domain_is_detected(changed: Windows) -> None:
     report = check(changed)
     assert "domain" in report.drifted
     assert "unknown-tokens" in report.drifted
     assert report.found["domain"].statistic > 0.95
     assert report.headline.startswith("drift in 20 new documents: ")
-    assert "entities" in report.skipped  # reviews name none
+    assert "entities" in report.skipped  # reviews mention none
 
 
-def test_names_that_the_graph_does_not_know_are_told(windows: Windows) -> None:
+def test_names_that_the_graph_lacks_are_detected(windows: Windows) -> None:
     new = [replace(d, mentions=d.mentions[:3]) for d in windows.new]
     found = unlinked.compare(replace(windows, new=new))
     assert found.reference < 0.2 < found.new
@@ -73,7 +73,7 @@ def test_names_that_the_graph_does_not_know_are_told(windows: Windows) -> None:
     assert unlinked.compare(windows).p > 0.05
 
 
-def test_other_entities_are_told_by_the_divergence_of_their_frequencies(windows: Windows) -> None:
+def test_other_entities_are_detected_by_the_divergence_of_their_frequencies(windows: Windows) -> None:
     found = entities.compare(windows)
     counts = []
     names = sorted({m.entity for d in (*windows.reference, *windows.new) for m in d.mentions})
@@ -87,8 +87,8 @@ def test_other_entities_are_told_by_the_divergence_of_their_frequencies(windows:
     assert entities.compare(replace(windows, new=new)).p == 0.001
 
 
-def test_the_classifier_leaves_out_the_document_that_it_judges(windows: Windows) -> None:
-    """Scores as a ridge regression fitted without each document gives them."""
+def test_classifier_scores_are_leave_one_out(windows: Windows) -> None:
+    """Scores equal those of ridge regressions fitted without each document."""
     rng = np.random.default_rng(0)
     features_NF, new_N = rng.normal(size=(25, 6)), np.arange(25) >= 15
     scores_N = domain._LeaveOneOutScores(features_NF @ features_NF.T)(new_N[None])[0]
@@ -100,7 +100,7 @@ def test_the_classifier_leaves_out_the_document_that_it_judges(windows: Windows)
     assert domain._roc_auc(scores_N[None], new_N[None])[0] == pytest.approx(roc_auc_score(new_N, scores_N))
 
 
-def test_the_domain_raises_no_more_false_alarms_than_it_says(windows: Windows) -> None:
+def test_the_domain_measure_keeps_its_false_alarm_rate(windows: Windows) -> None:
     texts = make_documents(400)
     rng = np.random.default_rng(3)
     alarms = 0
@@ -110,9 +110,7 @@ def test_the_domain_raises_no_more_false_alarms_than_it_says(windows: Windows) -
     assert alarms <= 6  # of 40 at 5%: 7 or more come in 3 of 100 000 cases
 
 
-def test_the_loss_is_compared_with_that_of_documents_that_were_held_out(
-    windows: Windows, changed: Windows
-) -> None:
+def test_the_loss_is_compared_with_that_of_held_out_documents(windows: Windows, changed: Windows) -> None:
     assert loss.compare(windows).p > 0.01
     assert loss.compare(windows) == loss.compare(windows)
     with pytest.raises(NotMeasurable, match="0 reference and 30 new documents"):
@@ -121,7 +119,7 @@ def test_the_loss_is_compared_with_that_of_documents_that_were_held_out(
     assert unknown_tokens.compare(changed).new > 0.02 > unknown_tokens.compare(windows).new
 
 
-def test_windows_are_drawn_in_order() -> None:
+def test_windows_are_sampled_in_order() -> None:
     documents = [Document(str(number), "x") for number in range(50)]
     drawn = draw(documents, np.random.default_rng(0), 10)
     numbers = [int(document.id) for document in drawn]
@@ -130,7 +128,7 @@ def test_windows_are_drawn_in_order() -> None:
 
 
 @pytest.mark.data
-def test_abstracts_and_film_reviews_are_told_apart_and_abstracts_are_not(windows: Windows) -> None:
+def test_drift_is_found_between_abstracts_and_reviews_but_not_within_abstracts(windows: Windows) -> None:
     if "KEPIPE_DATA" not in os.environ:
         pytest.skip("KEPIPE_DATA is not set")
     data = Path(os.environ["KEPIPE_DATA"])

@@ -78,9 +78,9 @@ def test_a_model_of_another_kind_is_asked(uniform: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "says how likely a text is and does not write"),
+        ([], "scores texts but does not generate them"),
         (["--top-p", "0.9"], "does not give the probabilities of next tokens"),
-        (["--beams", "2"], "has no beam search: leave out beams"),
+        (["--beams", "2"], "has no beam search: remove beams"),
         (["--prompt-style", "append"], "does not support prompt styles: leave it out"),
     ],
 )
@@ -185,9 +185,9 @@ def test_what_a_folder_carries_is_used(sides: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--knowledge", "triples-as-text"], "brings no graph for triples-as-text: give it (--graph)"),
-        (["--graph", "true"], "uses no knowledge: leave the graph out, or say how it is used (--knowledge)"),
-        (["--linker", "true"], "uses no knowledge: leave the linker out"),
-        (["--knowledge", "none", "--graph", "true"], "--graph means nothing with --knowledge none"),
+        (["--graph", "true"], "uses no knowledge: remove the graph, or set a method with --knowledge"),
+        (["--linker", "true"], "uses no knowledge: remove the linker"),
+        (["--knowledge", "none", "--graph", "true"], "--graph has no effect with --knowledge none"),
         (
             ["--knowledge", "ernie-tsinghua", "--vectors", "true"],
             "fused in an encoder such as bert or roberta",

@@ -126,7 +126,7 @@ def test_it_is_asked_from_the_command_line(name: str, made: dict[str, Path], tmp
     asked = run(app, ["few-shot", folder, str(tmp_path / "task.yaml"), "--shots", "0"])
     assert asked.exit_code == 0, asked.output
     beams = run(app, ["generate", folder, "river", "--beams", "2"])
-    assert str(beams.exception).endswith("has no beam search: leave out beams")
+    assert str(beams.exception).endswith("has no beam search: remove beams")
     pytest.importorskip("onnxruntime")
     exported = run(app, ["export", folder, str(tmp_path / "out")])
     assert "model.onnx" in exported.output
@@ -177,7 +177,7 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
         ),
         ("  pretrain: {base: {family: cnn}, objective: unilm}\n", "unilm cannot train base cnn"),
         ("  pretrain: {base: {family: nnlm}, objective: prefix-lm}\n", "prefix-lm cannot train base nnlm"),
-        ("  pretrain: {base: {family: cnn}, format: segment-pair}\n", "base cnn reads no pairs"),
+        ("  pretrain: {base: {family: cnn}, format: segment-pair}\n", "base cnn does not support pairs"),
         (
             "  pretrain: {base: {family: cnn}, format: packed, document_mask: true}\n",
             "`stages.pretrain.document_mask`: base cnn reads rows as a whole",

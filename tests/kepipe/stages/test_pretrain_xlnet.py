@@ -142,14 +142,14 @@ STREAMS = "format: doc-packed, streams: true"
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("base: {family: bert}, streams: true", "`stages.pretrain.streams`: base bert carries nothing"),
+        ("base: {family: bert}, streams: true", "`stages.pretrain.streams`: base bert carries no state"),
         (
             "base: {family: xlnet, memory: 8}, objective: permutation-lm",
             "`stages.pretrain.base.memory`: the memory is carried from batch to batch: set `streams: true`",
         ),
         (
             "base: {family: xlnet, memory: 8}, objective: permutation-lm, format: segment-pair, streams: true",
-            "pairs, as segment-pair makes them, do not go on from one another",
+            "pairs, as made by segment-pair, do not continue one another",
         ),
         (
             f"base: {{family: xlnet, memory: 8}}, objective: permutation-lm, {STREAMS}, accumulate: 8, batch_ramp: 0.5",

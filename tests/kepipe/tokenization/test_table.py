@@ -1,4 +1,4 @@
-"""Every row of the table of tokenizers is documented and trains; what is offered comes from the table."""
+"""Every row of the table of tokenizers is documented and trains; schema and help are built from the table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_kind_is_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_row_says_what_its_trainer_makes(name: str) -> None:
+def test_a_row_agrees_with_its_trainer(name: str) -> None:
     kind = KINDS[name]
     folded, kept = (train_tokenizer(TEXTS, name, 450, lowercase) for lowercase in (True, False))
     assert json.loads(folded.backend.to_str())["model"]["type"] == kind.model
@@ -31,7 +31,7 @@ def test_a_row_says_what_its_trainer_makes(name: str) -> None:
     assert "Moon" in kept.decode(kept.encode(["Moon"]).tokens)
 
 
-def test_schema_and_help_offer_the_table() -> None:
+def test_schema_and_help_list_the_table() -> None:
     field = TokenizerConfig.model_json_schema()["properties"]["kind"]
     assert field["enum"] == list(KINDS)
     printed = CliRunner().invoke(app, ["tokenizer", "train", "--help"], env={"COLUMNS": "200"}).output

@@ -45,7 +45,7 @@ def test_special_tokens_in_a_text_are_text(trained: Tokenizer) -> None:
         )
 
 
-def test_special_and_ordinary_ids_part_the_vocabulary(trained: Tokenizer) -> None:
+def test_special_and_ordinary_ids_partition_the_vocabulary(trained: Tokenizer) -> None:
     assert len(trained.sentinels) == 100
     assert {trained.pad, trained.cls, trained.sep, trained.mask} <= set(trained.special.tolist())
     assert not np.intersect1d(trained.special, trained.ordinary).size
@@ -105,7 +105,9 @@ def test_minilm_is_the_package_s_own_tokenizer() -> None:
     (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "paris", "中"], "PARIS中", ["paris", "中"]),
     (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Paris", "paris"], "Paris", ["Paris"]),
 ])  # fmt: skip
-def test_a_vocabulary_tells_its_case(tmp_path: Path, pieces: list[str], text: str, tokens: list[str]) -> None:
+def test_the_case_of_a_vocabulary_is_detected(
+    tmp_path: Path, pieces: list[str], text: str, tokens: list[str]
+) -> None:
     file = tmp_path / "vocab.txt"
     file.write_text("\n".join(pieces), encoding="utf-8")
     tokenizer = load_tokenizer(file)
@@ -113,14 +115,14 @@ def test_a_vocabulary_tells_its_case(tmp_path: Path, pieces: list[str], text: st
     assert load_tokenizer(tmp_path).named == tokenizer.named
 
 
-def test_pieces_of_a_vocabulary_may_be_ends_of_lines_to_python(tmp_path: Path) -> None:
+def test_pieces_of_a_vocabulary_may_be_unicode_line_ends(tmp_path: Path) -> None:
     pieces = ["[PAD]", "[UNK]", "\u2028", "\x85", "[CLS]", "[SEP]", "[MASK]", "paris"]
     (tmp_path / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
     tokenizer = load_tokenizer(tmp_path)
     assert (tokenizer.vocab_size, tokenizer.id("paris"), tokenizer.mask) == (8, 7, 6)
 
 
-def test_white_space_of_any_kind_parts_words_of_unigram() -> None:
+def test_any_white_space_separates_words_of_unigram() -> None:
     """As in SentencePiece: without it, pieces such as ".\\nThe" are learnt."""
     lines = [f"The rose {n}.\nThe\tend of  it\n\n" for n in range(100)]
     tokenizer = train_tokenizer(lines, "unigram", 300, lowercase=False)
@@ -131,7 +133,7 @@ def test_white_space_of_any_kind_parts_words_of_unigram() -> None:
     assert first.tolist() == second.tolist()
 
 
-def test_mistakes_are_named(tmp_path: Path) -> None:
+def test_invalid_tokenizers_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no tokenizer\.json"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
@@ -150,7 +152,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_text_and_too_small_a_vocabulary_are_refused(kind: str) -> None:
+def test_no_text_and_too_small_a_vocabulary_are_an_error(kind: str) -> None:
     with pytest.raises(ValueError, match="no text"):
         train_tokenizer([" ", ""], kind, 500)
     if kind != "unigram":

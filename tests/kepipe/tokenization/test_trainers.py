@@ -1,4 +1,4 @@
-"""Words and bytes: any text is written and read back, known words in one token."""
+"""Words and bytes: any text is encoded and decoded, known words as one token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_known_words_are_one_token_and_others_are_spelled() -> None:
 @given(
     st.text(st.characters(blacklist_categories=["Cs", "Cc", "Cf", "Co", "Cn", "Z"]), min_size=1, max_size=12)
 )
-def test_every_word_is_read_back(word: str) -> None:
+def test_every_word_is_decoded(word: str) -> None:
     tokens = TOKENIZER.encode([word]).tokens
     assert TOKENIZER.decode(tokens).replace(" ", "") == word
     assert TOKENIZER.named["unk"] not in [TOKENIZER.backend.id_to_token(token) for token in tokens.tolist()]
@@ -40,7 +40,7 @@ def test_frequent_words_come_first() -> None:
         words_or_bytes(["a"], 361, lowercase=True)
 
 
-def test_letters_stand_for_bytes() -> None:
+def test_letters_represent_bytes() -> None:
     text = "\x00 ä中\xad~"
     assert byte_letters.read(byte_letters.written(text)) == text.encode()
     assert byte_letters.read("中") == "中".encode(), "no letter of a byte"

@@ -1,4 +1,4 @@
-"""Words at white space, as ARPA files have them."""
+"""Words separated by white space, as in ARPA files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.tokenization.word_level import words_tokenizer
 
 
-def test_words_have_the_ids_of_the_list_and_others_are_unknown(tmp_path: Path) -> None:
+def test_words_have_the_ids_of_the_list_and_other_words_are_unknown(tmp_path: Path) -> None:
     words_tokenizer(["<unk>", "<s>", "</s>", "Io's", "ĠMoon", "月"]).save(tmp_path)
     tokenizer = load_tokenizer(tmp_path)
     assert tokenizer.encode(["Io's ĠMoon\n月 io's Moon"]).tokens.tolist() == [3, 4, 5, 0, 0]

@@ -78,7 +78,7 @@ def test_an_update_gets_more_parts_by_doubling_and_is_whole_after_the_ramp() -> 
         ({"budget": "10"}, "length of time"),
         ({"budget": 600.0}, "length of time"),
         ({"budget": "0s"}, "greater than 0"),
-        ({"budget": "10m", "steps": 100}, "leave one of them out"),
+        ({"budget": "10m", "steps": 100}, "mutually exclusive"),
         ({"budget": "10m", "warmup": 100}, "share below 1"),
         ({"optimizer": "muonn"}, "'adamw' or 'muon'"),
         ({"batch_ramp": 0.5}, "even number of parts"),

@@ -199,4 +199,4 @@ def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> No
     ear = Ear()
     progress = fit(tiny(0.0), HIDE_SOME, render, still, context_in(tmp_path, ear), held_out())
     assert progress.step < 60
-    assert f"stopped after step {progress.step} of 400: 2 measurements were no better than" in ear.notes()
+    assert f"stopped after step {progress.step} of 400: 2 evaluations were no better than" in ear.notes()

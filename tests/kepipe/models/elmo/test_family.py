@@ -233,7 +233,7 @@ def test_dropout_is_set_by_the_task(trained: tuple[Path, Ear]) -> None:
             {"base": {"layers": 1, "hidden": 32, "heads": 2}, "streams": False},
             "bidirectional-lm trains elmo alone",
         ),
-        ({"format": "sentence-pair", "streams": False}, "reads no pairs"),
+        ({"format": "sentence-pair", "streams": False}, "does not support pairs"),
         ({"knowledge": {"method": "k-bert"}}, "k-bert"),
     ],
 )
