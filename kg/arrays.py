@@ -12,4 +12,4 @@ Floats32 = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 AnyFloats = npt.NDArray[np.floating]
-"""Of any precision."""
+"""Floats of any precision."""

@@ -12,8 +12,8 @@ from kg.store import Graph, Triples
 
 @dataclass(frozen=True)
 class GraphChanges:
-    """Rows of new entities in the graph as it is now; ids of those that are gone; how many triples and aliases are new,
-    and how many gone. Aliases are those of entities that both have, a label that became another among them."""
+    """Rows of new entities in the new version; ids of removed ones; numbers of new and removed triples and aliases.
+    Aliases are those of entities in both versions, changed labels included."""
 
     new_entities: Ints
     gone_entities: list[str]
@@ -28,7 +28,7 @@ class GraphChanges:
 
 
 def graph_changes(before: Graph, now: Graph) -> GraphChanges:
-    """What is new and what is gone."""
+    """The changes from `before` to `now`."""
     if before.digest == now.digest:
         return GraphChanges(np.zeros(0, np.int64), [], 0, 0, 0, 0)
     row_now = np.asarray(now.find(before.ids), np.int64)
@@ -63,8 +63,8 @@ def _triples(graph: Graph) -> Triples:
 
 
 def _keys(triples: Triples, graph: Graph, now: Graph) -> Ints:
-    """Each triple of a graph as one number, by the rows that its parts have in `now`: int64 [n]; one of its own, less
-    than 0, where a part is not there."""
+    """Each triple of a graph as one number, from the rows of its parts in `now`: int64 [n]; a unique negative one if a
+    part is not in `now`."""
     rows = np.asarray(now.find(graph.ids), np.int64)
     relations = {relation.id: row for row, relation in enumerate(now.relations)}
     kinds = np.array([relations.get(relation.id, -1) for relation in graph.relations] or [-1], np.int64)

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from typing import Any
 
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""XML 1.0, section 2.2: control characters but for tab, line feed and carriage return; halves of surrogate pairs."""
+"""Invalid by XML 1.0, section 2.2: control characters except tab, line feed and carriage return; surrogates."""
 
 
 def in_xml(text: str) -> str:
-    """The text with a replacement character for each that XML cannot hold."""
+    """The text with invalid characters of XML replaced."""
     return NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def in_chart(text: str) -> str:
-    """The text as a label for matplotlib, which leaves out of a legend what begins with `_`."""
+    """The text as a label for matplotlib, which omits labels that begin with `_` from a legend."""
     return in_xml(f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text)
 
 

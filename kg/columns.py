@@ -21,7 +21,7 @@ Column = npt.NDArray[Any]
 def save(folder: Path, name: str, values: Column) -> None:
     """Write an array as `name.npy`; equal arrays give equal bytes."""
     file = folder / f"{name}.npy"
-    # Not written over: it may be mapped, by `values` themselves even, and the process would end.
+    # Not overwritten in place: it may be mapped, even by `values` itself, and the process would crash.
     file.unlink(missing_ok=True)
     np.save(file, np.ascontiguousarray(values), allow_pickle=False)
 
@@ -39,7 +39,7 @@ def load(folder: Path, name: str) -> Column:
 
 def _explain(error: object) -> str:
     reason = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({error})"
-    return f"{reason}; make what it belongs to anew"
+    return f"{reason}; create the graph or vectors it belongs to again"
 
 
 def map_bytes(file: Path, scattered: bool = False) -> bytes | mmap.mmap:
@@ -54,7 +54,7 @@ def map_bytes(file: Path, scattered: bool = False) -> bytes | mmap.mmap:
 
 
 def offsets(lengths: npt.ArrayLike) -> Ints:
-    """Where each of n pieces begins in their concatenation, and the total: int64 [n + 1]."""
+    """The start of each of n pieces in their concatenation, then the total length: int64 [n + 1]."""
     starts = np.zeros(len(np.asarray(lengths)) + 1, np.int64)
     np.cumsum(lengths, out=starts[1:])
     return starts
@@ -66,13 +66,13 @@ def encode(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         half = text[error.start]
-        raise ValueError(f"{text[:40]!r} is no text: {half!r} is half of a surrogate pair") from None
+        raise ValueError(f"{text[:40]!r} is not valid text: {half!r} is half of a surrogate pair") from None
 
 
 class Strings(Sequence[str]):
-    """n strings as one stretch of UTF-8 bytes and int64 [n + 1] offsets; each is decoded when asked for.
+    """n strings as concatenated UTF-8 bytes and int64 [n + 1] offsets, decoded on access.
 
-    `gap`: bytes after each that are not of it (the end of a line).
+    `gap`: bytes after each string that do not belong to it (line ends).
     """
 
     def __init__(self, starts: Ints, data: bytes | mmap.mmap, gap: int = 0) -> None:
@@ -92,7 +92,7 @@ class Strings(Sequence[str]):
 
     @property
     def starts(self) -> Ints:
-        """The byte offset of each string, and the end of the last one: int64 [n + 1]."""
+        """The byte offset of each string, then the end of the last one: int64 [n + 1]."""
         return self._starts
 
     def __len__(self) -> int:
@@ -143,12 +143,12 @@ class Strings(Sequence[str]):
             end = int(self._starts[row + 1]) - self._gap
             if at == self._starts[row] and at + len(data) == end:
                 found.append(row)
-            at = self._data.find(data, end)  # what begins inside a row cannot equal it
+            at = self._data.find(data, end)  # a match that begins inside a row cannot equal it
         return found
 
 
 class StringsWriter:
-    """Writes strings one after the other; only their lengths stay in memory."""
+    """Writes a stream of strings; only their lengths stay in memory."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
@@ -167,7 +167,7 @@ class StringsWriter:
         """Write several strings at once."""
         together = "".join(texts)
         self._stream.write(together.encode())
-        # Where all is ASCII, characters are bytes.
+        # In ASCII, one character is one byte.
         self._lengths.extend(map(len, texts if together.isascii() else map(str.encode, texts)))
 
     def extend_arrow(self, texts: Any) -> None:

@@ -1,4 +1,4 @@
-"""Early stopping: when the score on held-out triples has not improved for some time."""
+"""Early stopping, by the score on held-out triples."""
 
 from __future__ import annotations
 

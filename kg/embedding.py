@@ -33,7 +33,7 @@ OnEpoch = Callable[[int, Mapping[str, float]], None]
 
 CHECKPOINT = "embedding.safetensors"
 VALIDATED = 1000
-"""The most held-out triples for evaluation during training."""
+"""Maximum number of held-out triples for evaluation during training."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Training:
     """Training settings. Negatives are entities drawn once per batch (`kg.shared_negatives`)."""
 
     model: str = "TransE"
-    """Any model of PyKEEN's that is trained on triples alone (`kg.embedding_models`)."""
+    """Any model of PyKEEN that is trained on triples only (`kg.embedding_models`)."""
     dim: int = 64
     epochs: int = 15
     batch: int | None = None
@@ -68,7 +68,7 @@ class Training:
     epochs."""
 
     def batch_of(self, triples: int) -> int:
-        """Triples per step, of `triples` in all; no step has a single one, which batch norm could not take."""
+        """Triples per step, for a total of `triples`; no step has a single one, which batch norm does not support."""
         batch = min(triples, self.batch or min(1024, max(32, triples // 50)))
         while triples % batch == 1:
             batch += 1
@@ -110,11 +110,10 @@ def train(
 ) -> Trained:
     """Train on the graph's "train" triples, continuing from the checkpoint in `folder` if there is one.
 
-    Entities and relations of `start` begin with its vectors, the others with random ones. A checkpoint is written at
-    the end of an epoch when `save_every` seconds have passed, in one step, so that a kill leaves the last one whole.
-    Interrupted or not, the vectors are the same (same seed and threads).
-    Raises ValueError for a model that is not of `kg.embedding_models`, a start that does not fit it, and where the loss
-    or the vectors are infinite or no numbers.
+    Entities and relations of `start` begin with its vectors, the others with random ones. A checkpoint is written
+    atomically at the end of an epoch if `save_every` seconds have passed. An interruption does not change the resulting
+    vectors (with the same seed and threads). Raises ValueError for a model that is not in `kg.embedding_models`, a
+    start that does not fit it, and if the loss or the vectors are not finite.
     """
     _pykeen().utils.set_random_seed(seed)
     factory = _factory(graph, graph.triples("train"))
@@ -128,7 +127,7 @@ def train(
         _set_rate(loop, settings, done=loop._epoch)
 
     def validate() -> float:
-        model.eval()  # nothing is dropped out, and no batch counts for a mean
+        model.eval()  # no dropout, and no batch statistics
         score = _validate(graph, _trained(model, settings), seed)
         model.train()
         return score
@@ -212,7 +211,7 @@ def _model(factory: Any, settings: Training, seed: int) -> Any:
     )
     shared: dict[str, Any] = {"triples_factory": factory, "loss": loss, "random_seed": seed}
     if name == TRANSE:
-        # Free vectors, as Sun et al. 2019 train them: the unit sphere of the original costs much quality.
+        # Unconstrained vectors, as in Sun et al. 2019: the unit sphere of the original costs much quality.
         table = {"shape": settings.dim, "initializer": "xavier_uniform"}
         return ERModel(
             interaction=MatrixTransE,
@@ -238,14 +237,14 @@ def _loop(model: Any, factory: Any, settings: Training) -> Any:
 
 
 def _sub_batch(settings: Training, batch: int) -> int:
-    """Triples scored at once: all of a step's for TransE; other models hold a vector for each score."""
+    """Triples scored at once: all of a step for TransE; other models keep a vector for each score."""
     if settings.is_transe:
         return batch
     return max(1, min(batch, NUMBERS_AT_ONCE // (settings.drawn * settings.dim)))
 
 
 def _initialise_from(model: Any, settings: Training, start: WarmStart) -> None:
-    """Let the model begin with `start`. Raises ValueError where it has other tables than one of this width."""
+    """Initialise the model from `start`. Raises ValueError if its tables are not a single one of this dimension."""
     for representations, rows, table in (
         (model.entity_representations, start.entity_rows, start.entities),
         (model.relation_representations, start.relation_rows, start.relations),
@@ -254,15 +253,15 @@ def _initialise_from(model: Any, settings: Training, start: WarmStart) -> None:
         shapes = [tuple(piece.weight.shape[1:]) if piece is not None else () for piece in weights]
         if shapes != [table.shape[1:]]:
             raise ValueError(
-                f"cannot continue: the old vectors have the width {table.shape[1]}, {settings.model} with dim "
-                f"{settings.dim} has tables of {shapes}; set the model and dim that made the old ones"
+                f"cannot continue: the old vectors have dimension {table.shape[1]}, {settings.model} with dim "
+                f"{settings.dim} has tables of {shapes}; set the model and dim of the old ones"
             )
-        # PyKEEN draws all vectors when training begins; what is set before would be lost.
+        # PyKEEN draws all vectors when training begins, so earlier changes would be lost.
         representations[0].initializer = _overlay(representations[0].initializer, rows, table)
 
 
 def _overlay(draw: Any, rows: Ints, table: Floats32) -> Any:
-    """An initializer of PyKEEN's that draws, and then sets the given rows."""
+    """A PyKEEN initializer that draws all rows, then sets the given ones."""
     import torch
 
     def initialise(tensor: torch.Tensor) -> torch.Tensor:
@@ -275,7 +274,7 @@ def _overlay(draw: Any, rows: Ints, table: Floats32) -> Any:
 
 
 def _set_rate(loop: Any, settings: Training, done: int) -> None:
-    """The learning rate after `done` epochs: it falls in a line, to a fiftieth at the end."""
+    """Set the learning rate after `done` epochs: it decays linearly to a fiftieth."""
     for group in loop.optimizer.param_groups:
         group["lr"] = settings.learning_rate * (1 - 0.98 * done / settings.epochs)
 
@@ -295,7 +294,7 @@ class _EachEpoch:
     saved: float = field(default_factory=time.monotonic)
 
     def callback(self) -> Any:
-        """The same as a callback of PyKEEN's."""
+        """This object as a PyKEEN callback."""
         from pykeen.training.callbacks import TrainingCallback
 
         end = self._end
@@ -320,13 +319,13 @@ class _EachEpoch:
 
     def _save(self) -> None:
         """Write a checkpoint."""
-        # Its checksum, PyKEEN's, knows the learning rate that was set at first.
+        # PyKEEN's checksum is of the initial learning rate.
         _set_rate(self.loop, self.settings, done=0)
         embedding_checkpoint.save(self.checkpoint, self.loop, self.best)
 
 
 def _validate(graph: Graph, trained: Trained, seed: int) -> float:
-    """The filtered MRR of some of the held-out triples, always the same."""
+    """The filtered MRR on a fixed sample of the held-out triples."""
     held_out = graph.triples("valid")
     order = np.random.default_rng([seed, 1]).permutation(len(held_out))
     ranks = filtered_ranks(graph, held_out[np.sort(order[:VALIDATED])], trained.scorer)

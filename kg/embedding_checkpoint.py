@@ -1,7 +1,7 @@
 """Checkpoints of PyKEEN's training as one safetensors file: PyKEEN's own checkpoints use pickle.
 
-Tensors are kept as tensors; what else there is (epochs, losses, settings of the optimizer, states of the generators)
-stands as JSON in the file's metadata.
+Tensors are stored as tensors; everything else (epochs, losses, optimizer settings, generator states) as JSON in the
+file's metadata.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STATE = "state"
 
 
 def save(file: Path, loop: Any, best: BestSoFar) -> None:
-    """Write the state of a `TrainingLoop` and of what stops it, in one step: a kill leaves the file before it."""
+    """Write the state of a `TrainingLoop` and of early stopping atomically: a kill leaves the previous file."""
     import torch
     from safetensors.torch import save_file
 
@@ -54,8 +54,8 @@ def save(file: Path, loop: Any, best: BestSoFar) -> None:
 
 
 def load(file: Path, loop: Any, best: BestSoFar) -> bool:
-    """Bring a `TrainingLoop` and what stops it to where `save` found them; False where there is no checkpoint of this
-    training, and nothing has changed."""
+    """Restore the state of a `TrainingLoop` and of early stopping from `save`. False, without changes, if there is no
+    checkpoint of this training."""
     import torch
     from safetensors import SafetensorError, safe_open
 
@@ -74,7 +74,7 @@ def load(file: Path, loop: Any, best: BestSoFar) -> bool:
     for name, value in {**_under(tensors, "optimizer/"), **state.get("numbers", {})}.items():
         row, _, key = name.partition("/")
         entries.setdefault(int(row), {})[key] = value
-    # JSON has no tuples, and the checksum knows Adam's betas as one.
+    # JSON has no tuples, but the checksum expects Adam's betas as one.
     groups = [
         {
             key: tuple(value) if isinstance(value, list) and key != "params" else value
@@ -99,7 +99,7 @@ def _under(tensors: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def _detached(tensors: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The tensors on the CPU, none of which shares its memory with another, as safetensors needs it."""
+    """The tensors on the CPU, without shared memory, as safetensors requires."""
     taken: set[int] = set()
     for name, tensor in tensors.items():
         alone = tensor.detach().cpu().contiguous()

@@ -35,6 +35,6 @@ def require_finite(vectors: Iterable[Floats32], model: str, learning_rate: float
 
 def _diverged(model: str, learning_rate: float, what: str) -> ValueError:
     return ValueError(
-        f"{model}: {what} infinite or no number: the training stops, and nothing is kept of it. "
+        f"{model}: {what} not finite: training stops without a result. "
         f"The learning rate was {learning_rate:.3g}: try a lower one"
     )

@@ -1,4 +1,4 @@
-"""Optimizers of entity vectors: of all rows in each step, or of those that the batch names."""
+"""Optimizers of entity vectors: dense, or sparse for the rows of a batch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ OptimizerName = Literal["adam", "sparse-adam"]
 def make_optimizer(model: Any, kind: str, name: OptimizerName, learning_rate: float) -> Any:
     """The optimizer of a PyKEEN model of this `kind`.
 
-    adam: every row moves in every step, by its mean of earlier gradients too, and the gradient is as large as the
-    table. sparse-adam (torch.optim.SparseAdam): gradients, and the moments they change, are those of the rows that the
-    batch names; the others stay. A step then costs what its batch costs, however many entities there are.
+    adam: every row is updated in every step, also by momentum, and the gradient is as large as the table. sparse-adam
+    (torch.optim.SparseAdam): gradients and moments are updated only for the rows of the batch, so that the cost of a
+    step does not depend on the number of entities.
 
-    Raises ValueError for `sparse-adam` with another model than TransE, whose only weights are tables of vectors.
+    Raises ValueError for `sparse-adam` with a model other than TransE, whose only weights are tables of vectors.
     """
     import torch
 

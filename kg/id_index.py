@@ -30,7 +30,7 @@ class IdIndex:
         return cls(ids, hashes[order], order)
 
     def find(self, id: str) -> int:
-        """The row of an id, −1 for one that is not there."""
+        """The row of an id, −1 if unknown."""
         key = _hash(id.encode())
         place = search(self.hashes, int.from_bytes(key, "little"))
         while place < len(self.hashes) and self.hashes[place].tobytes() == key:
@@ -41,14 +41,14 @@ class IdIndex:
         return -1
 
     def find_all(self, ids: Iterable[str]) -> Ints:
-        """The rows of several ids, −1 for those that are not there: int64 [n]."""
+        """The rows of several ids, −1 if unknown: int64 [n]."""
         asked = list(ids)
         if not asked or not len(self.hashes):
             return np.full(len(asked), -1, np.int64)
         keys = hash_ids(id.encode() for id in asked)
         places = np.minimum(np.searchsorted(self.hashes, keys), len(self.hashes) - 1)
         found = np.where(self.hashes[places] == keys, self.rows[places], -1).astype(np.int64)
-        # Another id may have the same hash: then one look-up says which it is.
+        # Another id may have the same hash: a look-up decides.
         for place, (row, id) in enumerate(zip(found.tolist(), asked, strict=True)):
             if row >= 0 and self.ids[row] != id:
                 found[place] = self.find(id)
@@ -56,8 +56,8 @@ class IdIndex:
 
 
 def hash_ids(ids: Iterable[bytes | mmap]) -> Hashes:
-    """The hashes by which ids, in UTF-8, are found: 8 bytes of BLAKE2b each, the same everywhere: uint64 [n]."""
-    # One join: as numbers of Python's, five million would take seconds.
+    """The hashes of UTF-8 ids: 8 bytes of BLAKE2b each, equal on all machines: uint64 [n]."""
+    # One join, since converting five million Python integers would take seconds.
     return np.frombuffer(b"".join(map(_hash, ids)), "<u8")
 
 
@@ -81,7 +81,7 @@ def search(hashes: Hashes, key: int) -> int:
     while True:
         begin, end = max(place - reach, 0), min(place + reach, total)
         found = begin + int(hashes[begin:end].searchsorted(np.uint64(key)))
-        # At an end of the stretch, what is sought may lie beyond it.
+        # At an end of the range, the key may be outside of it.
         if (begin < found or begin == 0) and (found < end or end == total):
             return found
         reach *= 8

@@ -9,11 +9,11 @@ from kg.store import Graph
 from kg.writer import GraphWriter
 
 NAMED = Relation("named", "")
-"""A relation between an entity and itself; its label is empty, so that a triple shows only the entity's name."""
+"""A reflexive relation; its label is empty, so that a triple shows only the entity's name."""
 
 
 def names_only_graph(graph: Graph, writer: GraphWriter) -> dict[str, int]:
-    """Write `graph` with one triple for each entity that is the subject of any in a split, which leads to itself."""
+    """Write `graph` with its triples replaced, in each split, by one reflexive triple for each subject."""
     for row in range(len(graph)):
         writer.add_entity(graph.entity(row))
     writer.add_relation(NAMED)

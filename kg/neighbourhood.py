@@ -1,6 +1,6 @@
-"""Around an entity, by DGL: sampled neighbours, random walks, personalised PageRank. The only place that imports DGL.
+"""Neighbourhoods of entities with DGL: sampling, random walks, personalised PageRank. The only module that imports DGL.
 
-Every triple is an edge each way: *direction* k < R is relation k from head to tail, k + R the same from tail to head.
+Every triple is an edge in both directions: *direction* k < R is relation k from head to tail, k + R from tail to head.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ class Neighbourhood:
         self.entities, self.relations = entities, relations
         self._graph = dgl.graph((torch.cat([heads, tails]), torch.cat([tails, heads])), num_nodes=entities)
         self._graph.edata["direction"] = torch.cat([kinds, kinds + relations])
-        # The index is built now, so that a later call's time is its own.
+        # The index is built now, so that later calls do not include its time.
         self._graph.create_formats_()
 
     @property
     def degrees(self) -> Ints:
-        """Edges into each entity: int64 [E]."""
+        """In-degrees: int64 [E]."""
         return np.asarray(self._graph.in_degrees().numpy())
 
     def sample(self, rows: Ints, most: int, seed: int) -> Ints:
-        """Up to `most` edges into each of `rows`, drawn without replacement (all where −1).
+        """Up to `most` edges into each of `rows`, sampled without replacement (−1: all).
 
-        int64 [n, 3]: neighbour, direction, row. The same seed and number of threads draw the same. Raises ValueError
-        for a row that is not there.
+        int64 [n, 3]: neighbour, direction, row. Deterministic for a seed and number of threads. Raises ValueError for
+        an invalid row.
         """
         self._check(rows)
         dgl = _dgl()
@@ -54,7 +54,7 @@ class Neighbourhood:
     def walk(self, rows: Ints, length: int, seed: int) -> Ints:
         """A uniform random walk of `length` steps from each row: int64 [n, length + 1], −1 after a dead end.
 
-        Raises ValueError for a row that is not there.
+        Raises ValueError for an invalid row.
         """
         self._check(rows)
         dgl = _dgl()
@@ -63,7 +63,7 @@ class Neighbourhood:
         return np.asarray(traces.numpy())
 
     def _check(self, rows: Ints) -> None:
-        """Raise ValueError for an invalid row, for which DGL would end the process."""
+        """Raise ValueError for an invalid row, which would crash DGL."""
         wrong = rows[(rows < 0) | (rows >= self.entities)]
         if len(wrong):
             raise ValueError(f"row {int(wrong[0])}: the graph has {self.entities:,} entities")
@@ -77,9 +77,9 @@ class Neighbourhood:
     ) -> Floats:
         """Personalised PageRank: the stationary distribution of a random walk with restart probability 1 − damping.
 
-        p = d·A D⁻¹ p + (1 − d)·s, with s the normalised `restart` [E] (Page et al. 1999, section 6); who is on an
-        entity without edges restarts as well. Iterated until p moves by less than `tolerance` (L1): float64 [E].
-        Raises ValueError where `restart` is negative or all zero.
+        p = d·A D⁻¹ p + (1 − d)·s, with s the normalised `restart` [E] (Page et al. 1999, section 6); the walk also
+        restarts at entities without edges. Iterated until p changes by less than `tolerance` (L1): float64 [E]. Raises
+        ValueError if `restart` is negative or all zero.
         """
         import torch
 
@@ -104,9 +104,9 @@ class Neighbourhood:
 
 
 def pool(messages_ND: Tensor, logits_N: Tensor, targets_N: Tensor, count: int) -> Tensor:
-    """Mean of the messages to each of `count` targets, weighted by a softmax of logits over each one's: [count, D].
+    """Mean of the messages to each of `count` targets, weighted by a softmax of their logits: [count, D].
 
-    A target without messages gets zeros. By DGL on a CPU; elsewhere, where its wheels have no kernels, by torch.
+    A target without messages gets zeros. Uses DGL on a CPU; elsewhere torch, since DGL's wheels have no other kernels.
     """
     import torch
 
@@ -131,7 +131,7 @@ def _pool_by_torch(messages_ND: Tensor, logits_N: Tensor, targets_N: Tensor, cou
 def _dgl() -> ModuleType:
     os.environ.setdefault(
         "DGLBACKEND", "pytorch"
-    )  # otherwise it writes a file into the home folder, and prints
+    )  # otherwise DGL writes a file into the home folder, and prints
     try:
         import dgl
     except ModuleNotFoundError as missing:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def to_networkx(graph: Graph, triples: Triples | None = None) -> nx.MultiDiGraph[str]:
-    """The graph, or the part that `triples` span, as networkx's: nodes by id with label, aliases, description, types
-    and prior, edges with relation and label, and `split` where it is held out. Lists are JSON in a string, as GraphML
-    needs; the whole graph lists its `relations`.
+    """The graph, or the subgraph of `triples`, in networkx: nodes by id with label, aliases, description, types and
+    prior, edges with relation and label, and `split` if held out. Lists are JSON strings, as GraphML needs; a whole
+    graph lists its `relations`.
     """
     import networkx as nx
 
@@ -50,9 +50,9 @@ def to_networkx(graph: Graph, triples: Triples | None = None) -> nx.MultiDiGraph
 
 
 def write_graphml(graph: Graph, file: Path, triples: Triples | None = None) -> None:
-    """Write the graph, or the part that `triples` span, as GraphML. `kg.sources.graphml` reads it back.
+    """Write the graph, or the subgraph of `triples`, as GraphML, which `kg.sources.graphml` reads.
 
-    Raises ValueError where a text has characters that XML cannot hold.
+    Raises ValueError if a text has invalid characters of XML.
     """
     import networkx as nx
 

@@ -13,14 +13,14 @@ from kg.arrays import Ints, Ints32
 class Numbering:
     """Maps ids to numbers 0, 1, 2, ….
 
-    A dictionary while ids come one at a time, an Arrow array while they come in blocks; changing from one to the other
-    copies all ids, which a source does once if at all.
+    A dictionary for single ids, an Arrow array for blocks of ids; switching between the two copies all ids, which a
+    source does at most once.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] | None = {}
         self._ids: Any = None
-        """The ids in order as a pyarrow.LargeStringArray; None while the dictionary alone is right."""
+        """The ids in order as a pyarrow.LargeStringArray; None while only the dictionary is up to date."""
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -43,17 +43,17 @@ class Numbering:
         return number if numbers.setdefault(id, number) == number else None
 
     def add_all(self, *columns: Any) -> tuple[list[Ints32], Any, Ints]:
-        """Number ids that stand in columns of one length n, read row by row: pyarrow.LargeStringArray each.
+        """Number the ids in columns of equal length n, row by row: pyarrow.LargeStringArray each.
 
-        Gives the numbers, int32 [n] for each column; the new ids in the order of their numbers, an Arrow array; and
-        the row in which each of them stands first.
+        Returns the numbers, int32 [n] for each column; the new ids in the order of their numbers, an Arrow array; and
+        the row of the first occurrence of each.
         """
         import pyarrow
 
         if self._ids is None:
             self._ids = pyarrow.array(list(self.numbers), pyarrow.large_string())
         known = len(self._ids)
-        # One table of hashes for all: what is known keeps its numbers, new ones follow, column after column.
+        # One hash table for all columns: known ids keep their numbers, new ones follow, column by column.
         coded = pyarrow.chunked_array([self._ids, *columns]).combine_chunks().dictionary_encode()
         ids, numbers = coded.dictionary, coded.indices.to_numpy()[known:].reshape(len(columns), -1)
         place = _first_places(numbers, known, len(ids))
@@ -68,10 +68,10 @@ class Numbering:
 
 
 def _first_places(numbers: Ints32, known: int, total: int) -> Ints:
-    """Where each number from `known` on stands first in columns [C, n] read row by row: int64 [total − known]."""
+    """The first occurrence of each number ≥ `known` in columns [C, n], row by row: int64 [total − known]."""
     first = np.full(total, np.iinfo(np.int64).max)
     for column, found in enumerate(numbers):
-        # Written backwards, so that the first place is what stays.
+        # Written backwards, so that the first occurrence is kept.
         here = np.full(total, np.iinfo(np.int64).max)
         here[found[::-1]] = np.arange(len(found) - 1, -1, -1) * len(numbers) + column
         np.minimum(first, here, out=first)

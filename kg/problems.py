@@ -34,7 +34,7 @@ class Problems:
     count: int = 0
     first: list[Problem] = field(default_factory=list)
     account: Account = field(default_factory=Account)
-    """What readers that return nothing but what they read took and left out."""
+    """Counts of what readers imported and skipped."""
 
     def add(self, file: Path, line: int, message: str) -> None:
         """Record a problem. Raises ValueError if strict."""

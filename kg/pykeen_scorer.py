@@ -10,7 +10,7 @@ import numpy as np
 from kg.arrays import AnyFloats, Ints
 
 NUMBERS_AT_ONCE = 1 << 26
-"""The most values that are computed at once: 256 MB of float32."""
+"""Maximum number of values that are computed at once: 256 MB of float32."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class PykeenScorer:
 
     model: Any
     width: int
-    """Numbers in an entity's vector."""
+    """Dimension of an entity's vector."""
 
     def tails(self, heads: Ints, relations: Ints) -> AnyFloats:
         return self._negative("score_t", heads, relations)

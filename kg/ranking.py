@@ -20,7 +20,7 @@ Tick = Callable[[int], None]
 """Called with the number of ranks computed since the last call."""
 
 _BLOCK_VALUES = 1 << 24
-"""Distances held at once: 64 MB of float32."""
+"""Maximum number of distances in memory: 64 MB of float32."""
 
 
 class Scorer(Protocol):
@@ -54,7 +54,7 @@ class Translation:
 
     @cached_property
     def _table(self) -> Any:
-        """The entities as a torch tensor; a copy where they are mapped read-only, which torch cannot hold."""
+        """The entities as a torch tensor; a copy if they are mapped read-only, which torch does not support."""
         import torch
 
         return torch.from_numpy(np.require(self.entities, requirements="W"))
@@ -102,7 +102,7 @@ def _ranks(
 ) -> AnyFloats:
     """Rank the last column of `triples`, given the first two; `known` are the facts with that first column.
 
-    Triples that ask the same question share one row of distances, which are most of the work.
+    Triples with the same query share one row of distances, whose computation is most of the work.
     """
     order = np.lexsort((triples[:, 1], triples[:, 0]))
     asked, question = np.unique(triples[order, :2].astype(np.int64), axis=0, return_inverse=True)
@@ -115,7 +115,7 @@ def _ranks(
         begin, end = np.searchsorted(question, [first, first + len(block)])
         row, truth = question[begin:end] - first, answer[begin:end]
         wanted = distance[row, truth]
-        assert np.isfinite(wanted).all(), "the scorer gives distances that are no numbers"
+        assert np.isfinite(wanted).all(), "the scorer returned distances that are not finite"
         for place, (anchor, relation) in enumerate(block.tolist()):
             facts = known(anchor)
             distance[place, facts[facts[:, 1] == relation, 2]] = np.inf

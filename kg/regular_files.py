@@ -1,4 +1,4 @@
-"""Safe reading of untrusted files: no pipes that never end, no text that exhausts the memory."""
+"""Safe reading of untrusted files: no endless pipes, no text that exhausts memory."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 SMALL = 64 << 20
-"""The largest file, in bytes, that is read as a whole: settings, a config, a tokenizer, an index of weights."""
+"""Maximum bytes of a small file that is read as a whole: settings, a config, a tokenizer, an index of weights."""
 LONGEST_LINE = 256 << 20
-"""Bytes of the longest line that is read; a text of a corpus may be a book."""
+"""Maximum bytes of a line; a text of a corpus may be a book."""
 _KINDS = {
     stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
 }  # fmt: skip
 
 
 def open_regular(file: Path) -> BufferedReader:
-    """The file, to be read as bytes. Raises ValueError for a pipe, a device or a socket, which may never end, and
-    OSError as ever."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer would be waited for
+    """Open a file for reading bytes. Raises ValueError for a pipe, a device or a socket, which may be endless, and
+    OSError as `open`."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # do not wait at a pipe without a writer
     try:
         kind = _KINDS.get(stat.S_IFMT(os.fstat(descriptor).st_mode))
         if kind is not None:
@@ -34,22 +34,22 @@ def open_regular(file: Path) -> BufferedReader:
 
 
 def read_small(file: Path, most: int = SMALL) -> bytes:
-    """The content of a file that is never large. Raises ValueError for one of more than `most` bytes."""
+    """The content of a small file. Raises ValueError if it has more than `most` bytes."""
     with open_regular(file) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
-        raise ValueError(f"{file}: larger than {most >> 20} MB, which no file of its kind is")
+        raise ValueError(f"{file}: larger than {most >> 20} MB, the maximum for a file of this kind")
     return content
 
 
 def require_regular(file: Path) -> None:
-    """Raise ValueError for a pipe, a device or a socket, before a library opens it, and OSError as ever."""
+    """Raise ValueError for a pipe, a device or a socket, before a library opens it, and OSError as `open`."""
     open_regular(file).close()
 
 
 def read_text(file: Path) -> str:
-    """What a small file of text holds, UTF-8 with or without a mark of byte order. Raises ValueError that names the
-    file, and OSError as ever."""
+    """The content of a small text file, UTF-8 with or without a byte order mark. Raises ValueError that names the file,
+    and OSError as `open`."""
     try:
         return read_small(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -57,7 +57,7 @@ def read_text(file: Path) -> str:
 
 
 def read_json(file: Path) -> Any:
-    """What a small file of JSON holds. Raises ValueError that names the file, and OSError as ever."""
+    """The value in a small JSON file. Raises ValueError that names the file, and OSError as `open`."""
     try:
         return parse_json(read_small(file))
     except JsonError as error:
@@ -73,7 +73,7 @@ class JsonError(ValueError):
 
 
 def parse_json(text: str | bytes) -> Any:
-    """A value of JSON. Raises JsonError, also for what is nested too deeply and for numbers of thousands of digits."""
+    """Parse JSON. Raises JsonError, also for values nested too deeply and for numbers with thousands of digits."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -82,5 +82,5 @@ def parse_json(text: str | bytes) -> Any:
         raise JsonError(f"not UTF-8 (byte {error.start + 1})") from None
     except RecursionError:
         raise JsonError("not read: its lists and objects are nested too deeply") from None
-    except ValueError:  # more digits than Python turns into a number
-        raise JsonError("not read: a number of too many digits") from None
+    except ValueError:  # more digits than Python converts
+        raise JsonError("not read: a number has too many digits") from None

@@ -1,4 +1,4 @@
-"""What a graph is made of."""
+"""The parts of a graph: entities, relations, triples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """An edge type: `id` as triples name it, `label` as people read it."""
+    """An edge type: `id` as used in triples, `label` for display."""
 
     id: str
     label: str

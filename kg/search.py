@@ -1,4 +1,4 @@
-"""Find an entity by what people call it."""
+"""Find an entity by id or name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from kg.store import Graph
 
 HINT = 70.0
-"""The least likeness of a hint, 0..100 (rapidfuzz's ratio): about one letter in three may differ."""
+"""Minimum similarity of a hint, 0..100 (rapidfuzz's ratio): about one letter in three may differ."""
 
 
 def find(graph: Graph, name: str) -> list[int]:
@@ -31,8 +31,8 @@ def find(graph: Graph, name: str) -> list[int]:
 
 
 def suggest(graph: Graph, name: str, most: int = 5) -> list[str]:
-    """The labels that hold `name`, the shortest first, or, where none does, are written most like it, in any case: for
-    a message that says what there is.
+    """Labels for a hint in a message: those that contain `name`, shortest first, or if there are none, the most
+    similar ones; ignoring case.
     """
     from rapidfuzz import fuzz, process
 

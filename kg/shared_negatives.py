@@ -1,8 +1,8 @@
-"""Negatives that a batch shares: pieces for PyKEEN, by which an epoch on a CPU takes seconds.
+"""Shared negatives for PyKEEN, with which an epoch on a CPU takes seconds.
 
-PyKEEN's own loop draws negatives for each triple, and spends the epoch on fetching their vectors. Here a batch draws
-entities once, and each of its triples is compared with all of them, once in place of its tail and once of its head
-(Zheng et al. 2020, DGL-KE, section 3.3). The distances of translations are then one product of two matrices.
+PyKEEN's own loop draws negatives for each triple, and spends most time on fetching their vectors. Here entities are
+drawn once per batch, and replace the tail and the head of each of its triples (Zheng et al. 2020, DGL-KE, section 3.3).
+The distances of translations are then one matrix product.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class SharedNegativesLoop(SLCWATrainingLoop):
         label_smoothing: float = 0.0,
         slice_size: int | None = None,  # noqa: ARG002
     ) -> Tensor:
-        """The mean of two losses: find the tail among the drawn entities, find the head."""
+        """The mean of two losses: predict the tail, and the head, among the drawn entities."""
         model: Any = self.model
         heads_B, relations_B, tails_B = batch["positives"][start:stop].to(model.device).T
         drawn_M = batch["negatives"].to(model.device)
-        # All vectors in three look-ups: the gradient of each is a table as large as all entities'.
+        # Three look-ups for all vectors, since the gradient of each is as large as the table of entities.
         h, r, t = model._get_representations(
             h=torch.cat([heads_B, drawn_M]), r=relations_B, t=torch.cat([tails_B, drawn_M]), mode=None
         )
@@ -58,17 +58,17 @@ class SharedNegativesLoop(SLCWATrainingLoop):
 
 
 def _split(vectors: Any, first: int) -> tuple[Any, Any]:
-    """The first rows and the others, of a table or of each of several, as models with several tables have them."""
+    """The first rows and the others, of a table or of each of several tables."""
     if isinstance(vectors, Tensor):
         return vectors[:first], vectors[first:]
     return [table[:first] for table in vectors], [table[first:] for table in vectors]
 
 
 class MatrixTransE(TransEInteraction):
-    """TransE's score −‖h + r − t‖ₚ, as a table of distances where one end is the same for all of a batch."""
+    """TransE's score −‖h + r − t‖ₚ, as a matrix of distances if one end is shared by the batch."""
 
     def forward(self, h: Tensor, r: Tensor, t: Tensor) -> Tensor:
-        """Scores of h, r, t [B, D]: [B]; of [B, 1, D] twice and once [1, M, D], as PyKEEN asks: [B, M]."""
+        """Scores [B] of h, r, t [B, D]; or [B, M] of two [B, 1, D] and one [1, M, D], as PyKEEN calls it."""
         if h.ndim == t.ndim == 3 and r.shape[1] == 1:
             if h.shape[1] == 1 and t.shape[0] == 1:
                 return -torch.cdist((h + r)[:, 0], t[0], self.p)

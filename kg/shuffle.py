@@ -1,7 +1,7 @@
-"""A graph of the same shape that says other things: the control of whatever claims to profit from knowledge.
+"""A graph of the same shape with shuffled facts: a control for the benefit of knowledge.
 
-Objects are exchanged among triples of the same relation, in every split by itself. Each entity keeps its names, its
-number of triples of each relation, and each object the number of times it is one: only who goes with whom is lost.
+Objects are exchanged among triples of the same relation, within each split. Each entity keeps its names and its number
+of triples of each relation as subject and as object; only the pairing is lost.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from kg.store import Graph, Triples
 from kg.writer import GraphWriter
 
 MIXING, ROUNDS, PATIENCE = 5, 100, 10
-"""Rounds for all triples; most rounds for those still true; rounds of little success (1%) after which to end."""
+"""Rounds for all triples; maximum rounds for those still true; number of rounds with few exchanges (1%) after which to
+stop."""
 
 
 def shuffle_objects(triples: Triples, rng: np.random.Generator) -> Triples:
     """The triples, int32 [n, 3] and distinct, with the objects of each relation exchanged among its triples.
 
-    Two triples of a relation exchange their objects where that makes two triples that neither are there nor were at
-    the beginning (switching, Maslov & Sneppen 2002): first all in pairs, then what is left of the original with
-    partners drawn at random. What stays true is where there is nothing to exchange: a relation with one object, a
-    head that has them all.
+    Two triples of a relation exchange their objects if both resulting triples are neither present nor original
+    (switching, Maslov & Sneppen 2002): first all triples in pairs, then the remaining original ones with random
+    partners. Triples that cannot be exchanged stay true: a relation with one object, a head that has all objects.
     """
     shuffled = np.array(triples, np.int64)
     keys = _Keys.of(shuffled)
@@ -48,7 +48,7 @@ def shuffle_objects(triples: Triples, rng: np.random.Generator) -> Triples:
 
 
 def _apart(one: Ints, other: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Pairs of which none shares a place with another, of those given."""
+    """A subset of the pairs, none of which shares an index with another."""
     order = rng.permutation(len(one))
     pairs = np.stack([one[order], other[order]], 1)
     first = np.zeros(pairs.size, np.bool_)
@@ -58,12 +58,12 @@ def _apart(one: Ints, other: Ints, rng: np.random.Generator) -> tuple[Ints, Ints
 
 
 def _exchange(shuffled: Ints, original: Ints, keys: _Keys, one: Ints, other: Ints) -> int:
-    """Exchange the objects of pairs where both new triples are new; how many pairs did."""
+    """Exchange the objects of pairs if both resulting triples are new. Returns the number of pairs exchanged."""
     proposed = np.concatenate([shuffled[one], shuffled[other]])
     proposed[:, 2] = np.concatenate([shuffled[other, 2], shuffled[one, 2]])
     wanted = keys.pack(proposed)
     new = ~_among(wanted, original) & ~_among(wanted, np.sort(keys.pack(shuffled)))
-    unique = np.zeros(len(wanted), np.bool_)  # two pairs may propose the same
+    unique = np.zeros(len(wanted), np.bool_)  # two pairs may propose the same triple
     unique[np.unique(wanted, return_index=True)[1]] = True
     agreed = (new & unique).reshape(2, -1).all(0)
     one, other = one[agreed], other[agreed]
@@ -72,7 +72,7 @@ def _exchange(shuffled: Ints, original: Ints, keys: _Keys, one: Ints, other: Int
 
 
 def shuffle_graph(graph: Graph, writer: GraphWriter, rng: np.random.Generator) -> dict[str, int]:
-    """Write `graph` with its objects shuffled; how many triples there are, and how many of them stayed true."""
+    """Write `graph` with its objects shuffled. Returns the number of triples, and of those that stayed true."""
     for row in range(len(graph)):
         writer.add_entity(graph.entity(row))
     for relation in graph.relations:
@@ -93,7 +93,7 @@ def shuffle_graph(graph: Graph, writer: GraphWriter, rng: np.random.Generator) -
 
 @dataclass(frozen=True)
 class _Keys:
-    """Triples as single numbers: `rows` above every entity's, `kinds` above every relation's."""
+    """Triples as single numbers; `rows` and `kinds`: number of entities and of relations."""
 
     rows: int
     kinds: int
@@ -111,7 +111,7 @@ class _Keys:
 
 
 def _among(wanted: Ints, known: Ints) -> Bools:
-    """Which of the wanted numbers are among the known ones, which ascend."""
+    """Which of the wanted numbers are among the known ones, which are sorted."""
     at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
     found: Bools = known[at] == wanted
     return found

@@ -1,4 +1,4 @@
-"""Divide a graph's triples into a part to train on and parts to score on."""
+"""Split a graph's triples into train, valid and test."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def hold_out(
     """Draw `valid` and `test` (shares of all) from `triples`, int32 [n, 3]; the rest is "train".
 
     Every entity and relation of a held-out triple occurs in "train". All triples between the same two
-    entities stay together: a fact whose inverse is trained on ("A neighbours B", "B neighbours A") can be
-    read off and measures nothing (Toutanova & Chen 2015, section 2). Where too few triples can be spared,
-    the held-out parts are smaller, in proportion.
+    entities are in the same split: a fact whose inverse is in training ("A neighbours B", "B neighbours A")
+    can be read off and measures nothing (Toutanova & Chen 2015, section 2). If too few triples can be held
+    out, the held-out splits are proportionally smaller.
     """
     low, high = np.sort(triples[:, [0, 2]].astype(np.int64), axis=1).T
     _, group = np.unique(low * (high.max(initial=0) + 1) + high, return_inverse=True)
@@ -30,14 +30,14 @@ def hold_out(
     scale = min(1.0, ends[-1] / held_out) if groups and held_out else 0.0
     cuts = np.array([valid, valid + test]) * len(triples) * scale
     part_of_group = np.full(groups, 2)
-    # A group whose last triple lies before the first cut is validation; before the second, test.
+    # A group whose last triple is before the first cut is validation; before the second, test.
     part_of_group[order] = np.where(spare[order], np.searchsorted(cuts, ends, side="left"), 2)
     part = part_of_group[group]
     return {"train": triples[part == 2], "valid": triples[part == 0], "test": triples[part == 1]}
 
 
 def _needed(triples: Triples, place: Ints) -> Ints:
-    """Triples that must be trained on: the first in order of `place` of each entity and of each relation."""
+    """Triples that must be in training: the first one, in order of `place`, of each entity and each relation."""
     order = np.argsort(place, kind="stable")
     heads, relations, tails = triples[order].T
     _, first = np.unique(np.stack([heads, tails], axis=1).reshape(-1), return_index=True)

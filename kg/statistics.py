@@ -1,4 +1,4 @@
-"""What a graph is like, in figures: degrees, components, kinds of relations, names that mean many things."""
+"""Statistics of a graph: degrees, components, cardinalities of relations, ambiguous names."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class RelationStatistics:
 
     @property
     def cardinality(self) -> str:
-        """ "1-1", "1-N", "N-1" or "N-N" (head-tail): N from 1.5 on the average (Bordes et al. 2013, section 4.2)."""
+        """ "1-1", "1-N", "N-1" or "N-N" (head-tail): N for a mean of at least 1.5 (Bordes et al. 2013, section 4.2)."""
         side = ["1" if ratio < 1.5 else "N" for ratio in (self.heads_per_tail, self.tails_per_head)]
         return "-".join(side)
 
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousName:
-    """A name as the graph writes it, how many entities bear it, and the likeliest of these by row."""
+    """A name as spelt in the graph, its number of entities, and the rows of the most probable of these."""
 
     name: str
     entities: int
@@ -48,26 +48,26 @@ class AmbiguousName:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The figures of a graph. Degrees count every triple an entity stands in, of all splits."""
+    """The statistics of a graph. Degrees count every triple of an entity, in all splits."""
 
     counts: dict[str, int]
     degree_mean: float
     degree_median: float
     degree_max: int
     degree_counts: tuple[tuple[int, int, int], ...]
-    """Entities whose degree lies between two numbers, inclusive: 0, 1, 2-3, 4-7, … (low, high, entities)."""
+    """Number of entities by range of degrees, inclusive: 0, 1, 2-3, 4-7, … (low, high, entities)."""
     hubs: tuple[tuple[int, int], ...]
     """The entities with the highest degree: (row, degree)."""
     components: tuple[int, ...]
-    """Sizes of the weakly connected parts, the largest first."""
+    """Sizes of the weakly connected components, largest first."""
     relations: tuple[RelationStatistics, ...]
-    """The most frequent first."""
+    """Most frequent first."""
     ambiguous: tuple[AmbiguousName, ...]
-    """The names that most entities share."""
+    """The names with the most entities."""
 
 
 def measure(graph: Graph, hubs: int = 20, names: int = 20) -> Statistics:
-    """Measure a graph, over all its splits. `names=0` spares reading every name, half the work of a large graph."""
+    """Compute statistics over all splits. `names=0` skips reading all names, half the work for a large graph."""
     triples = np.concatenate([graph.triples(split) for split in graph.splits] or [graph.triples()])
     degrees = np.asarray(graph.degrees)
     top = np.argsort(-degrees, kind="stable")[:hubs]
@@ -85,14 +85,14 @@ def measure(graph: Graph, hubs: int = 20, names: int = 20) -> Statistics:
 
 
 def count_degrees(degrees: Ints) -> tuple[tuple[int, int, int], ...]:
-    """Entities by degree in doubling steps: (low, high, entities) for 0, 1, 2-3, 4-7, …"""
+    """Number of entities by degree in doubling ranges: (low, high, entities) for 0, 1, 2-3, 4-7, …"""
     # The exponent of the next power of two: 0 → 0, 1 → 1, 2 and 3 → 2, …
     counts = np.bincount(np.frexp(degrees)[1]).tolist() if len(degrees) else []
     return tuple((2 ** (step - 1) if step else 0, max(2**step - 1, 0), n) for step, n in enumerate(counts))
 
 
 def component_sizes(triples: Triples, entities: int) -> list[int]:
-    """Sizes of the weakly connected components of `entities` nodes, the largest first."""
+    """Sizes of the weakly connected components of `entities` nodes, largest first."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -107,7 +107,7 @@ def component_sizes(triples: Triples, entities: int) -> list[int]:
 
 
 def measure_relations(triples: Triples, relations: int) -> tuple[RelationStatistics, ...]:
-    """Figures of each of `relations` relations over int32 [n, 3] triples, the most frequent first."""
+    """Statistics of each of `relations` relations over int32 [n, 3] triples, most frequent first."""
     order = np.argsort(triples[:, 1], kind="stable")
     starts = np.searchsorted(triples[order, 1], np.arange(relations + 1))
     found = []
@@ -120,7 +120,7 @@ def measure_relations(triples: Triples, relations: int) -> tuple[RelationStatist
 
 
 def ambiguous_names(lexicon: Lexicon, count: int, shown: int = 5) -> Sequence[AmbiguousName]:
-    """The `count` names that most entities share, ties in the order of the alphabet; `shown` entities of each."""
+    """The `count` names with the most entities, ties in alphabetical order; `shown` entities of each."""
     bearers = np.diff(lexicon.name_starts)
     found = []
     for place in np.argsort(-bearers, kind="stable")[:count].tolist():

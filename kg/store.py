@@ -1,14 +1,14 @@
-"""A graph on disk: columns that are memory-mapped, so that a graph of any size opens in milliseconds.
+"""A graph on disk: memory-mapped columns, so that a graph of any size opens in milliseconds.
 
-An entity is known by its *row*, 0 … E − 1, in the order in which the source named it. The folder:
+An entity is identified by its *row*, 0 … E − 1, in the order of first occurrence in the source. The folder:
 
     graph.json                   counts, digest, version of the format
     ids, labels, descriptions    strings [E]
-    aliases, alias_starts        strings, and int64 [E + 1] where each entity's begin
+    aliases, alias_starts        strings, and int64 [E + 1] start of each entity's
     types, type_starts           int32 rows of type_names, and int64 [E + 1]
     type_members, member_starts  the inverse: the entities of each type
     prior                        float64 [E]
-    further_ids, further_id_rows strings, and int32 the row of each: ids of other sources, where there are any
+    further_ids, further_id_rows strings, and int32 the row of each: ids of other sources, if any
     id_hashes, id_rows           uint64 [E] sorted, and the row of each
     relation_ids, relation_labels
     split.train, split.valid, …  int32 [n, 3] head, relation, tail: distinct, sorted
@@ -43,7 +43,7 @@ class UnknownEntityError(KeyError):
 
 
 def open_graph(folder: Path) -> Graph:
-    """Open a stored graph. Raises ValueError if `folder` holds none, or one of another format."""
+    """Open a stored graph. Raises ValueError if `folder` is none, or has another format version."""
     file = folder / "graph.json"
     try:
         about = read_json(file)
@@ -68,7 +68,7 @@ class Graph:
         self._columns: dict[str, Column] = {}
 
     def __reduce__(self) -> Any:
-        return open_graph, (self.folder,)  # another process maps the same files
+        return open_graph, (self.folder,)  # other processes map the same files
 
     def __len__(self) -> int:
         return int(self._about["counts"]["entities"])
@@ -98,7 +98,7 @@ class Graph:
 
     @cached_property
     def alias_strings(self) -> Strings:
-        """All aliases, entity after entity; `alias_starts` int64 [E + 1] says where each entity's begin."""
+        """All aliases, entity by entity; `alias_starts`, int64 [E + 1]: where those of each entity begin."""
         return Strings.load(self.folder, "aliases")
 
     @property
@@ -106,7 +106,7 @@ class Graph:
         return self._column("alias_starts")
 
     def further_ids(self) -> Iterator[tuple[str, int]]:
-        """Ids by which other sources know entities, each with the row; one id may stand for several entities."""
+        """Ids of entities in other sources, each with the row; one id may have several entities."""
         if (self.folder / "further_id_rows.npy").is_file():
             yield from zip(
                 Strings.load(self.folder, "further_ids"),
@@ -116,17 +116,17 @@ class Graph:
 
     @property
     def prior(self) -> Floats:
-        """A non-negative weight of each entity: float64 [E], all 0 where the source has none."""
+        """A non-negative weight of each entity: float64 [E], all 0 if the source has none."""
         return self._column("prior")
 
     @property
     def degrees(self) -> Ints:
-        """The number of triples each entity stands in: int64 [E]."""
+        """The number of triples of each entity: int64 [E]."""
         return np.diff(self._column("head_starts")) + np.diff(self._column("tail_starts"))
 
     @cached_property
     def type_names(self) -> list[str]:
-        """The types there are, sorted."""
+        """All types, sorted."""
         return list(Strings.load(self.folder, "type_names"))
 
     @cached_property
@@ -144,7 +144,7 @@ class Graph:
         return self._index.find(id) >= 0
 
     def find(self, ids: Iterable[str]) -> Ints:
-        """The rows of several ids, −1 of one that no entity has: int64 [n]."""
+        """The rows of several ids, −1 if unknown: int64 [n]."""
         return self._index.find_all(list(ids))
 
     def rows(self, ids: Iterable[str]) -> Ints32:
@@ -156,7 +156,7 @@ class Graph:
         return found.astype(np.int32)
 
     def entity(self, row: int) -> Entity:
-        """All that is known of an entity."""
+        """All attributes of an entity."""
         return Entity(
             self.ids[row],
             self.labels[row],
@@ -175,7 +175,7 @@ class Graph:
         return tuple(self.type_names[number] for number in members.tolist())
 
     def rows_of_type(self, type: str) -> Ints32:
-        """The entities of a type, ascending: int32 [n]; empty for a type nothing has."""
+        """The rows of the entities of a type, ascending: int32 [n]; empty for an unknown type."""
         if type not in self.type_names:
             return np.zeros(0, np.int32)
         number = self.type_names.index(type)
@@ -202,11 +202,11 @@ class Graph:
 
     @property
     def splits(self) -> list[str]:
-        """The parts into which the triples are divided: "train", and "valid", "test" where there are any."""
+        """The splits of the triples: "train", and "valid", "test" if there are any."""
         return list(self._about["splits"])
 
     def triples(self, split: str = "train") -> Triples:
-        """The triples of a split by rows: int32 [n, 3] head, relation, tail; empty for a split not there."""
+        """The triples of a split by rows: int32 [n, 3] head, relation, tail; empty for a missing split."""
         return self._column(f"split.{split}") if split in self.splits else np.zeros((0, 3), np.int32)
 
     def by_head(self, row: int) -> Triples:

@@ -1,4 +1,4 @@
-"""How a name is written: one normal form for aliases and text, and the upper and lower case it allows."""
+"""Surface forms of names: one normal form for aliases and text, and matching of upper and lower case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from kg.arrays import Bools, Ints32
 
 INVISIBLE = "\u00ad\u200b\u2060\ufeff"
-"""What `normalise` leaves out: soft hyphen, zero-width blank, word joiner, byte order mark."""
+"""Characters that `normalise` removes: soft hyphen, zero-width space, word joiner, byte order mark."""
 _ALIKE = str.maketrans(
     dict.fromkeys("\u2018\u2019\u02bc\u2032`\u00b4", "'")
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
@@ -28,13 +28,13 @@ _SPACE = re.compile(r"\s")
 _RUN = re.compile(r"\s{2,}")
 _BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028]|\u2029")
 _FULL_DOT = re.compile(r"(?<=[\u3400-\u9fff\uf900-\ufaff])\uff0e(?=[\u3400-\u9fff\uf900-\ufaff])")
-"""A dot of full width between Chinese characters, which parts a foreign name; elsewhere it is a full stop."""
+"""A full-width dot between Chinese characters, which separates the parts of a foreign name; elsewhere a full stop."""
 
 
 def normalise(name: str) -> str:
     """The normal form of a name: Unicode NFKC, plain apostrophes, hyphens and middle dots, single inner spaces.
 
-    Case and diacritics are kept: which case fits is for `fits_case`, and `fold` gives the key to look up.
+    Case and diacritics are kept: `fits_case` compares case, and `fold` gives the look-up key.
     """
     if name.isascii() and "`" not in name:
         return " ".join(name.split())
@@ -43,14 +43,14 @@ def normalise(name: str) -> str:
 
 
 def fold(text: str) -> str:
-    """The key of a name: lower case, and Chinese characters in their simplified form. The length never changes."""
+    """The look-up key of a name: lower case, and simplified Chinese characters. The length never changes."""
     return simplify(lower(text))
 
 
 def simplify(text: str) -> str:
-    """Traditional Chinese characters → simplified ones, each for itself, so that a name is found in either script.
+    """Traditional Chinese characters → simplified ones, one by one, so that a name is found in either script.
 
-    Where several stand for one the first that OpenCC lists is taken, which is enough to tell names alike.
+    If there are several, the first one in OpenCC's list is used, which is enough to compare names.
     """
     return text.translate(_simplified()) if _HAN.search(text) else text
 
@@ -64,7 +64,7 @@ def _simplified() -> dict[int, str]:
 
 
 def lower(text: str) -> str:
-    """Lower case, character by character: the length never changes (İ, whose lower case is two, stays)."""
+    """Lower case, character by character: the length never changes (İ, which would become two characters, is kept)."""
     lowered = text.lower()
     if len(lowered) == len(text):
         return lowered
@@ -72,11 +72,11 @@ def lower(text: str) -> str:
 
 
 def align(text: str) -> tuple[str, Ints32 | None]:
-    """A running text in the form of `normalise`, and int32 [n + 1], where in `text` each character came from.
+    """A running text in the form of `normalise`, and int32 [n + 1], the offset in `text` of each character.
 
-    The last offset is the text's length, so a match a..b of the normal text is `text[at[a]:at[b]]`. None stands for
-    "each in its place", which holds for most texts. White space becomes one blank, but where it holds an empty line a
-    blank for each character: a name does not continue over that.
+    The last offset is the text's length, so that a match a..b of the normal text is `text[at[a]:at[b]]`. None means
+    the identity, as for most texts. White space becomes one blank, except that white space with an empty line becomes
+    one blank per character, since names do not extend over it.
     """
     text = _FULL_DOT.sub("\u00b7", text)
     blanks = _surplus_blanks(text)
@@ -89,7 +89,7 @@ def align(text: str) -> tuple[str, Ints32 | None]:
 
 
 def _surplus_blanks(text: str) -> Bools | None:
-    """Which characters go on a run of white space within a paragraph: bool [n]; None where none does."""
+    """Which characters continue a run of white space within a paragraph: bool [n]; None if none does."""
     found = None
     for run in _RUN.finditer(text):
         if len(_BREAK.findall(run[0])) + run[0].count("\u2029") < 2:
@@ -111,7 +111,8 @@ def _align(text: str) -> tuple[str, Ints32 | None]:
 
 
 def _clusters(text: str) -> list[tuple[int, int]]:
-    """Cuts between which characters do not compose: before each that is neither a mark nor a Hangul vowel or final."""
+    """Boundaries of clusters that NFKC composes separately: before each character other than a combining mark or a
+    Hangul vowel or final."""
     cuts = [
         place
         for place, char in enumerate(text)
@@ -123,7 +124,7 @@ def _clusters(text: str) -> list[tuple[int, int]]:
 
 
 def fits_case(surface: str, name: str) -> bool:
-    """Whether text written as `surface` can mean `name`; both are normalised and equal when folded.
+    """Whether the case of `surface` in a text fits `name`; both are normalised and equal when folded.
 
     Capitals of the name must be capitals in the text ("reading" is not Reading, "us" is not US). The text may
     capitalise the first letter of a word ("Cancer" is cancer), write a name of at least four letters in capitals

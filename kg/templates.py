@@ -34,7 +34,7 @@ _CHINESE_VERB = re.compile(".*[于在为是自到有含成]")
 
 
 class Statement(NamedTuple):
-    """A fact in words, and where its subject and object stand: pairs of character offsets."""
+    """A fact in words, and the character spans of its subject and object."""
 
     text: str
     subject: tuple[int, int]
@@ -43,7 +43,7 @@ class Statement(NamedTuple):
 
 @dataclass(frozen=True)
 class Template:
-    """A sentence with `[X]` and `[Y]` once each, in any order. Raises ValueError for another."""
+    """A sentence with `[X]` and `[Y]` once each, in any order. Raises ValueError otherwise."""
 
     text: str
 
@@ -67,15 +67,14 @@ class Template:
 
 
 Templates = Sequence[tuple[Template, ...]]
-"""The templates of each relation of a graph, by its row: one at least."""
+"""The templates of each relation of a graph, by its row: at least one each."""
 
 
 def templates_of(graph: Graph, given: Path | Mapping[str, Sequence[str]] | None = None) -> Templates:
     """The templates of a graph's relations: those `given`, and made from labels elsewhere.
 
-    `given`: by the id of their relation; in a file, see `read_templates`; or in a folder, see `read_pararel`, which may
-    speak of more relations than the graph has. Raises ValueError for other templates of a relation that the graph does
-    not have, and for what is no template.
+    `given`: by relation id; in a file (`read_templates`); or in a folder (`read_pararel`), which may have more
+    relations than the graph. Raises ValueError for other templates of an unknown relation, and for an invalid template.
     """
     is_folder = isinstance(given, Path) and given.is_dir()
     own = _read(given) if isinstance(given, Path) else _parse(given or {})
@@ -97,10 +96,10 @@ def _parse(given: Mapping[str, Sequence[str]]) -> Mapping[str, tuple[Template, .
 
 
 def read_templates(file: Path) -> Mapping[str, tuple[Template, ...]]:
-    """Relation → its templates, of a table without a header: the relation's id, TAB, a template.
+    """Relation → its templates, from a table without a header: the relation's id, TAB, a template.
 
-    Several lines with one relation are paraphrases. Empty lines, and lines that begin with `#`, are passed over.
-    Raises ValueError, with the line, for any other.
+    Several lines with one relation are paraphrases. Empty lines, and lines that begin with `#`, are skipped. Raises
+    ValueError, with the line number, for any other line.
     """
     templates: dict[str, list[Template]] = defaultdict(list)
     for number, line in enumerate(read_text(file).splitlines(), 1):
@@ -117,10 +116,10 @@ def read_templates(file: Path) -> Mapping[str, tuple[Template, ...]]:
 
 
 def read_pararel(folder: Path) -> Mapping[str, tuple[Template, ...]]:
-    """Relation → its templates, in the form of ParaRel (Elazar et al. 2021): a file `P19.jsonl` a relation of Wikidata,
-    with `{"pattern": "[X] was born in [Y]."}` a line.
+    """Relation → its templates, in the format of ParaRel (Elazar et al. 2021): one file `P19.jsonl` per relation of
+    Wikidata, with lines `{"pattern": "[X] was born in [Y]."}`.
 
-    Raises ValueError, with the line, for another one, and for a folder without such files.
+    Raises ValueError, with the line number, for an invalid line, and for a folder without such files.
     """
     templates: dict[str, tuple[Template, ...]] = {}
     for file in sorted(folder.glob("P*.jsonl")):
@@ -135,16 +134,16 @@ def read_pararel(folder: Path) -> Mapping[str, tuple[Template, ...]]:
         if patterns:
             templates[file.stem] = tuple(patterns)
     if not templates:
-        raise ValueError(f"{folder}: expected ParaRel's patterns: files such as P19.jsonl, one a relation")
+        raise ValueError(f"{folder}: expected ParaRel's patterns: files such as P19.jsonl, one per relation")
     return templates
 
 
 def from_label(relation: Relation) -> Template:
-    """A template from a relation's label; from its id where it has none.
+    """A template from a relation's label, or from its id if it has none.
 
-    Nouns: `capital` → `The capital of [X] is [Y].`, `首都` → `[X]的首都是[Y]。`. What reads on to an object keeps its
+    Nouns: `capital` → `The capital of [X] is [Y].`, `首都` → `[X]的首都是[Y]。`. Labels that take an object keep their
     order: `educated at` → `[X] is educated at [Y].`, `member of` → `[X] is a member of [Y].`, `shares border with` →
-    `[X] shares border with [Y].`, `位于` → `[X]位于[Y]。`. Labels in other languages are taken for English nouns.
+    `[X] shares border with [Y].`, `位于` → `[X]位于[Y]。`. Labels in other languages are treated as English nouns.
     """
     if relation == NAMED:
         return Template(f"{SUBJECT}: {OBJECT}.")
@@ -156,7 +155,7 @@ def from_label(relation: Relation) -> Template:
 
 
 def _words(label: str) -> str:
-    """A label as people write it: `/people/person/place_of_birth` and `placeOfBirth` → `place of birth`."""
+    """A label as words: `/people/person/place_of_birth` and `placeOfBirth` → `place of birth`."""
     if " " not in label:
         label = re.split(r"[/#]", label.rstrip("/#"))[-1] or label
         label = _CAMEL.sub(" ", label.replace("_", " "))

@@ -1,4 +1,4 @@
-"""Is a stored graph whole, and is it fit for use? Findings with examples."""
+"""Validation of a stored graph: integrity and quality, as findings with examples."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LONG_NAME = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Marks by which right-to-left text is arranged; in a text to be linked, a name mostly stands without them."""
+"""Direction marks of right-to-left text, which names in texts mostly lack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something found `count` times: an "error" makes the graph unusable, a "warning" is worth a look."""
+    """Something found `count` times: an "error" makes the graph unusable, a "warning" does not."""
 
     level: Literal["error", "warning"]
     what: str
@@ -36,7 +36,7 @@ class Finding:
 
 
 def validate(graph: Graph) -> list[Finding]:
-    """Examine a graph; errors first. Where the columns themselves are damaged, nothing else is looked at."""
+    """The findings for a graph, errors first. If the columns are damaged, nothing else is checked."""
     damage = list(_damage(graph))
     if damage:
         return damage
@@ -59,7 +59,7 @@ def _entities(graph: Graph) -> Iterator[Finding]:
 
     alone = np.flatnonzero(graph.degrees == 0)
     yield from _found("entities without a triple", len(alone), ids(alone))
-    # Hashes, not texts: 8 bytes for an id.
+    # Hashes instead of texts: 8 bytes per id.
     hashes = np.fromiter((hash(id.lower()) for id in graph.ids), np.int64, len(graph))
     order = np.argsort(hashes, kind="stable")
     again = np.sort(order[1:][hashes[order[1:]] == hashes[order[:-1]]])
@@ -99,7 +99,7 @@ def _names(graph: Graph) -> Iterator[Finding]:
     for what, count in counts.items():
         yield from _found(what, count, tuple(examples[what]))
     same = [id for id, label in zip(graph.ids, graph.labels, strict=True) if id == label]
-    if len(same) < len(graph):  # where all are so (.spo), ids are names
+    if len(same) < len(graph):  # if all are equal (.spo), ids are the names
         yield from _found(
             "entities without a name, called by their id", len(same), tuple(map(repr, same[:EXAMPLES]))
         )
@@ -119,7 +119,7 @@ def _facts(graph: Graph) -> Iterator[Finding]:
 
 
 def _divisions(graph: Graph) -> Iterator[Finding]:
-    """What makes scores on held-out triples too good or impossible (Toutanova & Chen 2015, section 2)."""
+    """Leaks and unknown entities that invalidate scores on held-out triples (Toutanova & Chen 2015, section 2)."""
     train = graph.triples("train")
     pairs = np.unique(_pair(train, len(graph)))
     entities, relations = np.unique(train[:, [0, 2]]), np.unique(train[:, 1])
@@ -132,7 +132,7 @@ def _divisions(graph: Graph) -> Iterator[Finding]:
 
 
 def _pair(triples: Triples, entities: int) -> Ints:
-    """The two entities of each triple as one number, whichever is the head."""
+    """The unordered pair of entities of each triple as one number."""
     low, high = np.sort(triples[:, [0, 2]].astype(np.int64), axis=1).T
     return np.asarray(low * entities + high)
 

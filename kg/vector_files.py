@@ -1,7 +1,6 @@
-"""Vectors that others made, one row a format: word2vec's text, OpenKE's and PyKEEN's files.
+"""Vector files of other programs, one table row per format: word2vec's text, OpenKE's and PyKEEN's files.
 
-Nothing is unpickled: of PyKEEN's results the tables must lie there as `.npy`, which its users write with one line of
-numpy.
+Nothing is unpickled: PyKEEN's tables must be given as `.npy`, written with one line of numpy.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from kg.sources.openke import ENTITIES, RELATIONS
 from kg.sources.reading import explain, open_bytes, packed_or_not, read_lines, read_whole_json
 
 _WIDEST = 1 << 16
-"""Numbers of the widest vector."""
+"""Maximum dimension of a vector."""
 
 
 class ForeignVectors(NamedTuple):
-    """Ids or names, and a vector of each: float32 [n, D]; those of relations, where there are any."""
+    """Ids or names, and their vectors: float32 [n, D]; those of relations, if there are any."""
 
     ids: list[str]
     entities: Floats32
@@ -35,7 +34,7 @@ class ForeignVectors(NamedTuple):
 
 @dataclass(frozen=True)
 class VectorFormat:
-    """A row: what it is, the files at a path (none where it is of another format), and its reader."""
+    """A row: a description, the files of this format at a path (none if it has another format), and the reader."""
 
     about: str
     find: Callable[[Path], list[Path]]
@@ -47,8 +46,8 @@ def _find_text(path: Path) -> list[Path]:
 
 
 def _read_text(file: Path, problems: Problems) -> ForeignVectors:
-    """word2vec's and GloVe's text: a name and its numbers a line, below a line with their counts or not. A line that
-    has another number of them is a problem."""
+    """word2vec's and GloVe's text: one name and its numbers per line, with or without a header of counts. A line with
+    another number of values is a problem."""
     width, names, rows = 0, list[str](), list[Floats32]()
     for number, line in read_lines(file, problems, lambda _: None):
         try:
@@ -81,7 +80,7 @@ def _vectors_among(files: list[Path]) -> bool:
 
 
 def _read_openke(path: Path, problems: Problems) -> ForeignVectors:
-    """`entity2id.txt` and `embedding.vec.json`, or `entity2vec.vec` with a row of numbers a line."""
+    """`entity2id.txt` and `embedding.vec.json`, or `entity2vec.vec` with one vector per line."""
     files = {file.name: file for file in _find_openke(path)}
     ids = _numbered(files[ENTITIES], problems)
     relation_ids = _numbered(files[RELATIONS], problems) if RELATIONS in files else None
@@ -112,7 +111,7 @@ def _ids_file(path: Path, kind: str) -> Path | None:
 
 
 def _read_pykeen(path: Path, problems: Problems) -> ForeignVectors:
-    """`training_triples/entity_to_id.tsv.gz` and `entities.npy`; likewise of relations."""
+    """`training_triples/entity_to_id.tsv.gz` and `entities.npy`, and the same for relations."""
     tables = {
         name: _load(path / f"{name}.npy")
         for name in ("entities", "relations")
@@ -127,12 +126,12 @@ def _read_pykeen(path: Path, problems: Problems) -> ForeignVectors:
 
 
 def _load(file: Path) -> Floats32:
-    """A table of numbers, complex ones as pairs. Raises ValueError where it is none."""
+    """A table of numbers, complex ones as pairs. Raises ValueError if the file is not one."""
     with open_regular(file) as stream:
         try:
             table = np.load(io.BytesIO(stream.read()), allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise ValueError(f"{file}: no table of numbers ({error})") from None
+            raise ValueError(f"{file}: not a table of numbers ({error})") from None
     if table.ndim < 2 or table.dtype.kind not in "fc":
         raise ValueError(f"{file}: expected a table of real numbers, found {table.dtype} {table.shape}")
     if table.dtype.kind == "c":
@@ -142,7 +141,7 @@ def _load(file: Path) -> Floats32:
 
 
 def _numbered(file: Path, problems: Problems) -> dict[int, str]:
-    """Number → id, of lines `id TAB number` in either order; headers and counts are passed over."""
+    """Number → id, from lines `id TAB number` in either order; headers and counts are skipped."""
     found: dict[int, str] = {}
     for number, line in read_lines(file, problems, lambda _: None):
         try:
@@ -193,11 +192,11 @@ def _fitting(
     relation_ids: dict[int, str] | None,
     relations: Floats32 | None,
 ) -> ForeignVectors:
-    """Ids and tables of one length. Raises ValueError where they do not fit each other."""
+    """Ids and tables of equal length. Raises ValueError if they do not match."""
     if entities is None or sorted(ids) != list(range(len(entities))):
         raise ValueError(f"{path}: {len(ids):,} ids for {0 if entities is None else len(entities):,} vectors")
     if not np.isfinite(entities).all():
-        raise ValueError(f"{path}: some vectors hold numbers that are not finite")
+        raise ValueError(f"{path}: some vectors have values that are not finite")
     ordered = [ids[number] for number in range(len(ids))]
     if relations is None or relation_ids is None or sorted(relation_ids) != list(range(len(relations))):
         return ForeignVectors(ordered, entities)
@@ -219,17 +218,17 @@ FORMATS = {
         "word2vec's or GloVe's text format: per line a name and its numbers", _find_text, _read_text
     ),
 }
-"""Name → format; the first whose files lie at a path is taken."""
+"""Name → format; the first one with files at a path is used."""
 
 
 def format_of(path: Path) -> VectorFormat:
-    """The format of the file or folder at a path. Raises ValueError where none fits."""
+    """The format of the file or folder at a path. Raises ValueError if unknown."""
     for row in FORMATS.values():
         if row.find(path):
             return row
     if any(path.glob("*.pkl")) if path.is_dir() else False:
         raise ValueError(
-            f"{path}: a pickled model is not opened, since that would run what is in it; beside it, save its table: "
+            f"{path}: a pickled model is not opened, since that would execute its content; save its table next to it: "
             "np.save('entities.npy', model.entity_representations[0](indices=None).detach().numpy())"
         )
     raise ValueError(f"{path}: expected {'; or '.join(row.about for row in FORMATS.values())}")

@@ -1,10 +1,9 @@
 """Entity vectors on disk: a memory-mapped safetensors table and the ids of its rows.
 
-`vectors.safetensors` holds "entities" float32 [E, D] and, where there are any, "relations" [R, D]; its metadata may
-name the model. `entities.txt` holds the ids, one a line, in row order; `relations.txt` those of the relations.
-`entities.safetensors` finds an id among millions: "starts" int64 [E + 1], where each line begins, "hashes" uint64 [E]
-in order, "rows" int32 [E], and "whole" uint64 [1], the hash of all lines, by which an index is known that was made of
-others.
+`vectors.safetensors` has "entities" float32 [E, D] and, if there are any, "relations" [R, D]; its metadata may name the
+model. `entities.txt` has the ids, one per line, in row order; `relations.txt` those of the relations.
+`entities.safetensors` is an index of the ids: "starts" int64 [E + 1], where each line begins, "hashes" uint64 [E],
+sorted, "rows" int32 [E], and "whole" uint64 [1], the hash of all lines, which detects an outdated index.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ TABLE, IDS, RELATION_IDS = "vectors.safetensors", "entities.txt", "relations.txt
 INDEX = "entities.safetensors"
 FILES = (TABLE, IDS, INDEX, RELATION_IDS)
 KINDS = {"F32": np.float32, "U64": np.uint64, "I64": np.int64, "I32": np.int32}
-"""The formats of numbers that are read, by their names in a safetensors header."""
+"""Supported dtypes, by their names in a safetensors header."""
 
 
 def has_vectors(folder: Path) -> bool:
@@ -45,9 +44,9 @@ def save_vectors(
     relation_ids: Iterable[str] | None = None,
     model: str | None = None,
 ) -> None:
-    """Write a table and its ids, and the name of the model that they are of.
+    """Write a table, its ids, and the name of their model.
 
-    Raises ValueError where they do not fit each other, or an id is not one line.
+    Raises ValueError if their lengths differ, or an id contains a line break.
     """
     from safetensors.numpy import save_file
 
@@ -57,13 +56,13 @@ def save_vectors(
     tables = {"entities": entities} if relations is None else {"entities": entities, "relations": relations}
     contiguous = {name: np.ascontiguousarray(table, np.float32) for name, table in tables.items()}
     for name in FILES:
-        # Not written over: another folder may share the file, or `ids` and `entities` be mapped from it.
+        # Not overwritten in place: another folder may share the file, or `ids` and `entities` may be mapped from it.
         (folder / name).unlink(missing_ok=True)
     save_file(contiguous, folder / TABLE, None if model is None else {"model": model})
     _write_ids(folder / IDS, ids)
     index = _index_lines(folder / IDS)
     if len(index.ids) != len(ids):
-        raise ValueError("an entity's id holds a line break: ids are written one a line")
+        raise ValueError("an entity's id contains a line break, but ids are written one per line")
     whole = hash_ids([map_bytes(folder / IDS)])
     columns: dict[str, npt.NDArray[Any]] = {
         "starts": index.ids.starts,
@@ -77,7 +76,7 @@ def save_vectors(
 
 
 def save_with_relations_of(source: Path, folder: Path, ids: Sequence[str], entities: Floats32) -> None:
-    """Write vectors of entities, with those of relations that another folder has, if it has any."""
+    """Write vectors of entities, with the relation vectors of another folder, if it has any."""
     if (source / RELATION_IDS).is_file():
         relations = map_table(source / TABLE, "relations")
         save_vectors(folder, ids, entities, relations, read_ids(source / RELATION_IDS))
@@ -91,16 +90,16 @@ def _write_ids(file: Path, ids: Iterable[str]) -> None:
 
 
 def _index_lines(file: Path) -> IdIndex:
-    """Where each line begins, and which one an id is."""
+    """The index of the ids in a file: line starts and hashes."""
     data = map_bytes(file)
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
     return IdIndex.of(Strings(offsets(np.diff(ends, prepend=-1)), data, gap=1))
 
 
 def require_fit(file: Path, ids: Sized, vectors: Sized) -> None:
-    """Raise ValueError where a file does not have an id for each vector; a last line that breaks off is none."""
+    """Raise ValueError if a file does not have one id per vector; an incomplete last line does not count."""
     if len(ids) != len(vectors):
-        raise ValueError(f"{file}: {len(ids):,} lines that end, for {len(vectors):,} vectors in {TABLE}")
+        raise ValueError(f"{file}: {len(ids):,} complete lines, for {len(vectors):,} vectors in {TABLE}")
 
 
 def read_ids(file: Path) -> list[str]:
@@ -109,15 +108,15 @@ def read_ids(file: Path) -> list[str]:
 
 
 def open_vectors(folder: Path, scattered: bool = False) -> Vectors:
-    """Open what `save_vectors` wrote; nothing is read before it is used.
+    """Open vectors written by `save_vectors`; data is read on use.
 
-    `scattered`: rows will be asked for here and there, so that the disk need not read on after each.
+    `scattered`: rows are accessed at random, so that read-ahead is turned off.
     """
     return Vectors(folder, map_table(folder / TABLE, "entities", scattered))
 
 
 def map_table(file: Path, name: str, scattered: bool = False) -> Floats32:
-    """A float32 table of a safetensors file, memory-mapped: [rows, columns]. Raises ValueError if it is not there."""
+    """A float32 table of a safetensors file, memory-mapped: [rows, columns]. Raises ValueError if it is missing."""
     table = map_tensor(file, name, scattered)
     if table is None or table.dtype != np.float32:
         raise ValueError(f"{file}: no float32 table named {name!r}")
@@ -125,7 +124,7 @@ def map_table(file: Path, name: str, scattered: bool = False) -> Floats32:
 
 
 def map_tensor(file: Path, name: str, scattered: bool = False) -> npt.NDArray[Any] | None:
-    """A tensor of a safetensors file, memory-mapped; None where there is none of a kind that is read here.
+    """A tensor of a safetensors file, memory-mapped; None if it is missing or has an unsupported dtype.
 
     The format (huggingface/safetensors, README "Format"): 8 bytes little-endian length, a JSON header, data.
     """
@@ -142,7 +141,7 @@ def map_tensor(file: Path, name: str, scattered: bool = False) -> npt.NDArray[An
 
 
 def _read_header(file: Path) -> tuple[dict[str, Any], int]:
-    """The header and its length in bytes. Raises ValueError where the file is no safetensors, or not there."""
+    """The header and its length in bytes. Raises ValueError if the file is missing or not safetensors."""
     try:
         with open_regular(file) as stream:
             length = int.from_bytes(stream.read(8), "little")
@@ -152,7 +151,7 @@ def _read_header(file: Path) -> tuple[dict[str, Any], int]:
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{file.parent}: holds no vectors ({file.name} is missing)") from None
     except ValueError as error:
-        raise ValueError(f"{file}: no safetensors file ({error})") from None
+        raise ValueError(f"{file}: not a safetensors file ({error})") from None
     return header, length
 
 
@@ -160,8 +159,7 @@ def _read_header(file: Path) -> tuple[dict[str, Any], int]:
 class Vectors:
     """Vectors by entity id. `matrix` is float32 [E, D], read-only.
 
-    An id that is not there: `vectors[id]` raises UnknownEntityError, `get` answers None, `lookup` does as it is
-    told. It is never silently another entity's vector.
+    For an unknown id, `vectors[id]` raises UnknownEntityError, `get` returns None, and `lookup` depends on `missing`.
     """
 
     folder: Path
@@ -169,7 +167,7 @@ class Vectors:
 
     @property
     def model(self) -> str | None:
-        """The name of the model that they are of, where it was written."""
+        """The name of their model, if it was stored."""
         header, _ = _read_header(self.folder / TABLE)
         found = header.get("__metadata__", {}).get("model")
         return None if found is None else str(found)
@@ -181,21 +179,21 @@ class Vectors:
 
     @cached_property
     def _index(self) -> IdIndex:
-        """Mapped where the folder has one; made anew for a folder that was written without, or without its hash."""
+        """Mapped if the folder has one; rebuilt for a folder without an index, or without its hash."""
         if not (self.folder / INDEX).is_file():
             return self._made_anew()
         starts, hashes, rows, whole = (
             map_tensor(self.folder / INDEX, name) for name in ("starts", "hashes", "rows", "whole")
         )
         if starts is None or hashes is None or rows is None or len(rows) != len(self):
-            raise ValueError(f"{self.folder / INDEX}: does not fit {TABLE}; delete it, and it is not needed")
+            raise ValueError(f"{self.folder / INDEX}: does not match {TABLE}; delete it, it is optional")
         if whole is None:
             return self._made_anew()
         lines = map_bytes(self.folder / IDS)
-        # Reads all lines once, at about a gigabyte a second; making the index anew takes seconds a million.
+        # Reads all lines once, at about a gigabyte per second; rebuilding the index takes seconds per million ids.
         if whole[0] != hash_ids([lines])[0]:
             raise ValueError(
-                f"{self.folder / IDS}: changed since {INDEX} was made; delete {INDEX}, and it is not needed"
+                f"{self.folder / IDS}: changed since {INDEX} was written; delete {INDEX}, it is optional"
             )
         return IdIndex(Strings(starts, lines, gap=1), hashes, rows)
 
@@ -205,7 +203,7 @@ class Vectors:
         return index
 
     def rows(self, ids: Iterable[str]) -> Ints:
-        """The rows of several ids, −1 for those that are not there: int64 [n]."""
+        """The rows of several ids, −1 if unknown: int64 [n]."""
         return self._index.find_all(ids)
 
     @property
@@ -230,7 +228,7 @@ class Vectors:
         return None if row < 0 else self.matrix[row]
 
     def lookup(self, ids: Iterable[str], missing: Literal["raise", "zeros"] = "raise") -> Floats32:
-        """The vectors of several ids [n, D]; unknown ones are refused, or zero where `missing` says so."""
+        """The vectors of several ids [n, D]; an unknown one raises UnknownEntityError, or is zero with "zeros"."""
         asked = list(ids)
         rows = self.rows(asked)
         unknown = np.flatnonzero(rows < 0)

@@ -1,4 +1,4 @@
-"""See a graph: an entity's surroundings as facts and as a picture."""
+"""Show an entity's neighbourhood as facts and as a picture."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _CJK_FONTS = (
 )  # fmt: skip
 _LONGEST = 34
 _MOST_ON_A_RING = 150
-"""Names that stand side by side around the largest picture."""
+"""Maximum number of names around the largest picture without overlap."""
 
 
 def ego_triples(graph: Graph, row: int, hops: int = 1, most: int = 24) -> Triples:
     """The triples of a tree around an entity: int32 [n, 3].
 
-    Each entity brings at most `most` neighbours that were not there before (a quarter of these at each further
-    hop), the relations taking turns, so that a frequent one does not push out the others; within a relation, the
-    neighbours with the highest prior, then degree, come first.
+    Each entity adds at most `most` new neighbours (a quarter of these at each further hop), alternating between its
+    relations, so that a frequent one does not displace the others; within a relation, the neighbours with the highest
+    prior, then degree, come first.
     """
     rank = _rank(graph)
     seen, ring, found = {row}, [row], []
@@ -50,14 +50,14 @@ def ego_triples(graph: Graph, row: int, hops: int = 1, most: int = 24) -> Triple
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The triples of one entity and one relation: `others` are their other ends, those of the highest prior first."""
+    """The triples of one entity and one relation: `others` are their other ends, highest prior first."""
 
     relation: int
     others: tuple[int, ...]
 
 
 def facts_of(graph: Graph, row: int) -> tuple[list[Facts], list[Facts]]:
-    """What is said of an entity: as head, and as tail; the relations with the fewest triples first."""
+    """The facts of an entity as head, and as tail; relations with the fewest triples first."""
     rank = _rank(graph)
     found: tuple[dict[int, list[int]], dict[int, list[int]]] = (defaultdict(list), defaultdict(list))
     for groups, triples, other in zip(found, (graph.by_head(row), graph.by_tail(row)), (2, 0), strict=True):
@@ -77,7 +77,7 @@ def facts_of(graph: Graph, row: int) -> tuple[list[Facts], list[Facts]]:
 
 
 def _rank(graph: Graph) -> Ints:
-    """The place of each entity by prior, then degree, 0 the highest: [E]."""
+    """The rank of each entity by prior, then degree; 0 is the highest: [E]."""
     rank = np.empty(len(graph), np.int64)
     rank[np.lexsort((graph.degrees, graph.prior))] = np.arange(len(graph))[::-1]
     return rank
@@ -86,7 +86,7 @@ def _rank(graph: Graph) -> Ints:
 def _take_turns(
     graph: Graph, entity: int, seen: set[int], rank: Any, most: int
 ) -> list[tuple[int, int, int]]:
-    """Up to `most` triples of `entity` with neighbours not seen, which are then seen; in the order of relations."""
+    """Up to `most` triples of `entity` with neighbours not in `seen` (updated), alternating between relations."""
     queues: dict[tuple[bool, int], list[tuple[int, tuple[int, int, int]]]] = defaultdict(list)
     for away, triples in ((True, graph.by_head(entity)), (False, graph.by_tail(entity))):
         for head, relation, tail in triples.tolist():
@@ -107,9 +107,9 @@ def _take_turns(
 
 
 def draw_ego(graph: Graph, row: int, file: Path, hops: int = 1, most: int = 24) -> list[str]:
-    """Draw an entity's surroundings into `file` (.png, .svg, .pdf); the result names what could not be drawn well.
+    """Draw an entity's neighbourhood into `file` (.png, .svg, .pdf). Returns warnings about the drawing.
 
-    Raises ValueError for another ending.
+    Raises ValueError for another extension.
     """
     format = file.suffix.lower().removeprefix(".")
     if format not in ("png", "svg", "pdf"):
@@ -152,9 +152,7 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
         )
     told = []
     if crowd > _MOST_ON_A_RING:
-        told.append(
-            f"{crowd} names on the outermost ring lie over each other; fewer neighbours or hops show them"
-        )
+        told.append(f"{crowd} names on the outermost ring overlap; fewer neighbours or hops show them")
     lost = sorted({str(entry.message) for entry in caught if "missing from font" in str(entry.message)})
     if lost and format != "svg":  # in SVG, the reader's own fonts are used
         told.append(f"no installed font has {len(lost)} of the characters; .svg shows them")
@@ -162,7 +160,7 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
 
 
 def _places(row: int, triples: Triples) -> tuple[dict[int, float], dict[int, int]]:
-    """Angle and ring of each entity: the leaves of the tree share the circle, a parent is in their middle."""
+    """Angle and ring of each entity: leaves are spread evenly around the circle, a parent is centred among them."""
     children: dict[int, list[int]] = defaultdict(list)
     ring = {row: 0}
     for head, _, tail in triples.tolist():
@@ -183,7 +181,7 @@ def _places(row: int, triples: Triples) -> tuple[dict[int, float], dict[int, int
             spread(child, start, share)
             start += share
 
-    start = math.pi / 2 if leaves(row) > 1 else math.pi  # a single one stands to the right, to be read
+    start = math.pi / 2 if leaves(row) > 1 else math.pi  # a single one is to the right, to be readable
     spread(row, start, -2 * math.pi)  # from the top, clockwise
     return angle, ring
 
@@ -200,7 +198,7 @@ def _draw_edges(
     ring: dict[int, int],
     boxes: dict[int, Any],
 ) -> None:
-    """Arrows from box to box or dot, and a legend of the relations in the order of their frequency here."""
+    """Arrows from box to box or dot, and a legend of the relations by frequency in the picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     used = np.bincount(triples[:, 1], minlength=1)
@@ -229,7 +227,7 @@ def _draw_edges(
     if len(by_use) > len(_COLORS):
         axes.plot([], [], color=_MUTED, linewidth=2, label=f"{len(by_use) - len(_COLORS)} other relations")
     if by_use:
-        # Under the lowest name: beside the drawing, a long name would run into it.
+        # Below the lowest name: next to the drawing, a long name would overlap it.
         renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[no-untyped-call]
         heights = [name.get_window_extent(renderer).y0 for name in axes.texts if name.get_text()]
         lowest = min(heights, default=0.0)  # there may be no name at all
@@ -248,9 +246,9 @@ def _draw_edges(
 def _draw_names(
     axes: Any, graph: Graph, row: int, angle: dict[int, float], ring: dict[int, int]
 ) -> dict[int, Any]:
-    """Leaves as dots with their names outside, turned to read from the left; what has children as a name in a box.
+    """Draw leaves as dots with their names outside, rotated to be readable from the left; inner nodes as boxes.
 
-    Gives the boxes, at which arrows end.
+    Returns the boxes, at which arrows end.
     """
     outermost = max(ring.values())
     boxes = {}
@@ -267,7 +265,7 @@ def _draw_names(
                 color=_PAPER if center else _INK,
                 fontsize=12 if center else 9,
                 fontweight="bold" if center else "normal",
-                zorder=2,  # before the arrows, which ask the boxes where they are
+                zorder=2,  # before the arrows, which need the positions of the boxes
                 bbox={
                     "boxstyle": "round,pad=0.3",
                     "facecolor": _INK if center else _PAPER,

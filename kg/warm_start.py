@@ -1,4 +1,4 @@
-"""Continue from old vectors when a graph has grown: the known keep theirs, the new start near their neighbours."""
+"""Continue from old vectors after a graph has grown: known entities keep theirs, new ones start near neighbours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kg.vectors import RELATION_IDS, TABLE, map_table, open_vectors, read_ids, r
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Vectors to begin with: of the entities `entity_rows` [n] the table [n, D], of the relations likewise."""
+    """Initial vectors: a table [n, D] for the entities `entity_rows` [n], and the same for relations."""
 
     entity_rows: Ints
     entities: Floats32
@@ -23,11 +23,11 @@ class WarmStart:
 
 
 def start_from(folder: Path, graph: Graph, place_new: bool = True) -> WarmStart:
-    """The vectors that `save_vectors` wrote into `folder`, for the entities and relations of `graph`, found by id.
+    """The vectors in `folder` (`save_vectors`) of the entities and relations of `graph`, matched by id.
 
-    With `place_new`, an entity that has none is put at the mean of its neighbours that have one, each moved along
-    the relation as TransE means it: h + r for a tail, t − r for a head. Raises ValueError where the folder lacks
-    the vectors of relations, ids and vectors do not fit each other, or no entity is known.
+    With `place_new`, an entity without a vector gets the mean of TransE's predictions from its neighbours with one: h +
+    r for a tail, t − r for a head. Raises ValueError if the folder has no relation vectors, ids and vectors do not
+    match, or no entity is known.
     """
     old = open_vectors(folder)
     if not (folder / RELATION_IDS).is_file():
@@ -39,7 +39,7 @@ def start_from(folder: Path, graph: Graph, place_new: bool = True) -> WarmStart:
     rows = old.rows(graph.ids)
     entity_rows = np.flatnonzero(rows >= 0)
     if not len(entity_rows):
-        raise ValueError(f"{folder}: has a vector of none of the graph's entities")
+        raise ValueError(f"{folder}: has no vector for any of the graph's entities")
     relation_rows, relations_found = _match([relation.id for relation in graph.relations], relation_ids)
     start = WarmStart(
         entity_rows,
@@ -51,7 +51,7 @@ def start_from(folder: Path, graph: Graph, place_new: bool = True) -> WarmStart:
 
 
 def _match(wanted: list[str], ids: list[str]) -> tuple[Ints, Ints]:
-    """Where `wanted` and `ids` hold the same id: the places in both."""
+    """The indices of equal ids in `wanted` and in `ids`."""
     places = {id: place for place, id in enumerate(ids)}
     pairs = [(row, places[id]) for row, id in enumerate(wanted) if id in places]
     rows, found = np.asarray(pairs, np.int64).reshape(-1, 2).T
@@ -59,7 +59,7 @@ def _match(wanted: list[str], ids: list[str]) -> tuple[Ints, Ints]:
 
 
 def _place_new(start: WarmStart, graph: Graph) -> WarmStart:
-    """The same with the new entities that a triple of a known relation ties to a known entity."""
+    """`start` with the new entities that have a triple of a known relation with a known entity."""
     entities, relations = len(graph), len(graph.relations)
     place, relation_place = np.full(entities, -1), np.full(relations, -1)
     place[start.entity_rows] = np.arange(len(start.entity_rows))

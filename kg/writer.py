@@ -1,7 +1,7 @@
-"""Write a graph into the form that `kg.store` opens.
+"""Write a graph in the format of `kg.store`.
 
-A source names entities and relations in any number, then triples by rows; `finish` sorts, indexes and
-digests. Only ids, triples and lengths are held in memory, so a graph of millions fits a laptop.
+A source adds entities and relations, then triples by rows; `finish` sorts, indexes and digests. Only ids,
+triples and lengths are in memory, so that a graph of millions fits on a laptop.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SPLITS = ("train", "valid", "test")
 
 
 class NewIds(NamedTuple):
-    """Ids that were named for the first time, as an Arrow array, and the place where each was: int64 [n]."""
+    """New ids as an Arrow array, and the index of the first occurrence of each: int64 [n]."""
 
     ids: Any
     places: Ints
 
 
 class GraphWriter:
-    """Collects a graph; `entity_rows` and `relation_rows` map the ids named so far to their rows."""
+    """Collects a graph; `entity_rows` and `relation_rows` map the ids so far to their rows."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,28 +52,28 @@ class GraphWriter:
         self._further_ids: StringsWriter | None = None
         self._further_rows = array("i")
         self.repeated: Counter[str] = Counter()
-        """Triples that `finish` stored once though they were added again: what they are → how many."""
+        """Duplicate triples that `finish` dropped: description → count."""
 
     @property
     def entity_rows(self) -> dict[str, int]:
-        """Id → row of the entities named so far, to look up and not to change."""
+        """Id → row of the entities so far, read-only."""
         return self._entities.numbers
 
     @property
     def relation_rows(self) -> dict[str, int]:
-        """Id → row of the relations named so far, likewise."""
+        """Id → row of the relations so far, read-only."""
         return self._relations.numbers
 
     def add_entity(self, entity: Entity) -> int:
-        """Store an entity and return its row. Raises ValueError for an id that was there before, or what is no text."""
-        # All texts first: an entity of which one cannot be written must leave nothing behind.
+        """Store an entity and return its row. Raises ValueError for a duplicate id or invalid text."""
+        # Encode all texts first, so that an entity with an invalid one leaves nothing behind.
         id, label, description = map(encode, (entity.id, entity.label, entity.description))
         aliases = [encode(alias) for alias in entity.aliases]
         for type in entity.types:
             encode(type)
         row = self._entities.add(entity.id)
         if row is None:
-            raise ValueError(f"entity {entity.id!r} is given twice")
+            raise ValueError(f"duplicate entity {entity.id!r}")
         self._ids.append(id)
         self._labels.append(label)
         self._descriptions.append(description)
@@ -86,7 +86,7 @@ class GraphWriter:
         return row
 
     def add_further_ids(self, row: int, ids: Iterable[str]) -> None:
-        """Store ids by which others know the entity of a row; what is no text is passed over."""
+        """Store ids of the entity of a row in other sources; invalid text is skipped."""
         for id in ids:
             with suppress(ValueError):
                 data = encode(id)
@@ -100,15 +100,15 @@ class GraphWriter:
         encode(relation.id + relation.label)
         row = self._relations.add(relation.id)
         if row is None:
-            raise ValueError(f"relation {relation.id!r} is given twice")
+            raise ValueError(f"duplicate relation {relation.id!r}")
         self._relation_labels.append(relation.label)
         return row
 
     def add_facts(self, split: str, heads: Any, relations: Any, tails: Any) -> tuple[NewIds, NewIds]:
-        """Store triples by ids: three columns of one length, pyarrow.LargeStringArray.
+        """Store triples by ids: three columns of equal length, pyarrow.LargeStringArray.
 
-        Entities and relations that were not named before are stored with their id as label and nothing else. Gives
-        these, entities and relations, each with the place of the triple that names it first.
+        New entities and relations are stored with their id as label and nothing else. Returns these, entities and
+        relations, each with the index of its first triple.
         """
         (head_rows, tail_rows), entities, entity_places = self._entities.add_all(heads, tails)
         (relation_rows,), names, relation_places = self._relations.add_all(relations)
@@ -128,19 +128,19 @@ class GraphWriter:
         self._triples.setdefault(split, []).append(np.asarray(triples, np.int32).reshape(-1, 3))
 
     def count(self, split: str) -> int:
-        """How many triples were added under a split so far, doubled ones included."""
+        """The number of triples added to a split so far, including duplicates."""
         return sum(map(len, self._triples.get(split, [])))
 
     def triples(self, split: str) -> Triples:
-        """The triples added under a split so far."""
+        """The triples added to a split so far."""
         return np.concatenate(self._triples.get(split) or [np.zeros((0, 3), np.int32)])
 
     def relations(self) -> list[Relation]:
-        """The relations named so far, by row."""
+        """The relations so far, by row."""
         return [Relation(id, label) for id, label in zip(self._relations, self._relation_labels, strict=True)]
 
     def keep_relations(self, keep: Callable[[Relation], bool]) -> Counter[str]:
-        """Leave out the triples of other relations, and these; the label of each that goes → its triples."""
+        """Remove other relations and their triples. Returns the label of each removed relation → its triples."""
         relations = self.relations()
         kept = np.array([keep(relation) for relation in relations], bool)
         gone: Counter[str] = Counter()
@@ -161,13 +161,13 @@ class GraphWriter:
         return gone
 
     def replace_triples(self, splits: Mapping[str, Triples]) -> None:
-        """Take these triples in place of all that were added, for a new division into splits."""
+        """Replace all triples added so far, for new splits."""
         self._triples = {}
         for split, triples in splits.items():
             self.add_triples(split, triples)
 
     def finish(self) -> Graph:
-        """Write indexes and `graph.json`, and open the graph. Triples are stored once, `repeated` counts the others."""
+        """Write indexes and `graph.json`, and open the graph. Triples are stored once; `repeated` counts duplicates."""
         for strings in (self._ids, self._labels, self._descriptions, self._aliases):
             strings.close()
         if self._further_ids is not None:
@@ -215,7 +215,7 @@ class GraphWriter:
         save(self.folder, "member_starts", offsets(np.bincount(types, minlength=len(names))))
 
     def _index_triples(self) -> dict[str, int]:
-        """Write splits and both indexes; the number of triples in all ("triples") and in each split."""
+        """Write splits and both indexes. Returns the number of triples in total ("triples") and in each split."""
         entities, relations = len(self._entities), max(len(self._relations), 1)
         seen: list[Ints] = []
         counts = {}
@@ -223,7 +223,7 @@ class GraphWriter:
             keys = np.sort(_pack(self.triples(split), (0, 1, 2), entities, relations))
             keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
             self.repeated["repeated triples"] += self.count(split) - len(keys)
-            # A fact that is trained on cannot be held out as well.
+            # A training triple cannot be held out as well.
             distinct = len(keys)
             for earlier in seen:
                 keys = keys[~np.isin(keys, earlier, assume_unique=True)]
@@ -247,7 +247,7 @@ def write_graph(
     relations: Iterable[Relation],
     triples: Mapping[str, Iterable[Triple]],
 ) -> Graph:
-    """Write a graph that is at hand as objects. Raises KeyError for an entity or relation not given."""
+    """Write a graph given as objects. Raises KeyError for an entity or relation that is not given."""
     writer = GraphWriter(folder)
     for entity in entities:
         writer.add_entity(entity)
@@ -264,9 +264,9 @@ Order = tuple[int, int, int]
 
 
 def _pack(triples: Triples, order: Order, entities: int, relations: int) -> Ints:
-    """Each triple as one number whose order is that of its columns taken in `order`."""
+    """Each triple as one number that sorts by its columns in `order`."""
     if entities * entities * relations >= 2**63:
-        raise ValueError(f"{entities:,} entities × {relations:,} relations: more than this store can index")
+        raise ValueError(f"{entities:,} entities × {relations:,} relations: too many for this store's index")
     first, second, third = (triples[:, column].astype(np.int64) for column in order)
     return (first * relations + second) * entities + third
 

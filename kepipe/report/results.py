@@ -13,9 +13,9 @@ from kepipe.studies.significance import detectable
 ARMS = ("Arm", "mean", "95% interval", "seeds", "processor s a seed", "peak MB", "parameters")
 PAIRS = ("Difference", "mean", "95% interval", "p, t", "p, Holm", "p, permutation", "p, Wilcoxon", "shows")
 READING = (
-    "An interval is Student's over seeds, and decides: a gain has to be one over the reference and every control. "
-    "Beside it stand p-values of the t test, as it is and by Holm's correction over the comparisons of that measure, "
-    "of the paired permutation test, never below 0.25 with 3 seeds and 0.0625 with 5, and of Wilcoxon's test."
+    "Intervals are Student's t over seeds; a gain is an interval above 0 against the reference and every control. The "
+    "p-values are of the t test, plain and with Holm's correction over the comparisons of the measure, of the paired "
+    "permutation test (at least 0.25 with 3 seeds, 0.0625 with 5), and of Wilcoxon's test."
 )
 
 

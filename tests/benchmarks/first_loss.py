@@ -90,7 +90,7 @@ def heads(scales: list[float]) -> dict[str, dict[str, Any]]:
     }
     return {
         "drawn at random": {"init_tied_head": leave, "init_output_bias": leave},
-        "frequencies behind a random transform": {"init_tied_head": leave},
+        "frequencies after a random transform": {"init_tied_head": leave},
         "frequencies alone": {"init_tied_head": partial(TIED, scale=0.0)},
         **tied,
     }

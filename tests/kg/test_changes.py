@@ -1,4 +1,4 @@
-"""What is new and what is gone between two graphs, found by id, however the rows are numbered."""
+"""Changes between two graphs, matched by id, independent of the row numbers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_same_graph_has_no_changes(tmp_path: Path) -> None:
     assert (found.new_triples, found.gone_triples) == (1, 0)
 
 
-def test_which_triples_were_trained_on_before(tmp_path: Path) -> None:
+def test_triples_of_the_earlier_training_split_are_found(tmp_path: Path) -> None:
     entities = [Entity(name, name) for name in "abc"]
     before = graph(tmp_path / "before", entities, [Triple("a", "r", "b"), Triple("b", "r", "c")], ("r",))
     facts = [Triple("b", "r", "a"), Triple("b", "r", "c"), Triple("b", "q", "c"), Triple("new", "r", "b")]

@@ -1,4 +1,4 @@
-"""Columns can be written where they are mapped from: in place, that would end the process."""
+"""Columns can be saved over the files they are mapped from; writing in place would crash the process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from kg.columns import Strings, load, save, save_strings
 
 
-def test_an_array_over_its_own_file(tmp_path: Path) -> None:
+def test_an_array_can_be_saved_over_its_own_file(tmp_path: Path) -> None:
     save(tmp_path, "numbers", np.arange(100_000))
     mapped = load(tmp_path, "numbers")
     save(tmp_path, "numbers", mapped[:50_000])
@@ -18,7 +18,7 @@ def test_an_array_over_its_own_file(tmp_path: Path) -> None:
     assert load(tmp_path, "numbers").tolist() == list(range(50_000))
 
 
-def test_strings_over_their_own_files(tmp_path: Path) -> None:
+def test_strings_can_be_saved_over_their_own_files(tmp_path: Path) -> None:
     words = [f"word {number}" for number in range(50_000)]
     save_strings(tmp_path, "words", words)
     mapped = Strings.load(tmp_path, "words")
@@ -34,7 +34,7 @@ class Touch:
         return Path.touch, (self.mark,)
 
 
-def test_a_pickle_in_a_column_is_refused_and_does_not_run(tmp_path: Path) -> None:
+def test_a_pickle_in_a_column_is_an_error_and_not_executed(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     np.save(tmp_path / "numbers.npy", np.array([Touch(mark)], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"numbers\.npy: damaged"):

@@ -1,4 +1,4 @@
-"""Training is over when the score has not risen for some time; the best weights come back."""
+"""Early stopping without improvement; the best weights are restored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from kg.early_stopping import BestSoFar
 
 
-def test_over_after_patience_and_best_restored() -> None:
+def test_training_stops_after_patience_and_the_best_weights_are_restored() -> None:
     model, best = torch.nn.Linear(1, 1), BestSoFar(patience=2)
     over = []
     for score in (0.1, 0.4, 0.3, 0.4, 0.2):
@@ -22,7 +22,7 @@ def test_over_after_patience_and_best_restored() -> None:
     assert resumed.should_stop
 
 
-def test_without_patience_it_is_never_over() -> None:
+def test_without_patience_training_never_stops_early() -> None:
     model, best = torch.nn.Linear(1, 1), BestSoFar(patience=0)
     for score in (0.4, 0.3, 0.2):
         best.add(score, model)
@@ -30,5 +30,5 @@ def test_without_patience_it_is_never_over() -> None:
     best.restore(model)  # nothing was kept
 
 
-def test_before_the_first_score() -> None:
+def test_restore_before_the_first_score_does_nothing() -> None:
     assert not BestSoFar(patience=1).should_stop

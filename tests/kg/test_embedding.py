@@ -1,4 +1,4 @@
-"""Training learns, an interrupted run ends with the same bytes, and vectors are found by id."""
+"""Training works, an interrupted run gives the same bytes, and vectors are found by id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL = Training(dim=16, epochs=25, negatives=128, learning_rate=0.1)
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    """A 12 × 12 grid with steps to the right by 1 and up by 1, 2: TransE can hold it, popularity cannot."""
+    """A 12 × 12 grid with steps to the right by 1 and up by 1, 2: TransE can represent it, popularity cannot."""
     facts = []
     for row in range(12):
         for column in range(12):
@@ -36,7 +36,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sparse-adam"])
-def test_it_learns_what_popularity_cannot(grid: Graph, tmp_path: Path, optimizer: OptimizerName) -> None:
+def test_transe_beats_popularity(grid: Graph, tmp_path: Path, optimizer: OptimizerName) -> None:
     losses: list[float] = []
     settings = replace(SMALL, optimizer=optimizer)
     trained = train(grid, settings, tmp_path, 0, on_epoch=lambda _, figures: losses.append(figures["loss"]))
@@ -101,8 +101,8 @@ def test_an_interrupted_training_ends_with_the_same_bytes(grid: Graph, tmp_path:
         assert other.relations.tobytes() == whole.relations.tobytes()
 
 
-def test_it_stops_early_and_keeps_the_best_whether_killed_or_not(grid: Graph, tmp_path: Path) -> None:
-    """So high a rate that the score falls again; the kill comes after the best epoch and before the end."""
+def test_early_stopping_keeps_the_best_also_after_an_interruption(grid: Graph, tmp_path: Path) -> None:
+    """The rate is so high that the score falls again; the kill is after the best epoch and before the end."""
     settings = replace(SMALL, learning_rate=1.0, epochs=60, validate_every=2, patience=3)
     scores: dict[int, float] = {}
 
@@ -128,10 +128,10 @@ def test_it_stops_early_and_keeps_the_best_whether_killed_or_not(grid: Graph, tm
         assert resumed.entities.tobytes() == whole.entities.tobytes()
 
 
-def test_what_is_known_goes_on_and_what_is_new_starts_near_its_neighbours(
+def test_known_vectors_are_continued_and_new_ones_start_near_their_neighbours(
     grid: Graph, tmp_path: Path
 ) -> None:
-    """The grid was trained without its last column and without one relation; then all of it, for few epochs."""
+    """The grid is trained without its last column and one relation; then as a whole, for a few epochs."""
     everything = grid.triples()
     old = [row for row in range(144) if row % 12 != 11]
     kept = np.isin(everything[:, [0, 2]], old).all(axis=1) & (everything[:, 1] != 2)
@@ -157,15 +157,15 @@ def test_what_is_known_goes_on_and_what_is_new_starts_near_its_neighbours(
     assert by_warm > 2 * by_cold
 
 
-def test_a_start_of_another_width_is_refused(grid: Graph, tmp_path: Path) -> None:
+def test_a_start_of_another_dimension_is_an_error(grid: Graph, tmp_path: Path) -> None:
     save_vectors(tmp_path, ["e1"], np.ones((1, 8), np.float32), np.ones((1, 8), np.float32), ["r0"])
     start = start_from(tmp_path, grid)
-    with pytest.raises(ValueError, match="old vectors have the width 8, TransE with dim 16"):
+    with pytest.raises(ValueError, match="old vectors have dimension 8, TransE with dim 16"):
         train(grid, SMALL, tmp_path, 0, start=start)
-    with pytest.raises(ValueError, match="a vector of none of the graph's entities"):
+    with pytest.raises(ValueError, match="no vector for any of the graph's entities"):
         start_from(tmp_path, numbered_graph(tmp_path / "g", 1, 1))
     (tmp_path / "relations.txt").write_text("r0\nr1\n")
-    with pytest.raises(ValueError, match=r"relations\.txt: 2 lines that end, for 1 vectors"):
+    with pytest.raises(ValueError, match=r"relations\.txt: 2 complete lines, for 1 vectors"):
         start_from(tmp_path, grid)
     (tmp_path / "relations.txt").unlink()
     with pytest.raises(ValueError, match=r"relations\.txt is missing"):
@@ -194,8 +194,8 @@ def test_every_model_is_trained_and_ranks(tiny: Graph, tmp_path: Path, model: st
 
 
 @pytest.mark.parametrize("model", ["ComplEx", "ConvE"])
-def test_another_model_goes_on_after_an_interruption_too(grid: Graph, tmp_path: Path, model: str) -> None:
-    """Complex numbers; drop-out, whose draws must go on as well."""
+def test_another_model_continues_after_an_interruption(grid: Graph, tmp_path: Path, model: str) -> None:
+    """Complex numbers; dropout, whose generator must be restored as well."""
     settings = Training(model=model, dim=8, epochs=4, negatives=4, validate_every=2)
 
     def die(epoch: int, _: Mapping[str, float]) -> None:
@@ -210,7 +210,7 @@ def test_another_model_goes_on_after_an_interruption_too(grid: Graph, tmp_path: 
     assert resumed.relations.tobytes() == whole.relations.tobytes()
 
 
-def test_no_step_has_one_triple_alone(tiny: Graph, tmp_path: Path) -> None:
+def test_no_step_has_a_single_triple(tiny: Graph, tmp_path: Path) -> None:
     settings = Training(model="TuckER", dim=8, epochs=1, negatives=4, batch=5)
     assert settings.batch_of(6) == 6
     assert settings.batch_of(7) == 5
@@ -218,8 +218,8 @@ def test_no_step_has_one_triple_alone(tiny: Graph, tmp_path: Path) -> None:
     assert train(tiny, settings, tmp_path, 0).entities.shape == (8, 8)
 
 
-def test_validation_leaves_training_as_it_is(grid: Graph, tmp_path: Path) -> None:
-    """Of TuckER, which drops out and keeps means of its batches."""
+def test_validation_does_not_change_training(grid: Graph, tmp_path: Path) -> None:
+    """With TuckER, which has dropout and batch norm."""
     settings = Training(model="TuckER", dim=8, epochs=3, negatives=4, validate_every=1)
     watched = train(grid, settings, tmp_path, seed=1)
     unwatched = train(grid, replace(settings, validate_every=0), tmp_path, seed=1)
@@ -231,16 +231,16 @@ def test_validation_leaves_training_as_it_is(grid: Graph, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        ("TransX", "PyKEEN has none of this name"),
-        ("compgcn", "made of inverse triples"),
+        ("TransX", "PyKEEN has no model of this name"),
+        ("compgcn", "needs inverse triples"),
         ("FixedModel", "no vectors of entities"),
-        ("DistMultLiteral", "numbers that entities have"),
+        ("DistMultLiteral", "numeric attributes of entities"),
     ],
 )
-def test_what_cannot_be_trained_is_refused_with_what_can(
+def test_the_error_for_an_unsupported_model_lists_the_supported_ones(
     grid: Graph, tmp_path: Path, model: str, why: str
 ) -> None:
-    with pytest.raises(ValueError, match=rf"'{model}': .*{why}.*; there is .*TransE") as refused:
+    with pytest.raises(ValueError, match=rf"'{model}': .*{why}.*; expected .*TransE") as refused:
         train(grid, Training(model=model), tmp_path, seed=0)
     assert "Literal," not in str(refused.value)
 
@@ -248,14 +248,12 @@ def test_what_cannot_be_trained_is_refused_with_what_can(
 @pytest.mark.parametrize(
     ("model", "epochs", "what"), [("DistMult", 4, "the loss is"), ("DistMult", 1, "the vectors are")]
 )
-def test_vectors_that_are_no_numbers_are_not_given(
+def test_vectors_that_are_not_finite_are_an_error(
     tiny: Graph, tmp_path: Path, caplog: pytest.LogCaptureFixture, model: str, epochs: int, what: str
 ) -> None:
-    """Told at the next loss, or at the end where the last step broke them."""
+    """Detected at the next loss, or at the end after the last step."""
     settings = Training(model=model, dim=8, epochs=epochs, learning_rate=1e38, batch=10_000)
-    with pytest.raises(
-        ValueError, match=rf"{model}: {what} infinite or no number: .*The learning rate was 1e\+38"
-    ):
+    with pytest.raises(ValueError, match=rf"{model}: {what} not finite: .*The learning rate was 1e\+38"):
         train(tiny, settings, tmp_path, seed=0)
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
@@ -275,7 +273,7 @@ def test_vectors_by_id(tmp_path: Path) -> None:
     assert load_file(tmp_path / "vectors.safetensors")["entities"].tolist() == table.tolist()
 
 
-def test_a_folder_without_an_index_of_ids_is_read_all_the_same(tmp_path: Path) -> None:
+def test_a_folder_without_an_index_is_read(tmp_path: Path) -> None:
     table = np.arange(6, dtype=np.float32).reshape(3, 2)
     save_vectors(tmp_path, ["a", "é b", "柏林"], table)
     found = open_vectors(tmp_path).rows(["柏林", "b", "a"])
@@ -285,14 +283,14 @@ def test_a_folder_without_an_index_of_ids_is_read_all_the_same(tmp_path: Path) -
     assert list(old.ids) == ["a", "é b", "柏林"]
 
 
-def test_vectors_can_be_written_where_they_are_mapped_from(tmp_path: Path) -> None:
+def test_vectors_can_be_saved_over_their_own_files(tmp_path: Path) -> None:
     save_vectors(tmp_path, ["a", "b"], np.eye(2, dtype=np.float32))
     mapped = open_vectors(tmp_path)
     save_vectors(tmp_path, mapped.ids, mapped.matrix)
     assert open_vectors(tmp_path).lookup(["b", "a"]).tolist() == [[0, 1], [1, 0]]
 
 
-def test_the_index_of_other_ids_is_refused(tmp_path: Path) -> None:
+def test_an_index_of_other_ids_is_an_error(tmp_path: Path) -> None:
     for name, ids in (("one", ["a"]), ("two", ["a", "b"])):
         save_vectors(tmp_path / name, ids, np.eye(2, dtype=np.float32)[: len(ids)])
     (tmp_path / "one" / INDEX).replace(tmp_path / "two" / INDEX)
@@ -300,8 +298,8 @@ def test_the_index_of_other_ids_is_refused(tmp_path: Path) -> None:
         open_vectors(tmp_path / "two").rows(["a"])
 
 
-def test_an_id_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="an entity's id holds a line break"):
+def test_an_id_with_a_line_break_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="an entity's id contains a line break"):
         save_vectors(tmp_path, ["a\nb"], np.zeros((1, 2), np.float32))
 
 

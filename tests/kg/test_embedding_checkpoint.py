@@ -1,6 +1,6 @@
-"""A checkpoint of vectors: tensors and plain values; what is anything else is passed over and runs nothing.
+"""A checkpoint of vectors: tensors and plain values; anything else is ignored and not executed.
 
-That training goes on from it to the same bytes is in `test_embedding.py`.
+`test_embedding.py` tests that training continues from it to the same bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kg.early_stopping import BestSoFar
 
 
 def loop(checksum: str = "a") -> Any:
-    """What of a training loop of PyKEEN's a checkpoint holds, trained for a step."""
+    """The parts of a PyKEEN training loop that a checkpoint has, after one step."""
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 2)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
@@ -38,7 +38,7 @@ class Touch:
         return Path.touch, (self.mark,)
 
 
-def test_all_comes_back(tmp_path: Path) -> None:
+def test_a_checkpoint_round_trips(tmp_path: Path) -> None:
     trained, best, file = loop(), BestSoFar(2), tmp_path / "c.safetensors"
     best.add(0.5, trained.model)
     embedding_checkpoint.save(file, trained, best)
@@ -60,9 +60,7 @@ def test_all_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["pickle", "torch", "cut", "empty", "other", "none"])
-def test_what_is_no_checkpoint_of_this_training_runs_nothing_and_changes_nothing(
-    tmp_path: Path, content: str
-) -> None:
+def test_a_file_that_is_no_checkpoint_of_this_training_is_ignored(tmp_path: Path, content: str) -> None:
     mark, file, trained = tmp_path / "ran", tmp_path / "c.safetensors", loop()
     if content == "pickle":
         file.write_bytes(pickle.dumps(Touch(mark)))

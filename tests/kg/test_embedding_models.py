@@ -1,4 +1,4 @@
-"""The table of models is PyKEEN's own."""
+"""The table of models agrees with PyKEEN."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ def test_the_table_names_all_models_of_pykeen() -> None:
     assert list(MODELS) == sorted(MODELS, key=str.lower)
 
 
-def test_a_name_is_known_however_it_is_capitalised() -> None:
+def test_names_ignore_case() -> None:
     assert name_model("rotate") == "RotatE"
     with pytest.raises(
-        ValueError, match=r"'TransX': PyKEEN has none of this name; there is AutoSF, .*, TuckER"
+        ValueError, match=r"'TransX': PyKEEN has no model of this name; expected AutoSF, .*, TuckER"
     ):
         name_model("TransX")
-    with pytest.raises(ValueError, match="'compgcn': it is made of inverse triples; there is"):
+    with pytest.raises(ValueError, match="'compgcn': it needs inverse triples; expected"):
         name_model("compgcn")
 
 
-def test_conve_needs_a_width_that_is_a_picture() -> None:
+def test_conve_needs_a_dimension_that_is_an_image() -> None:
     widths = [dim for dim in range(1, 28) if fitting_width("ConvE", dim) == dim]
     assert widths == [6, 8, 9, 10, 12, 14, 15, 16, 18, 20, 21, 22, 24, 25, 26, 27]
     assert fitting_width("ConvE", 7) == 8

@@ -1,4 +1,4 @@
-"""Sparse Adam moves the rows of the batch as Adam does, and no other."""
+"""Sparse Adam updates the rows of the batch as Adam, and no others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Table(nn.Module):
 
 
 def steps(name: str, *batches: list[int]) -> list[torch.Tensor]:
-    """The table after each step on half the square of the rows of a batch."""
+    """The table after each step on the loss ½ Σ x² over the rows of a batch."""
     model = Table()
     optimizer = make_optimizer(model, "TransE", name, 0.1)  # type: ignore[arg-type]
     after = []
@@ -37,7 +37,7 @@ def steps(name: str, *batches: list[int]) -> list[torch.Tensor]:
 
 
 def test_rows_of_the_batch_move_as_with_adam_and_others_stay() -> None:
-    """A first step has the length of the learning rate, whatever the gradient: 1 → 0.9."""
+    """The first step has the size of the learning rate for any gradient: 1 → 0.9."""
     (dense_1, dense_2), (sparse_1, sparse_2) = (steps(n, [0, 1], [1, 2]) for n in ("adam", "sparse-adam"))
     assert sparse_1[:2].numpy() == pytest.approx(0.9, abs=1e-5)
     assert torch.allclose(sparse_1, dense_1)
@@ -47,7 +47,7 @@ def test_rows_of_the_batch_move_as_with_adam_and_others_stay() -> None:
     assert torch.equal(sparse_2[3], torch.ones(3))
 
 
-def test_another_model_is_refused(tmp_path: Path) -> None:
+def test_another_model_is_an_error(tmp_path: Path) -> None:
     facts = np.array([[0, 0, 1], [1, 0, 2]], np.int32)
     graph = numbered_graph(tmp_path / "g", 3, 1, train=facts, valid=facts[:0], test=facts[:0])
     with pytest.raises(ValueError, match="sparse-adam trains TransE only, not DistMult"):

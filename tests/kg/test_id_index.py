@@ -1,4 +1,4 @@
-"""Ids are found among any number of others, and nothing else is."""
+"""Look-up of known and unknown ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def index_of(ids: list[str]) -> IdIndex:
 
 
 @given(st.lists(st.text(), unique=True), st.lists(st.text()))
-def test_it_finds_what_a_dictionary_finds(ids: list[str], others: list[str]) -> None:
+def test_look_ups_agree_with_a_dictionary(ids: list[str], others: list[str]) -> None:
     index, rows = index_of(ids), {id: row for row, id in enumerate(ids)}
     asked = [*reversed(ids), *others]
     expected = [rows.get(id, -1) for id in asked]
@@ -26,8 +26,8 @@ def test_it_finds_what_a_dictionary_finds(ids: list[str], others: list[str]) -> 
     assert [index.find(id) for id in asked] == expected
 
 
-def test_ids_of_one_hash_are_told_apart() -> None:
-    """Hashes of 64 bits do not collide by themselves in a test: here all are made the same."""
+def test_ids_with_equal_hashes_are_distinguished() -> None:
+    """64-bit hashes do not collide by chance in a test, so all are made equal here."""
     ids = index_of(["a", "b", "c"]).ids
     same = IdIndex(ids, np.repeat(hash_ids([b"c"]), 3), np.arange(3, dtype=np.int32))
     assert same.find("c") == 2
@@ -36,7 +36,7 @@ def test_ids_of_one_hash_are_told_apart() -> None:
     assert other.find_all(["d", "c"]).tolist() == [-1, -1]
 
 
-def test_strings_of_lines_are_those_of_a_column(tmp_path: Path) -> None:
+def test_strings_of_a_file_of_lines_equal_those_of_a_column(tmp_path: Path) -> None:
     """Bytes between two strings belong to neither."""
     texts = ["Q1", "", "柏林", "Q1"]
     save_strings(tmp_path, "column", texts)
@@ -52,14 +52,14 @@ def test_strings_of_lines_are_those_of_a_column(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9), max_size=200), st.integers(0, 2**64 - 1))
-def test_thesearch_finds_what_asearch_by_halves_finds(numbers: list[int], other: int) -> None:
-    """Whether the numbers lie evenly, as hashes do, or not."""
+def test_interpolation_search_agrees_with_binary_search(numbers: list[int], other: int) -> None:
+    """For uniform numbers such as hashes, and others."""
     hashes = np.sort(np.asarray(numbers, np.uint64))
     for key in (*numbers[:5], other, 0, 2**64 - 1):
         assert search(hashes, key) == np.searchsorted(hashes, np.uint64(key))
 
 
-def test_thesearch_among_many() -> None:
+def test_interpolation_search_among_many_hashes() -> None:
     hashes = np.sort(np.random.default_rng(0).integers(0, 2**64, 100_000, np.uint64))
     for place in (0, 1, 777, 50_000, 99_999):
         assert search(hashes, int(hashes[place])) == place

@@ -1,4 +1,4 @@
-"""Aliases lead to entities: priors, case, and the same answers from memory and from disk."""
+"""Aliases → entities: priors, case, and the same results from memory and from disk."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_keys_are_distinct_sorted_and_never_empty(graph: Graph) -> None:
     assert "cancer" in keys
 
 
-def test_the_same_from_disk(graph: Graph, tmp_path: Path) -> None:
+def test_a_saved_lexicon_gives_the_same_candidates(graph: Graph, tmp_path: Path) -> None:
     built = Lexicon.build(graph)
     built.save(tmp_path / "lexicon")
     opened = Lexicon.open(tmp_path / "lexicon")
@@ -64,7 +64,7 @@ def test_the_same_from_disk(graph: Graph, tmp_path: Path) -> None:
         assert opened.candidates(key) == built.candidates(key)
 
 
-def test_degree_stands_in_where_there_are_no_priors(tmp_path: Path) -> None:
+def test_degrees_replace_missing_priors(tmp_path: Path) -> None:
     from kg.schema import Relation, Triple
 
     entities = [Entity("a", "Same"), Entity("b", "Same"), Entity("c", "Other")]

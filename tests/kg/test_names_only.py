@@ -1,4 +1,4 @@
-"""A graph whose entities keep their names and lose their facts."""
+"""A graph with entity names but without facts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def true(tmp_path: Path) -> Graph:
     return write_graph(tmp_path / "true", ENTITIES, [Relation("near", "near"), Relation("of", "of")], FACTS)
 
 
-def test_each_subject_has_its_name_for_its_only_fact(true: Graph, tmp_path: Path) -> None:
+def test_each_subject_has_one_reflexive_triple(true: Graph, tmp_path: Path) -> None:
     counts = names_only_graph(true, GraphWriter(tmp_path / "names"))
     names = open_graph(tmp_path / "names")
     assert [names.entity(row) for row in range(len(names))] == [true.entity(row) for row in range(len(true))]
@@ -39,7 +39,7 @@ def test_each_subject_has_its_name_for_its_only_fact(true: Graph, tmp_path: Path
     assert counts == {"entities": 3}, "an entity is counted once, in however many splits it is"
 
 
-def test_what_was_no_subject_has_nothing_to_say(true: Graph, tmp_path: Path) -> None:
+def test_other_entities_have_no_triples(true: Graph, tmp_path: Path) -> None:
     names_only_graph(true, GraphWriter(tmp_path / "names"))
     names = open_graph(tmp_path / "names")
     said = {row for split in names.splits for row in names.triples(split)[:, [0, 2]].ravel().tolist()}

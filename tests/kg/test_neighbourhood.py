@@ -1,4 +1,4 @@
-"""PageRank as networkx computes it; samples and walks along edges that exist, the same for the same seed."""
+"""PageRank against networkx; samples and walks follow existing edges and are reproducible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def edges(triples: np.ndarray[Any, Any]) -> set[tuple[int, int, int]]:
 
 @pytest.mark.parametrize("damping", [0.85, 0.5])
 @pytest.mark.parametrize("start", [[0], [0, 5, 5], [39]])
-def test_pagerank_is_that_of_networkx(
+def test_pagerank_agrees_with_networkx(
     triples: np.ndarray[Any, Any], around: Neighbourhood, damping: float, start: list[int]
 ) -> None:
     oracle = nx.MultiDiGraph()
@@ -53,7 +53,7 @@ def test_pagerank_is_that_of_networkx(
     np.testing.assert_allclose(found, [expected[row] for row in range(ENTITIES)], atol=1e-8)
 
 
-def test_pagerank_needs_a_start(around: Neighbourhood) -> None:
+def test_pagerank_needs_restart_weights(around: Neighbourhood) -> None:
     for restart in (np.zeros(ENTITIES), np.full(ENTITIES, -1.0), np.ones(3)):
         with pytest.raises(ValueError, match="expected 40 weights"):
             around.pagerank(restart)
@@ -94,8 +94,8 @@ def test_walks(triples: np.ndarray[Any, Any], around: Neighbourhood) -> None:
 
 
 @pytest.mark.parametrize("row", [-1, 40, 10**9])
-def test_a_row_that_is_not_there_is_refused(around: Neighbourhood, row: int) -> None:
-    """DGL itself would end the process."""
+def test_an_invalid_row_is_an_error(around: Neighbourhood, row: int) -> None:
+    """DGL itself would crash."""
     for ask in (around.sample, around.walk):
         with pytest.raises(ValueError, match=f"row {row}: the graph has 40 entities"):
             ask(np.array([0, row]), 3, seed=0)

@@ -1,4 +1,4 @@
-"""Ids get the numbers of their first appearance, whether they come singly or in columns."""
+"""Ids are numbered by first occurrence, one at a time or in columns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_columns_are_read_row_by_row() -> None:
 
 
 @given(st.lists(st.lists(st.tuples(ids, ids), max_size=6) | ids, max_size=6))
-def test_the_same_as_a_dictionary(steps: list[list[tuple[str, str]] | str]) -> None:
+def test_numbers_agree_with_a_dictionary(steps: list[list[tuple[str, str]] | str]) -> None:
     """A step is one id, or rows of two."""
     numbering, expected = Numbering(), dict[str, int]()
     for step in steps:

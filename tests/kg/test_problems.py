@@ -1,4 +1,4 @@
-"""Problems are all counted; the first few are kept with their place."""
+"""All problems are counted; the first few are kept with their location."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filtered ranks: by hand, and the same as PyKEEN's evaluator finds."""
+"""Filtered ranks: by hand, and against PyKEEN's evaluator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.graphs import numbered_graph
 
 
 def test_ranks_by_hand(tmp_path: Path) -> None:
-    """Entities on a line at 0 … 4, one relation that moves by 1: e1 → e2 is asked, e1 → e3 is known."""
+    """Entities on a line at 0 … 4, one relation that moves by 1: e1 → e2 is ranked, e1 → e3 is known."""
     graph = numbered_graph(
         tmp_path, 5, 1, train=np.array([[1, 0, 3], [0, 0, 4]]), test=np.array([[1, 0, 2], [1, 0, 1]])
     )
@@ -25,7 +25,7 @@ def test_ranks_by_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
-def test_ranks_do_not_depend_on_how_many_questions_are_asked_at_once(
+def test_ranks_do_not_depend_on_the_batch_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     rng = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def test_popularity_counts_training_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("norm", [1, 2])
-def test_the_same_ranks_as_pykeen(tmp_path: Path, norm: int) -> None:
+def test_ranks_agree_with_pykeen(tmp_path: Path, norm: int) -> None:
     import torch
     from pykeen.evaluation import RankBasedEvaluator
     from pykeen.models import TransE
@@ -96,8 +96,8 @@ def test_summary_by_hand() -> None:
     assert random_mrr(4) == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
 
 
-def test_distances_that_are_no_numbers_are_no_good_ranks(tmp_path: Path) -> None:
+def test_distances_that_are_not_finite_are_an_error(tmp_path: Path) -> None:
     graph = numbered_graph(tmp_path, 5, 1, test=np.array([[0, 0, 1]]))
     broken = Translation(np.full((5, 2), np.nan, np.float32), np.zeros((1, 2), np.float32))
-    with pytest.raises(AssertionError, match="no numbers"):
+    with pytest.raises(AssertionError, match="not finite"):
         filtered_ranks(graph, graph.triples("test"), broken)

@@ -1,4 +1,4 @@
-"""Files of others within bounds: pipes, devices, sizes, and JSON that is meant to break its reader."""
+"""Safe reading of untrusted files: pipes, devices, sizes, and malicious JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from kg.regular_files import JsonError, open_regular, parse_json, read_json, read_small
 
 
-def test_a_pipe_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
+def test_a_pipe_and_a_device_are_an_error(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(ValueError, match=r"pipe: expected a file, found a pipe"):
@@ -23,7 +23,7 @@ def test_a_pipe_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
         open_regular(tmp_path)
 
 
-def test_a_file_is_read_whole_up_to_its_bound(tmp_path: Path) -> None:
+def test_a_file_is_read_up_to_its_maximum_size(tmp_path: Path) -> None:
     file = tmp_path / "small"
     file.write_bytes(b"x" * (1 << 20))
     assert len(read_small(file, 1 << 20)) == 1 << 20
@@ -35,12 +35,12 @@ def test_a_file_is_read_whole_up_to_its_bound(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[" * 500_000 + "]" * 500_000, "nested too deeply"),
-        ('{"a": ' + "9" * 5000 + "}", "a number of too many digits"),
+        ('{"a": ' + "9" * 5000 + "}", "a number has too many digits"),
         ("{'a': 1}", "not JSON: Expecting property name enclosed in double quotes at column 2"),
         (b'{"a": "\xff"}', r"not UTF-8 \(byte 8\)"),
     ],
 )
-def test_json_that_cannot_be_read_is_told_in_words(tmp_path: Path, text: str | bytes, message: str) -> None:
+def test_invalid_json_has_an_error_message(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(JsonError, match=message):
         parse_json(text)
     file = tmp_path / "a.json"

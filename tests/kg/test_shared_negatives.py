@@ -1,4 +1,4 @@
-"""A batch against the entities drawn for it: by hand, and the same scores as PyKEEN's."""
+"""Shared negatives: the loss by hand, and scores against PyKEEN's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def build(factory: CoreTriplesFactory, loss: Any) -> tuple[ERModel[Any, Any, Any
 
 
 @pytest.mark.parametrize("norm", [1, 2])
-def test_tables_of_distances_are_transe(norm: int) -> None:
+def test_distance_matrices_agree_with_transe(norm: int) -> None:
     torch.manual_seed(0)
     h, r, drawn = torch.randn(5, 1, 6), torch.randn(5, 1, 6), torch.randn(1, 30, 6)
     theirs, ours = TransEInteraction(p=norm), MatrixTransE(p=norm)
@@ -50,7 +50,7 @@ def test_tables_of_distances_are_transe(norm: int) -> None:
 
 
 def test_the_loss_by_hand(factory: CoreTriplesFactory) -> None:
-    """Cross entropy of each end of each triple among the drawn, among which it does not count itself."""
+    """Cross-entropy of each end of each triple among the drawn entities, without itself."""
     model, loop = build(factory, CrossEntropyLoss())
     drawn = torch.tensor([1, 7, 8])
     loss = loop._process_batch({"positives": TRIPLES, "negatives": drawn}, 0, 4)
@@ -70,7 +70,7 @@ def test_the_loss_by_hand(factory: CoreTriplesFactory) -> None:
     torch.testing.assert_close(loss.squeeze(), torch.stack(parts).mean())
 
 
-def test_what_is_drawn_itself_costs_no_gradient_that_is_no_number(factory: CoreTriplesFactory) -> None:
+def test_a_drawn_positive_gives_finite_gradients(factory: CoreTriplesFactory) -> None:
     for loss in (CrossEntropyLoss(), NSSALoss(margin=9, adversarial_temperature=1.0)):
         model, loop = build(factory, loss)
         total = loop._process_batch({"positives": TRIPLES, "negatives": torch.arange(40)}, 0, 4)
@@ -80,7 +80,7 @@ def test_what_is_drawn_itself_costs_no_gradient_that_is_no_number(factory: CoreT
         )
 
 
-def test_drawn_uniformly_for_the_batch(factory: CoreTriplesFactory) -> None:
+def test_negatives_are_drawn_uniformly_for_the_batch(factory: CoreTriplesFactory) -> None:
     torch.manual_seed(0)
     sampler = DrawnEntities(mapped_triples=TRIPLES, num_entities=40, num_relations=2, num_negs_per_pos=40_000)
     counts = sampler.corrupt_batch(TRIPLES).bincount(minlength=40)
@@ -89,7 +89,7 @@ def test_drawn_uniformly_for_the_batch(factory: CoreTriplesFactory) -> None:
 
 
 @pytest.mark.parametrize("make", [RotatE, SimplE])
-def test_any_model_of_pykeen_can_be_trained_so(factory: CoreTriplesFactory, make: Any) -> None:
+def test_any_pykeen_model_supports_shared_negatives(factory: CoreTriplesFactory, make: Any) -> None:
     """The loss from PyKEEN's own scores of one triple at a time; SimplE has two tables of entities."""
     model = make(triples_factory=factory, embedding_dim=4, random_seed=0, loss=CrossEntropyLoss())
     model.reset_parameters_()

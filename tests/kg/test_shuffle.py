@@ -1,4 +1,4 @@
-"""Shuffled graphs: the same shape to the last degree, and hardly a true triple."""
+"""Shuffled graphs: the same degrees, and almost no true triple."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kg.writer import GraphWriter, write_graph
 
 
 def shape(triples: Triples) -> tuple[Counter[tuple[int, int]], Counter[tuple[int, int]]]:
-    """How many triples each (head, relation) has, and how many each (relation, object)."""
+    """The number of triples of each (head, relation), and of each (relation, object)."""
     rows = triples.tolist()
     return Counter((h, r) for h, r, _ in rows), Counter((r, t) for _, r, t in rows)
 
@@ -33,7 +33,7 @@ triples = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(triples, st.integers(0, 3))
-def test_shape_stays_and_no_triple_comes_twice(rows: Triples, seed: int) -> None:
+def test_the_shape_is_kept_and_triples_stay_distinct(rows: Triples, seed: int) -> None:
     shuffled = shuffle_objects(rows, np.random.default_rng(seed))
     assert shape(shuffled) == shape(rows)
     assert len(distinct(shuffled)) == len(rows)
@@ -42,7 +42,7 @@ def test_shape_stays_and_no_triple_comes_twice(rows: Triples, seed: int) -> None
     assert (again == shuffled).all()
 
 
-def test_nothing_stays_true_where_there_is_enough_to_exchange() -> None:
+def test_no_triple_stays_true_if_enough_can_be_exchanged() -> None:
     rng = np.random.default_rng(0)
     rows = np.stack([np.arange(3000), rng.integers(0, 3, 3000), rng.integers(3000, 3040, 3000)], 1).astype(
         np.int32
@@ -51,8 +51,8 @@ def test_nothing_stays_true_where_there_is_enough_to_exchange() -> None:
     assert not distinct(shuffled) & distinct(rows)
 
 
-def test_objects_go_to_all_triples_of_their_relation_alike() -> None:
-    """A ring of 5: the object of the first triple is that of each of the others in a quarter of all draws."""
+def test_objects_are_distributed_uniformly_over_their_relation() -> None:
+    """A ring of 5: the first triple gets the object of each other triple in a quarter of all draws."""
     rows = np.stack([np.arange(5), np.zeros(5), np.arange(5) + 5], 1).astype(np.int32)
     draws = [int(shuffle_objects(rows, np.random.default_rng(seed))[0, 2]) for seed in range(800)]
     counts = Counter(draws)
@@ -60,8 +60,8 @@ def test_objects_go_to_all_triples_of_their_relation_alike() -> None:
     assert all(150 < counts[object] < 250 for object in range(6, 10)), counts
 
 
-def test_where_half_of_all_triples_are_true_exchanges_go_on_while_they_succeed() -> None:
-    """Few pairs can be exchanged at a time there; ten rounds alone would leave every second triple true."""
+def test_rounds_continue_while_exchanges_succeed() -> None:
+    """Half of all possible triples are true, so few pairs can be exchanged per round; ten rounds are not enough."""
     rng = np.random.default_rng(0)
     heads, objects = np.nonzero(rng.random((20, 20)) < 0.5)
     rows = np.stack([heads, np.zeros_like(heads), objects], 1).astype(np.int32)
@@ -70,13 +70,13 @@ def test_where_half_of_all_triples_are_true_exchanges_go_on_while_they_succeed()
     assert len(distinct(shuffled) & distinct(rows)) < len(rows) / 3
 
 
-def test_what_cannot_be_exchanged_stays() -> None:
+def test_triples_that_cannot_be_exchanged_stay() -> None:
     rows = np.array([[0, 0, 9], [1, 0, 9], [2, 1, 7]], np.int32)
     assert (shuffle_objects(rows, np.random.default_rng(0)) == rows).all()
     assert shuffle_objects(np.zeros((0, 3), np.int32), np.random.default_rng(0)).shape == (0, 3)
 
 
-def test_the_store_differs_in_its_triples_alone(tmp_path: Path) -> None:
+def test_the_store_differs_only_in_its_triples(tmp_path: Path) -> None:
     entities = [Entity(f"e{n}", f"name {n}", (f"alias {n}",), "what", ("kind",), float(n)) for n in range(8)]
     facts = {
         "train": [Triple(f"e{n}", "r", f"e{(n + 1) % 8}") for n in range(8)],

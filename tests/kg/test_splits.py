@@ -1,4 +1,4 @@
-"""Held-out triples can be scored: their ends and relations are trained, their inverses are not."""
+"""Held-out triples: their entities and relations are in training, their inverses are not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def as_set(triples: Triples) -> set[tuple[int, ...]]:
 
 @given(facts, st.integers(0, 5))
 @settings(deadline=None)
-def test_what_is_held_out_stays_known_and_secret(drawn: list[tuple[int, int, int]], seed: int) -> None:
+def test_held_out_triples_have_known_entities_and_no_leaks(
+    drawn: list[tuple[int, int, int]], seed: int
+) -> None:
     triples = np.array(sorted(set(drawn)), np.int32)
     parts = hold_out(triples, np.random.default_rng(seed), 0.1, 0.2)
     assert sorted(np.concatenate(list(parts.values())).tolist()) == sorted(triples.tolist())
@@ -35,7 +37,7 @@ def test_what_is_held_out_stays_known_and_secret(drawn: list[tuple[int, int, int
     assert len(parts["valid"]) + len(parts["test"]) <= 0.3 * len(triples)
 
 
-def test_shares_are_met_where_triples_can_be_spared() -> None:
+def test_shares_are_exact_if_enough_triples_can_be_held_out() -> None:
     rng = np.random.default_rng(0)
     triples = np.unique(rng.integers(0, [200, 3, 200], (5000, 3)), axis=0).astype(np.int32)
     parts = hold_out(triples, np.random.default_rng(1), 0.05, 0.1)
@@ -47,7 +49,7 @@ def test_shares_are_met_where_triples_can_be_spared() -> None:
     assert all(np.array_equal(same[split], parts[split]) for split in parts)
 
 
-def test_a_chain_can_spare_nothing() -> None:
+def test_nothing_can_be_held_out_of_a_chain() -> None:
     chain = np.array([[row, 0, row + 1] for row in range(10)], np.int32)
     parts = hold_out(chain, np.random.default_rng(0), 0.2, 0.2)
     held = len(parts["valid"]) + len(parts["test"])
@@ -56,6 +58,6 @@ def test_a_chain_can_spare_nothing() -> None:
     assert held <= 4
 
 
-def test_nothing_from_nothing() -> None:
+def test_an_empty_graph_has_empty_splits() -> None:
     parts = hold_out(np.zeros((0, 3), np.int32), np.random.default_rng(0))
     assert [len(part) for part in parts.values()] == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""Figures of small graphs by hand; components against networkx."""
+"""Statistics of small graphs by hand; components against networkx."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_degrees_in_doubling_steps() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 14), st.just(0), st.integers(0, 14)), max_size=20))
-def test_components_are_those_of_networkx(facts: list[tuple[int, int, int]]) -> None:
+def test_components_agree_with_networkx(facts: list[tuple[int, int, int]]) -> None:
     oracle = nx.Graph()
     oracle.add_nodes_from(range(15))
     oracle.add_edges_from((head, tail) for head, _, tail in facts)
@@ -82,7 +82,7 @@ def test_names_are_found(graph: Graph) -> None:
     assert suggest(graph, "Xylophone") == []
 
 
-def test_the_shortest_name_that_holds_it_is_suggested_first(tmp_path: Path) -> None:
+def test_the_shortest_name_that_contains_the_query_is_suggested_first(tmp_path: Path) -> None:
     names = ("New York City", "New York", "Yorkeys Knob", "York")
     graph = write_graph(tmp_path, [Entity(name, name) for name in names], [], {"train": []})
     assert suggest(graph, "york", most=3) == ["York", "New York", "Yorkeys Knob"]
@@ -100,7 +100,7 @@ def test_findings(graph: Graph) -> None:
     }
 
 
-def test_damage_is_found(graph: Graph) -> None:
+def test_damage_is_detected(graph: Graph) -> None:
     file = graph.folder / "labels.utf8"
     file.write_bytes(file.read_bytes().replace(b"Germany", b"Gemrany"))
     (finding,) = validate(graph)
@@ -110,7 +110,7 @@ def test_damage_is_found(graph: Graph) -> None:
     assert validate(graph)[0].level == "error"
 
 
-def test_bad_names_are_found(tmp_path: Path) -> None:
+def test_malformed_names_are_found(tmp_path: Path) -> None:
     names = [Entity("a", "x\u0007"), Entity("b", "y" * 101), Entity("c", " ", ("Br\ufffdl", "Bern "))]
     graph = write_graph(
         tmp_path, names, RELATIONS[:1], {"train": [Triple("a", "in", "b"), Triple("a", "in", "c")]}
@@ -120,7 +120,7 @@ def test_bad_names_are_found(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_ids_that_differ_in_case_alone_and_marks_of_direction_are_found(tmp_path: Path) -> None:
+def test_ids_that_differ_only_in_case_and_direction_marks_are_found(tmp_path: Path) -> None:
     names = ["Berlin", "berlin", "BERLIN", "Paris", "abc\u200f"]
     graph = write_graph(
         tmp_path,

@@ -1,4 +1,4 @@
-"""The store gives back what was written, finds neighbours, and equal graphs have equal bytes."""
+"""The store returns the graph that was written, finds neighbours, and is deterministic."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def graph(tmp_path: Path) -> Graph:
     return write_graph(tmp_path / "g", ENTITIES, RELATIONS, {"train": TRAIN, "test": held_out})
 
 
-def test_entities_come_back(graph: Graph) -> None:
+def test_entities_round_trip(graph: Graph) -> None:
     assert len(graph) == 3
     assert [graph.entity(row) for row in range(3)] == ENTITIES
     assert list(graph.ids) == ["Q64", "Q183", "Q1022"]
@@ -69,7 +69,7 @@ def test_triples_are_distinct_and_indexed(graph: Graph) -> None:
     }  # fmt: skip
 
 
-def test_a_graph_travels_to_another_process(graph: Graph) -> None:
+def test_a_graph_can_be_sent_to_another_process(graph: Graph) -> None:
     assert pickle.loads(pickle.dumps(graph)).entity(0) == ENTITIES[0]
 
 
@@ -90,12 +90,12 @@ def test_an_empty_graph_opens(tmp_path: Path) -> None:
     assert graph.triples().shape == (0, 3)
 
 
-def test_doubled_ids_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'Q64' is given twice"):
+def test_duplicate_ids_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="duplicate entity 'Q64'"):
         write_graph(tmp_path, [ENTITIES[0], ENTITIES[0]], [], {})
 
 
-def test_what_is_added_again_is_counted(tmp_path: Path) -> None:
+def test_duplicate_triples_are_counted(tmp_path: Path) -> None:
     writer = GraphWriter(tmp_path)
     for entity in ENTITIES:
         writer.add_entity(entity)
@@ -124,7 +124,9 @@ def test_a_damaged_column_is_named(graph: Graph, name: str, harm: str) -> None:
         file.write_bytes(b"" if harm == "emptied" else data[:-1])
     damaged = open_graph(graph.folder)
     message = "missing" if harm == "gone" else "damaged"
-    with pytest.raises(ValueError, match=rf"{re.escape(name)}: {message}.*; make what it belongs to anew"):
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(name)}: {message}.*; create the graph or vectors it belongs to again"
+    ):
         damaged.entity(0), damaged.by_head(0)
 
 

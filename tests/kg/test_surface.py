@@ -1,4 +1,4 @@
-"""Names meet text in one normal form, offsets lead back, and case decides what may be meant."""
+"""Normal form of names and text, alignment of offsets, and matching of case."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_normal_form(raw: str, normal: str) -> None:
 
 
 @given(st.text())
-def test_the_normal_form_is_final(text: str) -> None:
+def test_normalisation_is_idempotent(text: str) -> None:
     once = normalise(text)
     assert normalise(once) == once
 
@@ -41,7 +41,7 @@ def test_folding_keeps_the_length(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
-def test_aligned_offsets_lead_back_to_the_text() -> None:
+def test_aligned_offsets_are_those_of_the_text() -> None:
     text = "in Mu\u0308nchen,\nthe ﬁrst d\u2019Ivoire\u00ad!"
     normal, places = align(text)
     assert normal == "in München, the first d'Ivoire!"
@@ -63,16 +63,16 @@ def test_white_space_within_a_paragraph_is_one_blank(run: str) -> None:
 
 
 @pytest.mark.parametrize("run", ["\n\n", "\r\n\r\n", "\n \t\n", "\r\r"])
-def test_an_empty_line_is_more_than_a_blank(run: str) -> None:
+def test_an_empty_line_is_more_than_one_blank(run: str) -> None:
     assert align(f"New{run}York")[0] == f"New{' ' * len(run)}York" != "New York"
 
 
-def test_most_text_is_left_alone() -> None:
+def test_normal_text_needs_no_alignment() -> None:
     assert align("Plain text, with Müller.") == ("Plain text, with Müller.", None)
 
 
 @given(st.text())
-def test_aligning_is_normalising(text: str) -> None:
+def test_alignment_agrees_with_normalisation(text: str) -> None:
     normal, places = align(text)
     assert normalise(normal) == normalise(text)
     if places is not None:

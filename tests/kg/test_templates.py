@@ -48,13 +48,13 @@ def test_templates_are_made_from_labels(label: str, text: str) -> None:
     assert from_label(Relation("P36", label)) == Template(text)
 
 
-def test_a_statement_says_where_its_names_stand() -> None:
+def test_a_statement_has_the_spans_of_its_names() -> None:
     statement = Template("In [Y] lies [X].").state("Graz", "Styria")
     assert statement == ("In Styria lies Graz.", (15, 19), (3, 9))
 
 
 @given(label=st.text(), subject=st.text(), object=st.text())
-def test_any_label_and_names_are_found_again(label: str, subject: str, object: str) -> None:
+def test_spans_are_right_for_any_label_and_names(label: str, subject: str, object: str) -> None:
     statement = from_label(Relation("r", label)).state(subject, object)
     assert statement.text[slice(*statement.subject)] == subject
     assert statement.text[slice(*statement.object)] == object
@@ -64,7 +64,7 @@ def test_any_label_and_names_are_found_again(label: str, subject: str, object: s
     ("line", "problem"),
     [("P36 [X] [Y]", "TAB"), ("P36\t[X] is big", r"expected \[Y\] once"), ("P36\t[X] [X] [Y]", "once")],
 )
-def test_a_wrong_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
+def test_an_invalid_line_is_an_error_with_its_number(tmp_path: Path, line: str, problem: str) -> None:
     file = tmp_path / "templates.tsv"
     file.write_text(f"# paraphrases\n\n{line}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"templates\.tsv, line 3: .*{problem}"):
@@ -93,7 +93,7 @@ def _graph(folder: Path) -> Graph:
     return writer.finish()
 
 
-def test_a_folder_of_pararel_gives_paraphrases_and_speaks_of_other_relations_too(tmp_path: Path) -> None:
+def test_a_folder_of_pararel_may_have_other_relations(tmp_path: Path) -> None:
     graph, folder = _graph(tmp_path), tmp_path / "patterns"
     folder.mkdir()
     (folder / "P36.jsonl").write_text('{"pattern": "[Y] is the capital of [X]."}\n', encoding="utf-8")
@@ -106,7 +106,7 @@ def test_a_folder_of_pararel_gives_paraphrases_and_speaks_of_other_relations_too
         read_pararel(tmp_path)
 
 
-def test_a_pipe_and_a_line_that_is_meant_to_break_the_reader_are_told(tmp_path: Path) -> None:
+def test_a_pipe_and_malicious_json_are_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "t.tsv")
     with pytest.raises(ValueError, match=r"t\.tsv: expected a file, found a pipe"):
         read_templates(tmp_path / "t.tsv")

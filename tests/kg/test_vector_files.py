@@ -1,4 +1,4 @@
-"""Vectors of others: word2vec's text, OpenKE's and PyKEEN's folders."""
+"""Vector files of other programs: word2vec's text, OpenKE's and PyKEEN's folders."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def test_pykeen(tmp_path: Path) -> None:
     np.save(tmp_path / "entities.npy", TABLE.astype(np.complex64))
     assert read(tmp_path)[0].entities.shape == (3, 4)
     np.save(tmp_path / "entities.npy", np.array([None] * 3), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"entities\.npy: no table of numbers"):
+    with pytest.raises(ValueError, match=r"entities\.npy: not a table of numbers"):
         read(tmp_path)
 
 
-def test_what_fits_none_is_told(tmp_path: Path) -> None:
+def test_an_unknown_format_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a folder of PyKEEN"):
         format_of(tmp_path)
     assert list(FORMATS) == ["pykeen", "openke", "word2vec"]
@@ -76,7 +76,7 @@ def test_what_fits_none_is_told(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=120))
 @settings(max_examples=60)
-def test_any_bytes_end(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_any_bytes_are_read_without_a_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.mktemp("v") / "v.txt"
     file.write_bytes(data)
     found, _ = read(file)
@@ -89,7 +89,7 @@ def test_any_bytes_end(tmp_path_factory: pytest.TempPathFactory, data: bytes) ->
     st.sampled_from(["embedding.vec.json", "entity2vec.vec", ""]),
 )
 @settings(max_examples=60)
-def test_any_bytes_of_a_folder_end_or_are_refused(
+def test_any_bytes_in_a_folder_are_read_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, ids: bytes, table: bytes, openke: str
 ) -> None:
     folder = tmp_path_factory.mktemp("v")
@@ -108,7 +108,7 @@ def test_any_bytes_of_a_folder_end_or_are_refused(
     st.randoms(use_true_random=False),
 )
 @settings(max_examples=40)
-def test_folders_are_read_as_they_were_written(
+def test_folders_round_trip(
     tmp_path_factory: pytest.TempPathFactory, ids: list[str], width: int, random: Random
 ) -> None:
     folder = tmp_path_factory.mktemp("v")

@@ -1,4 +1,4 @@
-"""Surroundings take turns among relations; pictures are the same for the same graph; GraphML comes back."""
+"""Neighbourhoods alternate between relations; pictures are deterministic; GraphML round trips."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def named(graph: Graph, triples: np.ndarray) -> list[tuple[str, str, str]]:  # t
     return [(graph.ids[h], graph.relation(r).id, graph.ids[t]) for h, r, t in triples.tolist()]
 
 
-def test_relations_take_turns_and_the_weighty_come_first(graph: Graph) -> None:
+def test_relations_alternate_and_high_priors_come_first(graph: Graph) -> None:
     found = named(graph, ego_triples(graph, graph.row("c"), most=5))
     assert set(found) == {
         ("c", "pays", "m"), ("c", "capital", "t3"), ("t9", "in", "c"), ("t8", "in", "c"), ("t7", "in", "c"),
@@ -69,7 +69,7 @@ def test_pictures(graph: Graph, tmp_path: Path) -> None:
         draw_ego(graph, row, tmp_path / "a.gif")
 
 
-def test_what_is_said_of_an_entity(graph: Graph) -> None:
+def test_facts_of_an_entity(graph: Graph) -> None:
     away, to = facts_of(graph, graph.row("c"))
     assert [graph.relation(one.relation).id for one in away] == ["pays", "capital"]
     (within,) = to
@@ -77,7 +77,7 @@ def test_what_is_said_of_an_entity(graph: Graph) -> None:
     assert facts_of(graph, graph.row("m"))[0] == []
 
 
-def test_a_crowd_of_names_is_told_of(tmp_path: Path) -> None:
+def test_overlapping_names_are_reported(tmp_path: Path) -> None:
     entities = [Entity(f"e{n}", f"e{n}") for n in range(160)]
     facts = [Triple("e0", "r", f"e{n}") for n in range(1, 160)]
     graph = write_graph(tmp_path / "g", entities, [Relation("r", "r")], {"train": facts})
@@ -86,7 +86,7 @@ def test_a_crowd_of_names_is_told_of(tmp_path: Path) -> None:
     assert warning.startswith("159 names on the outermost ring")
 
 
-def test_the_relations_are_named_under_the_lowest_name(tmp_path: Path) -> None:
+def test_the_legend_is_below_the_lowest_name(tmp_path: Path) -> None:
     entities = [Entity(f"e{n}", f"{n} {'m' * 30}") for n in range(4)]
     facts = [Triple("e0", "r", f"e{n}") for n in range(1, 4)]
     graph = write_graph(tmp_path / "g", entities, [Relation("r", "related")], {"train": facts})
@@ -103,12 +103,12 @@ def test_entities_without_names_are_drawn(tmp_path: Path) -> None:
     assert b"<svg" in render_ego(graph, 0, ego_triples(graph, 0))[0]
 
 
-def test_an_entity_alone_is_drawn(tmp_path: Path) -> None:
+def test_an_entity_without_triples_is_drawn(tmp_path: Path) -> None:
     graph = write_graph(tmp_path / "g", [Entity("a", "A")], [], {"train": []})
     assert b"<svg" in render_ego(graph, 0, ego_triples(graph, 0))[0]
 
 
-def test_graphml_comes_back(graph: Graph, tmp_path: Path) -> None:
+def test_graphml_round_trips(graph: Graph, tmp_path: Path) -> None:
     write_graphml(graph, tmp_path / "g.graphml")
     writer = GraphWriter(tmp_path / "again")
     problems = Problems()
@@ -122,7 +122,7 @@ def test_graphml_comes_back(graph: Graph, tmp_path: Path) -> None:
     assert set(again.relations) == set(graph.relations)
 
 
-def test_what_xml_cannot_hold(tmp_path: Path) -> None:
+def test_invalid_characters_of_xml_are_an_error(tmp_path: Path) -> None:
     entities = [Entity("a", "A"), Entity("b", "B", (), "a bell \a")]
     graph = write_graph(tmp_path / "g", entities, [Relation("r", "r")], {"train": [Triple("a", "r", "b")]})
     with pytest.raises(ValueError, match=r"control character in 'a bell \\x07', of entity 'b'"):
@@ -133,7 +133,7 @@ def test_what_xml_cannot_hold(tmp_path: Path) -> None:
     assert "A\ufffd" in "".join(ElementTree.fromstring(drawing).itertext())
 
 
-def test_a_part_as_networkx(graph: Graph) -> None:
+def test_a_subgraph_in_networkx(graph: Graph) -> None:
     part = to_networkx(graph, graph.by_tail(graph.row("c"))[:2])
     assert set(part.nodes) == {"c", "t0", "t1"}
     assert part.edges["t0", "c", "in"] == {"relation": "in", "label": "in"}

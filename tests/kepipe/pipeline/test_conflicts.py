@@ -138,8 +138,8 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
             3,
             "set `inputs: {linked: link}`",
         ),
-        ("  embed:\n    dim: 8\n    model: TransX\n", 5, "PyKEEN has none of this name; there is AutoSF"),
-        ("  embed:\n    model: NodePiece\n", 4, "it is made of inverse triples; there is AutoSF"),
+        ("  embed:\n    dim: 8\n    model: TransX\n", 5, "PyKEEN has no model of this name; expected AutoSF"),
+        ("  embed:\n    model: NodePiece\n", 4, "it needs inverse triples; expected AutoSF"),
         (
             "  embed:\n    model: conve\n    dim: 7\n",
             5,

@@ -97,7 +97,7 @@ def test_a_line_that_no_parser_takes_costs_itself_alone(tmp_path: Path) -> None:
     found = [document.text for document in read_folders([tmp_path], problems)]
     assert found == ["Io.", "Mars."]
     assert [(problem.line, problem.message) for problem in problems.first] == [
-        (2, "not read: a number of too many digits"),
+        (2, "not read: a number has too many digits"),
         (3, "not read: its lists and objects are nested too deeply"),
     ]
 

@@ -93,8 +93,10 @@ def test_bad_lines_are_counted_and_located(tmp_path: Path) -> None:
     assert messages["triples.tsv", 5] == "the relation is empty"
     assert messages["triples.tsv", 7] == "'x' is not in entities.jsonl: kept, its id as label"
     assert messages["triples.tsv", 8] == "'new' is not in relations.tsv: kept, its id as label"
-    assert messages["entities.jsonl", 7] == "entity 'a' is given twice"
-    assert messages["entities.jsonl", 11] == r"'\ud800' is no text: '\ud800' is half of a surrogate pair"
+    assert messages["entities.jsonl", 7] == "duplicate entity 'a'"
+    assert (
+        messages["entities.jsonl", 11] == r"'\ud800' is not valid text: '\ud800' is half of a surrogate pair"
+    )
     assert list(graph.ids) == list(graph.labels) == ["a", "b", "x"]
     assert len(graph.descriptions) == 3
     assert graph.describe()["triples"] == 4

@@ -122,7 +122,7 @@ def test_languages_and_site_links(read: Read, tmp_path: Path) -> None:
         (b'{"type": "item", "id": "Q1", "claims": {"P1": {}}}', "`claims`: expected a list"),
         (b'{"type": "item", "id": "Q1", "claims": {"P1": [{"mainsnak": 1}]}}', "not a Wikidata statement"),
         (b'{"type": "item", "id": "Q1", "claims": {"x": []}}', "expected an id such as P64"),
-        (b'{"type": "item", "id": "Q64"}', "entity 'Q64' is given twice"),
+        (b'{"type": "item", "id": "Q64"}', "duplicate entity 'Q64'"),
         (b'{"type": "item", "id": "\xff"}', "not UTF-8 (byte 25)"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"type": "item", "id": "Q1", "labels": {"en": {"value": "\\ud800"}}}', "half of a surrogate pair"),
