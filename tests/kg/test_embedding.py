@@ -294,7 +294,7 @@ def test_an_index_of_other_ids_is_an_error(tmp_path: Path) -> None:
     for name, ids in (("one", ["a"]), ("two", ["a", "b"])):
         save_vectors(tmp_path / name, ids, np.eye(2, dtype=np.float32)[: len(ids)])
     (tmp_path / "one" / INDEX).replace(tmp_path / "two" / INDEX)
-    with pytest.raises(ValueError, match=r"entities\.safetensors: does not fit"):
+    with pytest.raises(ValueError, match=r"entities\.safetensors: does not match"):
         open_vectors(tmp_path / "two").rows(["a"])
 
 
