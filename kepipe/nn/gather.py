@@ -7,10 +7,17 @@ import torch
 from torch import Tensor
 
 
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """The values on a device. A GPU that copies them from pinned memory does not make the processor wait."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
+
+
 def pick(x_BTD: Tensor, flat_N: Tensor) -> Tensor:
     """[N, D] at flat indices into B·T, which may be on the CPU while `x_BTD` is on another device."""
     # On a CPU, the backward pass of index_select is much faster than that of x[places].
-    return x_BTD.flatten(0, 1).index_select(0, flat_N.to(x_BTD.device, non_blocking=True))
+    return x_BTD.flatten(0, 1).index_select(0, to_device(flat_N, x_BTD.device))
 
 
 def slots(row_N: Tensor, place_N: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:

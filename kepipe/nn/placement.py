@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kepipe.nn.attention import Mask
-from kepipe.nn.gather import flat, slots
+from kepipe.nn.gather import flat, slots, to_device
 from kepipe.nn.visibility import Visibility
 
 
@@ -57,7 +57,7 @@ def place_entities(
     linked_BT[:, 0] = True
     b, t = linked_BT.nonzero(as_tuple=True)
     places_BS, _, count_B = slots(b, t, rows)
-    places_BS, count_B = (each.to(device, non_blocking=True) for each in (places_BS, count_B))
+    places_BS, count_B = (to_device(each, device) for each in (places_BS, count_B))
     used_BS = torch.arange(places_BS.shape[1], device=device) < count_B[:, None]
     seen_BSS = used_BS[:, None, :]
     among_BSS = visibility.among(places_BS)

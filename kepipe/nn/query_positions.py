@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kepipe.nn.gather import flat, pick, slots
+from kepipe.nn.gather import flat, pick, slots, to_device
 
 WORTHWHILE = 0.5
 """Share of a batch's positions above which the layer is computed at all positions, because gathering has a cost as
@@ -28,9 +28,7 @@ class QueryPositions:
 
     def to(self, device: torch.device) -> QueryPositions:
         """The same on a device."""
-        return QueryPositions(
-            self.places.to(device, non_blocking=True), self.slots.to(device, non_blocking=True)
-        )
+        return QueryPositions(to_device(self.places, device), to_device(self.slots, device))
 
     def narrow(self, x_BTD: Tensor) -> Tensor:
         """[B, T, D] → [B, R, D]."""

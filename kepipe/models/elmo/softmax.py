@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from kepipe.arrays import Floats, Ints
 from kepipe.models.elmo.spelling import Spelling
 from kepipe.nn.cross_entropy import summed_cross_entropy
+from kepipe.nn.gather import to_device
 from kepipe.tokenization.tokenizer import Tokenizer
 
 END, UNKNOWN, FIRST_WORD = range(3)
@@ -43,7 +44,7 @@ class WordSoftmax(Protocol):
     """What predicts a word, of C classes, from hidden states."""
 
     def summed_loss(self, hidden_ND: Tensor, classes_N: Tensor) -> Tensor:
-        """Σ −ln p(class); in training what is minimised in its place."""
+        """Σ −ln p(class); in training what is minimised in its place. `classes_N`: on the CPU."""
         ...
 
     def log_probabilities(self, hidden_ND: Tensor) -> Tensor:
@@ -61,6 +62,7 @@ class FullSoftmax(nn.Module):
 
     def summed_loss(self, hidden_ND: Tensor, classes_N: Tensor) -> Tensor:
         """See `WordSoftmax`."""
+        classes_N = to_device(classes_N, hidden_ND.device)
         return summed_cross_entropy(hidden_ND, self.weight, self.bias, classes_N)
 
     def log_probabilities(self, hidden_ND: Tensor) -> Tensor:
@@ -89,7 +91,10 @@ class SampledSoftmax(FullSoftmax):
         """See `WordSoftmax`."""
         if not self.training or self.samples >= len(self.weight):
             return super().summed_loss(hidden_ND, classes_N)
-        drawn_S = torch.multinomial(self.get_buffer("share"), self.samples)
+        classes_N = to_device(classes_N, hidden_ND.device)
+        # what torch.multinomial does without its check of the shares, for which a GPU would be waited for
+        share_C = self.get_buffer("share")
+        drawn_S = (share_C / torch.empty_like(share_C).exponential_()).topk(self.samples).indices
         bias_C = self.bias - self.get_buffer("log_drawn")
         true_N = (hidden_ND * self.weight[classes_N]).sum(-1).float() + bias_C[classes_N]
         against_NS = F.linear(hidden_ND, self.weight[drawn_S]).float() + bias_C[drawn_S]
@@ -125,8 +130,25 @@ class AdaptiveSoftmax(nn.Module):
         if not len(classes_N):
             return hidden_ND.sum() * 0.0
         with torch.autocast(hidden_ND.device.type, enabled=False):
-            told_N: Tensor = self.inner(hidden_ND.float(), classes_N).output
-            return -told_N.sum()
+            return -self._log_likelihoods(hidden_ND.float(), classes_N).sum()
+
+    def _log_likelihoods(self, hidden_ND: Tensor, classes_N: Tensor) -> Tensor:
+        """ln p of the classes, [N], as `inner` computes it; which places are in which cluster is found on the CPU."""
+        device, first = hidden_ND.device, self.inner.cutoffs[0]
+        slot_N, found_N = classes_N.clone(), hidden_ND.new_zeros(len(classes_N))
+        for number, tail in enumerate(self.inner.tail):
+            low, high = self.inner.cutoffs[number : number + 2]
+            places_M = ((classes_N >= low) & (classes_N < high)).nonzero().squeeze(1)
+            if not len(places_M):
+                continue
+            slot_N[places_M] = first + number
+            within_M = to_device(classes_N[places_M] - low, device)
+            places_M = to_device(places_M, device)
+            shares_MC = tail(hidden_ND.index_select(0, places_M)).log_softmax(1)
+            found_N = found_N.index_copy(0, places_M, shares_MC.gather(1, within_M[:, None]).squeeze(1))
+        head_NC = self.inner.head(hidden_ND).log_softmax(1)
+        told_N: Tensor = found_N + head_NC.gather(1, to_device(slot_N, device)[:, None]).squeeze(1)
+        return told_N
 
     def log_probabilities(self, hidden_ND: Tensor) -> Tensor:
         """See `WordSoftmax`."""
