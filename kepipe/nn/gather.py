@@ -20,8 +20,9 @@ def pick(x_BTD: Tensor, flat_N: Tensor) -> Tensor:
     return x_BTD.flatten(0, 1).index_select(0, to_device(flat_N, x_BTD.device))
 
 
-def slots(row_N: Tensor, place_N: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Slots for the given positions, in the order in which those of a row are given.
+def slots(row_N: Tensor, place_N: Tensor, rows: int, multiple: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """Slots for the given positions, in the order in which those of a row are given; as many as the fullest row needs,
+    or the next `multiple` of so many.
 
     Returns int [B, S], the position in its row of each slot, the first position for unused slots; int [N], the flat
     index into B·S of each given position's slot; int [B], the number of used slots per row.
@@ -31,7 +32,9 @@ def slots(row_N: Tensor, place_N: Tensor, rows: int) -> tuple[Tensor, Tensor, Te
     sorted_N = row_N[order_N]
     rank_N = torch.empty_like(row_N)
     rank_N[order_N] = torch.arange(len(row_N), device=row_N.device) - (count_B.cumsum(0) - count_B)[sorted_N]
-    places_BS = place_N.new_zeros(rows, max(1, int(count_B.max())))
+    multiple = max(1, multiple)
+    most = max(1, int(count_B.max()))
+    places_BS = place_N.new_zeros(rows, -(-most // multiple) * multiple)
     places_BS[row_N, rank_N] = place_N
     return places_BS, row_N * places_BS.shape[1] + rank_N, count_B
 
