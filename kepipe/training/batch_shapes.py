@@ -8,7 +8,7 @@ states and losses, and few shapes.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -79,9 +79,10 @@ def has_few_shapes(loader: MicrobatchLoader) -> bool:
 def _lengthened(batch: Batch, names: tuple[str, ...], length: int) -> Batch:
     more = rounded(length) - length
     values = {name: getattr(batch, name) for name in names}
-    return replace(
-        batch, **{name: F.pad(value, (0, more)) for name, value in values.items() if value is not None}
-    )
+    longer: dict[str, Any] = {
+        name: F.pad(value, (0, more)) for name, value in values.items() if value is not None
+    }
+    return replace(batch, **longer)
 
 
 def _moved(places_N: Tensor | None, before_BT: Tensor, after_BT: Tensor) -> Tensor | None:

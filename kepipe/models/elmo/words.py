@@ -27,8 +27,13 @@ class Words(NamedTuple):
 
     def to(self, device: torch.device) -> Words:
         """The same on a device."""
-        tensors = (self.characters, self.rows, self.there, self.fresh, self.of_token)
-        return Words(*(to_device(tensor, device) for tensor in tensors), self.whole, self.steady)
+        return self._replace(
+            characters=to_device(self.characters, device),
+            rows=to_device(self.rows, device),
+            there=to_device(self.there, device),
+            fresh=to_device(self.fresh, device),
+            of_token=to_device(self.of_token, device),
+        )
 
 
 class WordTable:
