@@ -7,16 +7,14 @@ states and losses, and few shapes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from kepipe.data.batch import Batch
-
-if TYPE_CHECKING:
-    from kepipe.training.microbatches import MicrobatchLoader
 
 LOOKED_AT = 8
 """Batches by which shapes are judged."""
@@ -71,9 +69,9 @@ def shape_of(batch: Batch) -> Shape:
     return rows, length, 0 if batch.decoder_tokens is None else batch.decoder_tokens.shape[1]
 
 
-def has_few_shapes(loader: MicrobatchLoader) -> bool:
-    """Whether the first batches, padded, have few shapes: those of packed rows have one."""
-    return len({shape_of(padded(loader.batches(number, 0.0))) for number in range(LOOKED_AT)}) <= FEW
+def has_few_shapes(batches: Callable[[int, float], Batch]) -> bool:
+    """Whether the first batches, padded, have few shapes: those of packed rows have one. `batches`: as in `train`."""
+    return len({shape_of(padded(batches(number, 0.0))) for number in range(LOOKED_AT)}) <= FEW
 
 
 def _lengthened(batch: Batch, names: tuple[str, ...], length: int) -> Batch:

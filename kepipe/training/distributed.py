@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
 
-    from kepipe.training.microbatches import MicrobatchLoader
+    from kepipe.training.microbatches import Batches
 
 
 class LossModule(nn.Module):
@@ -191,10 +191,10 @@ def compiles(model: TrainableModel, settings: TrainingSettings, device: torch.de
 
 
 def compiled_for_shapes(
-    model: TrainableModel, settings: TrainingSettings, device: torch.device, loader: MicrobatchLoader
+    model: TrainableModel, settings: TrainingSettings, device: torch.device, batches: Batches
 ) -> bool:
     """Whether layers are compiled for each shape of batches by itself, as is fastest: where few shapes come."""
-    return compiles(model, settings, device) and model.compiled_on_gpu and has_few_shapes(loader)
+    return compiles(model, settings, device) and model.compiled_on_gpu and has_few_shapes(batches)
 
 
 def set_flex_attention(model: TrainableModel, settings: TrainingSettings, device: torch.device) -> None:

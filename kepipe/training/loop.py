@@ -64,7 +64,7 @@ def train(
         pin=accelerator.device.type == "cuda",
     )
     throughput = Throughput.measure(accelerator, model, criterion, loader)
-    if static := compiled_for_shapes(model, settings, accelerator.device, loader):
+    if static := compiled_for_shapes(model, settings, accelerator.device, batches):
         loader = replace(loader, few_shapes=True)
     inner, loss_module, optimizer = parallelize(accelerator, model, settings, context.scratch, static)
     set_flex_attention(inner, settings, accelerator.device)

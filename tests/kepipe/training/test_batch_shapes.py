@@ -21,7 +21,6 @@ from kepipe.objectives.base import Objective
 from kepipe.training import distributed
 from kepipe.training.batch_shapes import has_few_shapes, padded, rounded, shape_of
 from kepipe.training.distributed import compiled_for_shapes
-from kepipe.training.microbatches import MicrobatchLoader
 from tests.gpu import cases
 from tests.gpu.descriptors import branches
 from tests.support.rows import rows
@@ -93,8 +92,10 @@ def full(case: cases.Case, number: int) -> Batch:
 def test_whether_shapes_are_few_is_seen_in_the_first_batches() -> None:
     """Rows of one length, or nearly; not rows of any length."""
     case = ALL["bart, denoising"]
-    counts = case.objective.criterion.counts
-    alike = MicrobatchLoader(lambda number, _share: full(case, number), counts, settings(), 0)
+
+    def alike(number: int, _share: float) -> Batch:
+        return full(case, number)
+
     assert len({shape_of(full(case, number)) for number in range(8)}) > 3
     assert has_few_shapes(alike)
 
@@ -102,12 +103,11 @@ def test_whether_shapes_are_few_is_seen_in_the_first_batches() -> None:
         made = rows(8, 12 + 8 * number)
         return case.objective.collate(made, np.random.default_rng(number), 0.5)
 
-    other = MicrobatchLoader(any_length, counts, settings(), 0)
-    assert not has_few_shapes(other)
+    assert not has_few_shapes(any_length)
     model, cuda = case.model(HIDDEN), torch.device("cuda")
     long = settings(steps=500)
     assert compiled_for_shapes(model, long, cuda, alike) is distributed.has_compiler()
-    assert not compiled_for_shapes(model, long, cuda, other)
+    assert not compiled_for_shapes(model, long, cuda, any_length)
     assert not compiled_for_shapes(model, long, torch.device("cpu"), alike)
 
 
