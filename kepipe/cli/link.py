@@ -137,6 +137,7 @@ def train(
     """Build a linker over a graph and train it on gold sets in which every mention is marked."""
     from dataclasses import replace
 
+    from kepipe.device import resolve
     from kepipe.linking.decision.marks import MARKS_BY_NAME
     from kepipe.linking.evaluation.goldset import EntityIds, marks_pronouns, require_known
     from kepipe.linking.linker import Linker
@@ -170,7 +171,7 @@ def train(
         linker, training_texts, annotations, None if marks is None else MARKS_BY_NAME[marks]
     )
     examples = training_set.examples
-    learned = learn(examples, len(linker.knowledge.type_names), complete=True)
+    learned = learn(examples, len(linker.knowledge.type_names), complete=True, device=resolve("auto"))
     show_problems(problems)
     if learned is None:
         raise ValueError(f"{names}: too few links to entities of the graph to train on")

@@ -20,7 +20,8 @@ from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.task import Task
 from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.files import read_tensors, write_json, write_tensors
-from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kepipe.models.own_tokenizer import load_own_tokenizer
+from kepipe.tokenization.tokenizer import Tokenizer
 from kg.regular_files import read_json
 
 if TYPE_CHECKING:
@@ -202,8 +203,8 @@ def load(
     from kepipe.knowledge.opening import check_sources, open_own
     from kepipe.knowledge.table import unlearned
 
-    spec, tokenizer = read_spec(folder), load_tokenizer(folder)
-    encoder = load_encoder(folder)
+    spec, encoder = read_spec(folder), load_encoder(folder)
+    tokenizer = load_own_tokenizer(folder, encoder.config)
     model = with_head(encoder, spec, tokenizer)
     _load_own(model, read_tensors(folder / HEAD))
     neighbours = _neighbours(folder, encoder.config, graph) if unknown == "compose" else None

@@ -91,14 +91,9 @@ def _opened(folder: Path, model: Transformer) -> OpenedModel:
     """
     from kepipe.models.lm_scorer import LMScorer, prompt_style_of, writes
     from kepipe.models.mask_filler import MaskFiller, fills_masks
-    from kepipe.tokenization.tokenizer import load_tokenizer
+    from kepipe.models.own_tokenizer import load_own_tokenizer
 
-    tokenizer = load_tokenizer(folder)
-    if tokenizer.vocab_size > model.config.vocabulary:
-        raise ValueError(
-            f"{folder}: the tokenizer has ids up to {tokenizer.vocab_size - 1:,}, the model vectors for "
-            f"{model.config.vocabulary:,} tokens: they do not match"
-        )
+    tokenizer = load_own_tokenizer(folder, model.config)
     return OpenedModel(
         folder,
         language_model=LMScorer(model, tokenizer, prompt_style_of(model.config, folder))
@@ -125,9 +120,12 @@ def _open_ngram(folder: Path, _device: str, _note: Note) -> OpenedModel:
 
 
 def _open_static(folder: Path, device: str, _note: Note) -> OpenedModel:
+    from kepipe.models.own_tokenizer import load_own_tokenizer
     from kepipe.models.static.encoder import load
 
-    return OpenedModel(folder, encoder=load(folder, device))
+    encoder = load(folder, device)
+    load_own_tokenizer(folder, encoder.config)
+    return OpenedModel(folder, encoder=encoder)
 
 
 def _load_static(folder: Path, _dropout: float, _seed: int, _note: Note) -> TrainableEncoder:
@@ -163,9 +161,9 @@ def _opened_network(folder: Path, model: Network) -> OpenedModel:
     from kepipe.models.mask_filler import MaskFiller
     from kepipe.models.networks.language_model import NetworkLanguageModel
     from kepipe.models.networks.network import ReadingNetwork
-    from kepipe.tokenization.tokenizer import load_tokenizer
+    from kepipe.models.own_tokenizer import load_own_tokenizer
 
-    tokenizer, can = load_tokenizer(folder), model.config.capabilities
+    tokenizer, can = load_own_tokenizer(folder, model.config), model.config.capabilities
     writes = isinstance(model, ReadingNetwork) and "language-model" in can
     return OpenedModel(
         folder,

@@ -9,13 +9,13 @@ import numpy as np
 
 from kepipe.arrays import Floats32
 from kepipe.inference.opening import load_encoder, read_config
+from kepipe.models.own_tokenizer import load_own_tokenizer
 from kepipe.models.pretrained import locate
 from kepipe.models.protocols import ExtensibleVocabulary
 from kepipe.models.static import formats
 from kepipe.models.static.config import StaticConfig
 from kepipe.models.static.opening import of_tokens
 from kepipe.models.static.word_vectors import WordVectors
-from kepipe.tokenization.tokenizer import load_tokenizer
 
 
 def open_vectors(name: str, note: Callable[[str], None] = lambda _: None) -> WordVectors:
@@ -27,7 +27,8 @@ def open_vectors(name: str, note: Callable[[str], None] = lambda _: None) -> Wor
 def vectors_of_folder(folder: Path) -> WordVectors:
     """The embedding of each of a model's text tokens that has one. Raises ValueError for a model without token
     embeddings."""
-    model, tokenizer = load_encoder(folder), load_tokenizer(folder)
+    model = load_encoder(folder)
+    tokenizer = load_own_tokenizer(folder, model.config)
     if not isinstance(model, ExtensibleVocabulary):
         raise ValueError(f"{folder}: this model has no word vectors")
     config = read_config(folder)

@@ -230,6 +230,8 @@ class TrainableModel(nn.Module):
 
     compiled_on_gpu: ClassVar[bool] = False
     """Whether `compile: auto` compiles the layers: they are alike, and rows of pretraining mostly of one length."""
+    few_shapes: bool = False
+    """Whether layers are compiled for each shape: what they read should then depend little on how full a batch is."""
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """The trainable weights: weight decay for matrices, none for vectors (biases, norms), as in BERT."""

@@ -103,7 +103,7 @@ class Transformer(TrainableEncoder):
         placement, entity_states = self._place_entities(tokens_BT, visibility, entities)
         narrow = None
         if places_N is not None and self.encoder.narrows(layer_context.mask):
-            narrow = plan_query_positions(places_N, *tokens_BT.shape)
+            narrow = plan_query_positions(places_N, *tokens_BT.shape, few_shapes=self.few_shapes)
             narrow = None if narrow is None else narrow.to(x_BTD.device)
         hidden_BTD: Tensor = self.encoder(
             x_BTD,
@@ -332,10 +332,10 @@ class Transformer(TrainableEncoder):
         fusion = self.config.fusion
         if fusion is None:
             return None, None
-        weight = self.tokens.weight
+        weight, dtype, few = self.tokens.weight, _scores(self.tokens.weight), self.few_shapes
         if entities is None:
             entities = LinkedEntities(torch.zeros_like(tokens_BT), weight.new_zeros(1, fusion.hidden))
-        placement = place_entities(entities.rows, visibility, _scores(weight), entities.known_rows)
+        placement = place_entities(entities.rows, visibility, dtype, entities.known_rows, few_shapes=few)
         return placement, F.embedding(placement.entities, entities.vectors)
 
 

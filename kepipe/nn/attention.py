@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
+from kepipe.nn.gather import to_device
 from kepipe.nn.query_positions import QueryPositions
 from kepipe.nn.rotary import Rotation
 from kepipe.nn.visibility import Visibility
@@ -85,8 +86,7 @@ def build_mask(
         runs = visibility.packed.runs()
         if runs is not None:
             there_BT1 = (visibility.packed.documents > 0)[..., None].to(dtype)
-            placed = runs if device.type == "cpu" else runs.pin_memory().to(device, non_blocking=True)
-            return Mask(query_mask=there_BT1, causal=visibility.causal, runs=placed)
+            return Mask(query_mask=there_BT1, causal=visibility.causal, runs=to_device(runs, device))
     if flex and relative_HTS is None and past == 0 and not visibility.everything:
         return Mask(blocks=visibility.blocks(rows, queries, keys, device))
     allowed = visibility.dense(rows, queries, keys, device, past)

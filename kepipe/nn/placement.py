@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kepipe.nn.attention import Mask
-from kepipe.nn.gather import flat, slots
+from kepipe.nn.gather import flat, slots, to_device
 from kepipe.nn.visibility import Visibility
 
 
@@ -45,19 +45,25 @@ class EntityPlacement:
 
 
 def place_entities(
-    entities_BT: Tensor, visibility: Visibility, dtype: torch.dtype, known_BT: Tensor | None = None
+    entities_BT: Tensor,
+    visibility: Visibility,
+    dtype: torch.dtype,
+    known_BT: Tensor | None = None,
+    *,
+    few_shapes: bool = False,
 ) -> EntityPlacement:
     """The slots of a batch. The attention mask of entities is that of their tokens.
 
-    `dtype` is that of the attention scores; `known_BT`: `entities_BT` on the CPU.
+    `dtype` is that of the attention scores; `known_BT`: `entities_BT` on the CPU; `few_shapes`: the number of slots is
+    a multiple of an eighth of the length.
     """
     rows, length = entities_BT.shape
     device = entities_BT.device
     linked_BT = (entities_BT if known_BT is None else known_BT) > 0
     linked_BT[:, 0] = True
     b, t = linked_BT.nonzero(as_tuple=True)
-    places_BS, _, count_B = slots(b, t, rows)
-    places_BS, count_B = (each.to(device, non_blocking=True) for each in (places_BS, count_B))
+    places_BS, _, count_B = slots(b, t, rows, length // 8 if few_shapes else 1)
+    places_BS, count_B = (to_device(each, device) for each in (places_BS, count_B))
     used_BS = torch.arange(places_BS.shape[1], device=device) < count_B[:, None]
     seen_BSS = used_BS[:, None, :]
     among_BSS = visibility.among(places_BS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kepipe.nn.gather import flat, pick, slots
+from kepipe.nn.gather import flat, pick, slots, to_device
 
 WORTHWHILE = 0.5
 """Share of a batch's positions above which the layer is computed at all positions, because gathering has a cost as
@@ -28,9 +28,7 @@ class QueryPositions:
 
     def to(self, device: torch.device) -> QueryPositions:
         """The same on a device."""
-        return QueryPositions(
-            self.places.to(device, non_blocking=True), self.slots.to(device, non_blocking=True)
-        )
+        return QueryPositions(to_device(self.places, device), to_device(self.slots, device))
 
     def narrow(self, x_BTD: Tensor) -> Tensor:
         """[B, T, D] → [B, R, D]."""
@@ -41,8 +39,11 @@ class QueryPositions:
         return pick(x_BRD, self.slots)
 
 
-def plan_query_positions(flat_N: Tensor, rows: int, length: int) -> QueryPositions | None:
+def plan_query_positions(
+    flat_N: Tensor, rows: int, length: int, *, few_shapes: bool = False
+) -> QueryPositions | None:
     """Slots for flat positions of a batch of `rows` × `length`, in any order; None if most positions would be
-    computed."""
-    places_BR, slots_N, _ = slots(torch.div(flat_N, length, rounding_mode="floor"), flat_N % length, rows)
+    computed. `few_shapes`: their number R is a multiple of an eighth of the length."""
+    row_N, place_N = torch.div(flat_N, length, rounding_mode="floor"), flat_N % length
+    places_BR, slots_N, _ = slots(row_N, place_N, rows, length // 8 if few_shapes else 1)
     return None if places_BR.shape[1] > WORTHWHILE * length else QueryPositions(places_BR, slots_N)

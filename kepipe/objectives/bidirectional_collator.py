@@ -71,7 +71,8 @@ def in_both_directions(rows: TokenRows) -> TokenRows:
 
 
 class BidirectionalLoss(HiddenCriterion):
-    """Term `lm`: mean −ln p of a word over both directions. Metrics `forward`, `backward`: of each direction."""
+    """Term `lm`: mean −ln p of a word over both directions. Metrics `forward`, `backward`: of each direction. The model
+    is given the labels on the CPU, where it sorts them into classes of words."""
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -99,10 +100,7 @@ class BidirectionalLoss(HiddenCriterion):
         assert batch.labels is not None
         labels_N, from_right_N = batch.host.labels, _from_right(batch.host)
         assert labels_N is not None
-        labels = [
-            labels_N[these_N].to(batch.labels.device, non_blocking=True)
-            for these_N in (~from_right_N, from_right_N)
-        ]
+        labels = [labels_N[these_N] for these_N in (~from_right_N, from_right_N)]
         sums = [model.token_loss(*pair) for pair in zip(hidden, labels, strict=True)]
         counts = [max(1, len(these)) for these in labels]
         return {

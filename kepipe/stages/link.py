@@ -106,7 +106,9 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
         replace(MARKS_BY_NAME[config.marks], pronouns=config.pronouns), memo,
     )  # fmt: skip
     threshold = None if config.threshold == "auto" else config.threshold
-    settings = LinkerSettings(config.max_candidates, config.min_length, config.train, threshold)
+    settings = LinkerSettings(
+        config.max_candidates, config.min_length, config.train, threshold, context.device
+    )
     workers = Workers(config.workers, context.progress)
     first: list[str] = []
 

@@ -18,6 +18,7 @@ from torch import nn
 from kepipe.data.batch import Batch
 from kepipe.device import compiler, fast_float16, has_compiler, native_bfloat16
 from kepipe.models.protocols import TrainableModel
+from kepipe.training.batch_shapes import has_few_shapes
 from kepipe.training.criterion import Criterion, Losses
 from kepipe.training.optimizer import OPTIMIZERS
 from kepipe.training.settings import TrainingSettings
@@ -29,6 +30,8 @@ DEVICE_VARIABLE = "ACCELERATE_TORCH_DEVICE"
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
+
+    from kepipe.training.microbatches import Batches
 
 
 class LossModule(nn.Module):
@@ -171,6 +174,8 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
 
 COMPILED_FROM, COMPILED_FROM_SECONDS = 500, 600
 """Steps, or seconds of a budget, from which `compile: auto` compiles."""
+SHAPES = 64
+"""The most shapes for which a layer is compiled."""
 
 
 def compiles(model: TrainableModel, settings: TrainingSettings, device: torch.device) -> bool:
@@ -185,6 +190,13 @@ def compiles(model: TrainableModel, settings: TrainingSettings, device: torch.de
     return device.type == "cuda" and model.compiled_on_gpu and long and has_compiler()
 
 
+def compiled_for_shapes(
+    model: TrainableModel, settings: TrainingSettings, device: torch.device, batches: Batches
+) -> bool:
+    """Whether layers are compiled for each shape of batches by itself, as is fastest: where few shapes come."""
+    return compiles(model, settings, device) and model.compiled_on_gpu and has_few_shapes(batches)
+
+
 def set_flex_attention(model: TrainableModel, settings: TrainingSettings, device: torch.device) -> None:
     """What `flex_attention` stands for: with "auto", packed rows on CUDA, where the model takes it."""
     if settings.flex_attention != "auto":
@@ -194,11 +206,11 @@ def set_flex_attention(model: TrainableModel, settings: TrainingSettings, device
             model.set_flex_attention("packed")
 
 
-def _compile(model: TrainableModel, kernels: Path) -> None:
+def _compile(model: TrainableModel, kernels: Path, static: bool) -> None:
     """Compile the layers, with an empty cache folder: a killed run may have left an incomplete kernel.
 
-    Kernels are for the shape of the first batch, as all batches of packed rows have it; where rows of another length
-    come, for any length.
+    `static`: there are kernels for each shape, and the model keeps to few of them. Else those for the shape of the
+    first batch are followed, where another one comes, by kernels for any length.
 
     Raises ValueError if there is no compiler, here rather than deep in torch.compile at the first update.
     """
@@ -208,24 +220,32 @@ def _compile(model: TrainableModel, kernels: Path) -> None:
         raise ValueError(f"compile: {reason}, or set `compile: false`") from None
     shutil.rmtree(kernels, ignore_errors=True)
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(kernels)
+    if static:
+        model.few_shapes = True
+        limits: Any = torch._dynamo.config
+        limits.recompile_limit = max(limits.recompile_limit, SHAPES)
     for layer in model.layer_modules():
-        layer.compile()
+        layer.compile(dynamic=False if static else None)
 
 
 def parallelize(
-    accelerator: Accelerator, model: TrainableModel, settings: TrainingSettings, scratch: Path
+    accelerator: Accelerator,
+    model: TrainableModel,
+    settings: TrainingSettings,
+    scratch: Path,
+    static: bool = False,
 ) -> tuple[TrainableModel, nn.Module, torch.optim.Optimizer]:
     """The model to train, the prepared module of model and loss, and the optimiser, on the device and over processes.
 
     The first is `model` itself; with FSDP2 it is a sharded copy, and `model` stays on the CPU. Compiled kernels go to
-    `scratch`.
+    `scratch`; `static`: see `compiled_for_shapes`.
     """
     sharded = is_sharded(accelerator, settings)
     loss_module = ShardedLossModule(model, accelerator) if sharded else LossModule(model)
     inner = loss_module.model
     inner.set_gradient_checkpointing(settings.gradient_checkpointing)
     if compiles(inner, settings, accelerator.device):
-        _compile(inner, scratch / f"kernels-{accelerator.process_index}")
+        _compile(inner, scratch / f"kernels-{accelerator.process_index}", static)
     optimizer = OPTIMIZERS[settings.optimizer](inner, settings)
     if isinstance(loss_module, ShardedLossModule):
         clear = loss_module.clear_unused_grads

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
@@ -19,6 +20,7 @@ from kepipe.models.protocols import TrainableModel
 from kepipe.training.carried_states import CarriedStates
 from kepipe.training.criterion import Criterion
 from kepipe.training.distributed import (
+    compiled_for_shapes,
     make_accelerator,
     parallelize,
     resolve_precision,
@@ -62,7 +64,9 @@ def train(
         pin=accelerator.device.type == "cuda",
     )
     throughput = Throughput.measure(accelerator, model, criterion, loader)
-    inner, loss_module, optimizer = parallelize(accelerator, model, settings, context.scratch)
+    if static := compiled_for_shapes(model, settings, accelerator.device, batches):
+        loader = replace(loader, few_shapes=True)
+    inner, loss_module, optimizer = parallelize(accelerator, model, settings, context.scratch, static)
     set_flex_attention(inner, settings, accelerator.device)
     carried = CarriedStates()
     checkpoints = CheckpointManager(accelerator, inner, optimizer, carried, settings, context)

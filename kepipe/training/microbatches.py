@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kepipe.data.batch import Batch
+from kepipe.training.batch_shapes import padded
 from kepipe.training.prefetch import prefetch
 from kepipe.training.settings import TrainingSettings
 from kepipe.training.train_state import TrainState
@@ -57,6 +58,8 @@ class MicrobatchLoader:
     processes: int = 1
     pin: bool = False
     """Whether to pin batches in memory, for copying to a GPU."""
+    few_shapes: bool = False
+    """Whether to pad batches to few shapes (`batch_shapes.padded`)."""
 
     def __post_init__(self) -> None:
         fewest = self.settings.ramp()[0]
@@ -69,6 +72,7 @@ class MicrobatchLoader:
     def load(self, number: int, share: float = 0.0) -> MicroBatch:
         """Micro-batch `number`; a pure function. `share`: of the training that is done."""
         batch = self.batches(number, share)
+        batch = padded(batch) if self.few_shapes else batch
         tokens = int((batch.documents > 0).sum())
         if batch.decoder_documents is not None:
             tokens += int((batch.decoder_documents > 0).sum())

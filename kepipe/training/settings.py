@@ -71,7 +71,8 @@ class TrainingSettings(Section):
     compile: bool | Literal["auto"] = "auto"
     """Compile the layers with torch.compile, which needs a C++ compiler and pays off after some hundred steps. A run
     that was interrupted continues with the same result up to rounding. auto: transformers on an NVIDIA GPU,
-    where there is a compiler, in pretraining of 500 steps or 10 minutes and more."""
+    where there is a compiler, in trainings of 500 steps or 10 minutes and more. Where batches have few shapes, each is
+    compiled by itself."""
     processes: int = runtime_only(1, ge=1)
     """Processes that share the micro-batches of each update, one per GPU. The result is the same up to rounding, so a
     run may continue on another number of processes."""

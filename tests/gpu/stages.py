@@ -8,6 +8,10 @@ import torch
 from kepipe.finetuning.predictor import Predictor
 from kepipe.flow.events import Event, Metrics
 from kepipe.inference.opening import open_model
+from kepipe.linking.features.affinity import Affinity
+from kepipe.linking.features.describe import FEATURES
+from kepipe.linking.ranking.evidence import OnCPU, OnDevice
+from kepipe.linking.ranking.ranker import fit
 from kepipe.stages.artifacts import FineTuned
 from kepipe.stages.finetune import FINETUNE
 from kepipe.tracking.system_metrics import SystemMetrics
@@ -114,9 +118,30 @@ def watched(setting: Setting) -> Figures:
     return {"figures": float(len(values)), "of GPUs": float(len(of_gpu))}
 
 
+def ranked(setting: Setting) -> Figures:
+    """The ranker of the linker: its loss and gradient, and the weights that it is fitted to."""
+    rng = np.random.default_rng(0)
+    count = 2000 if setting.tiny else 200_000
+    features = rng.normal(size=(count, len(FEATURES)))
+    right, importance = features[:, :5].sum(1) > 1.0, rng.uniform(0.2, 1.0, count)
+    weights, sign = rng.normal(size=len(FEATURES) + 1), np.where(right, 1.0, -1.0)
+    value, slope = OnDevice.of(features, sign, importance, setting.device)(weights)
+    expected, expected_slope = OnCPU(features, sign, importance)(weights)
+    assert abs(value / expected - 1) < 1e-9, f"{value} on the device, {expected} on the CPU"
+    np.testing.assert_allclose(slope, expected_slope, rtol=1e-7, atol=1e-7)
+    fitted = [
+        fit(features, right, importance, Affinity(), device=device).weights
+        for device in (setting.device, "cpu")
+    ]
+    apart = float(np.abs(fitted[0] - fitted[1]).max())
+    assert apart < 1e-4, f"weights are {apart:.1e} apart"
+    return {"gradient": float(np.abs(slope - expected_slope).max()), "weights apart": apart}
+
+
 CHECKS = (
     Check("fine-tuning", "a task is learned, and predict answers on the device as on the CPU", finetuned),
     Check("generate", "a decoder writes and scores on the device as on the CPU", generated),
     Check("TransE", "vectors of a graph, and those of new entities, are learned on the device", embedded),
+    Check("ranker", "the linker's ranker, fitted on the device, is that of the CPU", ranked),
     Check("metrics", "what MLflow shows of the machine is told, GPUs included", watched),
 )

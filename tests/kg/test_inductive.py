@@ -132,6 +132,19 @@ def test_the_learning_rate_falls_from_the_first_step_to_the_last(monkeypatch: py
     assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1])
 
 
+def test_each_step_is_made_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device "meta" has no values: what asked for one, but for the loss that is shown, would fail. The copy of the
+    layer at the end does."""
+    import torch
+
+    losses: list[str] = []
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda loss: losses.append(loss.device.type) or 0.0)
+    settings = InductiveTraining(steps=3, bases=2, negatives=3)
+    with pytest.raises(NotImplementedError, match="meta"):
+        train_encoder(Neighbourhood(FACTS, 4, 2), VECTORS, RELATIONS, settings, 0, device="meta")
+    assert losses == ["meta"] * 3
+
+
 def test_wrong_answers_are_drawn_from_all_entities(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: set[int] = set()
 

@@ -31,13 +31,14 @@ FIRST = 20
 @dataclass(frozen=True)
 class LinkerSettings:
     """`max_candidates` and `min_length` as in `Gazetteer`; `train`: train the ranker on the gold links, if there are
-    enough of them; `threshold` None: the ranker's own.
+    enough of them; `threshold` None: the ranker's own; `device`: where the ranker is fitted.
     """
 
     max_candidates: int
     min_length: int
     train: bool
     threshold: float | None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def link_corpus(
             for _, part in workers.run("reading the given links", job, chunks, examples_of_chunk)
             for example in part
         ]
-        learned = learn(examples, len(linker.knowledge.type_names), job.complete_gold)
+        learned = learn(examples, len(linker.knowledge.type_names), job.complete_gold, device=settings.device)
     ranker = linker.ranker if learned is None else learned.ranker
     threshold = ranker.threshold if settings.threshold is None else settings.threshold
     ranker = replace(ranker, threshold=threshold)

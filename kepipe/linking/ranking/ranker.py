@@ -11,6 +11,7 @@ from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.features.affinity import Affinity
 from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.features.surroundings import MATCH_FEATURES
+from kepipe.linking.ranking.evidence import evidence
 from kepipe.linking.ranking.weights import HAND_SET, PRIOR_MEAN, Weights
 
 NON_NEGATIVE = frozenset(
@@ -82,8 +83,10 @@ def fit(
     affinity: Affinity,
     start: Weights = PRIOR_MEAN,
     frozen: Container[str] = (),
+    device: str = "cpu",
 ) -> Ranker:
-    """Fit to labelled candidates: features [P, F], labels bool [P], and sample weights `importance` [P].
+    """Fit to labelled candidates: features [P, F], labels bool [P], and sample weights `importance` [P]. `device`:
+    where the loss is computed; the weights are the same up to rounding.
 
     A MAP estimate with a Gaussian prior on each weight centred at its value in `start`: the fewer examples there are,
     the closer the result stays to it. Weights of `NON_NEGATIVE` features are never negative, those of `NON_POSITIVE`
@@ -96,14 +99,12 @@ def fit(
     mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), MIN_STD)
     scaled = (features - mean) / scale
     center = np.append(first.weights * scale, first.bias + mean @ first.weights)
-    sign = np.where(right, 1.0, -1.0)
+    evidence_of = evidence(scaled, right, importance, device)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        margin = sign * (scaled @ weights[:-1] + weights[-1])
         away = np.append((weights[:-1] - center[:-1]) / PRIOR_STD**2, 0.0)
-        value = importance @ np.logaddexp(0.0, -margin) + 0.5 * away @ (weights - center)
-        slope = -sign * importance / (1.0 + np.exp(np.clip(margin, -500.0, 500.0)))
-        return float(value), np.append(slope @ scaled, slope.sum()) + away
+        value, slope = evidence_of(weights)
+        return float(value + 0.5 * away @ (weights - center)), slope + away
 
     names = (*FEATURES, "bias")
     bounds = [

@@ -57,6 +57,7 @@ def learn(
     types: int | None,
     complete: bool = False,
     start: Weights = PRIOR_MEAN,
+    device: str = "cpu",
 ) -> Learned | None:
     """Fit a ranker and choose its threshold; None if the examples have too few positive candidates.
 
@@ -66,6 +67,7 @@ def learn(
 
     `types`: the number of entity types; None: weights that depend on the graph (`ranker.GRAPH_SPECIFIC`) stay fixed,
     so that the ranker can be used with any graph. `complete`: gold links are exhaustive. `start`: the prior mean.
+    `device`: where rankers are fitted; candidates are scored on the CPU.
     """
     labels = [label_candidates(example, complete) for example in examples]
     if sum(int((label == POSITIVE).sum()) for label in labels) < MIN_POSITIVES or len(examples) < FOLDS:
@@ -73,7 +75,7 @@ def learn(
     rng = np.random.default_rng(0)
     splits = [np.arange(len(examples)) % FOLDS]
     splits += [rng.permutation(splits[0]) for _ in range(EXTRA_SPLITS if len(examples) < SMALL_SET else 0)]
-    fit_to = partial(_fit, types=types, start=start)
+    fit_to = partial(_fit, types=types, start=start, device=device)
     scored = [_cross_validated_scores(examples, labels, fit_to, fold_of) for fold_of in splits]
     by_threshold = [
         [summarise(_count(examples, scores, float(threshold), complete)) for threshold in THRESHOLDS]
@@ -101,7 +103,11 @@ def _cross_validated_scores(
 
 
 def _fit(
-    examples: Sequence[TrainingExample], labels: Sequence[Ints], types: int | None, start: Weights
+    examples: Sequence[TrainingExample],
+    labels: Sequence[Ints],
+    types: int | None,
+    start: Weights,
+    device: str,
 ) -> Ranker:
     """Fit to examples; the affinity feature of an example is estimated on the other folds, to avoid overfitting."""
     used = [label != IGNORED for label in labels]
@@ -114,7 +120,7 @@ def _fit(
     importance = np.where(label == EASY_NEGATIVE, EASY_NEGATIVE_WEIGHT, 1.0)
     affinity = _affinity(examples, labels, types, leave_out=-1)
     frozen = GRAPH_SPECIFIC if types is None else ()
-    return fit(np.concatenate(features), label == POSITIVE, importance, affinity, start, frozen)
+    return fit(np.concatenate(features), label == POSITIVE, importance, affinity, start, frozen, device)
 
 
 def _affinity(

@@ -15,8 +15,10 @@ from kepipe.device import exact
 from kepipe.models.elmo.lstm import States
 from kepipe.models.elmo.model import Elmo, load
 from kepipe.models.elmo.softmax import END, FIRST_WORD, LETTERS
+from kepipe.models.elmo.words import Words
 from kepipe.models.next_token import continue_texts, greedy
 from kepipe.models.padding import pad_rows
+from kepipe.nn.gather import pick, to_device
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -60,7 +62,7 @@ class ElmoLanguageModel:
     def log_probabilities(self, texts: Sequence[Ints]) -> Floats:
         """See `NextTokenModel`. It writes words that it knows."""
         begun = [np.concatenate([[self.tokenizer.cls], text]).astype(np.int64) for text in texts]
-        words = self.model.words(*self._batch(begun))
+        words = self._words(begun)
         hidden_BWP, _ = self.model.read_forward(words)
         rows = torch.arange(len(texts), device=self._device)
         last_BC = (
@@ -91,25 +93,24 @@ class ElmoLanguageModel:
         """ln p of each token but the first of B texts, [B, T]."""
         tokens_BT, documents_BT = self._batch(texts)
         words = self.model.words(tokens_BT, documents_BT)
-        hidden_BWP, _ = self.model.read_forward(words, before)
-        begins_BT = torch.from_numpy(np.stack([~self._continues(row) for row in tokens_BT.cpu().numpy()]))
-        begins_BT = begins_BT.to(self._device) & (documents_BT > 0)
+        hidden_BWP, _ = self.model.read_forward(words.to(self._device), before)
+        begins_BT = torch.from_numpy(np.stack([~self._continues(row) for row in tokens_BT.numpy()]))
+        begins_BT &= documents_BT > 0
         begins_BT[:, 0] = False
         rows, places = begins_BT.nonzero(as_tuple=True)
-        hidden_NP = hidden_BWP[rows, words.of_token[rows, places] - 1]
-        classes_N = self.model.get_buffer("classes")[tokens_BT[rows, places]]
+        hidden_NP = pick(hidden_BWP, rows * hidden_BWP.shape[1] + words.of_token[rows, places] - 1)
+        classes_N = self.model.classes[tokens_BT[rows, places]]
         kind = exact(self._device)
-        found_BT = torch.zeros(tokens_BT.shape, dtype=kind, device=self._device)
-        for part in torch.split(torch.arange(len(rows), device=self._device), 1024):
-            chosen = self.model.log_probabilities(hidden_NP[part]).gather(1, classes_N[part, None])
-            found_BT[rows[part], places[part]] = chosen.squeeze(1).to(kind)
+        found_BT = torch.zeros(tokens_BT.shape, dtype=kind)
+        for part in torch.split(torch.arange(len(rows)), 1024):
+            index_N1 = to_device(classes_N[part, None], self._device)
+            chosen = self.model.log_probabilities(hidden_NP[part[0] : part[-1] + 1]).gather(1, index_N1)
+            found_BT[rows[part], places[part]] = chosen.squeeze(1).to(kind).cpu()
         spelling = self.model.constants.spelling
-        letter_V = torch.from_numpy(np.where(spelling.bytes >= 0, spelling.bytes, LETTERS - 1)).to(
-            self._device
-        )
-        spells_BT = self.model.words.get_buffer("spells")[tokens_BT] & (documents_BT > 0)
-        letters_BT = self.model.letters[letter_V[tokens_BT]].to(kind) * spells_BT
-        return (found_BT + letters_BT).cpu().double().numpy()
+        letter_V = torch.from_numpy(np.where(spelling.bytes >= 0, spelling.bytes, LETTERS - 1))
+        spells_BT = self.model.words.spells[tokens_BT] & (documents_BT > 0)
+        letters_BT = self.model.letters.cpu()[letter_V[tokens_BT]].to(kind) * spells_BT
+        return (found_BT + letters_BT).double().numpy()
 
     def _states(self, texts: Sequence[Ints]) -> list[States]:
         """The states after each text, zeros after an empty one."""
@@ -118,11 +119,14 @@ class ElmoLanguageModel:
             like = self.model.cnn.characters.weight
             sizes = config.projection, config.cell
             return [States(*(like.new_zeros(1, rows, size) for size in sizes)) for _ in range(config.layers)]
-        return self.model.read_forward(self.model.words(*self._batch(texts)))[1]
+        return self.model.read_forward(self._words(texts))[1]
+
+    def _words(self, texts: Sequence[Ints]) -> Words:
+        return self.model.words(*self._batch(texts)).to(self._device)
 
     def _batch(self, texts: Sequence[Ints]) -> tuple[Tensor, Tensor]:
-        """Tokens and documents, [B, T]."""
-        return pad_rows(texts, self.tokenizer.pad, self._device)
+        """Tokens and documents, [B, T], on the CPU."""
+        return pad_rows(texts, self.tokenizer.pad, torch.device("cpu"))
 
     def _continues(self, text_T: Ints) -> Bools:
         found: Bools = self.model.constants.spelling.continues(text_T[None])[0]

@@ -39,15 +39,16 @@ class DirectedLSTM(nn.Module):
     def forward(
         self,
         inputs_GBTP: Tensor,
-        there_GBT: Tensor,
-        fresh_GBT: Tensor,
+        there_GBT: Tensor | None,
+        fresh_GBT: Tensor | None,
         before: States | None,
         directions: slice = BOTH,
     ) -> tuple[Tensor, States]:
         """Outputs [G, B, T, P], 0 where there is nothing, and the states after each row's last word.
 
-        `there_GBT`, `fresh_GBT`: bool, whether there is a word, and whether it is read with fresh states. `before`: the
-        states with which rows begin; None: zeros. `directions`: those whose inputs these are.
+        `there_GBT`, `fresh_GBT`: bool, whether there is a word (None: everywhere), and whether it is read with fresh
+        states (None: nowhere). `before`: the states with which rows begin; None: zeros. `directions`: those whose
+        inputs these are.
         """
         groups, rows, length, hidden = inputs_GBTP.shape
         from_input_GPC, from_output_GPC = torch.split(self.kernel[directions], hidden, 1)
@@ -57,15 +58,14 @@ class DirectedLSTM(nn.Module):
             inputs_GBTP.new_zeros(groups, rows, hidden), inputs_GBTP.new_zeros(groups, rows, self.cell)
         )
         projection = None if self.projection is None else self.projection[directions]
-        whole, steady = bool(there_GBT.all()), not bool(fresh_GBT.any())
         outputs = []
         for place in range(length):
-            if not steady:
+            if fresh_GBT is not None:
                 kept_GB1 = (~fresh_GBT[:, :, place, None]).to(output.dtype)
                 output, cell = output * kept_GB1, cell * kept_GB1
             summed_GBC = gates_GBTC[:, :, place] + torch.bmm(output, from_output_GPC)
             next_output, next_cell = self._step(summed_GBC, cell, projection)
-            if whole:
+            if there_GBT is None:
                 output, cell = next_output, next_cell
                 outputs.append(output)
                 continue
@@ -113,8 +113,8 @@ class LSTMStack(nn.Module):
     def forward(
         self,
         inputs_GBTP: Tensor,
-        there_GBT: Tensor,
-        fresh_GBT: Tensor,
+        there_GBT: Tensor | None,
+        fresh_GBT: Tensor | None,
         before: Sequence[States] = (),
         directions: slice = BOTH,
     ) -> tuple[list[Tensor], list[States]]:

@@ -28,7 +28,7 @@ from kepipe.models.elmo.softmax import (
 from kepipe.models.elmo.spelling import CHARACTERS, Spelling, spelling_of
 from kepipe.models.elmo.words import Words, WordTable
 from kepipe.models.protocols import TrainableEncoder
-from kepipe.nn.gather import reversed_positions
+from kepipe.nn.gather import pick, reversed_positions, to_device
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -81,7 +81,7 @@ class Elmo(TrainableEncoder):
         self.head = _head(config, len(constants.classes.tokens))
         # ln p of each byte of a word that is spelled out, and of its end: counted, and not trained
         self.letters = nn.Parameter(torch.full((LETTERS,), -math.log(LETTERS)), requires_grad=False)
-        self.register_buffer("classes", torch.from_numpy(constants.classes.of_token), persistent=False)
+        self.classes = torch.from_numpy(constants.classes.of_token)  # stays on the CPU, as labels do
 
     @property
     def hidden_size(self) -> int:
@@ -95,11 +95,16 @@ class Elmo(TrainableEncoder):
         There must be as many rows of both. `Batch.state`: see there.
         """
         assert batch.from_right is not None, "half of the rows are read from the right"
+        host, device = batch.host, batch.tokens.device
+        assert host.from_right is not None
         rows, length = batch.tokens.shape
-        place_BT = reversed_positions(batch.documents > 0, batch.from_right)
-        words = self.words(batch.tokens.gather(1, place_BT), batch.documents.gather(1, place_BT))
-        forward = (~batch.from_right).nonzero().squeeze(1)
-        backward = batch.from_right.nonzero().squeeze(1)
+        place_BT = reversed_positions(host.documents > 0, host.from_right)
+        known = self.words(host.tokens.gather(1, place_BT), host.documents.gather(1, place_BT))
+        words = known.to(device)
+        forward, backward = (
+            to_device(chosen_B.nonzero().squeeze(1), device)
+            for chosen_B in (~host.from_right, host.from_right)
+        )
         order_B = torch.cat([forward, backward])
         layers, states = self._read(
             self.cnn(words.characters), words, forward, backward, self._begun(batch.state, forward, backward)
@@ -112,16 +117,16 @@ class Elmo(TrainableEncoder):
                     batch.state[f"{name}{number}"] = kept_BD.detach()
         last_BWP = torch.empty_like(layers[-1]).flatten(0, 1)
         last_BWP[order_B] = layers[-1].flatten(0, 1)
-        everywhere = torch.arange(rows * length, device=batch.tokens.device)
-        place_N = everywhere if places_N is None else places_N.to(everywhere.device, non_blocking=True)
+        place_N = torch.arange(rows * length) if places_N is None else places_N.cpu()
         row_N = place_N // length
-        word_N = words.of_token[row_N, place_BT.flatten()[place_N]]
-        read_NP: Tensor = self.dropout(last_BWP[row_N, word_N])
+        word_N = known.of_token[row_N, place_BT.flatten()[place_N]]
+        read_NP: Tensor = self.dropout(pick(last_BWP, row_N * known.rows.shape[1] + word_N))
         return read_NP.unflatten(0, (rows, length)) if places_N is None else read_NP  # type: ignore[no-untyped-call]
 
     def token_loss(self, hidden_NP: Tensor, labels_N: Tensor) -> Tensor:
-        """The sum over the places of −ln p(the word of the label); all unknown words are one."""
-        return self._softmax.summed_loss(hidden_NP, self.get_buffer("classes")[labels_N])
+        """The sum over the places of −ln p(the word of the label); all unknown words are one. Labels are looked up on
+        the CPU: those that are on a device are waited for."""
+        return self._softmax.summed_loss(hidden_NP, self.classes[labels_N.cpu()])
 
     def log_probabilities(self, hidden_NP: Tensor) -> Tensor:
         """ln p of each class of words (`kepipe.models.elmo.softmax`), [N, C]."""
@@ -132,7 +137,7 @@ class Elmo(TrainableEncoder):
 
         A row's first token stands for the row: its forward half is the state after the last word.
         """
-        words = self.words(batch.tokens, batch.documents)
+        words = self.words(batch.host.tokens, batch.host.documents).to(batch.tokens.device)
         layers = self.layers(words)
         mixed_BWD = layers[-1] if self.mixture is None else self.mixture(layers)
         half = self.config.projection
@@ -154,7 +159,9 @@ class Elmo(TrainableEncoder):
     def read_forward(self, words: Words, before: Sequence[States] = ()) -> tuple[Tensor, list[States]]:
         """The last layer's forward states [B, W, P], and all layers' after the last word (G = 1)."""
         vectors_BWP = self.cnn(words.characters)[words.rows]
-        layers, states = self.lstm(vectors_BWP[None], words.there[None], words.fresh[None], before, FORWARD)
+        there_GBW = None if words.whole else words.there[None]
+        fresh_GBW = None if words.steady else words.fresh[None]
+        layers, states = self.lstm(vectors_BWP[None], there_GBW, fresh_GBW, before, FORWARD)
         return layers[-1][0], states
 
     def _read(
@@ -166,8 +173,11 @@ class Elmo(TrainableEncoder):
         last_BW = torch.zeros_like(words.fresh)
         last_BW[:, :-1] = words.fresh[:, 1:]  # what is read from the right begins with a document's last word
         index_GBW = torch.stack([words.rows[forward], words.rows[backward].gather(1, place_BW)])
-        there_GBW = torch.stack([words.there[forward], words.there[backward]])
-        fresh_GBW = torch.stack([words.fresh[forward], last_BW[backward].gather(1, place_BW)])
+        there_GBW = fresh_GBW = None
+        if not words.whole:
+            there_GBW = torch.stack([words.there[forward], words.there[backward]])
+        if not words.steady:
+            fresh_GBW = torch.stack([words.fresh[forward], last_BW[backward].gather(1, place_BW)])
         outputs, states = self.lstm(vectors_UP[index_GBW], there_GBW, fresh_GBW, before)
         back = place_BW[..., None].expand(-1, -1, self.config.projection)
         return [torch.stack([output[0], output[1].gather(1, back)]) for output in outputs], states

@@ -1,7 +1,7 @@
-"""Prediction of the next word: full, sampled or adaptive softmax.
+"""How the next word is predicted: all words, some that are drawn, or clusters of them.
 
-Words are classes: 0 is the end of a text, 1 any unknown word, then the words of the tokenizer in the order of their
-tokens, which is by frequency.
+Words are classes: 0 is the end of a text, 1 any word that the tokenizer does not know, then the words it knows in the
+order of their tokens, which is that of their frequency.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from kepipe.arrays import Floats, Ints
 from kepipe.models.elmo.spelling import Spelling
 from kepipe.nn.cross_entropy import summed_cross_entropy
+from kepipe.nn.gather import to_device
 from kepipe.tokenization.tokenizer import Tokenizer
 
 END, UNKNOWN, FIRST_WORD = range(3)
 LETTERS = 257
-"""The symbols of a spelled word: the bytes, and its end."""
+"""What a word that is spelled out is written with: the bytes, and its end."""
 
 
 class Classes(NamedTuple):
@@ -43,7 +44,7 @@ class WordSoftmax(Protocol):
     """Predicts a word, one of C classes, from hidden states."""
 
     def summed_loss(self, hidden_ND: Tensor, classes_N: Tensor) -> Tensor:
-        """Σ −ln p(class); in training, possibly an approximation."""
+        """Σ −ln p(class); in training, possibly an approximation. `classes_N`: on the CPU."""
         ...
 
     def log_probabilities(self, hidden_ND: Tensor) -> Tensor:
@@ -61,6 +62,7 @@ class FullSoftmax(nn.Module):
 
     def summed_loss(self, hidden_ND: Tensor, classes_N: Tensor) -> Tensor:
         """See `WordSoftmax`."""
+        classes_N = to_device(classes_N, hidden_ND.device)
         return summed_cross_entropy(hidden_ND, self.weight, self.bias, classes_N)
 
     def log_probabilities(self, hidden_ND: Tensor) -> Tensor:
@@ -69,11 +71,11 @@ class FullSoftmax(nn.Module):
 
 
 class SampledSoftmax(FullSoftmax):
-    """A full softmax, trained against words that are sampled for each batch (Jean et al. 2015, section 3.1).
+    """The same, trained against words that are drawn for each batch (Jean et al. 2015, section 3.1).
 
-    Words are sampled without replacement with p(k) = ln((k + 2) / (k + 1)) / ln(C + 1), which approximates word
-    frequencies by rank. The logarithm of a word's probability to be in the sample is subtracted from its logit; a
-    sampled word that equals the target is ignored. In evaluation all words are used.
+    They are drawn without repetition by p(k) = ln((k + 2) / (k + 1)) / ln(C + 1), about how often the k-th most
+    frequent word stands. Logits are made smaller by the logarithm of how likely a word is among those drawn; a word
+    that is drawn against itself does not count. Outside of training all words count.
     """
 
     def __init__(self, hidden: int, classes: int, samples: int) -> None:
@@ -89,7 +91,10 @@ class SampledSoftmax(FullSoftmax):
         """See `WordSoftmax`."""
         if not self.training or self.samples >= len(self.weight):
             return super().summed_loss(hidden_ND, classes_N)
-        drawn_S = torch.multinomial(self.get_buffer("share"), self.samples)
+        classes_N = to_device(classes_N, hidden_ND.device)
+        # what torch.multinomial does without its check of the shares, for which a GPU would be waited for
+        share_C = self.get_buffer("share")
+        drawn_S = (share_C / torch.empty_like(share_C).exponential_()).topk(self.samples).indices
         bias_C = self.bias - self.get_buffer("log_drawn")
         true_N = (hidden_ND * self.weight[classes_N]).sum(-1).float() + bias_C[classes_N]
         against_NS = F.linear(hidden_ND, self.weight[drawn_S]).float() + bias_C[drawn_S]
@@ -99,8 +104,7 @@ class SampledSoftmax(FullSoftmax):
 
 
 def _chance_of_draw(share_C: Floats, samples: int) -> Floats:
-    """The probability of each class to be among `samples` distinct ones: 1 − (1 − p)^n, with the n that gives this
-    number."""
+    """How likely each class is among `samples` different ones: 1 − (1 − p)^n, with n draws that give so many."""
     least, most = 0.0, 1.0
     while samples < len(share_C) and (1 - (1 - share_C) ** most).sum() < samples:
         most *= 2
@@ -113,7 +117,7 @@ def _chance_of_draw(share_C: Floats, samples: int) -> Floats:
 
 
 class AdaptiveSoftmax(nn.Module):
-    """Frequent words directly, rare words by cluster in a smaller space (Grave et al. 2017)."""
+    """Frequent words at once, rare ones by their cluster first, in a smaller space (Grave et al. 2017)."""
 
     def __init__(self, hidden: int, classes: int, cutoffs: tuple[int, ...]) -> None:
         super().__init__()
@@ -126,8 +130,25 @@ class AdaptiveSoftmax(nn.Module):
         if not len(classes_N):
             return hidden_ND.sum() * 0.0
         with torch.autocast(hidden_ND.device.type, enabled=False):
-            told_N: Tensor = self.inner(hidden_ND.float(), classes_N).output
-            return -told_N.sum()
+            return -self._log_likelihoods(hidden_ND.float(), classes_N).sum()
+
+    def _log_likelihoods(self, hidden_ND: Tensor, classes_N: Tensor) -> Tensor:
+        """ln p of the classes, [N], as `inner` computes it; which places are in which cluster is found on the CPU."""
+        device, first = hidden_ND.device, self.inner.cutoffs[0]
+        slot_N, found_N = classes_N.clone(), hidden_ND.new_zeros(len(classes_N))
+        for number, tail in enumerate(self.inner.tail):
+            low, high = self.inner.cutoffs[number : number + 2]
+            places_M = ((classes_N >= low) & (classes_N < high)).nonzero().squeeze(1)
+            if not len(places_M):
+                continue
+            slot_N[places_M] = first + number
+            within_M = to_device(classes_N[places_M] - low, device)
+            places_M = to_device(places_M, device)
+            shares_MC = tail(hidden_ND.index_select(0, places_M)).log_softmax(1)
+            found_N = found_N.index_copy(0, places_M, shares_MC.gather(1, within_M[:, None]).squeeze(1))
+        head_NC = self.inner.head(hidden_ND).log_softmax(1)
+        told_N: Tensor = found_N + head_NC.gather(1, to_device(slot_N, device)[:, None]).squeeze(1)
+        return told_N
 
     def log_probabilities(self, hidden_ND: Tensor) -> Tensor:
         """See `WordSoftmax`."""
@@ -136,7 +157,7 @@ class AdaptiveSoftmax(nn.Module):
 
 
 def cutoffs_for(classes: int) -> tuple[int, ...]:
-    """Default cutoffs: a tenth of the words, a third of the rest, and the remainder; a single one for few words."""
+    """A tenth of the words at once, a third of what is left, and the rest; all at once where there are few."""
     first = classes // 10
     return tuple(cut for cut in (first, first + (classes - first) // 3) if 1 <= cut < classes - 1) or (
         max(1, classes - 1),

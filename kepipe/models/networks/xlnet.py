@@ -16,7 +16,7 @@ from kepipe.models.networks.network import ReadingNetwork, State, tied_head
 from kepipe.models.networks.xlnet_config import XLNetConfig
 from kepipe.models.networks.xlnet_masks import ORDER, RowMasks
 from kepipe.nn.feedforward import ACTIVATIONS, FeedForward
-from kepipe.nn.gather import pick, slots
+from kepipe.nn.gather import pick, slots, to_device
 from kepipe.nn.relative_attention import RelativeAttention, RelativeMask
 
 DEVIATION = 0.02
@@ -74,7 +74,7 @@ class XLNet(ReadingNetwork):
             return states_BTD if places_N is None else pick(states_BTD, places_N)
         rows, length = batch.tokens.shape
         places_BU, slot_N, _ = slots(places_N // length, places_N % length, rows)
-        places_BU = places_BU.to(order_BT.device, non_blocking=True)
+        places_BU = to_device(places_BU, order_BT.device)
         queries_BUD = self._read_batch(batch, order_BT, places_BU)[1]
         assert queries_BUD is not None
         return pick(queries_BUD, slot_N)

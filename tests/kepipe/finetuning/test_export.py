@@ -91,6 +91,15 @@ def test_a_tagger_has_the_same_logits_at_each_word(tmp_path: Path, family: str) 
     np.testing.assert_allclose(theirs[list(row.read_positions)], ours, rtol=1e-4, atol=1e-4)
 
 
+def test_a_tokenizer_with_more_tokens_than_the_encoder_is_refused(tmp_path: Path) -> None:
+    source = tuned(tmp_path, "classification")
+    values = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    values["model"]["vocab"]["moonlight"] = 10**7
+    (source / "tokenizer.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ValueError, match=r": the tokenizer has ids up to 10,000,000, the model vectors for"):
+        fine_tuned.load(source)
+
+
 def test_what_has_no_class_at_hugging_face_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     for number, (task, family, settings, message) in enumerate(
         (

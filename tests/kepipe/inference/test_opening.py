@@ -13,12 +13,18 @@ from safetensors.torch import load_file, save_file
 
 from kepipe.data.batch import Batch
 from kepipe.inference.opening import KINDS, open_model, read_config
+from kepipe.inference.word_vectors import vectors_of_folder
 from kepipe.models import folder
+from kepipe.models.any_base import TRAINED
+from kepipe.models.any_base import build as build_any
 from kepipe.models.base import Base, build
 from kepipe.models.hf import huggingface
 from kepipe.models.pretrained import locate
-from kepipe.models.protocols import Encoder, LanguageModel, MaskedLanguageModel
+from kepipe.models.protocols import Encoder, LanguageModel, MaskedLanguageModel, TrainableModel
+from kepipe.models.static.config import StaticConfig
+from kepipe.models.static.encoder import StaticEncoder
 from kepipe.models.transformer import Transformer
+from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.tokenization.training import train_tokenizer
 
 ROOT = Path(__file__).parents[3]
@@ -92,12 +98,28 @@ def test_every_kind_is_documented() -> None:
         assert f"`{name}`" in glossary
 
 
-def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tokenizer: Path, tmp_path: Path) -> None:
-    folder.save(tmp_path, small("bert"), tokenizer=tokenizer)
+@pytest.mark.parametrize("family", ["bert", "lstm", "word2vec"])
+@pytest.mark.parametrize("opens", [open_model, vectors_of_folder])
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(
+    family: str, opens: Callable[[Path], object], tokenizer: Path, tmp_path: Path
+) -> None:
+    """With the folder's name, whichever way the model is opened; else the first text with such a token would end in a
+    traceback."""
+    if family == "bert":
+        model: TrainableModel = small("bert")
+    elif family == "lstm":
+        section = TRAINED["lstm"].section.model_validate(
+            {"family": "lstm", "layers": 1, "hidden": 16, "embedding": 16}
+        )
+        model = build_any(section, load_tokenizer(tokenizer), 0)
+    else:
+        model = StaticEncoder(StaticConfig(family="word2vec", vocabulary=420, hidden=16))
+    folder.save(tmp_path, model, tokenizer=tokenizer)
+    assert opens(tmp_path) is not None
     values = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
     values["model"]["vocab"]["moonlight"] = 10**7
     (tmp_path / "tokenizer.json").write_text(json.dumps(values), encoding="utf-8")
-    with pytest.raises(
-        ValueError, match=r"the tokenizer has ids up to 10,000,000, the model vectors for 420 tokens"
-    ):
-        open_model(tmp_path)
+    count = 420 if family != "lstm" else load_tokenizer(tokenizer).vocab_size
+    told = rf"^{re.escape(str(tmp_path))}: the tokenizer has ids up to 10,000,000, the model vectors for {count} tokens"
+    with pytest.raises(ValueError, match=told):
+        opens(tmp_path)

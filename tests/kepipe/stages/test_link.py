@@ -9,6 +9,7 @@ from kepipe.data.document import Document, Mention
 from kepipe.data.document_files import held_out, read_documents, write_documents
 from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import StageContext
+from kepipe.linking.ranking.evidence import evidence
 from kepipe.stages.artifacts import Corpus, Graph
 from kepipe.stages.link import LinkConfig, LinkInputs, link
 from kg.schema import Entity, Relation
@@ -38,12 +39,14 @@ def document(number: int) -> Document:
     return Document(f"d{number}", text, gold=gold)
 
 
-def run(inputs: LinkInputs, config: LinkConfig, folder: Path, scratch: Path | None = None) -> list[Event]:
+def run(
+    inputs: LinkInputs, config: LinkConfig, folder: Path, scratch: Path | None = None, device: str = "cpu"
+) -> list[Event]:
     events: list[Event] = []
     out, scratch = folder / "out", scratch or folder / "scratch"
     out.mkdir(parents=True)
     scratch.mkdir(exist_ok=True)
-    link(inputs, config, StageContext(out, scratch, 0, "cpu", events.append))
+    link(inputs, config, StageContext(out, scratch, 0, device, events.append))
     return events
 
 
@@ -51,8 +54,15 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_it_links_learns_and_scores(inputs: LinkInputs, tmp_path: Path) -> None:
-    events = run(inputs, RULES, tmp_path)
+def test_it_links_learns_and_scores(
+    inputs: LinkInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices: set[str] = set()
+    monkeypatch.setattr(
+        "kepipe.linking.ranking.ranker.evidence", lambda *given: devices.add(given[-1]) or evidence(*given)
+    )
+    events = run(inputs, RULES, tmp_path, device="mps")
+    assert devices == {"mps"}, "the ranker is fitted on the pipeline's device"
     documents = list(read_documents(tmp_path / "out" / "documents.jsonl"))
     assert len(documents) == 40
     assert all(len(document.sentences) == 301 for document in documents)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
@@ -16,16 +18,25 @@ NAMES = {
     "NVIDIA H100 PCIe": "H100 PCIe",
     "NVIDIA H100 NVL": "H100 NVL",
     "NVIDIA H200": "H200",
+    "NVIDIA H200 NVL": "H200 NVL",
+    "NVIDIA B200": "B200",
     "NVIDIA A100-SXM4-80GB": "A100",
-    "NVIDIA A10G": "A10G",
     "NVIDIA A10": "A10",
     "NVIDIA L4": "L4",
     "NVIDIA L40S": "L40S",
-    "Tesla V100-SXM2-16GB": "V100",
+    "Tesla V100-SXM2-16GB": "V100-SXM2",
     "Tesla V100-PCIE-16GB": "V100-PCIE",
     "Tesla T4": "T4",
     "NVIDIA GeForce RTX 4090": "RTX 4090",
+    "NVIDIA GeForce RTX 3090": "RTX 3090",
+    "NVIDIA GeForce RTX 5090": "RTX 5090",
+    "NVIDIA RTX A6000": "RTX A6000",
 }
+OTHERS = (
+    "NVIDIA A100-SXM4-40GB MIG 3g.20gb", "NVIDIA GeForce GTX 1080", "NVIDIA A10G", "NVIDIA GeForce RTX 3090 Ti",
+    "NVIDIA GeForce RTX 4090 D", "NVIDIA GeForce RTX 4090 Laptop GPU", "Tesla V100-FHHL-16GB", "Tesla V100S-PCIE-32GB",
+    "NVIDIA GH200 480GB", "GRID A100-40C",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,10 +46,24 @@ def test_a_card_is_found_by_its_name(name: str) -> None:
     assert card.name == NAMES[name]
 
 
+def test_each_peak_is_that_of_the_document_it_names() -> None:
+    """The figure that the source says, halved where it is one with sparsity alone."""
+    for card in CARDS:
+        figures = re.search(r": ([\d.,]+)(?: (TFLOPS|TF|PFLOPS))?(/| with sparsity)?", card.source)
+        assert figures is not None, card
+        figure, unit, more = figures.groups()
+        said = float(figure.replace(",", "")) * (1e15 if unit == "PFLOPS" else 1e12)
+        assert card.peak == (said / 2 if more == " with sparsity" else said), card
+
+
+def test_names_that_hold_others_stand_before_them() -> None:
+    names = [card.name for card in CARDS]
+    assert all(one not in other for number, one in enumerate(names) for other in names[number + 1 :])
+
+
 def test_a_part_of_a_card_and_an_unknown_one_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their peak is measured; in 16 bits, that of a known one is what it is sold with."""
-    assert find_card("NVIDIA A100-SXM4-40GB MIG 3g.20gb") is None
-    assert find_card("NVIDIA GeForce GTX 1080") is None
+    assert [name for name in OTHERS if find_card(name)] == []
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "Tesla T4")
     monkeypatch.setattr(throughput, "matmul_peak", lambda _device, _kind: 1.0)
     cuda = torch.device("cuda:0")

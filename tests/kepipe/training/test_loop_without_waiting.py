@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+import kepipe
 from kepipe.data.batch import Batch
 from kepipe.models.assemble import fuse
 from kepipe.models.config import FusionConfig
-from kepipe.models.protocols import TrainableModel
+from kepipe.models.elmo.model import Elmo
+from kepipe.models.elmo.softmax import AdaptiveSoftmax, SampledSoftmax
+from kepipe.models.protocols import TrainableEncoder, TrainableModel
 from kepipe.models.transformer import Transformer
+from kepipe.nn.gather import to_device
 from kepipe.training.carried_states import CarriedStates
 from kepipe.training.distributed import LossModule, make_accelerator
 from kepipe.training.loop import update
@@ -30,8 +36,7 @@ from tests.support.toy_training import HIDE_SOME, hide_some, render, settings
 
 LENGTH, HIDDEN = 24, 48
 ALL = {one.name: one for one in (*cases.families(LENGTH), *cases.objectives(LENGTH))}
-LOOKS_WORDS_UP = "elmo, bidirectional-lm"
-"""Which words a batch has, and how long they are, is asked of it."""
+ELMO = "elmo, bidirectional-lm"
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +65,30 @@ def updated(case: cases.Case, model: TrainableModel, batch: Batch) -> None:
     assert norm.device.type == "meta"
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != LOOKS_WORDS_UP])
+@pytest.mark.parametrize("name", ALL)
 def test_no_update_waits_for_the_device(name: str) -> None:
     updated(ALL[name], ALL[name].model(HIDDEN), ALL[name].batch())
+
+
+@pytest.mark.parametrize("head", [SampledSoftmax, AdaptiveSoftmax])
+def test_nor_with_words_that_are_drawn_or_in_clusters(
+    head: type[torch.nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU, torch.multinomial waits to check its shares; "meta" would not show it."""
+    monkeypatch.delattr(torch, "multinomial")
+    model = ALL[ELMO].model(HIDDEN)
+    assert isinstance(model, Elmo)
+    model.head = head(HIDDEN, len(model.constants.classes.tokens), 8 if head is SampledSoftmax else (8, 20))
+    updated(ALL[ELMO], model, ALL[ELMO].batch())
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if ALL[name].family not in ("t5", "nnlm")])
+def test_nor_does_an_encoder_under_a_task(name: str) -> None:
+    """Hidden states of all tokens, from which heads of tasks read."""
+    model = ALL[name].model(HIDDEN)
+    if isinstance(model, TrainableEncoder):
+        batch = replace(ALL[name].batch(), from_right=None, state=None)
+        assert model.to("meta").encode(batch.to("meta")).device.type == "meta"
 
 
 def test_nor_with_documents_kept_apart_with_injected_triples_or_with_entities() -> None:
@@ -79,13 +105,25 @@ def test_nor_with_documents_kept_apart_with_injected_triples_or_with_entities() 
 
 
 def test_what_waits_is_noticed() -> None:
-    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
-        updated(ALL[LOOKS_WORDS_UP], ALL[LOOKS_WORDS_UP].model(HIDDEN), ALL[LOOKS_WORDS_UP].batch())
-    batch = ALL["bert, mlm"].batch()
-    with pytest.raises(RuntimeError, match="meta"):
-        updated(
-            ALL["bert, mlm"], ALL["bert, mlm"].model(HIDDEN), batch.to("meta")
-        )  # no copy on the CPU to ask
+    for name in ("bert, mlm", ELMO):
+        case, asked = ALL[name], replace(ALL[name].batch().to("meta"), origin=None)  # no copy on the CPU
+        with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+            updated(case, case.model(HIDDEN), asked)
+
+
+def test_what_a_gpu_copies_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From memory that is not, it copies when the processor has waited for it."""
+    pinned: list[Tensor] = []
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
+    monkeypatch.setattr(Tensor, "to", lambda tensor, device, non_blocking: (tensor, device, non_blocking))
+    values = torch.zeros(2)
+    for device in ("cpu", "mps", "cuda"):
+        place = torch.device(device)
+        assert to_device(values, place) == (values, place, True)
+    assert pinned == [values]
+    source = Path(kepipe.__file__).parent
+    copying = [file for file in source.rglob("*.py") if "non_blocking=True" in file.read_text("utf-8")]
+    assert [str(file.relative_to(source)) for file in sorted(copying)] == ["data/batch.py", "nn/gather.py"]
 
 
 def test_batches_for_a_gpu_are_pinned_by_the_threads_that_make_them(monkeypatch: pytest.MonkeyPatch) -> None:

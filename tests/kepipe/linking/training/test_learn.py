@@ -7,6 +7,7 @@ from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.features.surroundings import GROUPS
 from kepipe.linking.kb.links import NIL, UNKNOWN, Link
 from kepipe.linking.linker import Linker
+from kepipe.linking.ranking.evidence import evidence
 from kepipe.linking.ranking.ranker import fit
 from kepipe.linking.text.annotations import Annotations, Name
 from kepipe.linking.text.annotators import RuleAnnotator
@@ -20,7 +21,7 @@ from kepipe.linking.training.examples import (
     label_candidates,
     training_example,
 )
-from kepipe.linking.training.learn import learn
+from kepipe.linking.training.learn import EXTRA_SPLITS, FOLDS, learn
 from kg.store import Graph
 
 
@@ -60,8 +61,15 @@ def test_an_unmarked_match_around_a_named_entity_is_ignored(linker: Linker) -> N
         assert label_candidates(training_example(linker, text, annotation, [])).tolist() == [verdict]
 
 
-def test_a_trained_ranker_generalises_to_unseen_texts(linker: Linker, graph: Graph) -> None:
-    """In these texts York is always a person's name, though it looks like the town."""
+def test_a_trained_ranker_generalises_to_unseen_texts(
+    linker: Linker, graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In these texts York is always a person's name, though it looks like the town. All rankers are fitted on the
+    device, the last one and those of the cross-validation."""
+    devices: list[str] = []
+    monkeypatch.setattr(
+        "kepipe.linking.ranking.ranker.evidence", lambda *given: devices.append(given[-1]) or evidence(*given)
+    )
     examples = []
     for number in range(10, 40):
         text = f"Mr York, number {number}, left Omaha for Leeds."
@@ -75,8 +83,9 @@ def test_a_trained_ranker_generalises_to_unseen_texts(linker: Linker, graph: Gra
                 Link(leeds, leeds + 5, graph.row("leeds")),
             )
         )
-    learned = learn(examples, types=len(graph.type_names))
+    learned = learn(examples, types=len(graph.type_names), device="mps")
     assert learned is not None
+    assert devices == ["mps"] * (FOLDS * (1 + EXTRA_SPLITS) + 1)
     assert learned.validation.f1 == 1.0
     text = "Mr York, number 77, left Omaha for Leeds."
     trained = linker.with_ranker(learned.ranker)
