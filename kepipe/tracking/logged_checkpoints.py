@@ -49,7 +49,7 @@ class LoggedCheckpoints:
             model = finalized(client, created)
         if metrics:
             own = [tied(metric, model.model_id, dataset) for metric in metrics]
-            client.log_batch(model.source_run_id, metrics=own)
+            client.log_batch(model.source_run_id or self._run, metrics=own)
         for other in kept:
             if _step(other) not in event.kept:
                 client.delete_logged_model(other.model_id)
@@ -67,10 +67,11 @@ class LoggedCheckpoints:
     def _note_output(self, model: LoggedModel, step: int) -> None:
         from mlflow.entities import LoggedModelOutput
 
-        outputs = self._client.get_run(model.source_run_id).outputs
+        run = model.source_run_id or self._run
+        outputs = self._client.get_run(run).outputs
         known = () if outputs is None else outputs.model_outputs
         if all(one.model_id != model.model_id for one in known):
-            self._client.log_outputs(model.source_run_id, [LoggedModelOutput(model.model_id, step)])
+            self._client.log_outputs(run, [LoggedModelOutput(model.model_id, step)])
 
     def _kept(self) -> list[LoggedModel]:
         """Those that the training has now, also from an attempt that was killed."""
