@@ -31,8 +31,6 @@ from tests.support.elmo import OPTIONS, random_weights
 from tests.support.pages import ROOT, blocks, typed
 from tests.support.tasks import write_task
 
-pytestmark = pytest.mark.xdist_group("commands-of-pages")
-
 SHOWN = {page.stem: page for page in sorted((ROOT / "docs").glob("*.md"))} | {"README": ROOT / "README.md"}
 ELSEWHERE = ("python", "extending", "architecture", "retraining")
 """Run by tests of their own; what the last shows is no program."""

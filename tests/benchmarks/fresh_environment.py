@@ -18,9 +18,9 @@ from pathlib import Path
 import httpx
 import mlflow
 
-from kepipe.tracking.dashboard import next_free
 from kepipe.tracking.server_process import end_group
 from kepipe.tracking.store import connect
+from tests.support.ports import free_port
 from tests.support.serving import register
 from tests.support.tasks import base_model
 
@@ -59,7 +59,7 @@ def installed(environment: Path, requirements: Path) -> Path:
 
 def asked(python: Path, model: Path, folder: Path) -> list[dict[str, object]]:
     """The answers of a server that runs in the environment, and in a folder without kepipe."""
-    port = next_free(28000)
+    port = free_port()
     environment = {
         name: value
         for name, value in os.environ.items()

@@ -15,9 +15,9 @@ import numpy as np
 from kepipe.flow.history import results
 from kepipe.flow.plan import Workspace
 from kepipe.tracking import registry
-from kepipe.tracking.dashboard import next_free
 from tests.faults.killer import Killer
 from tests.faults.world import LIGHT, World, differs_from_reference, mlflow_servers, wrongs
+from tests.support.ports import free_port
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 HOUR = 3600
@@ -32,7 +32,7 @@ def kills(folder: Path, count: int, seed: int, *, server: bool, longest: float =
         world = World(folder, {"KEPIPE_TRACKING": "off"}, LIGHT)
         yield from _kills(world, Killer, count, seed, longest)
         return
-    with mlflow_servers(folder / "servers", next_free(23000)) as running:
+    with mlflow_servers(folder / "servers", free_port()) as running:
         world = World(folder, {"MLFLOW_TRACKING_URI": running["tracking server"].address})
         yield from _kills(world, lambda *given: Killer(*given, servers=running), count, seed, longest)
 

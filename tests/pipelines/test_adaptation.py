@@ -12,8 +12,6 @@ import pytest
 from tests.support.kepipe_run import ROOT, Kepipe
 from tests.support.tasks import base_model
 
-pytestmark = pytest.mark.xdist_group("adaptation")
-
 ARMS = {"as-it-is", "dapt", "tapt", "dapt-tapt", "nearest", "random", "wrong-domain"}
 TASKS = ("chemprot", "citation")
 CHEMICALS = ("aspirin", "lithium", "warfarin", "insulin", "dopamine")

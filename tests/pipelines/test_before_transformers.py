@@ -21,8 +21,6 @@ from tests.support.kepipe_run import EXAMPLE
 from tests.support.pages import blocks
 from tests.support.tasks import write_task
 
-pytestmark = pytest.mark.xdist_group("before-transformers")
-
 BRIEF = {"length": 48, "steps": 2, "batch_tokens": 256, "eval_tokens": 256}
 NEXT = {"inputs": {"shards": "shards"}, "objective": "causal-lm", "format": "packed", **BRIEF}
 MASKED = {"inputs": {"shards": "shards"}, "objective": {"name": "mlm", "next_sentence": False}, **BRIEF}

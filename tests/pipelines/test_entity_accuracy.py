@@ -10,8 +10,6 @@ import pytest
 
 from tests.support.kepipe_run import EXAMPLE, Kepipe, Outcome
 
-pytestmark = pytest.mark.xdist_group("entity-accuracy")
-
 FIGURES = ("final_held_out_entity_accuracy", "final_held_out_changed_entity_accuracy")
 PIPELINE = f"""
 name: naming

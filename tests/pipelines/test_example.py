@@ -21,8 +21,6 @@ from kepipe.studies.scores import read_scores, single_values
 from kepipe.tracking.names import allowed
 from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
 
-pytestmark = pytest.mark.xdist_group("example")
-
 STAGES = (
     "graph",
     "corpus",

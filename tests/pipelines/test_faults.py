@@ -8,8 +8,6 @@ import pytest
 
 from tests.faults.cases import CASES, kills, why_not
 
-pytestmark = pytest.mark.xdist_group("retraining")
-
 
 def test_kills_at_drawn_moments_lose_nothing(tmp_path: Path) -> None:
     assert list(kills(tmp_path, count=4, seed=0, server=False, longest=3.0)) == []

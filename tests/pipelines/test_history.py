@@ -9,8 +9,6 @@ import pytest
 
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe
 
-pytestmark = pytest.mark.xdist_group("history")
-
 LANGUAGE_MODELS = (
     "trigram", "ngram", "nnlm", "nnlm-and-trigram", "lstm", "gpt", "transformer-xl", "xlnet",
 )  # fmt: skip

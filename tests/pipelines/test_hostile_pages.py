@@ -17,7 +17,7 @@ from kepipe.stages.table import STAGES
 from tests.support.browser import shown
 from tests.support.kepipe_run import EXAMPLE, Kepipe
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("hostile-pages")]
+pytestmark = pytest.mark.browser
 
 SCRIPT = "<script>document.title='PWNED'</script>"
 IMAGE = "<img src=x onerror=document.title='PWNED'>"

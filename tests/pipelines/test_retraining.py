@@ -17,8 +17,6 @@ from kepipe.cli import app
 from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
 from tests.support.waiting import PATIENCE
 
-pytestmark = pytest.mark.xdist_group("retraining")
-
 SETTINGS = (*TINY, "stages.pretrain.steps=12", "stages.evaluate.probes=[entity-cloze]")
 
 

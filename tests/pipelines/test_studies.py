@@ -16,8 +16,6 @@ from tests.benchmarks import choices
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe, Outcome
 from tests.support.tasks import base_model, write_task
 
-pytestmark = pytest.mark.xdist_group("studies")
-
 TINY_FINETUNE = ("length=32", "epochs=1", "batch_tokens=512")
 TINY_PRETRAIN = ("length=48", "steps=8", "batch_tokens=512", "log_every=4", "eval_every=4")
 

@@ -12,8 +12,6 @@ import pytest
 
 from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
 
-pytestmark = pytest.mark.xdist_group("study")
-
 SECTION = """
 study:
   seeds: 2

@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from kepipe.tracking.cursor import Cursor, journals
-from kepipe.tracking.dashboard import next_free
 from kepipe.tracking.server_process import end_group
 from kepipe.tracking.store import Store, connect
 from tests.support.kepipe_run import EXAMPLE
 from tests.support.pages import ROOT, fenced
+from tests.support.ports import free_port
 from tests.support.postgres import postgres, programs
 from tests.support.tasks import write_task
 from tests.support.waiting import until
@@ -56,8 +56,6 @@ AWS = {
     "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true",
 }  # fmt: skip
-
-pytestmark = pytest.mark.xdist_group("tracking-servers")
 
 
 @contextmanager
@@ -112,7 +110,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracked]:
         pytest.skip("needs PostgreSQL: initdb was not found")
     folder = tmp_path_factory.mktemp("servers")
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    s3_port, port = next_free(26000), next_free(27000)
+    s3_port, port = free_port(), free_port()
     endpoint, address = f"http://127.0.0.1:{s3_port}", f"http://127.0.0.1:{port}"
     with pytest.MonkeyPatch.context() as patch, postgres(found) as database:
         for name, value in AWS.items():

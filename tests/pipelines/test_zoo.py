@@ -11,8 +11,6 @@ from typer.testing import CliRunner
 from kepipe.cli import app
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe
 
-pytestmark = pytest.mark.xdist_group("example")
-
 FILLS = ("bert", "roberta", "unilm", "ernie-baidu")
 WRITES = ("gpt", "mass", "bart", "t5")
 COUNTS = ("ngram",)

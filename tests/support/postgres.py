@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from kepipe.tracking.dashboard import next_free
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 ACCOUNT = "nobody"
@@ -34,7 +34,7 @@ def programs() -> Path | None:
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """The address of a server whose programs lie in `folder`, for SQLAlchemy with psycopg."""
-    port = next_free(25000)
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="postgres-") as place:
         data = Path(place) / "data"
         if os.geteuid() == 0:

@@ -14,12 +14,12 @@ from types import SimpleNamespace
 
 import httpx
 
-from kepipe.tracking.dashboard import next_free
 from kepipe.tracking.registry import offer
 from kepipe.tracking.server_process import end_group
 from kepipe.tracking.store import Store
 from tests.support.deliveries import no_score
 from tests.support.journals import offered
+from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 
 
@@ -58,7 +58,7 @@ def register(store: Store, name: str, folder: Path, value: float) -> int:
 @contextmanager
 def mlflow_served(model: str, uri: str) -> Iterator[str]:
     """The address of `mlflow models serve`."""
-    port = next_free(21000)
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where it looks for uvicorn
     environment = {

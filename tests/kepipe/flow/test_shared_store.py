@@ -180,7 +180,6 @@ def test_an_address_of_no_kind_is_refused() -> None:
         SharedStore("nosuch://x")
 
 
-@pytest.mark.xdist_group("example")
 def test_the_example_is_computed_once_for_two_workspaces(tmp_path: Path) -> None:
     """The second is of another user: the texts lie elsewhere."""
     shutil.copytree(EXAMPLE.parent, tmp_path / "elsewhere")

@@ -29,8 +29,6 @@ TEXTS = ["ann saw [MASK] in oslo", "[MASK] and [MASK]", "the rain was [MASK]"]
 JSON = {"Content-Type": "application/json"}
 LIMITS = ("--max-texts", "4", "--max-bytes", "2000", "--refresh", "0.2")
 
-pytestmark = pytest.mark.xdist_group("serving")
-
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -19,10 +19,8 @@ from kepipe.tracking import dashboard, runs_table
 from kepipe.tracking.store import Store
 from tests.support import browser, journals
 from tests.support.deliveries import deliver, runs
+from tests.support.ports import free_port
 
-pytestmark = pytest.mark.xdist_group(
-    "dashboard"
-)  # one after the other: they look for a free port in one range
 LATER = itertools.count(4_000_000_000_000, 1000)
 """Beginnings of runs, each after all others of the store that tests share."""
 
@@ -42,7 +40,7 @@ def test_it_is_reached_from_this_machine_alone_and_shows_no_address_of_its_store
     (tmp_path / "sqlparse.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as `kepipe.cli.main` sets it
-    port = dashboard.next_free(20000)
+    port = free_port()
     server = dashboard.start(space, port)
     try:
         processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
@@ -67,7 +65,7 @@ def test_the_command_listens_at_the_address_that_is_said_and_names_the_newest_tr
 ) -> None:
     experiment, ahead = store.experiment(fresh), next(LATER)
     run = store.client.create_run(experiment, ahead, {"kepipe.kind": "finetune"}).info.run_id
-    port = dashboard.next_free(20000)
+    port = free_port()
     address = f"http://127.0.0.2:{port}"
     command = f"dashboard --workspace {space} --host 127.0.0.2 --port {port}"
     with subprocess.Popen(
@@ -105,7 +103,7 @@ def test_the_page_of_the_newest_curves_is_that_of_a_training(store: Store, fresh
 @pytest.fixture(scope="module")
 def address(space: Path, store: Store) -> Iterator[str]:
     """Where the dashboard shows the pages of an experiment or a model."""
-    port = dashboard.next_free(20000)
+    port = free_port()
     server = dashboard.start(space, port)
     yield f"http://127.0.0.1:{port}/#"
     dashboard.stop(server)

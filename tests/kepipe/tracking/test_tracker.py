@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from kepipe.tracking import cursor, dashboard, pending, reachable, store_uri, tr
 from kepipe.tracking.store import Store, connect
 from kepipe.tracking.system_metrics import SystemMetrics
 from tests.support import journals
+from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE, until
 
 RUN = """
@@ -105,9 +105,7 @@ def test_the_machine_is_sampled(fresh: str) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

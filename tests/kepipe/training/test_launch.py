@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 
 from kepipe.data.batch import TokenRows
 from tests.support.carrying import NEXT, CarryingLSTM, rows
+from tests.support.ports import free_port
 from tests.support.toy_training import Ear, context_in, fit, held_out_loss, settings
 
 RUN = """
@@ -100,13 +100,6 @@ def run(
         return {}
     losses: dict[str, dict[str, float]] = json.loads((folder / "losses.json").read_text())
     return losses
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def agree(found: dict[str, dict[str, float]], expected: dict[str, dict[str, float]]) -> None:

@@ -67,7 +67,11 @@ def as_lines(entities: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(entity, ensure_ascii=False) + "\n" for entity in entities).encode()
 
 
-@pytest.mark.parametrize("data", [as_array(ENTITIES), as_lines(ENTITIES), gzip.compress(as_array(ENTITIES))])
+@pytest.mark.parametrize(
+    "data",
+    [as_array(ENTITIES), as_lines(ENTITIES), gzip.compress(as_array(ENTITIES))],
+    ids=["array", "lines", "gzip"],
+)
 def test_a_dump(read: Read, tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "dump.json.gz"
     file.write_bytes(data)
