@@ -161,6 +161,19 @@ def test_a_training_that_fails_by_itself_is_told_and_leaves_the_champion(followe
     asked("run", "project/fresh.yaml", "--set", "stages.pretrain.steps=2")  # as before, from the cache
 
 
+def test_checkpoints_of_a_training_are_models_with_its_held_out_loss(followed: Tutorial) -> None:
+    short = [f"stages.pretrain.{name}" for name in ("steps=2", "checkpoint_every=1", "eval_every=1")]
+    flags = [word for setting in short for word in ("--set", setting)]
+    asked("run", "project/fresh.yaml", *flags, "--until", "pretrain")
+    asked("track", "sync")
+    client = connect(Path("workspace")).client
+    experiment = client.get_experiment_by_name("fresh")
+    (found,) = client.search_logged_models([experiment.experiment_id], "model_type = 'checkpoint'")
+    assert (found.name, found.tags["kepipe.checkpoint"]) == ("pretrain, checkpoint-1", "removed")
+    (measured,) = found.metrics
+    assert (measured.key, measured.step, measured.dataset_name) == ("held_out_loss", 1, "shards/held_out")
+
+
 def test_the_pipeline_that_goes_on_is_fine(followed: Tutorial) -> None:
     assert "valid; stages graph, corpus, link, shards, champion, pretrain" in followed.said(
         "kepipe config check"
