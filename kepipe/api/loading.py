@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kepipe.inference.opening import OpenedModel
     from kepipe.linking.linker import Linker
     from kepipe.models.prompt_styles import PromptStyle
+    from kepipe.tracking.mask_predictor import MaskPredictor
 
 LINKER = "linker"
 """Subfolder of a stage `link`'s result with its linker."""
@@ -102,9 +103,9 @@ class LoadedModel:
         """A record for each text, with the prediction under `predicted`.
 
         Fine-tuned model: as printed by `kepipe predict --json`. Masked language model: the most probable token of each
-        mask, and under `masks` the five most probable with their probabilities. Generative model: a greedy continuation
-        of up to 50 tokens; `generate` has options. Raises ValueError for a text without the markers that the task
-        needs.
+        mask, under `masks` the five most probable with their probabilities, and under `entities` those that the text
+        names, if the model uses them. Generative model: a greedy continuation of up to 50 tokens; `generate` has
+        options. Raises ValueError for a text without the markers that the task needs.
         """
         self._require("predict")
         asked = [texts] if isinstance(texts, str) else list(texts)
@@ -112,7 +113,7 @@ class LoadedModel:
             return answer(self._predictor, asked, _note)
         if "generate" in self.abilities:
             return [{"predicted": self.generate(text)[0]} for text in asked]
-        return self._fill(asked)
+        return self._masks.records(asked)
 
     def generate(
         self,
@@ -164,16 +165,6 @@ class LoadedModel:
                 f"{self.name}: this model does not {ability}; it supports {' and '.join(self.abilities)}"
             )
 
-    def _fill(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """The most probable tokens for each mask of each text."""
-        found: list[list[list[dict[str, Any]]]] = [[] for _ in texts]
-        for row in self._masks.predict(texts).to_dict("records"):
-            of_text = found[row["text"]]
-            if row["place"] == len(of_text):
-                of_text.append([])
-            of_text[row["place"]].append({"token": row["prediction"], "probability": row["probability"]})
-        return [{"predicted": [filling[0]["token"] for filling in masks], "masks": masks} for masks in found]
-
     @cached_property
     def _predictor(self) -> Predictor | None:
         """The predictor of a task; None if the model is not fine-tuned."""
@@ -204,10 +195,12 @@ class LoadedModel:
         return open_language_model(str(self.folder), own.prompt_style, _note, added, resolve("auto"))
 
     @cached_property
-    def _masks(self) -> Any:
+    def _masks(self) -> MaskPredictor:
         from kepipe.tracking.mask_predictor import MaskPredictor
 
-        return MaskPredictor.load(self.folder)
+        own = self._added
+        added = read_added(own.knowledge, own.graph, own.vectors, own.linker)
+        return MaskPredictor.load(self.folder, added, own.linker)
 
     @cached_property
     def _linker(self) -> Linker:
@@ -245,6 +238,7 @@ def _find(name: str, workspace: Path, held: ExitStack) -> tuple[Path, tuple[Abil
 def _refusal(folder: Path, abilities: tuple[Ability, ...], added: Added) -> str | None:
     """The error message for arguments that the model does not use; None if there are none."""
     from kepipe.finetuning.fine_tuned import SPEC
+    from kepipe.knowledge.opening import carried, read_settings
 
     if not added.any:
         return None
@@ -254,8 +248,12 @@ def _refusal(folder: Path, abilities: tuple[Ability, ...], added: Added) -> str 
         return "this model does not generate text: remove prompt_style"
     if (folder / SPEC).is_file():
         return None
-    if "generate" not in abilities:
-        return "this model is not fine-tuned: it fills masks from the text only"
+    if (
+        "generate" not in abilities
+        and added.knowledge is None
+        and not (read_settings(folder) or carried(folder))
+    ):
+        return "this model uses no knowledge: it fills masks from the text only"
     return None if added.unknown == "ignore" else "unknown applies to fine-tuned models only: remove it"
 
 

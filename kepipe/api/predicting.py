@@ -1,12 +1,9 @@
-"""Predict with a fine-tuned model: `kepipe predict`, `LoadedModel.predict`."""
+"""Answer texts with a model: `kepipe predict`, `LoadedModel.predict`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from kepipe.finetuning.predictor import Predictor
+from typing import Any, Protocol
 
 NO_ENTITIES = (
     "no entities were used: mark them in the text, as in `[[Warsaw||Q270]]`, or give a graph or a linker to find them "
@@ -14,9 +11,18 @@ NO_ENTITIES = (
 )
 
 
-def answer(predictor: Predictor, texts: Sequence[str], tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """A record for each text (`Predictor.predict`). `tell` is called if a model that was trained with entities gets
-    none. Raises ValueError for a text without the markers that the task needs."""
+class Answering(Protocol):
+    """A model that answers texts. `takes_entities`: whether it uses entities that they name."""
+
+    @property
+    def takes_entities(self) -> bool: ...
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]: ...
+
+
+def answer(predictor: Answering, texts: Sequence[str], tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A record of each text, as the model gives it; `tell` hears where a model that was taught with entities
+    was given none. Raises ValueError for a text that does not mark what is asked about."""
     records = predictor.predict(texts)
     if predictor.takes_entities and not any("entities" in record for record in records):
         tell(NO_ENTITIES)

@@ -1,7 +1,7 @@
 """The files that a pipeline reads, and its YAML file as it names them in another folder.
 
-Files below the YAML's folder keep their place. Others get one in `inputs/`, and the YAML names that. Files of installed
-packages are not among them: they come with the packages.
+Files below the YAML's folder keep their place. Others get one in `inputs/`, and the YAML names that: so do models of
+Hugging Face's hub, and of the registry. Files of installed packages are not among them: they come with the packages.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sysconfig
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,13 +17,14 @@ from typing import Any
 import yaml
 
 from kepipe import pipeline as pipelines
-from kepipe.config.paths import recording_paths
+from kepipe.bundle.models import NOT_CACHED, RegisteredModels, hub_folders, offline
+from kepipe.config.paths import recording_names, recording_paths
+from kepipe.flow.plan import Node
 from kepipe.flow.source_digests import recording_sources
-from kepipe.stages.from_champion import CHAMPION_STAGE
+from kepipe.models.pretrained import files_of
 
 PIPELINE, INPUTS = "pipeline", "inputs"
 """Folders of a bundle: the YAML's, and one below it for files from elsewhere."""
-FROM_HUB = "{file}: it comes from Hugging Face's hub; download the model into a folder, and name that folder"
 
 
 @dataclass(frozen=True)
@@ -35,29 +37,61 @@ class Inputs:
     left_out: Sequence[str]
 
 
-def collect_inputs(file: Path, assignments: Sequence[str]) -> Inputs:
-    """What a pipeline reads. Raises ConfigError as `kepipe.pipeline.load` does."""
-    with recording_paths() as named, recording_sources() as read:
-        flow, data = pipelines.load(file, assignments)
-        for node in flow.nodes:
-            node.stage.fingerprint(node.config)
+def collect_inputs(
+    file: Path, assignments: Sequence[str], registry: RegisteredModels, download: bool = False
+) -> Inputs:
+    """What a pipeline reads. `download`: get models of the hub that are not in this machine's cache.
+
+    Raises ConfigError as `kepipe.pipeline.load` does.
+    """
+    with nullcontext() if download else offline():
+        with recording_paths() as named, recording_sources() as read, recording_names() as names:
+            flow, data = pipelines.load(file, assignments)
+            unread = [node for node in flow.nodes if not _can_be_read(node)]
+        hub = hub_folders(names)
+    left_out = [NOT_CACHED.format(name=name) for name, folder in hub.items() if folder is None]
+    if unread and not left_out:
+        unread[0].stage.fingerprint(unread[0].config)  # raises
+    replaced = registry.replace(data)
+    moved = {
+        name: f"./{INPUTS}/hub/{name.replace('/', '--')}"
+        for name, folder in hub.items()
+        if folder is not None
+    }
+    folders = dict(registry.folders)
+    folders |= {
+        place.removeprefix("./"): folder for name, place in moved.items() if (folder := hub[name]) is not None
+    }
+
     places = _places(file.resolve().parent, named)
     roots = {named[text].resolve(): place for text, place in places.items()}
-    files, left_out = {}, []
+    roots |= {folder: place for place, folder in folders.items()}
+    files = {
+        f"{place}/{inside}": found
+        for place, folder in folders.items()
+        for inside, found in files_of(folder).items()
+    }
     for source in [*(path for path in roots if path.is_file()), *read]:
         place = _place(source, roots)
         if place is not None:
             files[place] = source
         elif not _is_packaged(source):
-            left_out.append(FROM_HUB.format(file=source))
-    moved = {text: place for text, place in places.items() if place.startswith(INPUTS)}
+            left_out.append(f"{source}: it lies in no place that the pipeline names")
+    moved |= {text: place for text, place in places.items() if place.startswith(INPUTS)}
     text = file.read_text(encoding="utf-8")
-    if moved or assignments:
-        text = yaml.safe_dump(_renamed(data, moved), sort_keys=False, allow_unicode=True)
-    if any(node.stage is CHAMPION_STAGE for node in flow.nodes):
-        left_out.append("the model registry: without one, the stage `champion` starts with a new model")
+    if moved or assignments or registry.folders:
+        text = yaml.safe_dump(_renamed(replaced, moved), sort_keys=False, allow_unicode=True)
     in_bundle = {f"{PIPELINE}/{place}": source for place, source in files.items()}
-    return Inputs(flow.name, in_bundle, text, left_out)
+    return Inputs(flow.name, in_bundle, text, [*left_out, *registry.missing])
+
+
+def _can_be_read(node: Node) -> bool:
+    """Whether all that a stage reads is on this machine."""
+    try:
+        node.stage.fingerprint(node.config)
+    except ValueError:
+        return False
+    return True
 
 
 def _places(folder: Path, named: Mapping[str, Path]) -> dict[str, str]:

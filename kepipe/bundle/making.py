@@ -13,6 +13,7 @@ from pathlib import Path
 import kepipe
 from kepipe.bundle.archive import RUN, write_archive
 from kepipe.bundle.inputs import PIPELINE, collect_inputs
+from kepipe.bundle.models import RegisteredModels
 from kepipe.bundle.wheels import (
     download_wheels,
     find_wheels,
@@ -66,15 +67,18 @@ def make_bundle(
     assignments: Sequence[str] = (),
     wheels: Path | None = None,
     download: bool = False,
+    workspace: Path = Path("workspace"),
 ) -> Bundle:
     """Write pipeline, inputs, wheels and a script that runs them to an archive.
 
-    `wheels`: a folder with wheels of what kepipe needs; `download`: get those that are missing with pip.
+    `wheels`: a folder with wheels of what kepipe needs; `download`: get those that are missing with pip, and models
+    from Hugging Face's hub. `workspace`: whose registry has the registered models that the pipeline names.
     Raises ConfigError for a mistake in the pipeline, OSError if a file cannot be read or pip fails.
     """
-    inputs, packages = collect_inputs(file, assignments), needed()
+    packages = needed()
     with tempfile.TemporaryDirectory(prefix="kepipe-bundle-") as scratch:
         made = Path(scratch)
+        inputs = collect_inputs(file, assignments, RegisteredModels(workspace.resolve(), made), download)
         found = {} if wheels is None else find_wheels(wheels, packages)
         if download and len(found) < len(packages):
             download_wheels(made, {name: packages[name] for name in packages.keys() - found.keys()})

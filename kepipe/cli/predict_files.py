@@ -19,7 +19,7 @@ from kepipe.terminal import Screen
 from kepipe.version import __version__
 
 if TYPE_CHECKING:
-    from kepipe.finetuning.predictor import Predictor
+    from kepipe.api.predicting import Answering
     from kg.problems import Problems
 
 BATCH_SIZE = 512
@@ -67,7 +67,7 @@ def read_texts(file: Path, problems: Problems) -> Iterator[InputText]:
             problems.add(file, number, "`text` is missing, empty or not a string")
 
 
-def answer_all(predictor: Predictor, texts: Iterable[InputText]) -> Iterator[list[dict[str, Any]]]:
+def answer_all(predictor: Answering, texts: Iterable[InputText]) -> Iterator[list[dict[str, Any]]]:
     """Batches of records in the order of the texts: `id`, `text` and the prediction, or `error` with the reason."""
     source = iter(texts)
     while batch := list(islice(source, BATCH_SIZE)):
@@ -76,7 +76,7 @@ def answer_all(predictor: Predictor, texts: Iterable[InputText]) -> Iterator[lis
         yield records
 
 
-def _answer(predictor: Predictor, records: list[dict[str, Any]]) -> None:
+def _answer(predictor: Answering, records: list[dict[str, Any]]) -> None:
     """Add predictions to records. If a text is rejected, each record is predicted alone, so that only its own fails."""
     try:
         answers = predictor.predict([record["text"] for record in records])

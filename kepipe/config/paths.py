@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 _located: ContextVar[dict[str, Path] | None] = ContextVar("located", default=None)
+_named: ContextVar[dict[str, None] | None] = ContextVar("named", default=None)
 
 
 @contextmanager
@@ -23,6 +24,17 @@ def recording_paths() -> Iterator[dict[str, Path]]:
         yield found
     finally:
         _located.reset(token)
+
+
+@contextmanager
+def recording_names() -> Iterator[dict[str, None]]:
+    """Collect the names and hub ids that a `UserSource` is given during the block, in order."""
+    found: dict[str, None] = {}
+    token = _named.set(found)
+    try:
+        yield found
+    finally:
+        _named.reset(token)
 
 
 def _locate(value: Any, info: ValidationInfo) -> Any:
@@ -51,7 +63,11 @@ def _locate_or_name(value: Any, info: ValidationInfo) -> Any:
         return value
     text = str(value)
     is_path = text.startswith((".", "/", "~", "$")) or (_folder(info) / text).exists()
-    return str(_locate(text, info)) if is_path else text
+    if is_path:
+        return str(_locate(text, info))
+    if (found := _named.get()) is not None:
+        found[text] = None
+    return text
 
 
 def _folder(info: ValidationInfo) -> Path:

@@ -85,6 +85,18 @@ class Metrics(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsKept(Event):
+    """A training keeps its weights after `step` updates: as a checkpoint in `folder`, or, without a folder, as those of
+    its model. `kept`: steps of all checkpoints that it has now. `measured`: names of those metrics of `step` that were
+    measured on held-out data."""
+
+    step: int
+    kept: tuple[int, ...] = ()
+    folder: str = ""
+    measured: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset(Event):
     """A stage has read data: its name, digest and profile (counts)."""
 

@@ -26,7 +26,7 @@ class Linked(Corpus):
 
 
 class Shards(Artifact):
-    """Tokenised text: `tokenizer/`, `train/`, `held_out/`, `entities.txt`."""
+    """Tokenised text: `tokenizer/`, `train/`, `held_out/`, `entities.txt`, and the `linker/` of the text."""
 
 
 class Vectors(Artifact):

@@ -145,8 +145,10 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageConte
 
 def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
     """Run the stage in one process; of several processes, the first writes the model folder."""
+    from kepipe.finetuning.mention_finders import LINKER
     from kepipe.knowledge import opening
     from kepipe.models import folder
+    from kepipe.models.files import link_folder
     from kepipe.stages.pretraining import Pretraining
     from kepipe.training.launch import is_main_process
     from kepipe.training.loop import train
@@ -165,6 +167,8 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -
     made_by["prompt_style"] = table.row_of(config.objective).prompt_style
     folder.save(context.out, run.model, tokenizer=inputs.shards.folder / "tokenizer", provenance=made_by)
     opening.save(run.knowledge, context.out, run.model, all_of_it=False)
+    if run.knowledge is not None and run.knowledge.in_weights:  # the model needs entities in new text too
+        link_folder(inputs.shards.folder / LINKER, context.out / LINKER)
 
 
 def _figures(_: Planned) -> tuple[str, ...]:
@@ -259,7 +263,7 @@ def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:
 
 PRETRAIN = Stage(
     "pretrain",
-    11,
+    12,
     PretrainInputs,
     PretrainConfig,
     Model,

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from kepipe.config import ConfigConflict, Section, UserSource
+from kepipe.files import link_or_copy
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Linked, Shards
 from kepipe.tokenization.table import KindName, described
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -52,9 +55,13 @@ class ShardsInputs:
 
 
 def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) -> None:
-    """Write `tokenizer/`, `train/`, `held_out/` and `entities.txt`. Raises ValueError if there is no training text."""
+    """Write `tokenizer/`, `train/`, `held_out/`, `entities.txt`, and the `linker/` of the text for models that use it.
+
+    Raises ValueError if there is no training text.
+    """
     from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.data.sharding import ShardProgress, publish, write_shards
+    from kepipe.finetuning.mention_finders import LINKER
 
     file, share = inputs.linked.folder / "documents.jsonl", inputs.linked.held_out_share()
     trained = inputs.tokenizer is None and config.tokenizer.from_ is None
@@ -68,6 +75,7 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
             tick(size)
     figures = publish(progress, context.scratch, context.out, share)
     shutil.copytree(context.scratch / "tokenizer", context.out / "tokenizer")
+    _link_linker(inputs.linked.folder / LINKER, context.out / LINKER)
     context.log({**figures, "vocabulary": tokenizer.vocab_size})
     context.note(
         f"{figures['tokens']:,} + {figures['held_out_tokens']:,} tokens, {figures['tokens_per_word']:.2f} per word, "
@@ -77,6 +85,13 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
         context.warn(
             "no document was held out, so nothing can be evaluated; increase `held_out` of the corpus"
         )
+
+
+def _link_linker(source: Path, target: Path) -> None:
+    """The files of the text's linker at a second place, if it has one."""
+    for file in sorted(source.rglob("*")):
+        if file.is_file():
+            link_or_copy(file, target / file.relative_to(source))
 
 
 def _tokenizer(
@@ -138,7 +153,7 @@ def infer_defaults(
 
 SHARDS = Stage(
     "shards",
-    3,
+    4,
     ShardsInputs,
     ShardsConfig,
     Shards,

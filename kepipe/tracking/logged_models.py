@@ -40,24 +40,17 @@ class LoggedModels:
         """Those of a folder's digest: several where it is registered under several names."""
         client, experiments, query = self._client, [self._experiment], f"tags.`{DIGEST}` = '{digest}'"
         found = paginate(lambda page: client.search_logged_models(experiments, query, page_token=page))
-        return [self._ready(model) for model in found]
+        return [finalized(client, model) for model in found]
 
     def create(
         self, digest: str, name: str, run: str, params: Mapping[str, str] | None = None
     ) -> LoggedModel:
         """Log a model without files. `run`: the id of the run that made it."""
-        permitted = re.sub(r"[/:.%\"']", "-", name)  # MLflow refuses names with these characters
         tags = {DIGEST: digest}
         logged = self._client.create_logged_model(
-            self._experiment, permitted, run, tags, dict(params or {}), model_type="kepipe"
+            self._experiment, permitted(name), run, tags, dict(params or {}), model_type="kepipe"
         )
-        return self._ready(logged)
-
-    def _ready(self, model: LoggedModel) -> LoggedModel:
-        """The model, whose creation may have been interrupted."""
-        if str(model.status) == "READY":
-            return model
-        return self._client.finalize_logged_model(model.model_id, "READY")
+        return finalized(self._client, logged)
 
     def note_version(self, model: str, name: str, version: str) -> None:
         """Name a registered version in the tag of its logged model that MLflow's pages show."""
@@ -72,8 +65,8 @@ class LoggedModels:
         """Log metrics, measured on a data set, to the models of a digest and the runs that made them."""
         for model in self.with_digest(digest):
             if model.source_run_id:
-                tied = [_tied(metric, model.model_id, dataset) for metric in metrics]
-                self._client.log_batch(model.source_run_id, metrics=tied)
+                own = [tied(metric, model.model_id, dataset) for metric in metrics]
+                self._client.log_batch(model.source_run_id, metrics=own)
 
 
 def is_model(folder: Path) -> bool:
@@ -103,7 +96,20 @@ def measured(folder: Path, metrics: Sequence[Metric], stage: str) -> dict[str, l
     return found
 
 
-def _tied(metric: Metric, model: str, dataset: Dataset | None) -> Metric:
+def permitted(name: str) -> str:
+    """A model's name without the characters that MLflow refuses."""
+    return re.sub(r"[/:.%\"']", "-", name)
+
+
+def finalized(client: MlflowClient, model: LoggedModel) -> LoggedModel:
+    """The model, whose creation may have been interrupted."""
+    if str(model.status) == "READY":
+        return model
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def tied(metric: Metric, model: str, dataset: Dataset | None) -> Metric:
+    """The metric as one of the model with this id, measured on a data set."""
     from mlflow.entities import Metric
 
     name = None if dataset is None else dataset.name[:500]

@@ -23,13 +23,14 @@ from kepipe.flow.events import (
     StageCached,
     StageEnded,
     StageStarted,
+    WeightsKept,
 )
 from kepipe.tracking import runs_table
 from kepipe.tracking.datasets import dataset_input
 from kepipe.tracking.eval_table import log_eval_table
-from kepipe.tracking.logged_models import LoggedModels, is_model, measured
 from kepipe.tracking.names import allowed, flatten
 from kepipe.tracking.shown_files import shown_files
+from kepipe.tracking.stage_models import Maker, StageModels
 from kepipe.tracking.store import Store
 from kepipe.tracking.tunings import TUNING, identity, is_trial, name_of, tuning_of
 
@@ -64,7 +65,7 @@ class Runs:
         self._steps: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
         self._final: dict[str, dict[str, None]] = defaultdict(dict)
         self._ending: dict[str, list[Metrics]] = defaultdict(list)
-        self._datasets: dict[str, Dataset] = {}
+        self._models = StageModels()
         self._notes: list[str] = []
         self._description = ""
         self._experiment = ""
@@ -107,14 +108,13 @@ class Runs:
             case Metrics(stage=str(stage)) if stage in self._stages:
                 self._final[self._parent_of(stage)[1]].update(dict.fromkeys(event.values))
                 self._ending[stage].append(event)
-            case Dataset():
-                self._datasets[event.stage] = event
             case Noted():
                 self._notes.append(f"{event.level}: {event.stage}: {event.message}")
                 begun = self._stages.get(event.stage)
                 concludes = not event.stage or (begun is not None and begun.kind in CONCLUDING)
                 if concludes and event.level == "info":
                     self._description = event.message
+        self._models.replay(event)
         self._unfinished.update(dict.fromkeys(self._unfinished, event.at))
 
     def write(self, event: Event) -> None:
@@ -134,6 +134,8 @@ class Runs:
                 self.write_metrics([event])
             case Dataset():
                 self._client.log_inputs(self.run_id(event.stage), [dataset_input(event)])
+            case WeightsKept():
+                self._models.keep(self._client, self.experiment, event, self._maker(event.stage))
             case StageEnded():
                 self._end_stage(event)
             case RunEnded():
@@ -237,7 +239,8 @@ class Runs:
             if value:
                 self._client.set_tag(run, name, value[:5000])
         if event.folder:
-            self._write_models(event)
+            ending = [metric for final in self._ending[event.stage] for metric in self._metrics_of(final)]
+            self._models.end(self._client, self.experiment, event, self._maker(event.stage), ending)
         duration = Metrics(stage=event.stage, at=event.at, values={"seconds": event.seconds})
         self.write_metrics([duration], may_exist=True)
         if event.folder:
@@ -263,21 +266,8 @@ class Runs:
                 earlier.append(Metrics(stage=event.stage, at=begun.at, values=values, step=step))
         self.write_metrics(earlier, may_exist=True)
 
-    def _write_models(self, event: StageEnded) -> None:
-        """Log the model that a stage made, with its final metrics, or the metrics of the models that it measured."""
-        models, folder = LoggedModels(self._client, self.experiment), Path(event.folder)
-        metrics = [metric for final in self._ending[event.stage] for metric in self._metrics_of(final)]
-        copy, stage = self._parent_of(event.stage)
-        by_digest = measured(folder, metrics, stage)
-        if is_model(folder):
-            by_digest[event.digest] = metrics
-            if not models.with_digest(event.digest):
-                name, begun = f"{stage}, {copy}" if copy else stage, self._stages.get(event.stage)
-                params = {} if begun is None else dict(flatten(begun.config))
-                params = {allowed(key): value[:6000] for key, value in params.items()}
-                models.create(event.digest, name, self.run_id(event.stage), params)
-        for digest, its_own in by_digest.items():
-            models.log(digest, its_own, self._datasets.get(event.stage))
+    def _maker(self, stage: str) -> Maker:
+        return Maker(self.run_id(stage), *self._parent_of(stage), self._stages.get(stage))
 
     def _end(self, status: str, at: float) -> None:
         run = self.run_id("")

@@ -1,4 +1,4 @@
-"""Peaks of GPUs' tensor cores, as NVIDIA publishes them."""
+"""Peaks of GPUs' tensor cores, from NVIDIA's data sheets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Card(NamedTuple):
-    """`name`: as in what the driver calls it. `peak`: FLOPs a second of dense products in 16 bits, summed in fp32.
+    """`name`: part of the driver's name. `peak`: FLOPs per second of dense 16-bit products with fp32 accumulation.
     `source`: NVIDIA's document, and the figure in it. Figures with sparsity are twice the dense ones."""
 
     name: str
@@ -35,14 +35,14 @@ CARDS = (
     Card("RTX 3090", 71e12, "GA102 white paper, appendix A, FP16 with FP32 accumulate: 71/142"),
     Card("RTX A6000", 154.8e12, "GA102 white paper, table 3, BF16 with FP32 accumulate: 154.8/309.6"),
 )
-"""A name that holds another stands before it."""
+"""A name that contains another comes before it."""
 
 OTHER_MODELS = frozenset(("MIG", "GRID", "Ti", "D", "SUPER", "Laptop", "Max", "64GB"))
 """Words of the driver's names by which a part of a card, or a card of another speed, differs from one in the table."""
 
 
 def find_card(name: str) -> Card | None:
-    """The card that the driver calls `name`; None for one that is not in the table, and for a part of one (MIG)."""
+    """The card with the driver's name `name`; None if it is not in the table, or for a part of a card (MIG)."""
     words = name.replace("-", " ").split()
     if not OTHER_MODELS.isdisjoint(words):
         return None

@@ -71,8 +71,10 @@ def train(
     carried = CarriedStates()
     checkpoints = CheckpointManager(accelerator, inner, optimizer, carried, settings, context)
     state = checkpoints.restore()
+    measured: tuple[str, ...] = ()
     if evaluator and state.step == 0:
         metrics = evaluator.evaluate(accelerator, loss_module)
+        measured = tuple(metrics)
         context.log(metrics, step=0)
         if state.finished(settings):
             state.record(metrics[evaluator.selection_metric], keep=0)
@@ -104,18 +106,19 @@ def train(
                 )
             except NotFinite as reason:
                 raise diverged(reason, loader.reload(reason.update), context.scratch, rate) from None
-            worth_keeping = False
+            worth_keeping, measured = False, ()
             if evaluator and "measure" in actions:
-                metrics |= evaluator.evaluate(accelerator, loss_module)
+                held_out = evaluator.evaluate(accelerator, loss_module)
+                metrics, measured = metrics | held_out, tuple(held_out)
                 worth_keeping = state.record(
                     metrics[evaluator.selection_metric], settings.num_best_checkpoints()
                 )
             context.log(metrics | {"learning_rate": rate}, step=state.step)
             if "save" in actions or worth_keeping:
-                checkpoints.save(state)
+                checkpoints.save(state, measured)
             accumulator = MetricAccumulator(criterion.terms, criterion.metrics)
         checkpoints.wait()
-    checkpoints.finish(state)
+    checkpoints.finish(state, measured)
     if inner is not model:
         restore_weights(model, weights(inner))
     require_finite(model, rate=rate)

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from kepipe.flow.events import WeightsKept
 from kepipe.flow.stage import StageContext
 from kepipe.training import checkpoint, state_dict
 from kepipe.training.carried_states import CarriedStates
@@ -113,21 +114,23 @@ class CheckpointManager:
             used = f" with {state.seconds:,.0f} s of its budget used" if state.seconds else ""
             total = "" if self.settings.budget else f" of {self.settings.steps}"
             self.context.note(f"continuing after step {one.step}{total}{used}")
+            self._tell(state.step, self._to_keep(state))  # a kill may have come between writing and telling
             return state
         return TrainState()
 
-    def save(self, state: TrainState) -> None:
-        """Write a checkpoint and remove those that are no longer needed, after the one before is written."""
+    def save(self, state: TrainState, measured: tuple[str, ...] = ()) -> None:
+        """Write a checkpoint and remove those that are no longer needed, after the one before is written.
+
+        `measured`: names of the metrics of this step that were measured on held-out data.
+        """
         self.wait()
         scaler = self.accelerator.scaler
         stored = {"progress": asdict(state), "scaler": scaler.state_dict() if scaler is not None else {}}
-        step, lowest = state.step, [step for _, step in state.lowest]
+        step, kept = state.step, self._to_keep(state)
         carried = {name: value.clone() for name, value in self.carried.tensors().items()}
 
         def prune() -> None:
-            """Steps after this one are damaged: an intact one would have been restored."""
-            steps = [one for one in checkpoint.steps(self.root) if one <= step]
-            checkpoint.prune(self.root, {*steps[-self.settings.keep_last :], *lowest})
+            checkpoint.prune(self.root, kept)
 
         if self._shards is not None:
             self._written, self._step = self._shards.save(step, {"carried": carried}, stored, prune), step
@@ -141,6 +144,20 @@ class CheckpointManager:
         if not self.is_async:
             self.wait()
             self.accelerator.wait_for_everyone()
+        self._tell(step, kept, measured)
+
+    def _to_keep(self, state: TrainState) -> set[int]:
+        """Steps of the checkpoints that are kept once that of `state` is written.
+
+        Steps after it are damaged: an intact one would have been restored.
+        """
+        steps = sorted({state.step, *(one for one in checkpoint.steps(self.root) if one <= state.step)})
+        lowest = {step for _, step in state.lowest}.intersection(steps)
+        return {*steps[-self.settings.keep_last :], *lowest}
+
+    def _tell(self, step: int, kept: set[int], measured: tuple[str, ...] = ()) -> None:
+        folder = str(checkpoint.folder_of(self.root, step))
+        self.context.emit(WeightsKept, step=step, kept=tuple(sorted(kept)), folder=folder, measured=measured)
 
     def _write(
         self, step: int, tensors: checkpoint.Tensors, stored: Mapping[str, Any], then: Callable[[], None]
@@ -167,8 +184,8 @@ class CheckpointManager:
             self.context.warn(str(error))
         self._thread.shutdown()
 
-    def finish(self, state: TrainState) -> None:
-        """Note an early stop, and with `final: best` load the best weights into the model."""
+    def finish(self, state: TrainState, measured: tuple[str, ...] = ()) -> None:
+        """Note an early stop, and with `final: best` load the best weights into the model. `measured`: as in `save`."""
         self.accelerator.wait_for_everyone()
         if state.share(self.settings) < 1.0:
             total = "" if self.settings.budget else f" of {self.settings.steps}"
@@ -176,8 +193,11 @@ class CheckpointManager:
                 f"stopped after step {state.step}{total}: {self.settings.patience} evaluations were no better than "
                 f"that of step {state.best_step}, {state.best:.4g}"
             )
+        step = state.step
         if self.settings.final == "best" and state.best_step:
             self._restore_best(state)
+            step = state.best_step
+        self.context.emit(WeightsKept, step=step, measured=measured)
 
     def _restore_best(self, state: TrainState) -> None:
         """Load the weights of the lowest held-out loss into the model; `latest` becomes that loss."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from kepipe.cli import app
 from kepipe.cli.schedule_options import TriggerOptions
 from kepipe.drift.table import MEASURES
 from kepipe.flow import scheduler, schedules
 from kepipe.flow.notices.table import CHANNELS
 from kepipe.flow.triggers.table import TRIGGERS
 from kepipe.tracking.conditions.table import CONDITIONS
+from kepipe.tracking.store import connect
 from tests.support.tutorials import Tutorial
 
 PAGE = (Path(__file__).parents[2] / "docs" / "retraining.md").read_text(encoding="utf-8")
@@ -121,6 +125,53 @@ def test_one_that_forgot_and_a_worse_model_are_refused_and_the_title_goes_back(f
     assert re.search(
         r"^mlm_loss/tokens .*\+[\d.]+ \(95% interval -?[\d.]+ to [\d.]+\)$", compared, re.MULTILINE
     )
+
+
+def asked(*words: str, code: int = 0) -> str:
+    """What a command says in the folder of the page."""
+    ended = CliRunner().invoke(app, list(words))
+    assert ended.exit_code == code, ended.output
+    return ended.output
+
+
+def test_a_training_that_fails_by_itself_is_told_and_leaves_the_champion(followed: Tutorial) -> None:
+    models, decided = asked("models", "list", "fresh"), asked("models", "history", "fresh")
+    assert followed.said("kepipe models rollback").split()[2] in models
+    fails = "--set", "stages.pretrain.learning_rate=1e30", "--set", "stages.pretrain.steps=80"
+    asked("schedule", "add", "project/fresh.yaml", "--name", "broken", "--cron", "0 3 * * *", *fails)
+    with schedules.open_store(Path("workspace")) as store:
+        store.set_next("broken", datetime.now().astimezone() - timedelta(seconds=1))
+    said = asked("scheduler", "--once", "--notify", "command=tee told.json", code=1)
+    assert "broken  failed" in said
+    told = json.loads(Path("told.json").read_text())
+    assert (told["schedule"], told["outcome"]) == ("broken", "failed")
+    assert "training stops" in str(told)
+    newest = asked("schedule", "history", "broken").splitlines()[0]
+    log = Path(newest.split()[-1])
+    assert "failed" in newest
+    assert "stage `pretrain` failed" in log.read_text()
+    asked("track", "sync")
+    assert (asked("models", "list", "fresh"), asked("models", "history", "fresh")) == (models, decided)
+    runs = connect(Path("workspace")).client
+    experiment = runs.get_experiment_by_name("fresh")
+    (failed,) = runs.search_runs(
+        [experiment.experiment_id], "status = 'FAILED' and tags.`kepipe.kind` = 'pretrain'"
+    )
+    assert "training stops" in failed.data.tags["kepipe.error"]
+    asked("run", "project/fresh.yaml", "--set", "stages.pretrain.steps=2")  # as before, from the cache
+
+
+def test_checkpoints_of_a_training_are_models_with_its_held_out_loss(followed: Tutorial) -> None:
+    short = [f"stages.pretrain.{name}" for name in ("steps=2", "checkpoint_every=1", "eval_every=1")]
+    flags = [word for setting in short for word in ("--set", setting)]
+    asked("run", "project/fresh.yaml", *flags, "--until", "pretrain")
+    asked("track", "sync")
+    client = connect(Path("workspace")).client
+    experiment = client.get_experiment_by_name("fresh")
+    (found,) = client.search_logged_models([experiment.experiment_id], "model_type = 'checkpoint'")
+    assert (found.name, found.tags["kepipe.checkpoint"]) == ("pretrain, checkpoint-1", "removed")
+    (measured,) = found.metrics
+    assert (measured.key, measured.step, measured.dataset_name) == ("held_out_loss", 1, "shards/held_out")
 
 
 def test_the_pipeline_that_goes_on_is_fine(followed: Tutorial) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from kepipe.knowledge import opening
 from kepipe.knowledge.base import Knowledge, Sources
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
+from kepipe.linking.linker import Linker
 from kepipe.models import folder as models
 from kepipe.models.base import Base, build
 from kepipe.models.transformer import Transformer
@@ -17,9 +18,10 @@ from kepipe.stages.artifacts import Graph, Shards, Vectors
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.schema import Entity, Relation, Triple
+from kg.store import open_graph
 from kg.vectors import save_vectors
 from kg.writer import write_graph
-from tests.support.pretraining import write_shards
+from tests.support.pretraining import NAMES, write_shards
 from tests.support.toy_training import Ear, context_in
 
 WIDTH = 8
@@ -54,6 +56,16 @@ def write_world(folder: Path) -> Path:
         {"train": [Triple("Q10", "near", "Q12")]},
     )
     return folder
+
+
+def write_linker(folder: Path) -> None:
+    """Write a linker for the names of the text, in capitals: `Old Bridge` is Q10."""
+    names = [f"{first.title()} {second.title()}" for first in NAMES[:5] for second in NAMES[5:]]
+    by_entity = {f"Q{len(name)}": [other for other in names if len(other) == len(name)] for name in names}
+    entities = [Entity(id, called[0], tuple(called[1:])) for id, called in by_entity.items()]
+    pair = Triple(entities[0].id, "near", entities[1].id)
+    write_graph(folder / "names", entities, [Relation("near", "near")], {"train": [pair]})
+    Linker.build(open_graph(folder / "names")).save(folder / "text" / "linker")
 
 
 def fuse_fresh(

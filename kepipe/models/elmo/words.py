@@ -14,8 +14,8 @@ from kepipe.nn.gather import to_device
 class Words(NamedTuple):
     """The words of rows, in W columns. `characters`: int [U, C], of the distinct words; `rows`: int [B, W], each
     word's row among them; `there`: bool [B, W], false on padding; `fresh`: bool [B, W], the first word of a document
-    other than the row's first; `of_token`: int [B, T], the word of each token. `whole`: whether all B·W words are there; `steady`:
-    whether none is fresh. Both are known without asking a device."""
+    other than the row's first; `of_token`: int [B, T], the word of each token. `whole`: whether all B·W words are
+    there; `steady`: whether none is fresh. Both are known without asking a device."""
 
     characters: Tensor
     rows: Tensor

@@ -11,15 +11,21 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 import kepipe
 from kepipe.bundle.inputs import collect_inputs
 from kepipe.bundle.making import make_bundle
+from kepipe.bundle.models import RegisteredModels
 from kepipe.bundle.wheels import needed
 from kepipe.cli import app
 from kepipe.flow.artifact import read_manifest
+from kepipe.tracking.store import connect
 from tests.support.kepipe_run import ROOT
+from tests.support.serving import register
+from tests.support.tasks import base_model
 
 PIPELINE = """\
 name: packed
@@ -131,8 +137,75 @@ def test_wheels_of_a_folder_are_packed_with_their_digests(project: Path, tmp_pat
     assert "../solar" not in yaml
 
 
-def test_what_is_not_packed_is_told(project: Path) -> None:
-    going_on = "  pretrain: {base: {from: 'models:/packed@champion'}, steps: 2}\n"
-    (project / "packed.yaml").write_text(PIPELINE + going_on)
-    (what,) = collect_inputs(project / "packed.yaml", ()).left_out
-    assert "the model registry" in what
+SET_BY_MLFLOW = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
+STARTED = """name: started
+graph: {source: native, path: .}
+corpus: {source: folder, path: texts, held_out: 0.4}
+stages:
+  link: {spacy_model: null, workers: 1}
+  shards: {tokenizer: {from: ./words}}
+  of-hub: {use: pretrain, base: {from: made/tiny}, length: 32, steps: 0}
+  of-registry:
+    use: pretrain
+    base: {from: "models:/tiny@champion", family: bert, layers: 1, hidden: 32, heads: 2, dropout: 0.0}
+    length: 32
+    steps: 0
+  champion: {name: tiny, at: "1"}
+  of-champion: {use: pretrain, inputs: {start: champion}, length: 32, steps: 0}
+"""
+
+
+def test_models_of_the_hub_and_of_the_registry_are_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEPIPE_TRACKING", "off")
+    for name in SET_BY_MLFLOW:
+        monkeypatch.delenv(name, raising=False)
+    shutil.copytree(ROOT / "docs" / "example", project := tmp_path / "project")
+    (project / "started.yaml").write_text(STARTED)
+    words = base_model(tmp_path / "registered", layers=1).folder
+    shutil.copytree(words, project / "words", ignore=shutil.ignore_patterns("config.json", "model*"))
+    cache = tmp_path / "hub" / "models--made--tiny"
+    base_model(cache / "snapshots" / ("0" * 40))
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    register(connect(tmp_path / "workspace"), "tiny", words, 0.5)
+    made = make_bundle(project / "started.yaml", tmp_path / "started.tar", workspace=tmp_path / "workspace")
+    assert len(made.left_out) == 1, "the wheels alone"
+    for gone in ("project", "hub", "registered", "workspace"):
+        (tmp_path / gone).rename(tmp_path / f"no-{gone}")
+
+    with tarfile.open(tmp_path / "started.tar") as packed:
+        packed.extractall(tmp_path, filter="data")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for name in SET_BY_MLFLOW:
+        monkeypatch.delenv(name, raising=False)
+    run = kepipe.run(
+        tmp_path / "started" / "pipeline" / "pipeline.yaml", workspace=tmp_path / "elsewhere", progress=False
+    )
+    folders = {name: folder for name, folder in run.folders.items() if name.startswith("of-")}
+    layers = {
+        name: json.loads((folder / "config.json").read_text())["encoder_layers"]
+        for name, folder in folders.items()
+    }
+    assert layers == {"of-hub": 2, "of-registry": 1, "of-champion": 1}
+    assert (
+        load_file(run.folders["of-registry"] / "model.safetensors").keys()
+        == load_file(tmp_path / "no-registered" / "model.safetensors").keys()
+    )
+
+
+def test_what_is_not_packed_is_told(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    stages = """\
+  a: {use: pretrain, base: {from: "models:/packed@champion"}, steps: 2}
+  b: {use: pretrain, base: {from: made/nowhere}, steps: 2}
+"""
+    (project / "packed.yaml").write_text(PIPELINE + stages)
+    inputs = collect_inputs(project / "packed.yaml", (), RegisteredModels(tmp_path, tmp_path))
+    assert [what.partition(":")[0] for what in inputs.left_out] == ["made/nowhere", "models"]
+    assert "it is not in the cache" in inputs.left_out[0]
+    assert "has no model registry; without it" in inputs.left_out[1]
+    assert not (tmp_path / "mlflow.db").exists()

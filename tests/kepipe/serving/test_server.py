@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ import mlflow.pyfunc
 import pytest
 from typer.testing import CliRunner
 
+import kepipe
 from kepipe.cli import app
-from kepipe.tracking import registry
+from kepipe.tracking import pyfunc, registry
 from kepipe.tracking.store import Store, connect
+from tests.support import fusion
 from tests.support.serving import ask, mlflow_served, register, served
 from tests.support.tasks import base_model, finetune, write_task
 from tests.support.waiting import PATIENCE, until
@@ -213,13 +214,54 @@ def test_a_version_that_cannot_be_opened_leaves_the_one_before(
         assert "version 3 is now being served" in process.stdout.readline()
 
 
-def test_a_folder_s_version_is_its_digest_and_it_is_reached_by_ipv6(space: Path, models: list[Path]) -> None:
-    place = space / "模型"
-    shutil.copytree(models[0], place)
+def test_masks_are_filled_with_the_entities_that_a_text_names_however_the_model_is_asked(space: Path) -> None:
+    """A model with fusion brings its linker. Its folder, without a manifest, is served by IPv6."""
+    world = space / "fused"
+    fusion.write_linker(world)
+    made, _ = fusion.pretrain(fusion.write_world(world), space / "pretrain")
+    place = made.rename(space / "模型")
+    texts = [
+        "Old Bridge lies [MASK] of the town",
+        "the [MASK] lies [MASK]",
+        "[[River Hill||Q10]] lies [MASK]",
+    ]
     with served(str(place), space, "--host", "::1") as (client, _):
-        answer = ask(client, TEXTS)
+        answer = ask(client, texts)
         assert (answer.status_code, answer.headers["X-Model-Version"]) == (200, "")
         assert client.get("/version").json()["model"] == str(place)
+    over_http = shown(answer.json()["predictions"])
+    pyfunc.write(place, space / "as-pyfunc", "m-0", "r")
+    by_pyfunc = mlflow.pyfunc.load_model(str(space / "as-pyfunc")).predict(texts).to_dict("records")
+    assert shown(by_pyfunc) == over_http
+    ended = CliRunner().invoke(app, ["predict", str(place), *texts, "--json", "--workspace", str(space)])
+    assert ended.exit_code == 0, ended.output
+    records = [json.loads(line) for line in ended.output.splitlines()]
+    assert filled(records) == over_http
+    found = [[(e["text"], e["entity"], e["known"]) for e in record["entities"]] for record in records]
+    assert found == [[("Old Bridge", "Q10", True)], [], [("River Hill", "Q10", True)]]
+
+    (place / "linker").rename(space / "linker")
+    unlinked = kepipe.load(place).predict(texts)
+    assert ["entities" in record for record in unlinked] == [False, False, True]
+    assert [one == other for one, other in zip(filled(unlinked), over_http, strict=True)] == [
+        *[False] * 5, *[True] * 15
+    ]  # fmt: skip
+    assert filled(kepipe.load(place, linker=space / "linker").predict(texts)) == over_http
+    other = filled(kepipe.load(place).predict("[[Old Bridge||Q9]] lies [MASK] of the town"))
+    assert [row[3] for row in other] != [row[3] for row in over_http[:5]]
+
+
+def shown(rows: list[dict[str, Any]]) -> list[tuple[int, int, str, float]]:
+    return [(row["text"], row["place"], row["prediction"], round(row["probability"], 5)) for row in rows]
+
+
+def filled(records: list[dict[str, Any]]) -> list[tuple[int, int, str, float]]:
+    return [
+        (text, place, filling["token"], round(filling["probability"], 5))
+        for text, record in enumerate(records)
+        for place, fillings in enumerate(record["masks"])
+        for filling in fillings
+    ]
 
 
 def test_it_ends_once_what_was_asked_is_answered(space: Path, models: list[Path]) -> None:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from kepipe.data.batch import TokenRows
+from kepipe.flow.events import WeightsKept
 from kepipe.training.evaluator import HeldOutLoss
 from kepipe.training.train_state import TrainState
 from tests.support.toy_training import (
@@ -152,9 +153,15 @@ def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path
 
     with pytest.raises(Stop):
         fit(tiny(0.0), HIDE_SOME, stopping, often, context, told)
-    fit(tiny(0.0), HIDE_SOME, render, often, context, told)
+    again = Ear()
+    fit(tiny(0.0), HIDE_SOME, render, often, replace(context, sink=again), told)
     kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
     assert kept == ["step-00000004", "step-00000006", "step-00000010"]
+    events = [event for event in again.events if isinstance(event, WeightsKept)]
+    assert [event.kept for event in events] == [(4, 6), (4, 6, 8), (4, 6, 10), ()]
+    assert [event.step for event in events] == [6, 8, 10, 12]
+    assert Path(events[-2].folder).name == "step-00000010"
+    assert (events[0].measured, events[-2].measured, events[-1].measured) == ((), *[("held_out_loss",)] * 2)
 
 
 @pytest.mark.parametrize("final", ["best", "last"])
