@@ -11,6 +11,24 @@ if TYPE_CHECKING:
     from kepipe.finetuning.task_model import TaskModel
     from kepipe.models.protocols import TrainableEncoder
 
+NEW_WEIGHTS = {"head": 1e-3, "lora": 5e-4}
+"""Learning rates if only new weights are trained: a head, or low-rank matrices."""
+RECURRENT = 1e-3
+"""Learning rate of a network that is no transformer."""
+RATE, WIDTH = 5e-5, 768
+"""Learning rate of a transformer of this width (Devlin et al. 2019, A.3)."""
+
+
+def default_rate(encoder: TrainableEncoder, train: str) -> float:
+    """The peak learning rate if none is set. `train`: which weights are trained, as in `FinetuneConfig`.
+
+    The best rate of Adam is inversely proportional to a transformer's width (Yang et al. 2022, "Tensor Programs V",
+    table 3)."""
+    if train in NEW_WEIGHTS:
+        return NEW_WEIGHTS[train]
+    has_attention = getattr(encoder.config, "heads", 0) > 0
+    return RATE * WIDTH / encoder.hidden_size if has_attention else RECURRENT
+
 
 def set_trainable(model: TaskModel[TrainableEncoder], config: FinetuneConfig, seed: int) -> None:
     """Freeze weights, add LoRA and set the layer decay as configured. Raises ValueError if the model lacks the

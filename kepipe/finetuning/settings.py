@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,8 +22,9 @@ from kepipe.models.any_base import TrainedBase
 from kepipe.training.distillation import Distillation
 from kepipe.training.settings import TrainingSettings
 
-RATES = {"head": 1e-3, "lora": 5e-4}
-"""Default learning rates if only new weights are trained: a head, or low-rank matrices."""
+EPOCHS, MOST_EPOCHS, FEWEST_UPDATES = 3, 20, 200
+"""Default number of epochs: 3, on small data as many as give 200 updates, at most 20 (Mosbach et al. 2021, "On the
+Stability of Fine-tuning BERT", section 6)."""
 
 
 class FinetuneConfig(Section):
@@ -94,14 +95,15 @@ class FinetuneConfig(Section):
     calibrate: bool = False
     """Fit the temperature of the probabilities on `dev`; in question-answering, the threshold of having no answer."""
 
-    epochs: int = Field(3, ge=1)
-    """Maximum number of passes over the training data."""
+    epochs: int | None = Field(None, ge=1)
+    """Maximum number of passes over the training data. None: 3, or as many as make 200 updates, at most 20."""
     patience: int | None = Field(None, ge=1)
     """Number of epochs without a better dev score after which training stops; None: it does not stop early."""
-    batch_tokens: int = Field(2048, ge=1)
+    batch_tokens: int = Field(1024, ge=1)
     """Size of a batch: number of rows × length of the longest."""
-    learning_rate: float = Field(5e-5, gt=0)
-    """Peak learning rate; by default 1e-3 with `train: head`, and 5e-4 with `train: lora`."""
+    learning_rate: float | None = Field(None, gt=0)
+    """Peak learning rate. None: 1e-3 with `train: head`, 5e-4 with `train: lora`; with `train: all` 5e-5 for a
+    transformer of width 768 and inversely proportional to the width for others, and 1e-3 for other networks."""
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the steps in which the learning rate increases."""
     weight_decay: float = Field(0.01, ge=0)
@@ -110,13 +112,6 @@ class FinetuneConfig(Section):
     """Dropout in training; not applied to frozen features."""
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
     """Number format of matrix products."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rate(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("train") in RATES:
-            return {"learning_rate": RATES[values["train"]], **values}
-        return values
 
     @model_validator(mode="after")
     def _of_the_task(self) -> FinetuneConfig:
@@ -162,14 +157,15 @@ class FinetuneConfig(Section):
         learned = self.train == "all" and not self.frozen_layers
         return learned if self.entity_markers is None else self.entity_markers
 
-    def training(self, per_epoch: int) -> TrainingSettings:
+    def training(self, per_epoch: int, default_rate: float) -> TrainingSettings:
         """The settings of the loop: measured and saved after each epoch of `per_epoch` steps, ending with the best."""
+        epochs = self.epochs or min(MOST_EPOCHS, max(EPOCHS, -(-FEWEST_UPDATES // per_epoch)))
         return TrainingSettings(
-            steps=self.epochs * per_epoch,
+            steps=epochs * per_epoch,
             eval_every=per_epoch,
             checkpoint_every=per_epoch,
             batch_tokens=self.batch_tokens,
-            learning_rate=self.learning_rate,
+            learning_rate=self.learning_rate or default_rate,
             warmup=self.warmup,
             weight_decay=self.weight_decay,
             betas=(0.9, 0.999),

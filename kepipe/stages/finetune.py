@@ -67,7 +67,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning import fine_tuned
     from kepipe.finetuning.collator import TaskBatches
     from kepipe.finetuning.evaluation import DevEvaluator
-    from kepipe.finetuning.learning_weights import set_trainable
+    from kepipe.finetuning.learning_weights import default_rate, set_trainable
     from kepipe.finetuning.lora import merge_lora
     from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
     from kepipe.finetuning.mention_finders import LINKER
@@ -104,7 +104,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
     set_trainable(fresh.model, config, context.seed)
-    training = config.training(batches.sampler.per_epoch)
+    rate = default_rate(fresh.model.encoder, config.train)
+    training = config.training(batches.sampler.per_epoch, rate)
+    epochs = training.steps // batches.sampler.per_epoch
+    context.note(
+        f"{training.steps:,} updates in {epochs} epochs, peak learning rate {training.learning_rate:.2g}"
+    )
     loss = loss_settings(fresh, config, rows["train"])
     criterion = task.output.criterion(fresh.collator.answers, loss)
     state = train(fresh.model, batches, criterion, training, context, dev)

@@ -114,7 +114,7 @@ def test_students_learn_from_teachers_and_are_asked_what_they_know(workspace: Pa
     assert outcome.code == 0, outcome.errors
     results = workspace / "distillation"
     arms = json.loads((results / "evaluate" / "scores.json").read_text())["arms"]
-    assert {"facts", "text", "labels", "from-text", "from-facts"} < set(arms)
+    assert {"facts", "text", "labels", "from-text", "from-text-and-facts"} < set(arms)
     made_by = json.loads((results / "from-facts" / "kepipe.json").read_text())
     assert made_by["teacher"] != json.loads((results / "from-text" / "kepipe.json").read_text())["teacher"]
 

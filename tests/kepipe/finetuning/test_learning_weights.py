@@ -12,12 +12,14 @@ import torch
 from kepipe.data.batch import Batch
 from kepipe.finetuning.fine_tuned import load as load_tuned
 from kepipe.finetuning.layer_depths import decayed_groups, depths
-from kepipe.finetuning.learning_weights import freeze_layers
+from kepipe.finetuning.learning_weights import default_rate, freeze_layers
 from kepipe.finetuning.lora import LoraLinear, add_lora, merge_lora
 from kepipe.finetuning.lora_settings import LoraSettings
 from kepipe.finetuning.predictor import Predictor
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.models.folder import load
+from kepipe.models.networks.families import assemble
+from kepipe.models.networks.lstm_config import LSTMBase
 from kepipe.models.transformer import Transformer
 from kepipe.stages.artifacts import Model
 from kepipe.training.optimizer import adamw, set_rate
@@ -178,9 +180,18 @@ def test_contradictory_settings_raise(settings: dict[str, Any], message: str) ->
         FinetuneConfig.model_validate({"task": "classification", **settings})
 
 
-def test_low_rank_matrices_have_a_rate_of_their_own() -> None:
-    rates = [
-        FinetuneConfig.model_validate({"task": "pairs", "train": train}).learning_rate
-        for train in ("all", "head", "lora")
-    ]
-    assert rates == [5e-5, 1e-3, 5e-4]
+def test_the_default_rate_follows_the_weights_that_are_trained_and_the_width(bert: Model) -> None:
+    model = load(bert.folder)
+    rates = {train: default_rate(model, train) for train in ("all", "head", "lora")}
+    assert rates == {"all": 5e-5 * 768 / model.hidden_size, "head": 1e-3, "lora": 5e-4}
+    lstm = assemble(LSTMBase(embedding=8, hidden=8).configure(30))
+    assert default_rate(lstm, "all") == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("per_epoch", "epochs", "steps"), [(2, None, 40), (30, None, 210), (1000, None, 3000), (2, 4, 8)]
+)
+def test_little_data_is_read_more_often(per_epoch: int, epochs: int | None, steps: int) -> None:
+    config = FinetuneConfig.model_validate({"task": "pairs", "epochs": epochs})
+    training = config.training(per_epoch, default_rate=1e-4)
+    assert (training.steps, training.learning_rate) == (steps, 1e-4)
