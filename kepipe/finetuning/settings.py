@@ -22,8 +22,8 @@ from kepipe.models.any_base import TrainedBase
 from kepipe.training.distillation import Distillation
 from kepipe.training.settings import TrainingSettings
 
-EPOCHS, MOST_EPOCHS, FEWEST_UPDATES = 3, 20, 200
-"""Default number of epochs: 3, on small data as many as give 200 updates, at most 20 (Mosbach et al. 2021, "On the
+EPOCHS, MOST_EPOCHS, FEWEST_UPDATES = 3, 20, 400
+"""Default number of epochs: 3, on small data as many as give 400 updates, at most 20 (Mosbach et al. 2021, "On the
 Stability of Fine-tuning BERT", section 6)."""
 
 
@@ -96,7 +96,7 @@ class FinetuneConfig(Section):
     """Fit the temperature of the probabilities on `dev`; in question-answering, the threshold of having no answer."""
 
     epochs: int | None = Field(None, ge=1)
-    """Maximum number of passes over the training data. None: 3, or as many as make 200 updates, at most 20."""
+    """Maximum number of passes over the training data. None: 3, or as many as make 400 updates, at most 20."""
     patience: int | None = Field(None, ge=1)
     """Number of epochs without a better dev score after which training stops; None: it does not stop early."""
     batch_tokens: int = Field(1024, ge=1)

@@ -189,7 +189,7 @@ def test_the_default_rate_follows_the_weights_that_are_trained_and_the_width(ber
 
 
 @pytest.mark.parametrize(
-    ("per_epoch", "epochs", "steps"), [(2, None, 40), (30, None, 210), (1000, None, 3000), (2, 4, 8)]
+    ("per_epoch", "epochs", "steps"), [(2, None, 40), (30, None, 420), (1000, None, 3000), (2, 4, 8)]
 )
 def test_little_data_is_read_more_often(per_epoch: int, epochs: int | None, steps: int) -> None:
     config = FinetuneConfig.model_validate({"task": "pairs", "epochs": epochs})
