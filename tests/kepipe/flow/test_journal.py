@@ -25,6 +25,7 @@ from kepipe.flow.events import (
     StageCached,
     StageEnded,
     StageStarted,
+    WeightsKept,
 )
 from kepipe.flow.journal import KINDS, Journal, decode, encode, is_written, read
 
@@ -37,6 +38,7 @@ EVERY: list[Event] = [
     Metrics(run="r", stage="s", values={"loss": 0.1}, step=3),
     Dataset(run="r", stage="s", name="维基", digest="d", profile={"documents": 3, "language": "zh"}),
     Noted(run="r", stage="s", level="warning", message="two\nlines"),
+    WeightsKept(run="r", stage="s", step=3, kept=(2, 3), folder="f", measured=("loss",)),
     StageEnded(run="r", stage="s", status="finished", seconds=1.5, folder="f", digest="d"),
     ModelOffered(
         run="r", stage="s", name="m", folder="f", digest="d", metrics={"mrr": 0.5}, gate={}, tags={}

@@ -114,7 +114,7 @@ def test_a_term_can_join_a_mixture() -> None:
 
 
 def test_two_parts_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="one name: hidden, hidden"):
+    with pytest.raises(ValueError, match="the same name: hidden, hidden"):
         LossSum(HIDDEN, TokenLoss("hidden"))
 
 

@@ -75,5 +75,5 @@ def test_a_schedule_says_itself_when_objectives_join() -> None:
         "schedule": "sequential",
         "of": [{"objective": "mlm"}, {"objective": "mlm", "joins": 0.5}],
     }
-    with pytest.raises(ValueError, match="leave `joins` out"):
+    with pytest.raises(ValueError, match="remove `joins`"):
         table.read(value)

@@ -82,7 +82,7 @@ def test_one_file_leaves_out_pointers_into_others(read: Read, database: Path) ->
         ("00001741 03 n 01 x 0 001 @ 00001740 q 0000 | pointer to no part", "not a synset"),
         ("00001741 03 n 00 000 | words", "has no words"),
         ("00001741 03 n 01 x 0 000", "has no gloss"),
-        ("00001740 03 n 01 again 0 000 | x", "'00001740-n' is given twice"),
+        ("00001740 03 n 01 again 0 000 | x", "duplicate entity '00001740-n'"),
         ("00001741 03 n 01 x 0 001 ?? 00001740 n 0000 | x", "unknown pointer '??'"),
         ("00001741 03 n 01 x 0 001 @ 00001749 n 0000 | x", "points to 00001749-n, which is no synset"),
     ],
