@@ -18,7 +18,7 @@ os.fsync = lambda _: None  # type: ignore[assignment]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Tests that share what a fixture makes once run in one process."""
+    """Group tests by the folder or file of their first shared fixture: xdist runs each group in one process."""
     for item in items:
         if isinstance(item, pytest.Function):
             definitions = [found[-1] for found in item._fixtureinfo.name2fixturedefs.values()]

@@ -49,9 +49,9 @@ def collect_inputs(
             flow, data = pipelines.load(file, assignments)
             unread = [node for node in flow.nodes if not _can_be_read(node)]
         hub = hub_folders(names)
-    left_out = [NOT_CACHED.format(name=name) for name, folder in hub.items() if folder is None]
-    if unread and not left_out:
-        unread[0].stage.fingerprint(unread[0].config)  # raises
+        left_out = [NOT_CACHED.format(name=name) for name, folder in hub.items() if folder is None]
+        if unread and not left_out:
+            unread[0].stage.fingerprint(unread[0].config)  # raises
     replaced = registry.replace(data)
     moved = {
         name: f"./{INPUTS}/hub/{name.replace('/', '--')}"

@@ -23,8 +23,8 @@ from kepipe.training.distillation import Distillation
 from kepipe.training.settings import TrainingSettings
 
 EPOCHS, MOST_EPOCHS, FEWEST_UPDATES = 3, 20, 400
-"""Default number of epochs: 3, on small data as many as give 400 updates, at most 20 (Mosbach et al. 2021, "On the
-Stability of Fine-tuning BERT", section 6)."""
+"""Default number of epochs: 3, on small data as many as give 400 updates, at most 20, the number of epochs in Mosbach
+et al. 2021, "On the Stability of Fine-tuning BERT"."""
 
 
 class FinetuneConfig(Section):

@@ -108,7 +108,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     training = config.training(batches.sampler.per_epoch, rate)
     epochs = training.steps // batches.sampler.per_epoch
     context.note(
-        f"{training.steps:,} updates in {epochs} epochs, peak learning rate {training.learning_rate:.2g}"
+        f"epochs: {epochs}, updates: {training.steps:,}, peak learning rate: {training.learning_rate:.2g}"
     )
     loss = loss_settings(fresh, config, rows["train"])
     criterion = task.output.criterion(fresh.collator.answers, loss)
