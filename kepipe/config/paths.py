@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
+from kepipe.recording import recording
+
 _located: ContextVar[dict[str, Path] | None] = ContextVar("located", default=None)
 _named: ContextVar[dict[str, None] | None] = ContextVar("named", default=None)
 
 
-@contextmanager
-def recording_paths() -> Iterator[dict[str, Path]]:
+def recording_paths() -> AbstractContextManager[dict[str, Path]]:
     """Fill a mapping with all that settings name during the block: the text of a setting → the file or folder."""
-    found: dict[str, Path] = {}
-    token = _located.set(found)
-    try:
-        yield found
-    finally:
-        _located.reset(token)
+    return recording(_located)
 
 
-@contextmanager
-def recording_names() -> Iterator[dict[str, None]]:
+def recording_names() -> AbstractContextManager[dict[str, None]]:
     """Collect the names and hub ids that a `UserSource` is given during the block, in order."""
-    found: dict[str, None] = {}
-    token = _named.set(found)
-    try:
-        yield found
-    finally:
-        _named.reset(token)
+    return recording(_named)
 
 
 def _locate(value: Any, info: ValidationInfo) -> Any:

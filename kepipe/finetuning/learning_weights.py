@@ -11,24 +11,6 @@ if TYPE_CHECKING:
     from kepipe.finetuning.task_model import TaskModel
     from kepipe.models.protocols import TrainableEncoder
 
-NEW_WEIGHTS = {"head": 1e-3, "lora": 5e-4}
-"""Learning rates if only new weights are trained: a head, or low-rank matrices."""
-OTHER_NETWORKS = 1e-3
-"""Learning rate of a network that is no transformer."""
-TRANSFORMER_RATE, REFERENCE_WIDTH = 5e-5, 768
-"""Learning rate of a transformer of this width (Devlin et al. 2019, A.3)."""
-
-
-def default_rate(encoder: TrainableEncoder, train: str) -> float:
-    """The peak learning rate if none is set. `train`: which weights are trained, as in `FinetuneConfig`.
-
-    For transformers a heuristic: that Adam's best rate for hidden matrices is inversely proportional to the width (Yang
-    et al. 2022, "Tensor Programs V"), applied to all weights."""
-    if train in NEW_WEIGHTS:
-        return NEW_WEIGHTS[train]
-    has_attention = getattr(encoder.config, "heads", 0) > 0
-    return TRANSFORMER_RATE * REFERENCE_WIDTH / encoder.hidden_size if has_attention else OTHER_NETWORKS
-
 
 def set_trainable(model: TaskModel[TrainableEncoder], config: FinetuneConfig, seed: int) -> None:
     """Freeze weights, add LoRA and set the layer decay as configured. Raises ValueError if the model lacks the

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from kepipe.config import Section, UserSource
 from kepipe.finetuning.class_weights import ClassWeights
+from kepipe.finetuning.defaults import default_epochs
 from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.label_output import SEVERAL_LABELS, LabelOutput
 from kepipe.finetuning.lora_settings import LoraSettings
@@ -21,10 +22,6 @@ from kepipe.knowledge.table import KnowledgeMethods
 from kepipe.models.any_base import TrainedBase
 from kepipe.training.distillation import Distillation
 from kepipe.training.settings import TrainingSettings
-
-EPOCHS, MOST_EPOCHS, FEWEST_UPDATES = 3, 20, 400
-"""Default number of epochs: 3, on small data as many as give 400 updates, at most 20, the number of epochs in Mosbach
-et al. 2021, "On the Stability of Fine-tuning BERT"."""
 
 
 class FinetuneConfig(Section):
@@ -159,7 +156,7 @@ class FinetuneConfig(Section):
 
     def training(self, per_epoch: int, default_rate: float) -> TrainingSettings:
         """The settings of the loop: measured and saved after each epoch of `per_epoch` steps, ending with the best."""
-        epochs = self.epochs or min(MOST_EPOCHS, max(EPOCHS, -(-FEWEST_UPDATES // per_epoch)))
+        epochs = self.epochs or default_epochs(per_epoch)
         return TrainingSettings(
             steps=epochs * per_epoch,
             eval_every=per_epoch,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from pathlib import Path
 
 from kepipe.flow.artifact import hash_file
+from kepipe.recording import recording
 
 SETTLED = 2_000_000_000
 """Nanoseconds after a file's last change, after which a further change certainly alters its timestamps (which have a
@@ -19,15 +19,9 @@ _digests: dict[Path, tuple[_State, str]] = {}
 _asked: ContextVar[dict[Path, None] | None] = ContextVar("asked", default=None)
 
 
-@contextmanager
-def recording_sources() -> Iterator[dict[Path, None]]:
+def recording_sources() -> AbstractContextManager[dict[Path, None]]:
     """Collect the files whose digests are requested in the context, in order."""
-    asked: dict[Path, None] = {}
-    token = _asked.set(asked)
-    try:
-        yield asked
-    finally:
-        _asked.reset(token)
+    return recording(_asked)
 
 
 def digest_source(file: Path) -> str:

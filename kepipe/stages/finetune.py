@@ -66,8 +66,9 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     """
     from kepipe.finetuning import fine_tuned
     from kepipe.finetuning.collator import TaskBatches
+    from kepipe.finetuning.defaults import default_rate
     from kepipe.finetuning.evaluation import DevEvaluator
-    from kepipe.finetuning.learning_weights import default_rate, set_trainable
+    from kepipe.finetuning.learning_weights import set_trainable
     from kepipe.finetuning.lora import merge_lora
     from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
     from kepipe.finetuning.mention_finders import LINKER

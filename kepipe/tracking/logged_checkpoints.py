@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kepipe.tracking.logged_models import finalized, permitted, tied
-from kepipe.tracking.store import paginate
+from kepipe.tracking.logged_models import finalized, find_models, permitted, tied
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Metric
@@ -82,9 +81,7 @@ class LoggedCheckpoints:
         return self._search(f"source_run_id = '{self._run}' and model_type = '{MODEL_TYPE}'")
 
     def _search(self, query: str) -> list[LoggedModel]:
-        client, experiments = self._client, [self._experiment]
-        found = paginate(lambda page: client.search_logged_models(experiments, query, page_token=page))
-        return [finalized(client, model) for model in found]
+        return find_models(self._client, self._experiment, query)
 
 
 def _step(model: LoggedModel) -> int:

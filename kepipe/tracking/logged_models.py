@@ -38,9 +38,7 @@ class LoggedModels:
 
     def with_digest(self, digest: str) -> list[LoggedModel]:
         """Those of a folder's digest: several where it is registered under several names."""
-        client, experiments, query = self._client, [self._experiment], f"tags.`{DIGEST}` = '{digest}'"
-        found = paginate(lambda page: client.search_logged_models(experiments, query, page_token=page))
-        return [finalized(client, model) for model in found]
+        return find_models(self._client, self._experiment, f"tags.`{DIGEST}` = '{digest}'")
 
     def create(
         self, digest: str, name: str, run: str, params: Mapping[str, str] | None = None
@@ -99,6 +97,12 @@ def measured(folder: Path, metrics: Sequence[Metric], stage: str) -> dict[str, l
 def permitted(name: str) -> str:
     """A model's name without the characters that MLflow refuses."""
     return re.sub(r"[/:.%\"']", "-", name)
+
+
+def find_models(client: MlflowClient, experiment: str, query: str) -> list[LoggedModel]:
+    """The logged models of an experiment that match a query, finalized."""
+    found = paginate(lambda page: client.search_logged_models([experiment], query, page_token=page))
+    return [finalized(client, model) for model in found]
 
 
 def finalized(client: MlflowClient, model: LoggedModel) -> LoggedModel:

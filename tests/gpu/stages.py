@@ -10,7 +10,7 @@ from kepipe.flow.events import Event, Metrics
 from kepipe.inference.opening import open_model
 from kepipe.linking.features.affinity import Affinity
 from kepipe.linking.features.describe import FEATURES
-from kepipe.linking.ranking.evidence import OnCPU, OnDevice
+from kepipe.linking.ranking.logistic_loss import NumpyLoss, TorchLoss
 from kepipe.linking.ranking.ranker import fit
 from kepipe.stages.artifacts import FineTuned
 from kepipe.stages.finetune import FINETUNE
@@ -125,8 +125,8 @@ def ranked(setting: Setting) -> Figures:
     features = rng.normal(size=(count, len(FEATURES)))
     right, importance = features[:, :5].sum(1) > 1.0, rng.uniform(0.2, 1.0, count)
     weights, sign = rng.normal(size=len(FEATURES) + 1), np.where(right, 1.0, -1.0)
-    value, slope = OnDevice.of(features, sign, importance, setting.device)(weights)
-    expected, expected_slope = OnCPU(features, sign, importance)(weights)
+    value, slope = TorchLoss.of(features, sign, importance, setting.device)(weights)
+    expected, expected_slope = NumpyLoss(features, sign, importance)(weights)
     assert abs(value / expected - 1) < 1e-9, f"{value} on the device, {expected} on the CPU"
     np.testing.assert_allclose(slope, expected_slope, rtol=1e-7, atol=1e-7)
     fitted = [

@@ -11,7 +11,7 @@ from kepipe.arrays import Bools, Floats, Ints
 from kepipe.linking.features.affinity import Affinity
 from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.features.surroundings import MATCH_FEATURES
-from kepipe.linking.ranking.evidence import evidence
+from kepipe.linking.ranking.logistic_loss import logistic_loss
 from kepipe.linking.ranking.weights import HAND_SET, PRIOR_MEAN, Weights
 
 NON_NEGATIVE = frozenset(
@@ -99,11 +99,11 @@ def fit(
     mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), MIN_STD)
     scaled = (features - mean) / scale
     center = np.append(first.weights * scale, first.bias + mean @ first.weights)
-    evidence_of = evidence(scaled, right, importance, device)
+    loss_of = logistic_loss(scaled, right, importance, device)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         away = np.append((weights[:-1] - center[:-1]) / PRIOR_STD**2, 0.0)
-        value, slope = evidence_of(weights)
+        value, slope = loss_of(weights)
         return float(value + 0.5 * away @ (weights - center)), slope + away
 
     names = (*FEATURES, "bias")

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from kepipe.data.batch import Batch
+from kepipe.finetuning.defaults import default_rate
 from kepipe.finetuning.fine_tuned import load as load_tuned
 from kepipe.finetuning.layer_depths import decayed_groups, depths
-from kepipe.finetuning.learning_weights import default_rate, freeze_layers
+from kepipe.finetuning.learning_weights import freeze_layers
 from kepipe.finetuning.lora import LoraLinear, add_lora, merge_lora
 from kepipe.finetuning.lora_settings import LoraSettings
 from kepipe.finetuning.predictor import Predictor

@@ -9,7 +9,7 @@ from kepipe.data.document import Document, Mention
 from kepipe.data.document_files import held_out, read_documents, write_documents
 from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import StageContext
-from kepipe.linking.ranking.evidence import evidence
+from kepipe.linking.ranking.logistic_loss import logistic_loss
 from kepipe.stages.artifacts import Corpus, Graph
 from kepipe.stages.link import LinkConfig, LinkInputs, link
 from kg.schema import Entity, Relation
@@ -59,7 +59,8 @@ def test_it_links_learns_and_scores(
 ) -> None:
     devices: set[str] = set()
     monkeypatch.setattr(
-        "kepipe.linking.ranking.ranker.evidence", lambda *given: devices.add(given[-1]) or evidence(*given)
+        "kepipe.linking.ranking.ranker.logistic_loss",
+        lambda *given: devices.add(given[-1]) or logistic_loss(*given),
     )
     events = run(inputs, RULES, tmp_path, device="mps")
     assert devices == {"mps"}, "the ranker is fitted on the pipeline's device"

@@ -7,7 +7,7 @@ from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.features.surroundings import GROUPS
 from kepipe.linking.kb.links import NIL, UNKNOWN, Link
 from kepipe.linking.linker import Linker
-from kepipe.linking.ranking.evidence import evidence
+from kepipe.linking.ranking.logistic_loss import logistic_loss
 from kepipe.linking.ranking.ranker import fit
 from kepipe.linking.text.annotations import Annotations, Name
 from kepipe.linking.text.annotators import RuleAnnotator
@@ -68,7 +68,8 @@ def test_a_trained_ranker_generalises_to_unseen_texts(
     device, the last one and those of the cross-validation."""
     devices: list[str] = []
     monkeypatch.setattr(
-        "kepipe.linking.ranking.ranker.evidence", lambda *given: devices.append(given[-1]) or evidence(*given)
+        "kepipe.linking.ranking.ranker.logistic_loss",
+        lambda *given: devices.append(given[-1]) or logistic_loss(*given),
     )
     examples = []
     for number in range(10, 40):

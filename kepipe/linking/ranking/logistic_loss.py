@@ -1,4 +1,4 @@
-"""What labelled candidates say about a ranker's weights: the logistic loss and its gradient, on the CPU or on a GPU."""
+"""The logistic loss of a ranker's weights and its gradient, on the CPU or on a GPU."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from kepipe.arrays import Bools, Floats
 if TYPE_CHECKING:
     from torch import Tensor
 
-Evidence = Callable[[Floats], tuple[float, Floats]]
+LossAndGradient = Callable[[Floats], tuple[float, Floats]]
 """(weights [F + 1], the bias last) → Σ importance · ln(1 + exp(−margin)) over the candidates, and its gradient."""
 
 
-def evidence(features: Floats, right: Bools, importance: Floats, device: str) -> Evidence:
-    """The evidence of features [P, F], labels [P] and sample weights [P], computed on `device`, in double precision; on
+def logistic_loss(features: Floats, right: Bools, importance: Floats, device: str) -> LossAndGradient:
+    """The loss of features [P, F], labels [P] and sample weights [P], computed on `device`, in double precision; on
     the CPU where the device has none (Apple's GPUs)."""
     sign = np.where(right, 1.0, -1.0)
     if device.partition(":")[0] in ("cpu", "mps"):
-        return OnCPU(features, sign, importance)
-    return OnDevice.of(features, sign, importance, device)
+        return NumpyLoss(features, sign, importance)
+    return TorchLoss.of(features, sign, importance, device)
 
 
 @dataclass(frozen=True)
-class OnCPU:
+class NumpyLoss:
     """By NumPy. `sign`: 1 for right candidates, −1 for wrong ones, [P]."""
 
     features: Floats
@@ -35,7 +35,7 @@ class OnCPU:
     importance: Floats
 
     def __call__(self, weights: Floats) -> tuple[float, Floats]:
-        """See `Evidence`."""
+        """See `LossAndGradient`."""
         margin = self.sign * (self.features @ weights[:-1] + weights[-1])
         value = self.importance @ np.logaddexp(0.0, -margin)
         slope = -self.sign * self.importance / (1.0 + np.exp(np.clip(margin, -500.0, 500.0)))
@@ -43,7 +43,7 @@ class OnCPU:
 
 
 @dataclass(frozen=True)
-class OnDevice:
+class TorchLoss:
     """By torch, of features [P, F], signs and importances [P] that are on the device: for each step F + 1 weights go
     there and F + 2 numbers come back."""
 
@@ -52,14 +52,14 @@ class OnDevice:
     importance: Tensor
 
     @classmethod
-    def of(cls, features: Floats, sign: Floats, importance: Floats, device: str) -> OnDevice:
-        """The evidence on a device."""
+    def of(cls, features: Floats, sign: Floats, importance: Floats, device: str) -> TorchLoss:
+        """The loss of arrays that are copied to a device."""
         import torch
 
         return cls(*(torch.from_numpy(each).double().to(device) for each in (features, sign, importance)))
 
     def __call__(self, weights: Floats) -> tuple[float, Floats]:
-        """See `Evidence`."""
+        """See `LossAndGradient`."""
         import torch
 
         found: Floats = self.value_and_gradient(torch.from_numpy(weights).to(self.sign.device)).cpu().numpy()

@@ -8,7 +8,7 @@ import torch
 
 from kepipe.linking.features.affinity import Affinity
 from kepipe.linking.features.describe import FEATURES
-from kepipe.linking.ranking.evidence import OnCPU, OnDevice, evidence
+from kepipe.linking.ranking.logistic_loss import NumpyLoss, TorchLoss, logistic_loss
 from kepipe.linking.ranking.ranker import fit
 
 PLACES, WIDTH = 300, len(FEATURES)
@@ -28,8 +28,8 @@ def test_loss_and_gradient_are_those_of_the_cpu(
     features, right, importance = drawn
     weights = scale * np.random.default_rng(1).normal(size=WIDTH + 1)
     sign = np.where(right, 1.0, -1.0)
-    value, slope = OnDevice.of(features, sign, importance, "cpu")(weights)
-    expected, expected_slope = OnCPU(features, sign, importance)(weights)
+    value, slope = TorchLoss.of(features, sign, importance, "cpu")(weights)
+    expected, expected_slope = NumpyLoss(features, sign, importance)(weights)
     assert value == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(slope, expected_slope, rtol=1e-9, atol=1e-9)
 
@@ -37,24 +37,24 @@ def test_loss_and_gradient_are_those_of_the_cpu(
 def test_all_of_it_is_on_the_device(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     """The device "meta" has no values: what asked for one would fail."""
     features, right, importance = drawn
-    found = evidence(features, right, importance, "meta")
-    assert isinstance(found, OnDevice)
+    found = logistic_loss(features, right, importance, "meta")
+    assert isinstance(found, TorchLoss)
     result = found.value_and_gradient(torch.zeros(WIDTH + 1, dtype=torch.float64, device="meta"))
     assert (result.device.type, result.shape, result.dtype) == ("meta", (WIDTH + 2,), torch.float64)
-    assert isinstance(evidence(features, right, importance, "mps:0"), OnCPU), "it has no doubles"
+    assert isinstance(logistic_loss(features, right, importance, "mps:0"), NumpyLoss), "it has no doubles"
 
 
 def test_the_ranker_is_that_of_the_cpu(
     drawn: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    on_device = OnDevice.of
+    on_device = TorchLoss.of
 
-    def on_a_cpu_after_all(*given: object) -> OnDevice:
+    def on_a_cpu_after_all(*given: object) -> TorchLoss:
         asked.append(str(given[-1]))
         return on_device(*given[:-1], "cpu")  # type: ignore[arg-type]
 
-    monkeypatch.setattr(OnDevice, "of", on_a_cpu_after_all)
+    monkeypatch.setattr(TorchLoss, "of", on_a_cpu_after_all)
     expected, found = (fit(*drawn, Affinity(), device=device) for device in ("cpu", "cuda:1"))
     assert asked == ["cuda:1"]
     np.testing.assert_allclose(found.weights, expected.weights, atol=1e-6)
