@@ -1,8 +1,8 @@
 """How long kepipe's recipe takes to the loss of Hugging Face's Trainer, and what each ingredient of it gives.
 
     KEPIPE_DATA=/path/to/data python -m tests.benchmarks.time_to_loss [--size mini] [--updates 400] [--seeds 0 1 2]
-        [--rates 3e-4 1e-3 3e-3] [--warmups 0 0.06] [--fractions 0.25 0.5 1] [--texts movie-reviews] [--ingredients]
-        [--data FOLDER]
+        [--rates 3e-4 1e-3 3e-3] [--warmups 0 0.06] [--fractions 0.25 0.5 1] [--families bert] [--texts movie-reviews]
+        [--ingredients] [--data FOLDER]
 
 The Trainer trains BERT (a) as shipped, batches of 8 rows at 5e-5 with dropout, and (b) at the best of the learning
 rates and warm-ups given, in kepipe's batches, without dropout. kepipe trains with its default recipe for fractions of
@@ -287,7 +287,7 @@ def compare(options: argparse.Namespace, root: Path) -> None:
     best = {"learning_rate": rate, "warmup": warmup}
     swept = measure([Run("swept", size, updates, seed, best) for seed in seeds], root)
     show(f"(b) at its best, {rate:g} and {warmup:g}, {len(seeds)} seeds", updates, swept)
-    for family in ("bert", FAMILY):
+    for family in options.families:
         ends = []
         for fraction in options.fractions:
             some = round(fraction * updates)
@@ -316,6 +316,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3])
     parser.add_argument("--warmups", type=float, nargs="+", default=[0.0, 0.06])
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
+    parser.add_argument("--families", nargs="+", default=["bert", FAMILY], help="of kepipe's models")
     everything = (SAMPLE, *(TEXTS if "KEPIPE_DATA" in os.environ else ()))
     parser.add_argument("--texts", nargs="+", default=everything, help=f"{SAMPLE}, or files of `corpora`")
     parser.add_argument(
