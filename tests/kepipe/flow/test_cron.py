@@ -20,11 +20,11 @@ def firings(expression: str, count: int, after: str = "2026-11-01T00:00:00") -> 
     return found
 
 
-def test_five_fields_fire_at_the_full_minute() -> None:
+def test_cron_with_five_fields_fires_at_second_zero() -> None:
     assert firings("30 2 * * *", 2) == ["Sun 01 02:30:00", "Mon 02 02:30:00"]
 
 
-def test_six_fields_begin_with_seconds() -> None:
+def test_cron_with_six_fields_starts_with_seconds() -> None:
     assert firings("*/20 * * * * *", 3) == ["Sun 01 00:00:00", "Sun 01 00:00:20", "Sun 01 00:00:40"]
 
 
@@ -41,19 +41,19 @@ def test_six_fields_begin_with_seconds() -> None:
         ("TUE,sat", ["Tue 03", "Sat 07", "Tue 10"]),
     ],
 )
-def test_weekdays_are_those_of_cron(weekday: str, days: list[str]) -> None:
+def test_weekdays_and_their_ranges_follow_cron(weekday: str, days: list[str]) -> None:
     assert [found[:6] for found in firings(f"0 0 * * {weekday}", len(days))] == days
 
 
-def test_day_and_weekday_together_mean_either() -> None:
+def test_day_of_month_and_weekday_are_combined_with_or() -> None:
     assert [found[:6] for found in firings("0 12 3 * 5", 3)] == ["Tue 03", "Fri 06", "Fri 13"]
 
 
-def test_a_field_that_begins_with_a_star_does_not_loosen_the_other() -> None:
+def test_field_starting_with_star_does_not_make_the_other_optional() -> None:
     assert [found[:6] for found in firings("0 12 1,2,8 * */2", 2)] == ["Sun 01", "Sun 08"]
 
 
-def test_short_forms() -> None:
+def test_cron_shorthand_weekly() -> None:
     assert firings("@weekly", 2) == ["Sun 01 00:00:00", "Sun 08 00:00:00"]
 
 
@@ -69,6 +69,6 @@ def test_short_forms() -> None:
         ("* * * *", "found 4"),
     ],
 )
-def test_a_bad_expression_names_the_field(expression: str, said: str) -> None:
+def test_invalid_cron_expression_names_the_field(expression: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         trigger(expression)

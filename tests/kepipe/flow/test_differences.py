@@ -1,4 +1,4 @@
-"""What two results differ in, down to what they were made of."""
+"""Differences between two results: their settings, metrics and inputs, back to the first stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kepipe.flow.lineage import StageResult
 from tests.support.flow import Bench, flow
 
 
-def test_a_changed_setting_is_found_through_all_that_was_made_from_it_and_told_once(bench: Bench) -> None:
+def test_changed_setting_is_found_through_dependent_stages_and_listed_once(bench: Bench) -> None:
     first, _ = bench.run(flow(value=5))
     second, _ = bench.run(flow(value=7))
     one, other = (StageResult.open(made["add"].folder) for made in (first, second))
@@ -19,7 +19,7 @@ def test_a_changed_setting_is_found_through_all_that_was_made_from_it_and_told_o
     assert list(differences(one, one, bench.workspace)) == []
 
 
-def test_figures_that_a_stage_logged_are_compared(bench: Bench) -> None:
+def test_logged_metrics_of_two_results_are_compared(bench: Bench) -> None:
     first, _ = bench.run(flow(value=5))
     second, _ = bench.run(flow(value=7))
     found = differences(
@@ -28,7 +28,7 @@ def test_figures_that_a_stage_logged_are_compared(bench: Bench) -> None:
     assert Difference("figures", "write.value", 5.0, 7.0) in list(found)
 
 
-def test_an_input_that_the_store_has_no_more_is_told_by_the_beginning_of_its_digest(bench: Bench) -> None:
+def test_removed_input_is_shown_by_a_prefix_of_its_digest(bench: Bench) -> None:
     first, _ = bench.run(flow(value=5))
     second, _ = bench.run(flow(value=7))
     shutil.rmtree(first["write"].folder)

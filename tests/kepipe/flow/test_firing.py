@@ -1,4 +1,4 @@
-"""A firing: attempts with growing pauses, a time limit, what is remembered of it."""
+"""A scheduled run: retries with backoff, a time limit, its entry in the history."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fire(scripts: Scripts, name: str) -> Result | None:
     )
 
 
-def test_what_fails_is_tried_again_with_growing_pauses(scripts: Scripts) -> None:
+def test_failed_run_is_retried_with_backoff(scripts: Scripts) -> None:
     scripts.add("tiny", FAILS_TWICE, Cron(cron="@yearly"), retries=3, backoff=0.01)
     result = fire(scripts, "tiny")
     assert result is not None
@@ -48,7 +48,7 @@ def test_what_fails_is_tried_again_with_growing_pauses(scripts: Scripts) -> None
     assert [(name, told.outcome) for name, told in scripts.told] == [("tiny", "finished")]
 
 
-def test_no_more_than_the_retries_are_made(scripts: Scripts) -> None:
+def test_failed_run_stops_after_the_configured_retries(scripts: Scripts) -> None:
     folder = scripts.add(
         "tiny", CALL + "\nraise SystemExit(1)", Cron(cron="@yearly"), retries=1, backoff=0.01
     )
@@ -59,7 +59,7 @@ def test_no_more_than_the_retries_are_made(scripts: Scripts) -> None:
     assert read_pending(scripts.workspace, "tiny") is None
 
 
-def test_attempts_go_on_where_a_kill_cut_them_off(scripts: Scripts) -> None:
+def test_retry_count_continues_after_a_kill(scripts: Scripts) -> None:
     folder = scripts.add(
         "tiny", CALL + "\nraise SystemExit(1)", Cron(cron="@yearly"), retries=2, backoff=0.01
     )
@@ -70,8 +70,8 @@ def test_attempts_go_on_where_a_kill_cut_them_off(scripts: Scripts) -> None:
     assert calls(folder) == 1
 
 
-def test_a_run_whose_time_is_up_is_interrupted(scripts: Scripts) -> None:
-    """By a signal, so that it may keep what it has; how far it came by then is the machine's affair."""
+def test_run_that_exceeds_its_timeout_is_interrupted(scripts: Scripts) -> None:
+    """By a signal, so that it can save its state. How far it gets depends on the machine."""
     code = "import time\ntime.sleep(3600)\n(here / 'calls').write_text('x')"
     folder = scripts.add("tiny", code, Cron(cron="@yearly"), timeout=1.0)
     result = fire(scripts, "tiny")
@@ -81,8 +81,8 @@ def test_a_run_whose_time_is_up_is_interrupted(scripts: Scripts) -> None:
     assert not (folder / "calls").exists()
 
 
-def test_what_is_fired_by_hand_runs_once_each_time_and_keeps_its_output(scripts: Scripts) -> None:
-    """In a workspace where nothing has fired yet, whatever the trigger says, without the retries."""
+def test_manual_run_starts_once_without_retries_and_keeps_its_log(scripts: Scripts) -> None:
+    """In a workspace without earlier runs, whatever the trigger says, without retries."""
     folder = scripts.add(
         "tiny", CALL + "\nprint('by', 'hand')\nraise SystemExit(1)", Cron(cron="@yearly"), retries=3
     )
@@ -98,8 +98,8 @@ def test_what_is_fired_by_hand_runs_once_each_time_and_keeps_its_output(scripts:
     assert len({each.log for each in results(scripts.workspace, "tiny")}) == 2
 
 
-def test_what_is_due_while_its_pipeline_runs_is_skipped(scripts: Scripts) -> None:
-    """As cron does not start what is still at work. It is no firing: neither remembered nor told."""
+def test_due_run_is_skipped_while_its_pipeline_runs(scripts: Scripts) -> None:
+    """Cron too starts no second copy. A skipped run is neither in the history nor in the notices."""
     folder = scripts.add("tiny", CALL, Cron(cron="@yearly"))
     with pipeline_lock(scripts.workspace, folder / "tiny.py"):
         result = fire(scripts, "tiny")
@@ -109,7 +109,7 @@ def test_what_is_due_while_its_pipeline_runs_is_skipped(scripts: Scripts) -> Non
     assert read_pending(scripts.workspace, "tiny") is None
 
 
-def test_a_firing_that_was_cut_off_waits_for_the_run_at_work_and_is_made_up_for_once(
+def test_killed_run_waits_for_the_pipeline_lock_and_is_repeated_once(
     scripts: Scripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(firing, "POLL_SECONDS", 0.01)
@@ -127,7 +127,7 @@ def test_a_firing_that_was_cut_off_waits_for_the_run_at_work_and_is_made_up_for_
     assert calls(folder) == 1
 
 
-def test_a_scheduler_that_stops_leaves_a_waiting_retry_to_its_successor(scripts: Scripts) -> None:
+def test_retry_pending_at_shutdown_is_kept_for_the_next_scheduler(scripts: Scripts) -> None:
     scripts.add("tiny", CALL + "\nraise SystemExit(1)", WhenChanged(), retries=5, backoff=3600.0)
     runner = ScheduleRunner(scripts.workspace, scripts.means)
     schedule = schedules.find(scripts.workspace, "tiny").schedule
@@ -150,7 +150,7 @@ def test_a_scheduler_that_stops_leaves_a_waiting_retry_to_its_successor(scripts:
     assert (begun.attempt, begun.reason) == (2, "never fired before")
 
 
-def test_history_keeps_the_newest_and_survives_a_cut_line(tmp_path: Path) -> None:
+def test_history_keeps_the_newest_runs_and_skips_a_truncated_line(tmp_path: Path) -> None:
     for number in range(3):
         remember(tmp_path, "tiny", Result(float(number), 1.0, "finished"))
     file = tmp_path / "schedule" / "tiny" / "history.jsonl"
@@ -166,8 +166,8 @@ def test_history_keeps_the_newest_and_survives_a_cut_line(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"attempt": "x"}', "[" * 100_000])
-def test_damaged_notes_of_a_firing_are_as_none(tmp_path: Path, content: str) -> None:
-    """One run too many may come of it, and none too few."""
+def test_damaged_schedule_state_reads_as_none(tmp_path: Path, content: str) -> None:
+    """The pipeline may run once too often, but no run is missed."""
     write_state(tmp_path, "tiny", {"digest": "d"})
     _note(tmp_path, "tiny", PendingRun("cron @yearly", attempt=3))
     assert read_state(tmp_path, "tiny") == {"digest": "d"}

@@ -1,4 +1,4 @@
-"""Journals: what goes in comes out, whatever happens to the process that writes."""
+"""Journals: events are read back as written, also if the writing process is killed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def events(file: Path) -> list[Event]:
     return [entry.event for entry in read(file)]
 
 
-def test_every_kind_of_event_comes_back_except_progress(tmp_path: Path) -> None:
+def test_every_event_but_progress_is_read_back(tmp_path: Path) -> None:
     assert {type(event) for event in EVERY} == set(KINDS.values()) - {Progressed, Event}
     with Journal(tmp_path / "r.jsonl") as journal:
         for event in EVERY:
@@ -61,13 +61,13 @@ def test_every_kind_of_event_comes_back_except_progress(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.text(), st.floats(allow_nan=False)), st.none() | st.integers())
-def test_metrics_are_exact(values: dict[str, float], step: int | None) -> None:
+def test_metrics_keep_their_exact_values(values: dict[str, float], step: int | None) -> None:
     event = Metrics(run="r", at=1.5, values=values, step=step)
     assert decode(encode(event)) == event
 
 
 @given(st.integers(0, 400))
-def test_a_torn_last_line_is_left(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+def test_truncated_last_line_is_ignored(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     file = tmp_path_factory.mktemp("torn") / "r.jsonl"
     lines = [encode(event) for event in EVERY[:4]]
     whole = b"".join(lines)
@@ -77,7 +77,7 @@ def test_a_torn_last_line_is_left(tmp_path_factory: pytest.TempPathFactory, cut:
     assert events(file) == expected
 
 
-def test_reading_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_reading_resumes_at_an_offset(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
     file.write_bytes(b"".join(encode(event) for event in EVERY))
     ends = [entry.end for entry in read(file)]
@@ -85,7 +85,7 @@ def test_reading_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert list(read(file, ends[-1])) == []
 
 
-def test_a_bad_line_is_located(tmp_path: Path) -> None:
+def test_invalid_line_is_reported_with_its_offset(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
     first = encode(EVERY[0])
     file.write_bytes(first + b"{broken\n" + b'{"event": "Noted", "colour": 1}\n' + encode(EVERY[-1]))
@@ -97,7 +97,7 @@ def test_a_bad_line_is_located(tmp_path: Path) -> None:
     assert "unexpected or invalid fields" in bad[1]
 
 
-def test_a_killed_writer_is_noticed_and_its_lines_are_there(tmp_path: Path) -> None:
+def test_killed_writer_releases_its_lock_and_leaves_its_events(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom kepipe.flow.journal import Journal\n"
@@ -128,6 +128,6 @@ def test_a_killed_writer_is_noticed_and_its_lines_are_there(tmp_path: Path) -> N
         {"event": "StageEnded", "status": "finished", "seconds": None},
     ],
 )
-def test_values_of_another_kind_are_a_bad_line(fields: dict[str, Any]) -> None:
+def test_event_with_values_of_the_wrong_type_is_rejected(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="event with unexpected or invalid fields"):
         decode(json.dumps(fields).encode())

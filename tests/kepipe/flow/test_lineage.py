@@ -1,4 +1,4 @@
-"""What the results of a store were made of."""
+"""Lineage: the inputs of a store's results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kepipe.flow.plan import Workspace
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """A corpus, a stage that hands it on unchanged under an earlier name, and a model that was made of the copy."""
+    """A corpus, a stage that copies it under a name earlier in the alphabet, and a model made of the copy."""
     done = tmp_path / "store" / "done"
     corpus = made(done / "corpus-1", "corpus", {}, "text")
     copy = made(done / "copy-1", "champion", {"corpus": corpus}, "text")
@@ -29,17 +29,17 @@ def made(folder: Path, stage: str, inputs: dict[str, str], content: str) -> str:
     return seal(folder, {"stage": stage, "inputs": inputs}, "run")
 
 
-def test_of_a_result_and_its_copy_the_original_is_found(workspace: Workspace) -> None:
+def test_digest_of_a_copied_result_resolves_to_the_original(workspace: Workspace) -> None:
     results = by_digest(workspace)
     assert sorted(result.kind for result in results.values()) == ["corpus", "pretrain"]
 
 
-def test_a_copy_whose_original_was_removed_is_found(workspace: Workspace, tmp_path: Path) -> None:
+def test_copy_is_used_if_the_original_was_removed(workspace: Workspace, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "store" / "done" / "corpus-1")
     assert sorted(result.kind for result in by_digest(workspace).values()) == ["champion", "pretrain"]
 
 
-def test_the_origin_of_a_model_ends_at_the_original(workspace: Workspace) -> None:
+def test_lineage_of_a_model_ends_at_the_original(workspace: Workspace) -> None:
     results = by_digest(workspace)
     (model,) = (result for result in results.values() if result.kind == "pretrain")
     (origin,) = lineage_of(model, workspace).inputs

@@ -1,4 +1,4 @@
-"""Lists of what the runs that go on read: nobody takes it away; what a run that ended or was killed read is free."""
+"""Lists of results in use: those of running runs are protected, those of ended or killed runs are not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def used(live: LiveRuns, besides: str = "") -> set[str]:
         return live.in_use(besides)
 
 
-def test_what_a_run_reads_is_used_until_it_ends(tmp_path: Path) -> None:
+def test_results_are_in_use_until_their_run_ends(tmp_path: Path) -> None:
     live = LiveRuns(tmp_path)
     with live.track("first") as note, live.track("second") as note_second:
         note("a")
@@ -25,7 +25,7 @@ def test_what_a_run_reads_is_used_until_it_ends(tmp_path: Path) -> None:
     assert used(live) == set()
 
 
-def test_the_list_of_a_run_that_was_killed_goes(tmp_path: Path) -> None:
+def test_list_of_a_killed_run_is_removed(tmp_path: Path) -> None:
     """Nobody holds its lock."""
     (tmp_path / "killed.keys").write_text("a\n")
     live = LiveRuns(tmp_path)
@@ -35,7 +35,7 @@ def test_the_list_of_a_run_that_was_killed_goes(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.keys"))
 
 
-def test_no_list_goes_while_somebody_looks_through_them(tmp_path: Path) -> None:
+def test_list_is_not_removed_while_another_process_reads_it(tmp_path: Path) -> None:
     """A run that ends meanwhile waits: the list that was found a moment ago is still there to be read."""
     live, noted, end = LiveRuns(tmp_path), threading.Event(), threading.Event()
 

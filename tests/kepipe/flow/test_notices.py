@@ -1,4 +1,4 @@
-"""Notices to real servers on this machine: one of HTTP, one of SMTP, and a program."""
+"""Notifications to local servers (HTTP, SMTP) and to a program."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCHEDULE = Schedule(pipeline="/texts/moons.yaml", when=Cron(cron="@daily"))
 
 
 class Hooks(HTTPServer):
-    """Takes notices; answers with the codes that it is given, then with 200."""
+    """Receives notices; answers with the given status codes, then with 200."""
 
     def __init__(self, *codes: int) -> None:
         super().__init__(("127.0.0.1", 0), _Hook)
@@ -121,7 +121,7 @@ def waiting(space: Path) -> list[Path]:
     return sorted((space / "schedule" / "outbox").glob("*.json"))
 
 
-def test_a_webhook_gets_what_happened_signed_and_is_tried_again(
+def test_webhook_notice_is_signed_and_retried(
     tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEPIPE_WEBHOOK_SECRET", "open-sesame")
@@ -145,7 +145,7 @@ def test_a_webhook_gets_what_happened_signed_and_is_tried_again(
     assert (said, waiting(tmp_path)) == ([], [])
 
 
-def test_a_receiver_that_is_away_is_told_with_the_next_notice(tmp_path: Path, result: Result) -> None:
+def test_notice_to_an_unreachable_receiver_is_sent_with_the_next(tmp_path: Path, result: Result) -> None:
     said: list[str] = []
     hooks = Hooks()
     outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, delays=())
@@ -166,7 +166,7 @@ def test_a_receiver_that_is_away_is_told_with_the_next_notice(tmp_path: Path, re
 
 
 @pytest.mark.parametrize("code", [302, 400, 404])
-def test_a_receiver_that_refuses_is_not_asked_again(tmp_path: Path, result: Result, code: int) -> None:
+def test_rejected_notice_is_not_retried(tmp_path: Path, result: Result, code: int) -> None:
     said: list[str] = []
     hooks = Hooks(code)
     with running(hooks):
@@ -176,7 +176,7 @@ def test_a_receiver_that_refuses_is_not_asked_again(tmp_path: Path, result: Resu
     assert waiting(tmp_path) == []
 
 
-def test_only_the_outcomes_that_are_asked_for_are_told(tmp_path: Path, result: Result) -> None:
+def test_notices_are_sent_only_for_the_selected_outcomes(tmp_path: Path, result: Result) -> None:
     hooks = Hooks()
     with running(hooks):
         outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], print, outcomes=["failed"])
@@ -186,7 +186,7 @@ def test_only_the_outcomes_that_are_asked_for_are_told(tmp_path: Path, result: R
     assert [json.loads(body)["outcome"] for _, body in hooks.taken] == ["failed"]
 
 
-def test_a_file_in_the_outbox_reaches_only_targets_that_were_named(tmp_path: Path, result: Result) -> None:
+def test_outbox_file_cannot_add_a_notification_target(tmp_path: Path, result: Result) -> None:
     hooks, mark = Hooks(), tmp_path / "ran"
     folder = tmp_path / "schedule" / "outbox"
     folder.mkdir(parents=True)
@@ -197,7 +197,9 @@ def test_a_file_in_the_outbox_reaches_only_targets_that_were_named(tmp_path: Pat
     assert (hooks.taken, mark.exists(), waiting(tmp_path)) == ([], False, [])
 
 
-def test_a_mail_arrives(tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mail_notice_is_delivered_and_rejected_recipient_reported(
+    tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     mails = Mails()
     monkeypatch.setenv("KEPIPE_SMTP", f"smtp://127.0.0.1:{mails.server_address[1]}")
@@ -217,7 +219,7 @@ def test_a_mail_arrives(tmp_path: Path, result: Result, monkeypatch: pytest.Monk
     assert "rejected nobody@example.org; dropped" in line
 
 
-def test_a_program_gets_the_notice_and_no_shell_reads_its_words(tmp_path: Path, result: Result) -> None:
+def test_notice_command_runs_without_a_shell(tmp_path: Path, result: Result) -> None:
     said: list[str] = []
     take = tmp_path / "take.py"
     take.write_text("import sys\nopen(sys.argv[1], 'wb').write(sys.stdin.buffer.read())")
@@ -239,6 +241,6 @@ def test_a_program_gets_the_notice_and_no_shell_reads_its_words(tmp_path: Path, 
         ("fax=123", "notify 'fax'"),
     ],
 )
-def test_targets_that_mean_nothing_are_refused(target: str, why: str) -> None:
+def test_invalid_notification_target_is_rejected(target: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         channel_for(target)

@@ -1,4 +1,4 @@
-"""Each stage runs once; what changed runs again; nothing is lost or made twice."""
+"""Each stage runs once, and again if its inputs change; no result is lost or computed twice."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from tests.support.waiting import PATIENCE, until
 Statuses = Callable[[list[Event]], dict[str, str]]
 
 
-def test_stages_get_their_inputs_by_name_and_type(bench: Bench) -> None:
+def test_stage_inputs_are_passed_by_name_and_type(bench: Bench) -> None:
     made, _ = bench.run(flow(value=5))
     total = made["add"]
     assert isinstance(total, Number)
     assert total.value() == 5 * 2 + 5 * 8
 
 
-def test_an_unchanged_pipeline_does_no_work(bench: Bench, statuses: Statuses) -> None:
+def test_unchanged_pipeline_is_cached(bench: Bench, statuses: Statuses) -> None:
     bench.run(flow())
     _, events = bench.run(flow())
     assert set(statuses(events).values()) == {"cached"}
 
 
-def test_what_a_stage_does_outside_the_store_is_done_again_where_it_is_cached(bench: Bench) -> None:
+def test_on_cached_is_called_for_a_cached_stage(bench: Bench) -> None:
     repeated: list[Path] = []
     stage = replace(WRITE, on_cached=lambda _inputs, _config, context: repeated.append(context.out))
     once = Flow("tiny", 0, "cpu", [Node("write", stage, WriteConfig(), {})])
@@ -50,20 +50,20 @@ def test_what_a_stage_does_outside_the_store_is_done_again_where_it_is_cached(be
     assert repeated == [made["write"].folder]
 
 
-def test_only_what_depends_on_a_change_runs_again(bench: Bench, statuses: Statuses) -> None:
+def test_only_stages_that_depend_on_a_change_run_again(bench: Bench, statuses: Statuses) -> None:
     bench.run(flow())
     _, events = bench.run(flow(times=2))
     assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "ran"}
 
 
-def test_equal_content_stops_the_recomputation(bench: Bench, statuses: Statuses) -> None:
+def test_stage_is_cached_if_its_input_has_equal_content(bench: Bench, statuses: Statuses) -> None:
     bench.run(flow(times=1, parity=True))
     _, events = bench.run(flow(times=2, parity=True))
     assert statuses(events)["double"] == "ran"
     assert statuses(events)["add"] == "cached"
 
 
-def test_until_only_and_force_choose_stages(bench: Bench, statuses: Statuses) -> None:
+def test_until_only_and_force_select_stages(bench: Bench, statuses: Statuses) -> None:
     with pytest.raises(ConfigError, match="--only double: its input `write` does not exist"):
         bench.run(flow(), StageSelection(only=("double",)))
     _, events = bench.run(flow(), StageSelection(until="write"))
@@ -80,20 +80,20 @@ def test_until_only_and_force_choose_stages(bench: Bench, statuses: Statuses) ->
         bench.run(flow(), StageSelection(until="doble"))
 
 
-def test_a_stage_that_fails_names_itself_and_leaves_the_rest(bench: Bench, statuses: Statuses) -> None:
+def test_failed_stage_is_named_and_others_stay_cached(bench: Bench, statuses: Statuses) -> None:
     with pytest.raises(StageFailed, match="stage `double` failed: times must not be negative"):
         bench.run(flow(times=-1))
     _, events = bench.run(flow())
     assert statuses(events)["write"] == "cached"
 
 
-def test_the_newest_artifact_of_each_stage_is_linked_under_the_pipelines_name(bench: Bench) -> None:
+def test_newest_artifact_of_each_stage_is_linked_under_the_pipeline(bench: Bench) -> None:
     made, _ = bench.run(flow())
     assert (bench.workspace.root / "tiny" / "add" / "value.json").read_text() == "10"
     assert (bench.workspace.root / "tiny" / "add").resolve() == made["add"].folder
 
 
-def test_the_plan_says_what_would_run_and_why(bench: Bench) -> None:
+def test_plan_lists_status_and_reason_of_each_stage(bench: Bench) -> None:
     def plan(of: Flow, force: list[str] | None = None) -> dict[str, tuple[str, str]]:
         steps = make_plan(of, bench.workspace, force or [], warn=print)
         return {step.node.name: (step.status, step.why) for step in steps}
@@ -109,7 +109,7 @@ def test_the_plan_says_what_would_run_and_why(bench: Bench) -> None:
 
 
 def count_slowly(inputs: Nothing, config: Section, context: StageContext) -> None:
-    """Counts to 40 with a checkpoint at each; the artifact does not show how often it was interrupted. At `COUNT_TO` it
+    """Counts to 40 with a checkpoint at each; the artifact does not depend on interruptions. At `COUNT_TO` it
     waits to be killed."""
     state = context.scratch / "count"
     count = int(state.read_text()) if state.exists() else 0
@@ -142,7 +142,7 @@ def started(root: Path, log: Path) -> multiprocessing.Process:
     return process
 
 
-def test_killed_at_several_moments_it_continues_and_ends_with_the_same_bytes(
+def test_stage_killed_several_times_resumes_bit_identically(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, broken, log = tmp_path / "whole", tmp_path / "broken", tmp_path / "log"
@@ -165,7 +165,7 @@ def test_killed_at_several_moments_it_continues_and_ends_with_the_same_bytes(
     )
 
 
-def test_two_processes_at_once_share_the_work(tmp_path: Path) -> None:
+def test_concurrent_processes_run_a_stage_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
     both = [started(tmp_path / "workspace", log) for _ in range(2)]
     for process in both:
@@ -175,7 +175,7 @@ def test_two_processes_at_once_share_the_work(tmp_path: Path) -> None:
     assert sum(line.startswith("StageStarted") for line in lines) == 1
 
 
-def test_metrics_stand_in_the_record_and_not_in_the_digest(bench: Bench) -> None:
+def test_metrics_are_in_the_record_and_not_in_the_digest(bench: Bench) -> None:
     made, events = bench.run(flow(value=4))
     assert made["write"].metrics() == [{"step": None, "value": 4.0}]
     assert any(isinstance(event, Metrics) for event in events)
@@ -203,7 +203,7 @@ def resumed(events: list[Event]) -> list[bool]:
     return [event.resumed for event in events if isinstance(event, StageStarted)]
 
 
-def test_force_throws_a_result_away_and_continues_what_was_interrupted(bench: Bench) -> None:
+def test_force_discards_a_result_and_resumes_an_interrupted_stage(bench: Bench) -> None:
     forced = StageSelection(force=["count"])
     bench.run(COUNTING)
     assert resumed(interrupt(bench, forced)) == [False]
@@ -226,8 +226,8 @@ def files_up_to(bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_is_full_at_the_end_is_a_failure_of_the_stage(bench: Bench) -> None:
-    """What the stage makes is small enough; what is written to seal it is not, nor are the run's last words."""
+def test_full_disk_at_the_end_fails_the_stage(bench: Bench) -> None:
+    """The stage's file is below the limit; the manifest and the run's last events are above it."""
 
     def journal(event: Event) -> None:
         if isinstance(event, StageEnded | RunEnded):
@@ -241,10 +241,8 @@ def test_a_disk_that_is_full_at_the_end_is_a_failure_of_the_stage(bench: Bench) 
     assert made["write"].metrics() == [{"step": None, "value": 1.0}]
 
 
-def test_a_link_that_cannot_be_set_is_a_failure_of_a_stage_whose_result_stays(
-    bench: Bench, statuses: Statuses
-) -> None:
-    """A file stands where the links go. Nothing is made again once it is gone."""
+def test_failed_link_fails_the_stage_and_keeps_its_result(bench: Bench, statuses: Statuses) -> None:
+    """A file is where the links belong. After its removal the stage is cached."""
     bench.workspace.make()
     in_the_way, events = bench.workspace.root / "tiny", list[Event]()
     in_the_way.write_text("")
@@ -258,7 +256,7 @@ def test_a_link_that_cannot_be_set_is_a_failure_of_a_stage_whose_result_stays(
     assert statuses(events)["write"] == "cached"
 
 
-def test_seconds_that_a_power_cut_emptied_begin_anew(bench: Bench) -> None:
+def test_stage_resumes_with_an_emptied_seconds_file(bench: Bench) -> None:
     interrupt(bench)
     spent = next(bench.workspace.root.glob("store/work/*/seconds"))
     spent.write_text("")

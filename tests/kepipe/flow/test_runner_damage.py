@@ -1,4 +1,4 @@
-"""Damage in the store is seen, set aside and made again."""
+"""Damaged results are detected, moved aside and made again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Statuses = Callable[[list[Event]], dict[str, str]]
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "add", "manifest"])
-def test_a_damaged_artifact_is_seen_kept_aside_and_made_again(
+def test_damaged_artifact_is_moved_aside_and_made_again(
     bench: Bench, statuses: Statuses, damage: str
 ) -> None:
     made, _ = bench.run(flow())
@@ -44,10 +44,10 @@ def test_a_damaged_artifact_is_seen_kept_aside_and_made_again(
 
 
 @pytest.mark.parametrize("moment", ["listed", "digested"])
-def test_a_result_that_another_process_takes_away_while_it_is_looked_at_is_damage(
+def test_artifact_removed_during_verification_counts_as_corrupt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """No error of the disk's: what is missing is made again, by whoever holds the key."""
+    """Not an I/O error: the missing result is made again by the process with the key's lock."""
     made, _ = bench.run(flow())
     folder = made["double"].folder
     (folder / "inner").mkdir()
@@ -70,7 +70,7 @@ def rot(file: Path, text: str) -> None:
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def test_bit_rot_of_a_small_file_is_seen_by_the_next_run(bench: Bench, statuses: Statuses) -> None:
+def test_bit_rot_in_a_small_file_is_detected_by_the_next_run(bench: Bench, statuses: Statuses) -> None:
     made, _ = bench.run(flow())
     rot(made["write"].folder / "value.json", "7")
     again, events = bench.run(flow())
@@ -78,7 +78,7 @@ def test_bit_rot_of_a_small_file_is_seen_by_the_next_run(bench: Bench, statuses:
     assert again["add"].digest == made["add"].digest
 
 
-def test_bit_rot_of_a_large_file_is_seen_after_a_week_or_by_a_thorough_check(
+def test_bit_rot_in_a_large_file_is_detected_after_a_week_or_thoroughly(
     bench: Bench, statuses: Statuses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kepipe.flow.artifact.ALWAYS_DIGESTED", 0)
@@ -99,20 +99,20 @@ def test_bit_rot_of_a_large_file_is_seen_after_a_week_or_by_a_thorough_check(
     ["", "[]", '{"digest": "d"}', '{"digest": "d", "maker": "m", "cache_key_inputs": {}, "files": [1]}',
      '{"digest": "d", "maker": "m", "cache_key_inputs": {}, "files": {"value.json": {}}}'],
 )  # fmt: skip
-def test_a_manifest_of_any_other_form_is_damage(bench: Bench, statuses: Statuses, manifest: str) -> None:
+def test_manifest_of_invalid_form_counts_as_damage(bench: Bench, statuses: Statuses, manifest: str) -> None:
     made, _ = bench.run(flow())
     (made["double"].folder / "artifact.json").write_text(manifest)
     assert statuses(bench.run(flow())[1])["double"] == "ran"
 
 
-def test_damaged_records_cost_nothing(bench: Bench) -> None:
+def test_damaged_lines_of_the_record_are_skipped(bench: Bench) -> None:
     made, _ = bench.run(flow())
     file = made["write"].folder / "record" / "metrics.jsonl"
     file.write_bytes(file.read_bytes() + b'{"step": 1\n\xff\n[1]\n{"loss": 2}\n' + b"[" * 100_000)
     assert made["write"].metrics() == [{"step": None, "value": 1.0}]
 
 
-def test_a_folder_in_a_links_place_is_told_and_an_empty_one_gives_way(bench: Bench) -> None:
+def test_nonempty_folder_in_place_of_a_link_fails_an_empty_one_is_replaced(bench: Bench) -> None:
     bench.run(flow())
     link = bench.workspace.latest("tiny", "add")
     link.unlink()

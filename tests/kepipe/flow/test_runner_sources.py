@@ -1,4 +1,4 @@
-"""The user's files may change while a stage reads them: no result stands under the key of other data."""
+"""The user's files may change while a stage reads them: no result is stored under the key of other data."""
 
 from __future__ import annotations
 
@@ -64,22 +64,22 @@ def value(bench: Bench, flow: Flow) -> int:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_was_replaced_while_it_was_read_is_not_kept(bench: Bench, file: Path, when: str) -> None:
+def test_result_of_a_file_changed_while_read_is_discarded(bench: Bench, file: Path, when: str) -> None:
     replace = {when: lambda: file.write_text("2")}
     with pytest.raises(StageFailed, match="numbers changed while `copy` was reading"):
         bench.run(copy_flow(file, **replace))
-    assert not bench.workspace.store.unfinished(), "no checkpoint of other data is gone on from"
+    assert not bench.workspace.store.unfinished(), "no checkpoint of other data is continued"
     assert value(bench, copy_flow(file)) == 2
     file.write_text("1")
     assert value(bench, copy_flow(file)) == 1
 
 
-def test_what_was_taken_away_while_it_was_read_is_told(bench: Bench, file: Path) -> None:
+def test_input_removed_while_read_is_reported(bench: Bench, file: Path) -> None:
     with pytest.raises(StageFailed, match="numbers changed while `copy` was reading"):
         bench.run(copy_flow(file, after=file.unlink))
 
 
-def test_an_attempt_on_replaced_data_that_fails_is_not_continued(bench: Bench, file: Path) -> None:
+def test_failed_attempt_on_changed_data_is_not_resumed(bench: Bench, file: Path) -> None:
     def fail() -> None:
         file.write_text("2")
         raise OSError("no space left")
@@ -89,7 +89,7 @@ def test_an_attempt_on_replaced_data_that_fails_is_not_continued(bench: Bench, f
     assert not bench.workspace.store.unfinished()
 
 
-def test_what_becomes_of_the_files_after_they_were_read_does_not_matter(bench: Bench, file: Path) -> None:
+def test_file_changes_after_sources_read_do_not_matter(bench: Bench, file: Path) -> None:
     flow = copy_flow(file, after=lambda: file.write_text("2"), says=True)
     assert value(bench, flow) == 1
     file.write_text("1")
@@ -99,7 +99,7 @@ def test_what_becomes_of_the_files_after_they_were_read_does_not_matter(bench: B
         bench.run(copy_flow(file, before=lambda: file.write_text("3"), says=True))
 
 
-def test_a_file_is_digested_again_where_its_size_and_time_were_put_back(file: Path) -> None:
+def test_file_is_digested_again_if_size_and_mtime_are_equal(file: Path) -> None:
     long_ago = 1_000_000_000_000_000_000
     os.utime(file, ns=(long_ago, long_ago))
     before = digest_source(file)
@@ -108,8 +108,8 @@ def test_a_file_is_digested_again_where_its_size_and_time_were_put_back(file: Pa
     assert digest_source(file) != before
 
 
-def test_an_unchanged_file_is_read_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its digest is asked for by every plan, before each stage that reads it and after it."""
+def test_unchanged_file_is_digested_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every plan, and each stage before and after reading, asks for its digest."""
     import kepipe.flow.source_digests as module
 
     monkeypatch.setattr(module, "SETTLED", -1)

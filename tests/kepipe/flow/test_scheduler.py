@@ -1,4 +1,4 @@
-"""The process that fires: by the clock, whatever happens to it, and once for others' clocks."""
+"""The scheduler: as a process that may be killed, and in one pass for external timers (`--once`)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def serving(scripts: Scripts) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", SERVE, str(scripts.workspace)], stdout=subprocess.DEVNULL)
 
 
-def test_once_fires_what_is_due_and_ends(scripts: Scripts) -> None:
+def test_once_runs_due_schedules_and_ends(scripts: Scripts) -> None:
     due = scripts.add("due", CALL, Cron(cron="* * * * *"))
     later = scripts.add("later", CALL, Cron(cron="@yearly"))
     with schedules.open_store(scripts.workspace) as store:
@@ -53,7 +53,7 @@ def test_once_fires_what_is_due_and_ends(scripts: Scripts) -> None:
     assert following > datetime.now().astimezone()
 
 
-def test_paused_schedules_neither_fire_nor_look(scripts: Scripts) -> None:
+def test_paused_schedule_neither_runs_nor_checks_its_trigger(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL, WhenChanged())
     schedules.pause(scripts.workspace, "tiny")
     assert schedules.find(scripts.workspace, "tiny").next is None
@@ -64,10 +64,10 @@ def test_paused_schedules_neither_fire_nor_look(scripts: Scripts) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_once_leaves_a_text_that_is_still_being_written_to_a_later_call(
+def test_once_skips_a_file_that_is_still_being_written(
     others: int, scripts: Scripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It grows in the pause between two looks, also where another schedule has just fired."""
+    """It grows in the pause between two checks, also if another schedule has just fired."""
     folder = scripts.add("grows", CALL, WhenChanged())
     text = folder / "text.txt"
     text.write_text("begun")
@@ -82,8 +82,8 @@ def test_once_leaves_a_text_that_is_still_being_written_to_a_later_call(
     assert ("finished", "never fired before") in scripts.once()
 
 
-def test_once_fires_what_follows_from_a_firing_whatever_the_order_of_names(scripts: Scripts) -> None:
-    """The run of `writes` changes a text of `reads`, which was looked at before it."""
+def test_once_runs_schedules_triggered_by_another_run_in_any_order(scripts: Scripts) -> None:
+    """The run of `writes` changes a text of `reads`, which was checked before it."""
     reads = scripts.add("reads", CALL, WhenChanged())
     assert [outcome for outcome, _ in scripts.once()] == ["finished"]
     text = reads / "news.txt"
@@ -92,8 +92,8 @@ def test_once_fires_what_follows_from_a_firing_whatever_the_order_of_names(scrip
     assert calls(reads) == 2
 
 
-def test_a_clock_that_was_set_back_delays_nothing(scripts: Scripts) -> None:
-    """Noted at one o'clock for half past one; now it is twelve."""
+def test_clock_set_back_does_not_delay_schedules(scripts: Scripts) -> None:
+    """Next times were computed at 13:00 for 13:30; now it is 12:00."""
     scripts.add("tiny", CALL, Cron(cron="*/30 * * * *"))
     scripts.add("polls", CALL, WhenChanged())
     now = datetime.now().astimezone()
@@ -107,7 +107,7 @@ def test_a_clock_that_was_set_back_delays_nothing(scripts: Scripts) -> None:
         assert following <= now + timedelta(minutes=31)
 
 
-def test_what_is_due_stays_due_when_times_are_set_right(scripts: Scripts) -> None:
+def test_overdue_run_stays_due_after_repairing_times(scripts: Scripts) -> None:
     scripts.add("tiny", CALL, Cron(cron="@hourly"))
     due = datetime.now().astimezone() - timedelta(hours=2)
     with schedules.open_store(scripts.workspace) as store:
@@ -116,7 +116,7 @@ def test_what_is_due_stays_due_when_times_are_set_right(scripts: Scripts) -> Non
     assert schedules.find(scripts.workspace, "tiny").next == due
 
 
-def test_a_clock_that_jumps_back_is_noticed_and_one_that_goes_on_or_jumps_forth_is_not() -> None:
+def test_clock_watch_reports_only_backward_jumps() -> None:
     wall, steady = [1000.0], [0.0]
     watch = ClockWatch(lambda: wall[0], lambda: steady[0])
     for passed, jumped, noticed in (
@@ -131,8 +131,8 @@ def test_a_clock_that_jumps_back_is_noticed_and_one_that_goes_on_or_jumps_forth_
         assert watch.set_back() is noticed
 
 
-def test_a_firing_that_a_kill_cut_off_is_made_up_for_after_the_orphan_has_ended(scripts: Scripts) -> None:
-    """kill -9 of the scheduler, while its run goes on; the next one neither doubles nor loses it."""
+def test_run_of_a_killed_scheduler_is_repeated_after_the_orphan_ends(scripts: Scripts) -> None:
+    """kill -9 of the scheduler while its run continues; the next scheduler neither repeats nor loses it."""
     code = (
         "import time\n(here / 'begun').open('a').write('b')\n"
         "while not (here / 'end').exists(): time.sleep(0.05)\n" + CALL
@@ -160,7 +160,7 @@ def test_a_firing_that_a_kill_cut_off_is_made_up_for_after_the_orphan_has_ended(
     assert read_pending(scripts.workspace, "tiny") is None
 
 
-def test_no_more_runs_at_once_than_there_are_places(scripts: Scripts) -> None:
+def test_at_once_limits_concurrent_runs(scripts: Scripts) -> None:
     mark = "(here.parent / 'marks').open('a').write"
     note = f"import time\n{mark}('b')\ntime.sleep(0.3)\n{mark}('e')"
     for number in range(3):

@@ -1,4 +1,4 @@
-"""A real scheduler process that fires a small command every second."""
+"""A real scheduler process that runs a small command every second."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def script(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_schedule_added_while_the_scheduler_runs_fires_and_is_removed(tmp_path: Path, script: Path) -> None:
+def test_schedule_added_to_a_running_scheduler_runs_until_removed(tmp_path: Path, script: Path) -> None:
     space, calls, ticks = (tmp_path / name for name in ("space", "calls", "ticks"))
     clock = tmp_path / "clock.py"
     clock.write_text(f"open({str(ticks)!r}, 'a').write('tick\\n')")
@@ -99,7 +99,7 @@ def test_a_schedule_added_while_the_scheduler_runs_fires_and_is_removed(tmp_path
     assert lines(calls)[0] == repr(["--workspace", str(space), "--set", "seed=3"])
 
 
-def test_schedules_survive_and_what_was_missed_is_fired_once(tmp_path: Path, script: Path) -> None:
+def test_missed_runs_are_made_up_for_once_after_a_restart(tmp_path: Path, script: Path) -> None:
     space, calls = tmp_path / "space", tmp_path / "calls"
     add(space, script, "0 0 1 1 *")
     with schedules.jobs_of(space) as jobs:  # as if it had been due for three hours, every hour
@@ -117,7 +117,7 @@ def test_schedules_survive_and_what_was_missed_is_fired_once(tmp_path: Path, scr
         assert following > datetime.now().astimezone()
 
 
-def test_a_schedule_fires_in_the_workspace_where_it_was_moved_to(tmp_path: Path, script: Path) -> None:
+def test_schedule_runs_in_a_moved_workspace(tmp_path: Path, script: Path) -> None:
     add(tmp_path / "old", script, "* * * * * *")
     moved = (tmp_path / "old").rename(tmp_path / "new")
     with scheduler(moved):
@@ -127,8 +127,8 @@ def test_a_schedule_fires_in_the_workspace_where_it_was_moved_to(tmp_path: Path,
     assert schedules.find(moved, "tiny").last is not None
 
 
-def test_one_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
-    """Two schedules of one pipeline, a firing by hand, and a scheduler that was killed while its run goes on."""
+def test_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
+    """Two schedules of one pipeline, a manual run, and a scheduler that was killed while its run continues."""
     space, slow, end = (tmp_path / name for name in ("space", "slow.py", "end"))
     slow.write_text(
         "import time\nfrom pathlib import Path\n"
@@ -154,7 +154,7 @@ def test_one_pipeline_never_runs_twice_at_a_time(tmp_path: Path) -> None:
     assert marks[:4] == ["begin", "end", "begin", "end"]
 
 
-def test_the_scheduler_is_the_only_one(tmp_path: Path) -> None:
+def test_second_scheduler_of_a_workspace_is_rejected(tmp_path: Path) -> None:
     assert not is_served(tmp_path)
     with scheduler(tmp_path):
         assert is_served(tmp_path)
@@ -163,7 +163,7 @@ def test_the_scheduler_is_the_only_one(tmp_path: Path) -> None:
     assert not is_served(tmp_path)
 
 
-def test_stopping_interrupts_the_pipelines_at_work(tmp_path: Path) -> None:
+def test_scheduler_stop_interrupts_running_pipelines(tmp_path: Path) -> None:
     space, slow = tmp_path / "space", tmp_path / "slow.py"
     slow.write_text(
         f"import sys, time\nfile = {str(tmp_path / 'calls')!r}\n"
@@ -179,7 +179,9 @@ def test_stopping_interrupts_the_pipelines_at_work(tmp_path: Path) -> None:
     assert last.outcome == "stopped"
 
 
-def test_fired_by_hand(tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_manual_runs_record_outcome_and_keep_last_logs(
+    tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scheduled_run, "COMMAND", (sys.executable,))
     monkeypatch.setattr(scheduled_run, "KEPT", 2)
     broken = tmp_path / "broken.py"
@@ -199,7 +201,7 @@ def test_fired_by_hand(tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyP
         assert schedules.find(tmp_path, "other").last is None
 
 
-def test_mistakes_are_explained(tmp_path: Path, script: Path) -> None:
+def test_invalid_schedules_are_rejected_with_reason(tmp_path: Path, script: Path) -> None:
     with pytest.raises(ValueError, match="field hour"):
         add(tmp_path, script, "0 99 * * *")
     with pytest.raises(FileNotFoundError, match="no such pipeline"):
@@ -211,7 +213,7 @@ def test_mistakes_are_explained(tmp_path: Path, script: Path) -> None:
 
 
 class Touch:
-    """Makes a file where it is unpickled."""
+    """Creates a file if it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -220,8 +222,8 @@ class Touch:
         return Path.touch, (self.mark,)
 
 
-def test_a_file_of_schedules_runs_nothing_by_being_read(tmp_path: Path) -> None:
-    """Neither as APScheduler pickles its jobs, nor with a pickle where our JSON should be."""
+def test_schedule_file_is_never_unpickled(tmp_path: Path) -> None:
+    """Neither APScheduler's pickled jobs nor a pickle in place of JSON."""
     mark, file = tmp_path / "ran", tmp_path / "schedule.sqlite"
     pickled = pickle.dumps(Touch(mark))
     pickle.loads(pickled)
@@ -245,7 +247,7 @@ def test_a_file_of_schedules_runs_nothing_by_being_read(tmp_path: Path) -> None:
 WHEN = '"when": {"kind": "cron", "cron": "@daily"}'
 
 
-def test_a_schedule_of_the_right_form_is_taken(tmp_path: Path) -> None:
+def test_valid_stored_schedule_is_read(tmp_path: Path) -> None:
     assert schedules.entries(tmp_path) == []
     with closing(sqlite3.connect(tmp_path / "schedule.sqlite")) as other, other:
         other.execute(
@@ -267,7 +269,7 @@ def test_a_schedule_of_the_right_form_is_taken(tmp_path: Path) -> None:
         ("../../x", f'{{{WHEN}, "pipeline": "p", "overrides": []}}'),
     ],
 )
-def test_a_schedule_of_another_form_is_refused(tmp_path: Path, id: str, job: str) -> None:
+def test_invalid_stored_schedule_is_rejected(tmp_path: Path, id: str, job: str) -> None:
     assert schedules.entries(tmp_path) == []
     with closing(sqlite3.connect(tmp_path / "schedule.sqlite")) as other, other:
         other.execute("INSERT INTO jobs VALUES (?, 1, ?)", (id, job))
@@ -275,7 +277,7 @@ def test_a_schedule_of_another_form_is_refused(tmp_path: Path, id: str, job: str
         schedules.entries(tmp_path)
 
 
-def test_a_file_that_is_no_database_is_set_aside_and_told(
+def test_invalid_database_is_moved_aside_and_reported(
     tmp_path: Path, script: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "schedule.sqlite").write_bytes(b"no database" * 100)
@@ -298,7 +300,7 @@ def test_a_file_that_is_no_database_is_set_aside_and_told(
     ],
     ids=["emptied", "overwritten", "cut off", "overwritten inside"],
 )
-def test_the_schedules_of_a_damaged_file_come_back(
+def test_schedules_are_restored_from_a_damaged_database(
     tmp_path: Path, script: Path, damage: Callable[[bytes], bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(40):  # more than a page of the file holds
@@ -316,7 +318,7 @@ def test_the_schedules_of_a_damaged_file_come_back(
     assert schedules.entries(tmp_path) == []  # removed on purpose
 
 
-def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None:
+def test_schedule_files_are_private_to_their_owner(tmp_path: Path, script: Path) -> None:
     before = os.umask(0)
     try:
         add(tmp_path, script, "@daily")
@@ -326,7 +328,7 @@ def test_the_job_store_is_its_owners_alone(tmp_path: Path, script: Path) -> None
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
-def test_adding_again_replaces(tmp_path: Path, script: Path) -> None:
+def test_adding_a_schedule_again_replaces_it(tmp_path: Path, script: Path) -> None:
     add(tmp_path, script, "@daily", ["seed=1"])
     add(tmp_path, script, "@hourly", ["seed=2"])
     (entry,) = schedules.entries(tmp_path)

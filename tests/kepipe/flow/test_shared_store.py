@@ -1,4 +1,4 @@
-"""Results that workspaces share: copied whole, checked when they come back, removed when nothing names them."""
+"""Shared results: copied completely, verified when pulled, pruned if nothing refers to them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def equal(one: Path, other: Path) -> bool:
     return names == others and not any(filecmp.cmpfiles(one, other, list(names), shallow=False)[1:])
 
 
-def test_a_result_comes_back_as_it_was_and_equal_files_are_stored_once(
+def test_pulled_result_equals_the_pushed_one_and_equal_files_are_stored_once(
     shared: SharedStore, tmp_path: Path
 ) -> None:
     folder = finished(Store(tmp_path / "store"))
@@ -65,9 +65,7 @@ def test_a_result_comes_back_as_it_was_and_equal_files_are_stored_once(
     assert not shared.pull("0" * 20, tmp_path / "other")
 
 
-def test_a_copy_that_was_interrupted_is_no_result_and_is_completed(
-    shared: SharedStore, tmp_path: Path
-) -> None:
+def test_incomplete_push_is_no_result_and_is_completed(shared: SharedStore, tmp_path: Path) -> None:
     folder = finished(Store(tmp_path / "store"))
     shared.push(folder)
     Path(shared.url, "results", f"{folder.name}.json").unlink()
@@ -77,7 +75,7 @@ def test_a_copy_that_was_interrupted_is_no_result_and_is_completed(
     assert shared.pull(folder.name, tmp_path / "copy")
 
 
-def test_damage_is_found(shared: SharedStore, tmp_path: Path) -> None:
+def test_damaged_or_missing_blob_fails_the_pull(shared: SharedStore, tmp_path: Path) -> None:
     folder = finished(Store(tmp_path / "store"))
     shared.push(folder)
     (content,) = (file for file in blobs(shared) if file.read_text() == "12345")
@@ -92,7 +90,7 @@ def test_damage_is_found(shared: SharedStore, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["../outside", "/outside", "deep/../../outside", "artifact.json", "a\\b", ""]
 )
-def test_a_result_may_not_write_outside_of_its_folder(shared: SharedStore, tmp_path: Path, name: str) -> None:
+def test_result_cannot_write_outside_its_folder(shared: SharedStore, tmp_path: Path, name: str) -> None:
     folder = finished(Store(tmp_path / "store"))
     shared.push(folder)
     result = Path(shared.url, "results", f"{folder.name}.json")
@@ -104,7 +102,7 @@ def test_a_result_may_not_write_outside_of_its_folder(shared: SharedStore, tmp_p
     assert not (tmp_path / "outside").exists()
 
 
-def test_a_result_under_the_key_of_another_is_refused(shared: SharedStore, tmp_path: Path) -> None:
+def test_result_under_another_key_is_rejected(shared: SharedStore, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     one, other = finished(store, "1"), finished(store, "2")
     shared.push(one)
@@ -114,7 +112,7 @@ def test_a_result_under_the_key_of_another_is_refused(shared: SharedStore, tmp_p
         shared.pull(other.name, tmp_path / "copy")
 
 
-def test_pruning_removes_old_results_and_what_only_they_named(shared: SharedStore, tmp_path: Path) -> None:
+def test_prune_removes_old_results_and_unreferenced_blobs(shared: SharedStore, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     old, new = finished(store, "old"), finished(store, "new")
     shared.push(old)
@@ -131,16 +129,14 @@ def test_pruning_removes_old_results_and_what_only_they_named(shared: SharedStor
     assert shared.pull(new.name, tmp_path / "copy")  # its record is that of the old one
 
 
-def test_blobs_of_a_result_on_its_way_are_kept(shared: SharedStore, tmp_path: Path) -> None:
+def test_prune_keeps_blobs_of_a_push_in_progress(shared: SharedStore, tmp_path: Path) -> None:
     folder = finished(Store(tmp_path / "store"))
     shared.push(folder)
     Path(shared.url, "results", f"{folder.name}.json").unlink()
     assert shared.prune(time.time()) == 0
 
 
-def test_a_second_workspace_computes_nothing_that_the_first_has_shared(
-    tmp_path: Path, statuses: Statuses
-) -> None:
+def test_second_workspace_uses_shared_results(tmp_path: Path, statuses: Statuses) -> None:
     url = str(tmp_path / "shared")
     first, second, third = (Bench(Workspace(tmp_path / name, url)) for name in ("a", "b", "c"))
     makers = {name: result.maker for name, result in first.run(flow())[0].items()}
@@ -156,7 +152,7 @@ def test_a_second_workspace_computes_nothing_that_the_first_has_shared(
     assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "ran"}
 
 
-def test_results_are_pulled_as_far_as_they_are_there(tmp_path: Path) -> None:
+def test_pull_fetches_all_available_results(tmp_path: Path) -> None:
     url = str(tmp_path / "shared")
     first, second = (Bench(Workspace(tmp_path / name, url)) for name in "ab")
     first.run(flow(), StageSelection(until="double"))
@@ -165,7 +161,7 @@ def test_results_are_pulled_as_far_as_they_are_there(tmp_path: Path) -> None:
     assert sorted(link.name for link in (tmp_path / "b" / "tiny").iterdir()) == ["double", "write"]
 
 
-def test_a_store_that_cannot_be_reached_is_a_warning(tmp_path: Path, statuses: Statuses) -> None:
+def test_unreachable_shared_store_is_a_warning(tmp_path: Path, statuses: Statuses) -> None:
     (tmp_path / "file").write_text("no folder")
     bench = Bench(Workspace(tmp_path / "a", str(tmp_path / "file" / "shared")))
     _, events = bench.run(flow())
@@ -175,12 +171,12 @@ def test_a_store_that_cannot_be_reached_is_a_warning(tmp_path: Path, statuses: S
     assert all("shared store" in message for message in warnings)
 
 
-def test_an_address_of_no_kind_is_refused() -> None:
+def test_unknown_store_protocol_is_rejected() -> None:
     with pytest.raises(ConfigError, match="shared store nosuch://x: "):
         SharedStore("nosuch://x")
 
 
-def test_the_example_is_computed_once_for_two_workspaces(tmp_path: Path) -> None:
+def test_example_is_computed_once_for_two_workspaces(tmp_path: Path) -> None:
     """The second is of another user: the texts lie elsewhere."""
     shutil.copytree(EXAMPLE.parent, tmp_path / "elsewhere")
     flags = ("--until", "shards", "--store", str(tmp_path / "shared"))

@@ -1,4 +1,4 @@
-"""What a stage says of its inputs."""
+"""A stage's inputs, read from the annotations of its dataclass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.flow import Number
 
 @dataclass(frozen=True)
 class Inputs:
-    """One of each sort."""
+    """One input of each kind."""
 
     number: Number
     addends: tuple[Number, ...]
@@ -28,7 +28,7 @@ class Texts:
     text: str
 
 
-def test_an_input_is_required_optional_one_or_several_as_its_annotation_says() -> None:
+def test_input_annotations_define_required_optional_and_several() -> None:
     stage = Stage("sum", 1, Inputs, Section, Number, lambda *_: None)
     assert stage.slots() == {
         "number": Slot(Number, several=False, optional=False, if_available=False),
@@ -38,7 +38,7 @@ def test_an_input_is_required_optional_one_or_several_as_its_annotation_says() -
     }
 
 
-def test_an_input_that_is_no_artifact_is_a_mistake_of_the_stage() -> None:
+def test_input_that_is_no_artifact_is_a_type_error() -> None:
     stage = Stage("read", 1, Texts, Section, Number, lambda *_: None)
     with pytest.raises(TypeError, match="stage read: input text must be an Artifact"):
         stage.slots()

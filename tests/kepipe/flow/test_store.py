@@ -1,4 +1,4 @@
-"""The store: an attempt begins with an empty `out`, and what it made appears by one rename."""
+"""The store: an attempt starts with an empty `out`, and one rename publishes its result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from kepipe.flow.store import Store, size
 
 
-def test_an_attempt_finds_its_checkpoints_and_nothing_of_what_the_last_one_wrote(tmp_path: Path) -> None:
+def test_new_attempt_keeps_checkpoints_and_empties_out(tmp_path: Path) -> None:
     store = Store(tmp_path)
     first = store.start("key")
     (first.out / "half").write_text("half")
@@ -19,8 +19,8 @@ def test_an_attempt_finds_its_checkpoints_and_nothing_of_what_the_last_one_wrote
     assert (second.scratch / "checkpoint").read_text() == "whole"
 
 
-def test_a_result_is_the_very_folder_that_was_worked_in(tmp_path: Path) -> None:
-    """A rename cannot be seen half done; a copy can."""
+def test_result_is_published_by_renaming_its_folder(tmp_path: Path) -> None:
+    """A rename is atomic; a copy is not."""
     store = Store(tmp_path)
     workdir = store.start("key")
     (workdir.out / "value").write_text("1")
@@ -30,8 +30,8 @@ def test_a_result_is_the_very_folder_that_was_worked_in(tmp_path: Path) -> None:
     assert not store.unfinished()
 
 
-def test_metrics_are_kept_in_order_each_step_once(tmp_path: Path) -> None:
-    """What a continued attempt logs again takes the place of what was logged before; final values come last."""
+def test_metrics_are_sorted_by_step_and_deduplicated(tmp_path: Path) -> None:
+    """Values that a resumed attempt logs again replace the earlier ones; final values come last."""
     store = Store(tmp_path)
     workdir = store.start("key")
     logged = [{"step": 2, "a": 1}, {"step": None, "end": 9}, {"step": 1, "a": 0}, {"step": 2, "a": 5, "b": 6}]
@@ -47,7 +47,7 @@ def finished(store: Store, key: str) -> Path:
     return store.finish(key, workdir, {}, "run", {})[0]
 
 
-def test_what_is_removed_is_gone_and_its_bytes_are_told(tmp_path: Path) -> None:
+def test_remove_returns_the_freed_bytes(tmp_path: Path) -> None:
     store = Store(tmp_path)
     done = finished(store, "key")
     expected = size(done)
@@ -57,7 +57,7 @@ def test_what_is_removed_is_gone_and_its_bytes_are_told(tmp_path: Path) -> None:
     assert not list((tmp_path / "trash").iterdir())
 
 
-def test_what_is_forced_goes_with_what_a_later_attempt_left(tmp_path: Path) -> None:
+def test_forget_removes_the_result_and_its_leftover_attempt(tmp_path: Path) -> None:
     store = Store(tmp_path)
     finished(store, "key")
     (store.start("key").scratch / "checkpoint").touch()
@@ -65,5 +65,5 @@ def test_what_is_forced_goes_with_what_a_later_attempt_left(tmp_path: Path) -> N
     assert not store.holds("key")
     assert not store.resumable("key")
     (store.start("key").scratch / "checkpoint").touch()
-    assert store.forget("key"), "there is no result"
-    assert store.resumable("key"), "an attempt goes on"
+    assert store.forget("key"), "no result"
+    assert store.resumable("key"), "the attempt stays"

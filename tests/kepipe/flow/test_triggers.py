@@ -1,4 +1,4 @@
-"""What fires a schedule: a change of content that has come to rest, another schedule's success, a time zone's hour."""
+"""Triggers: a change of content that has settled, another schedule's success, an hour in a time zone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
     return make_scripts(tmp_path, monkeypatch)
 
 
-def test_a_change_of_content_fires_once_and_one_of_times_never(scripts: Scripts) -> None:
+def test_content_change_triggers_once_and_mtime_change_never(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL, WhenChanged())
     assert scripts.once() == [("finished", "never fired before")]
     assert scripts.once() == []
@@ -44,8 +44,8 @@ def test_a_change_of_content_fires_once_and_one_of_times_never(scripts: Scripts)
     assert calls(folder) == 3
 
 
-def test_a_change_has_to_be_seen_twice(scripts: Scripts) -> None:
-    """A file that is written bit by bit fires nothing until it rests."""
+def test_change_must_be_seen_twice(scripts: Scripts) -> None:
+    """A file that is still being written triggers nothing until it stays the same."""
     written: list[dict[str, str]] = [{"a": "1"}, {"a": "2"}, {"a": "3"}, {"a": "3"}, {"a": "3"}]
     kept: dict[str, object] = {"fired": {"a": "0"}}
     reasons = []
@@ -58,13 +58,13 @@ def test_a_change_has_to_be_seen_twice(scripts: Scripts) -> None:
     assert kept == {"fired": {"a": "3"}}
 
 
-def test_a_change_that_was_taken_back_fires_nothing() -> None:
+def test_reverted_change_triggers_nothing() -> None:
     kept = {"fired": {"a": "0"}, "seen": {"a": "1"}}
     check = WhenChanged().check(TriggerContext(Path(), Path("p"), (), lambda *_: {"a": "0"}, kept))
     assert check == CheckResult(state={"fired": {"a": "0"}})
 
 
-def test_a_run_that_failed_on_this_content_is_not_repeated_until_something_changes(scripts: Scripts) -> None:
+def test_failed_run_is_repeated_only_after_a_change(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL + "; raise SystemExit(1)", WhenChanged())
     assert [outcome for outcome, _ in scripts.once()] == ["failed"]
     assert scripts.once() == []
@@ -73,7 +73,7 @@ def test_a_run_that_failed_on_this_content_is_not_repeated_until_something_chang
     assert calls(folder) == 2
 
 
-def test_what_cannot_be_looked_at_is_said_once(scripts: Scripts) -> None:
+def test_failing_trigger_check_is_reported_once(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL, WhenChanged())
     (folder / "tiny.py").unlink()
     ((outcome, reason),) = scripts.once()
@@ -84,17 +84,17 @@ def test_what_cannot_be_looked_at_is_said_once(scripts: Scripts) -> None:
     assert [name for name, _ in scripts.told] == ["tiny"]
 
 
-def test_a_firing_by_hand_is_of_the_content_there_is(scripts: Scripts) -> None:
+def test_manual_run_counts_for_the_current_content(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL, WhenChanged())
     assert schedules.run_now(scripts.workspace, "tiny", scripts.means).reason == "by hand"
     assert scripts.once() == []
     assert calls(folder) == 1
 
 
-def test_drift_fires_and_is_looked_for_where_something_has_changed(
+def test_drift_triggers_and_is_checked_only_after_a_change(
     scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command is a script here that notes its arguments; the real one is followed in `tests/docs`."""
+    """The command is a script here that records its arguments; `tests/docs` runs the real one."""
     check = tmp_path / "check.py"
     monkeypatch.setattr(on_drift, "COMMAND", (sys.executable, str(check)))
     note = f"import sys\nopen({str(tmp_path / 'asked')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
@@ -115,7 +115,7 @@ def test_drift_fires_and_is_looked_for_where_something_has_changed(
     assert calls(folder) == 1
 
 
-def test_one_fires_after_another_has_finished_and_in_the_same_pass(scripts: Scripts) -> None:
+def test_after_trigger_runs_in_the_same_pass_and_only_after_success(scripts: Scripts) -> None:
     first = scripts.add("first", CALL, WhenChanged())
     second = scripts.add("second", CALL, After(after="first"))
     third = scripts.add("third", CALL, After(after="second"))
@@ -130,7 +130,7 @@ def test_one_fires_after_another_has_finished_and_in_the_same_pass(scripts: Scri
     assert (calls(first), calls(second), calls(third)) == (1, 1, 1)
 
 
-def test_successes_before_the_schedule_was_added_do_not_count(scripts: Scripts) -> None:
+def test_after_trigger_ignores_earlier_successes(scripts: Scripts) -> None:
     scripts.add("first", CALL, Cron(cron="@yearly"))
     remember(scripts.workspace, "first", Result(5.0, 1.0, "finished"))
     scripts.add("second", CALL, After(after="first"))
@@ -141,7 +141,7 @@ def test_successes_before_the_schedule_was_added_do_not_count(scripts: Scripts) 
     assert scripts.once() == [("finished", "first has finished")]
 
 
-def test_chains_that_could_never_fire_are_refused(scripts: Scripts) -> None:
+def test_cyclic_or_unknown_after_trigger_is_rejected(scripts: Scripts) -> None:
     scripts.add("first", CALL, Cron(cron="@yearly"))
     with pytest.raises(ConfigError, match=r"no schedule `frist`.*first"):
         scripts.add("second", CALL, After(after="frist"))
@@ -152,7 +152,7 @@ def test_chains_that_could_never_fire_are_refused(scripts: Scripts) -> None:
         schedules.remove(scripts.workspace, "first")
 
 
-def test_times_are_those_of_the_zone_also_when_the_clocks_change(scripts: Scripts) -> None:
+def test_cron_times_follow_the_time_zone_across_daylight_saving(scripts: Scripts) -> None:
     scripts.add("tiny", CALL, Cron(cron="0 2 * * *", zone="America/New_York"))
     entry = schedules.find(scripts.workspace, "tiny")
     zone = ZoneInfo("America/New_York")
