@@ -1,4 +1,4 @@
-"""Batches of few shapes: the losses and gradients of unpadded ones, and layers compiled once for each."""
+"""Padding to few batch shapes: losses and gradients stay the same, layers are compiled once per shape."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def gradients(case: cases.Case, batch: Batch, *, few_shapes: bool) -> dict[str, 
 
 
 @pytest.mark.parametrize("name", PADDED)
-def test_padded_batches_have_the_losses_and_gradients_of_others(name: str) -> None:
+def test_padded_batches_keep_losses_and_gradients(name: str) -> None:
     case = ALL[name]
     batch = case.batch()
     longer = padded(batch)
@@ -59,7 +59,7 @@ def test_padded_batches_have_the_losses_and_gradients_of_others(name: str) -> No
         )
 
 
-def test_injected_triples_and_entities_keep_their_places() -> None:
+def test_padding_keeps_hidden_states_with_injected_triples_and_entities() -> None:
     case = ALL["bert, mlm"]
     batch = replace(case.batch(), next_sentence_labels=None)
     branch_BT, mention_BT = branches(8, LENGTH)
@@ -76,7 +76,7 @@ def test_injected_triples_and_entities_keep_their_places() -> None:
         torch.testing.assert_close(model(longer, longer.label_positions), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_there_are_eight_lengths_between_a_power_of_two_and_the_next() -> None:
+def test_lengths_are_rounded_to_eight_steps_per_power_of_two() -> None:
     assert [rounded(length) for length in (1, 8, 9, 60, 64, 65, 410, 500, 512, 513)] == [
         8, 8, 16, 64, 64, 72, 416, 512, 512, 576,
     ]  # fmt: skip
@@ -84,13 +84,13 @@ def test_there_are_eight_lengths_between_a_power_of_two_and_the_next() -> None:
 
 
 def full(case: cases.Case, number: int) -> Batch:
-    """A batch as full as its number says."""
+    """A batch whose fill depends on its number."""
     made = rows(8, LENGTH - number % 9, seed=number, pairs=case.name == "bert, mlm")
     return case.objective.collate(made, np.random.default_rng([5, number]), 0.5)
 
 
-def test_whether_shapes_are_few_is_seen_in_the_first_batches() -> None:
-    """Rows of one length, or nearly; not rows of any length."""
+def test_few_shapes_are_detected_in_the_first_batches() -> None:
+    """True for rows of about one length, false for rows of any length."""
     case = ALL["bart, denoising"]
 
     def alike(number: int, _share: float) -> Batch:
@@ -112,10 +112,10 @@ def test_whether_shapes_are_few_is_seen_in_the_first_batches() -> None:
 
 
 @pytest.mark.parametrize(("name", "most"), [("bert, mlm", 4), ("bart, denoising", 6)])
-def test_after_the_first_updates_nothing_is_compiled_again(
+def test_no_recompilation_after_the_first_updates(
     name: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However full batches are; each graph is for one shape. The tracer is the one of CUDA, without its kernels."""
+    """Whatever the fill of batches; each graph is for one shape. The tracer is that of CUDA, without its kernels."""
     case, how = ALL[name], list[dict[str, Any]]()
     compile_ = nn.Module.compile
     monkeypatch.setattr(distributed, "compiler", lambda: "")

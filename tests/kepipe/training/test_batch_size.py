@@ -1,11 +1,11 @@
-"""How many tokens a device has room for, worked out by hand."""
+"""How many tokens fit into a device's memory, computed by hand."""
 
 from __future__ import annotations
 
 from kepipe.training.batch_size import fitting_tokens
 
 
-def test_what_is_left_beside_the_weights_is_for_activations() -> None:
+def test_memory_beside_weights_limits_tokens_per_batch() -> None:
     """BERT-base: 108 million weights of 16 bytes, 34 · 12 · 768 bytes a token."""
     weights = 12 * 12 * 768**2 + 30_000 * 768
     assert weights == 107_974_656

@@ -1,4 +1,4 @@
-"""GPUs by what their drivers call them, and what a training would choose on one."""
+"""GPUs by their driver's name, and the defaults that training chooses on them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ OTHERS = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_card_is_found_by_its_name(name: str) -> None:
+def test_gpu_is_found_by_driver_name(name: str) -> None:
     card = find_card(name)
     assert card is not None
     assert card.name == NAMES[name]
 
 
-def test_each_peak_is_that_of_the_document_it_names() -> None:
-    """The figure that the source says, halved where it is one with sparsity alone."""
+def test_gpu_peak_matches_its_source() -> None:
+    """The figure of the source, halved if it holds only with sparsity."""
     for card in CARDS:
         figures = re.search(r": ([\d.,]+)(?: (TFLOPS|TF|PFLOPS))?(/| with sparsity)?", card.source)
         assert figures is not None, card
@@ -56,13 +56,13 @@ def test_each_peak_is_that_of_the_document_it_names() -> None:
         assert card.peak == (said / 2 if more == " with sparsity" else said), card
 
 
-def test_names_that_hold_others_stand_before_them() -> None:
+def test_gpu_names_that_contain_others_come_first() -> None:
     names = [card.name for card in CARDS]
     assert all(one not in other for number, one in enumerate(names) for other in names[number + 1 :])
 
 
-def test_a_part_of_a_card_and_an_unknown_one_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their peak is measured; in 16 bits, that of a known one is what it is sold with."""
+def test_unknown_or_partitioned_gpu_has_no_published_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their peak is measured; for a known GPU in 16 bits it is the published one."""
     assert [name for name in OTHERS if find_card(name)] == []
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "Tesla T4")
     monkeypatch.setattr(throughput, "matmul_peak", lambda _device, _kind: 1.0)
@@ -72,7 +72,7 @@ def test_a_part_of_a_card_and_an_unknown_one_are_not(monkeypatch: pytest.MonkeyP
     assert throughput.peak(torch.device("cpu"), torch.bfloat16) == 1.0
 
 
-def test_layers_are_compiled_on_a_gpu_where_it_pays_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_are_compiled_on_a_gpu_for_long_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu, cuda, model = torch.device("cpu"), torch.device("cuda:0"), tiny()
     monkeypatch.setattr(distributed, "has_compiler", lambda: True)
     assert compiles(model, settings(steps=500), cuda)
@@ -87,10 +87,10 @@ def test_layers_are_compiled_on_a_gpu_where_it_pays_off(monkeypatch: pytest.Monk
     assert not compiles(model, settings(steps=500), cuda)
 
 
-def test_what_is_masked_is_skipped_on_a_gpu_where_the_model_allows_it(
+def test_flex_attention_is_chosen_on_a_gpu_without_dropout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not with dropout; asked for by name, that is an error."""
+    """Not with dropout; if set explicitly, an error."""
     with_dropout, without = tiny(0.1), tiny(0.0)
     for device, expected in (("cpu", "never"), ("cuda:0", "packed")):
         monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda _: device != "cpu"))  # noqa: B023

@@ -1,4 +1,4 @@
-"""What is carried from batch to batch: it belongs to its stream, begins with it, and is part of a checkpoint."""
+"""States carried from batch to batch: they belong to a stream, are reset with it, and are checkpointed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.toy_training import LENGTH, VOCABULARY, Ear, context_in, fit,
 
 
 class Stop(Exception):
-    """Stands for whatever ends a process."""
+    """Simulates a killed process."""
 
 
 def shuffled(number: int) -> TokenRows:
@@ -29,8 +29,8 @@ def weights(model: nn.Module) -> Tensor:
     return torch.cat([value.detach().ravel() for value in model.parameters()])
 
 
-def test_a_training_that_is_cut_goes_on_with_the_same_bytes(tmp_path: Path) -> None:
-    """Two parts an update, so two sets of streams; the held-out text, measured on the way, has states of its own."""
+def test_interrupted_training_with_carried_states_resumes_bit_identically(tmp_path: Path) -> None:
+    """Two micro-batches per update, so two sets of streams; held-out evaluation has its own states."""
 
     def stopping(number: int) -> TokenRows:
         if number > 12:
@@ -55,8 +55,8 @@ def test_a_training_that_is_cut_goes_on_with_the_same_bytes(tmp_path: Path) -> N
     assert not torch.equal(weights(without), weights(whole))
 
 
-def test_a_stream_is_read_as_its_whole_text_would_be() -> None:
-    """Row after row with carried states, an LSTM computes what it computes over all of the text at once."""
+def test_stream_rows_give_the_outputs_of_the_whole_text() -> None:
+    """Row by row with carried states, an LSTM gives the output of a single pass over the whole text."""
     model, carried = CarryingLSTM(), CarriedStates()
     texts = torch.randint(2, VOCABULARY, (4, 3 * LENGTH), generator=torch.Generator().manual_seed(0))
     pieces = []
@@ -69,7 +69,7 @@ def test_a_stream_is_read_as_its_whole_text_would_be() -> None:
     torch.testing.assert_close(torch.cat(pieces, 1), at_once)
 
 
-def test_rows_that_begin_find_zeros_and_streams_that_end_are_left_out() -> None:
+def test_carried_states_are_zeroed_for_new_rows_and_dropped_for_ended_streams() -> None:
     carried = CarriedStates()
     tokens = torch.zeros(3, 2, dtype=torch.long)
     first = carried.attach(Batch(tokens, tokens + 1, continues=torch.zeros(3, dtype=torch.bool)))
@@ -83,7 +83,7 @@ def test_rows_that_begin_find_zeros_and_streams_that_end_are_left_out() -> None:
     assert not second.state["seen"].requires_grad
 
 
-def test_a_batch_whose_stream_was_never_seen_is_refused() -> None:
+def test_batch_that_continues_an_unknown_stream_is_rejected() -> None:
     tokens = torch.zeros(1, 2, dtype=torch.long)
     with pytest.raises(ValueError, match="stream 0"):
         CarriedStates().attach(Batch(tokens, tokens + 1, continues=torch.tensor([True])))

@@ -1,4 +1,4 @@
-"""Checkpoints: whole, or passed over."""
+"""Checkpoints: complete ones are loaded, damaged ones skipped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write(root: Path, *steps: int) -> None:
         checkpoint.save(root, step, {"weights": {"w": torch.full((4,), float(step))}}, {"note": step})
 
 
-def test_what_is_saved_comes_back_newest_first(tmp_path: Path) -> None:
+def test_saved_checkpoints_are_loaded_newest_first(tmp_path: Path) -> None:
     write(tmp_path, 1, 20, 3)
     found = list(checkpoint.intact(tmp_path, pytest.fail))
     assert [one.step for one in found] == [20, 3, 1]
@@ -27,7 +27,7 @@ def test_what_is_saved_comes_back_newest_first(tmp_path: Path) -> None:
     assert torch.equal(found[0].tensors("weights")["w"], torch.full((4,), 20.0))
 
 
-def test_equal_tensors_make_equal_bytes(tmp_path: Path) -> None:
+def test_equal_tensors_are_saved_as_equal_bytes(tmp_path: Path) -> None:
     tensors = {"b": torch.arange(3), "a": torch.ones(2, 2)}
     checkpoint.save(tmp_path / "one", 1, {"weights": tensors}, {})
     checkpoint.save(tmp_path / "two", 1, {"weights": dict(reversed(tensors.items()))}, {})
@@ -65,7 +65,7 @@ def wrong_state(folder: Path) -> None:
 @pytest.mark.parametrize(
     "harm", [damage_bytes, damage_length, lose_tensors, lose_state, cut_state, wrong_state]
 )
-def test_a_damaged_one_is_passed_over_with_a_word(tmp_path: Path, harm) -> None:  # type: ignore[no-untyped-def]
+def test_damaged_checkpoint_is_skipped_with_a_message(tmp_path: Path, harm) -> None:  # type: ignore[no-untyped-def]
     write(tmp_path, 1, 2)
     harm(tmp_path / "step-00000002")
     said: list[str] = []
@@ -73,15 +73,15 @@ def test_a_damaged_one_is_passed_over_with_a_word(tmp_path: Path, harm) -> None:
     assert "step-00000002" in said[0]
 
 
-def test_an_unfinished_one_is_not_seen_and_is_removed(tmp_path: Path) -> None:
+def test_unfinished_checkpoint_is_ignored_and_removed(tmp_path: Path) -> None:
     write(tmp_path, 1)
     (tmp_path / "step-00000001").rename(tmp_path / ".step-00000001.unfinished")
     assert list(checkpoint.intact(tmp_path, pytest.fail)) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_checkpoint_makes_room_for_one(tmp_path: Path) -> None:
-    """A file, a link to nothing and a folder with other things, each under a checkpoint's name."""
+def test_non_checkpoint_under_a_checkpoint_name_is_replaced(tmp_path: Path) -> None:
+    """A file, a broken link and a folder with other files, each under a checkpoint's name."""
     root, elsewhere = tmp_path / "checkpoints", tmp_path / "elsewhere"
     write(root, 1)
     (root / "step-00000002").write_text("no folder")
@@ -102,7 +102,7 @@ def test_what_is_no_checkpoint_makes_room_for_one(tmp_path: Path) -> None:
     assert (elsewhere / "kept").exists()
 
 
-def test_prune_keeps_what_it_is_told(tmp_path: Path) -> None:
+def test_prune_keeps_the_given_steps(tmp_path: Path) -> None:
     write(tmp_path, 1, 2, 3, 4)
     checkpoint.prune(tmp_path, {2, 4})
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["step-00000002", "step-00000004"]
@@ -123,7 +123,7 @@ except OSError as error:
 """
 
 
-def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
     """The disk is full for this process at 100 kB a file."""
     assert resource.RLIMIT_FSIZE is not None
     done = subprocess.run(

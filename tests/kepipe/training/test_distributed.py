@@ -1,4 +1,4 @@
-"""The machine of a training: its device, number format, processes; how a model is cut up over them."""
+"""Device, precision and processes of training; how a model is sharded over them."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from tests.support.toy_training import same, tiny
 
 @pytest.fixture
 def _restored() -> Iterator[None]:
-    """The process as it was: on the CPU, in full precision."""
+    """Restores the process's state: on the CPU, in full precision."""
     yield
     make_accelerator("fp32", "cpu")
 
 
 @pytest.mark.usefixtures("_restored")
-def test_each_training_of_a_process_has_the_device_it_names() -> None:
-    """The index too. "meta" stands for a GPU, which would have to be there."""
+def test_accelerator_uses_the_configured_device() -> None:
+    """The index too. "meta" stands for a GPU, which may not be available."""
     places = [torch.device(name) for name in ("cpu", "meta:1", "cpu")]
     assert [make_accelerator("fp32", str(place)).device for place in places] == places
 
 
-def test_processes_of_a_group_do_not_share_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_cannot_share_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match=r"device: cuda:1 is one GPU, .* set `device: cuda`"):
         make_accelerator("fp32", "cuda:1")
 
 
-def test_there_is_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_need_one_gpu_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     launch._check_devices("cuda", 2)
     launch._check_devices("cpu", 64)
@@ -53,9 +53,7 @@ CARDS = {"A100": (True, (8, 0), "bf16"), "T4": (False, (7, 5), "fp16"), "P100": 
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_the_number_format_is_one_that_the_card_is_fast_in(
-    card: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_precision_auto_is_a_fast_format_of_the_gpu(card: str, monkeypatch: pytest.MonkeyPatch) -> None:
     native, capability, expected = CARDS[card]
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: native)
@@ -67,7 +65,7 @@ def test_the_number_format_is_one_that_the_card_is_fast_in(
 
 
 @pytest.mark.usefixtures("_restored")
-def test_products_in_fp32_are_not_rounded_unless_tf32_is_asked_for() -> None:
+def test_fp32_products_are_unrounded_unless_tf32() -> None:
     """Convolutions too, which torch rounds by itself."""
     for precision, matrices, convolutions in (("tf32", "high", True), ("fp32", "highest", False)):
         make_accelerator(precision, "cpu")
@@ -75,7 +73,7 @@ def test_products_in_fp32_are_not_rounded_unless_tf32_is_asked_for() -> None:
         assert torch.backends.cudnn.allow_tf32 is convolutions
 
 
-def test_a_copy_without_values_takes_no_memory_and_keeps_what_is_one() -> None:
+def test_without_values_copies_to_meta_and_keeps_tied_weights() -> None:
     class Tied(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -101,7 +99,7 @@ def _first_of_four() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_first_of_four")
-def test_a_process_holds_its_share_alone_and_the_whole_model_stays_where_it_was(
+def test_fsdp_process_holds_its_share_and_leaves_the_model_unchanged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     group = {

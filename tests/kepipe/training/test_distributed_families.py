@@ -1,4 +1,4 @@
-"""Every family under several processes: which weights get no gradient, and what 16 bits between processes change."""
+"""Every family under several processes: weights without a gradient, and gradients exchanged in bf16."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def without_gradient(model: TrainableModel, case: cases.Case, batch: Batch) -> s
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_weights_without_a_gradient_are_named_by_the_model(name: str) -> None:
+def test_model_names_all_weights_without_a_gradient(name: str) -> None:
     """DDP looks for them only where the model names some, and would wait for any other without end."""
     assert not without_gradient(ALL[name].model(HIDDEN), ALL[name], ALL[name].batch())
 
 
-def test_what_the_last_layer_makes_of_entities_never_has_one_whether_a_batch_has_entities_or_not() -> None:
+def test_last_layer_entity_weights_never_get_a_gradient() -> None:
     case = ALL["bert, mlm"]
     model = case.model(HIDDEN)
     assert isinstance(model, Transformer)
@@ -75,7 +75,7 @@ def _group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_group")
 @pytest.mark.parametrize("name", [name for name in FAMILIES if not name.startswith("elmo")])
-def test_weights_exchanged_in_16_bits_give_the_losses_and_gradients_of_autocast(name: str) -> None:
+def test_fsdp_in_bf16_gives_losses_and_gradients_of_autocast(name: str) -> None:
     """Within the rounding of bf16; weights and gradients that a process holds are in fp32."""
     case = FAMILIES[name]
     plain = LossModule(case.model(HIDDEN)).eval()
@@ -100,7 +100,7 @@ def test_weights_exchanged_in_16_bits_give_the_losses_and_gradients_of_autocast(
 
 
 @pytest.mark.usefixtures("_group")
-def test_a_model_that_cannot_be_sharded_is_refused() -> None:
+def test_fsdp_rejects_a_scalar_parameter() -> None:
     model = FAMILIES["elmo, bidirectional-lm"].model(HIDDEN)
     with pytest.raises(
         ValueError, match=r"fsdp2 cannot shard mixture\.gamma, a single number: set `parallel: ddp`"

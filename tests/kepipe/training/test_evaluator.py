@@ -1,4 +1,4 @@
-"""Loop and evaluator with a model that is no transformer: a table of bigrams."""
+"""Training loop and evaluator with a model that is no transformer: a table of bigrams."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.support.toy_training import Ear, context_in, settings
 
 VOCABULARY, COUNT = 6, 4
 FOLLOWS = np.array([[1, 1, 2], [2, 3, 3], [4, 4, 4], [0, 0, 5], [5, 5, 5], [0, 1, 2]])
-"""Token → what may follow it, each as likely."""
+"""Token → its possible successors, equally likely."""
 
 
 def batch(number: int, share: float = 0.0) -> Batch:
-    """Rows of a Markov chain, of unequal lengths: batch `number` of `COUNT`, again and again."""
+    """Rows of a Markov chain, of unequal lengths: batch `number` modulo `COUNT`."""
     rng = np.random.default_rng(number % COUNT)
     lengths = rng.integers(2, 13, 4 + number % COUNT)
     tokens = np.zeros((len(lengths), 12), np.int64)
@@ -37,7 +37,7 @@ def measured(model: Bigrams, batches: list[Batch]) -> dict[str, float]:
     return HeldOutLoss(NextToken(), batches).evaluate(make_accelerator("fp32", "cpu"), LossModule(model))
 
 
-def test_batches_of_unequal_size_are_measured_as_one() -> None:
+def test_held_out_loss_weights_batches_by_their_tokens() -> None:
     batches, model = [batch(number) for number in range(COUNT)], Bigrams(VOCABULARY)
     assert measured(model, batches)["held_out_loss"] == pytest.approx(math.log(VOCABULARY))
     model.count(batches)
@@ -56,14 +56,14 @@ def test_batches_of_unequal_size_are_measured_as_one() -> None:
     assert set(metrics) == {"held_out_loss", "held_out_accuracy"}
 
 
-def test_what_has_no_place_is_not_measured() -> None:
+def test_batch_without_labels_is_not_evaluated() -> None:
     empty = Batch(torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, 3, dtype=torch.long))
     assert measured(Bigrams(VOCABULARY), [empty]) == {}
     with_others = measured(Bigrams(VOCABULARY), [empty, batch(0)])
     assert with_others == measured(Bigrams(VOCABULARY), [batch(0)])
 
 
-def test_a_table_of_bigrams_learns_what_counting_finds(tmp_path: Path) -> None:
+def test_bigram_model_trains_to_the_counted_optimum(tmp_path: Path) -> None:
     """Trained by the loop, with parts of an update, held-out measurements and the best weights."""
     batches = [batch(number) for number in range(COUNT)]
     counted, model, ear = Bigrams(VOCABULARY), Bigrams(VOCABULARY), Ear()
@@ -83,7 +83,7 @@ def test_a_table_of_bigrams_learns_what_counting_finds(tmp_path: Path) -> None:
     assert torch.equal(stored["rows"], model.rows)
 
 
-def test_a_stop_changes_no_byte_of_it(tmp_path: Path) -> None:
+def test_bigram_training_resumes_bit_identically(tmp_path: Path) -> None:
     def stopping(number: int, share: float) -> Batch:
         if number > 6:
             raise KeyboardInterrupt
@@ -98,6 +98,6 @@ def test_a_stop_changes_no_byte_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", ["gradient_checkpointing", "flex_attention"])
-def test_what_is_not_implemented_for_a_model_is_refused(tmp_path: Path, setting: str) -> None:
+def test_setting_not_implemented_for_a_model_is_rejected(tmp_path: Path, setting: str) -> None:
     with pytest.raises(ValueError, match=f"{setting}: not implemented for Bigrams: leave it out"):
         train(Bigrams(VOCABULARY), batch, NextToken(), settings(**{setting: True}), context_in(tmp_path))

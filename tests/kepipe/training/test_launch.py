@@ -1,5 +1,5 @@
-"""Two processes under torchrun, on one node or two: the losses of one, and checkpoints that either continues, also
-where one is killed while it writes its share."""
+"""Two processes under torchrun, on one node or two: losses of one process, and checkpoints that either resumes, also
+if one is killed while it writes its shard."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def run(
     killed: bool = False,
     **changes: Any,
 ) -> dict[str, dict[str, float]]:
-    """`processes` on each of `nodes`, which meet as machines do, and share the folder. `killed`: one of them is."""
+    """`processes` on each of `nodes`, which connect like machines and share the folder. `killed`: kill one of them."""
     folder.mkdir(exist_ok=True)
     script = folder / "run.py"
     script.write_text(RUN)
@@ -108,7 +108,7 @@ def agree(found: dict[str, dict[str, float]], expected: dict[str, dict[str, floa
             assert value == pytest.approx(expected[name][step], rel=1e-4), f"{name} at step {step}"
 
 
-def test_two_processes_have_the_losses_of_one_and_each_continues_the_other(tmp_path: Path) -> None:
+def test_two_processes_have_the_losses_of_one_and_resume_each_other(tmp_path: Path) -> None:
     """FSDP2, killed while the shards of its second checkpoint are written in the background; one process; FSDP2 over
     two nodes. Dropout included: what is drawn belongs to a batch, not to a process."""
     alone = run(1, tmp_path / "alone")
@@ -126,7 +126,9 @@ def test_two_processes_have_the_losses_of_one_and_each_continues_the_other(tmp_p
 
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
-def test_a_mixture_of_which_not_every_batch_uses_every_head(tmp_path: Path, parallel: str) -> None:
+def test_mixture_with_heads_unused_in_some_batches_trains_in_two_processes(
+    tmp_path: Path, parallel: str
+) -> None:
     """Batches of one update are of different objectives, and some updates use no next-sentence head at all."""
     alone = run(1, tmp_path / "alone", objective="mixture")
     two = run(2, tmp_path / "two", parallel=parallel, objective="mixture")
@@ -135,7 +137,7 @@ def test_a_mixture_of_which_not_every_batch_uses_every_head(tmp_path: Path, para
 
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
-def test_muon_in_two_processes_while_the_batch_grows(tmp_path: Path, parallel: str) -> None:
+def test_muon_with_batch_ramp_in_two_processes_has_the_losses_of_one(tmp_path: Path, parallel: str) -> None:
     growing = {"optimizer": "muon", "accumulate": 16, "batch_tokens": 2048, "batch_ramp": 0.5}
     chain = tmp_path / "chain"
     alone = run(1, tmp_path / "alone", **growing)
@@ -147,16 +149,16 @@ def test_muon_in_two_processes_while_the_batch_grows(tmp_path: Path, parallel: s
         agree(part, alone)
 
 
-def test_processes_agree_on_when_a_budget_of_time_is_used(tmp_path: Path) -> None:
-    """The first one's clock counts: else one would wait for the other without end."""
+def test_processes_agree_on_when_a_time_budget_ends(tmp_path: Path) -> None:
+    """The clock of rank 0 counts; otherwise one process would wait for the other forever."""
     run(2, tmp_path, budget="2s", accumulate=16, batch_tokens=2048, batch_ramp=0.5)
     first, second = (json.loads((tmp_path / f"end-{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
     assert first[2] >= 2.0
 
 
-def test_streams_stay_with_their_processes_and_are_saved_as_they_are_now(tmp_path: Path) -> None:
-    """Stopped twice, so that what a process read from a checkpoint is older than what another has gone on to."""
+def test_carried_states_of_two_processes_are_checkpointed_up_to_date(tmp_path: Path) -> None:
+    """Stopped twice, so that a process's loaded state is older than another's current one."""
     how, ear = settings(accumulate=2, log_every=1), Ear()
     evaluator = held_out_loss(NEXT, rows, 2)
 

@@ -1,4 +1,4 @@
-"""The loop: it learns, repeats itself, continues after a stop as if there had been none."""
+"""The training loop: the loss falls, runs are deterministic, interrupted training resumes bit-identically."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def held_out() -> HeldOutLoss:
     return held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
 
 
-def test_the_loss_falls_on_text_never_seen(tmp_path: Path) -> None:
+def test_held_out_loss_falls(tmp_path: Path) -> None:
     ear = Ear()
     fit(
         tiny(0.0),
@@ -62,7 +62,7 @@ def test_the_loss_falls_on_text_never_seen(tmp_path: Path) -> None:
     assert losses[150] < 0.8 * losses[0]
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path) -> None:
+def test_training_is_deterministic_for_a_seed(tmp_path: Path) -> None:
     one, two, other = tiny(), tiny(), tiny()
     fit(one, HIDE_SOME, render, settings(), context_in(tmp_path / "1"))
     fit(two, HIDE_SOME, render, settings(workers=3), context_in(tmp_path / "2"))
@@ -71,8 +71,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path)
     assert not same(one, other)
 
 
-def test_parts_of_an_update_add_up_to_the_whole(tmp_path: Path) -> None:
-    """Half batches of unequal numbers of hidden tokens give the gradient of the batch they make up."""
+def test_accumulated_micro_batches_give_the_gradient_of_the_whole(tmp_path: Path) -> None:
+    """Half batches with unequal numbers of masked tokens give the gradient of the whole batch."""
 
     def halves(number: int) -> TokenRows:
         whole, rows = render(number // 2), slice(4 * (number % 2), 4 * (number % 2) + 4)
@@ -82,7 +82,7 @@ def test_parts_of_an_update_add_up_to_the_whole(tmp_path: Path) -> None:
         )  # fmt: skip
 
     def hide_low(rows: TokenRows, _rng: np.random.Generator, _progress: float) -> Batch:
-        """Hides what is below 12: a function of the tokens alone, so that halves and wholes agree."""
+        """Masks tokens below 12: a function of the tokens alone, so that halves and wholes agree."""
         low = rows.tokens < 12
         tokens = torch.from_numpy(rows.tokens)
         chosen = torch.from_numpy(np.flatnonzero(low))
@@ -102,8 +102,8 @@ def test_parts_of_an_update_add_up_to_the_whole(tmp_path: Path) -> None:
     assert ear_two.metric("gradient_norm") == pytest.approx(ear_one.metric("gradient_norm"), rel=1e-4)
 
 
-def test_in_a_mixture_each_objective_weighs_as_often_as_it_comes() -> None:
-    """Of four parts three are of one objective: the update is that of 3/4 of its loss and 1/4 of the other's."""
+def test_mixture_gradient_weights_objectives_by_their_batches() -> None:
+    """Of four micro-batches three share an objective: the gradient is of 3/4 of its loss, 1/4 of the other's."""
     mixture, model = in_turn().criterion, tiny(0.0)
     batches = {
         part: replace(objective.collate(render(part), np.random.default_rng(part), 0.0), objective_id=part)
@@ -122,11 +122,11 @@ def test_in_a_mixture_each_objective_weighs_as_often_as_it_comes() -> None:
 
 
 class Stop(Exception):
-    """Stands for whatever ends a process."""
+    """Simulates a killed process."""
 
 
 @pytest.mark.parametrize("at", [2, 4, 7, 8, 10])
-def test_continuing_repeats_what_would_have_been(tmp_path: Path, at: int) -> None:
+def test_interrupted_training_resumes_bit_identically(tmp_path: Path, at: int) -> None:
     whole_ear, ear = Ear(), Ear()
     whole = tiny()
     fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole", whole_ear), held_out())
@@ -146,7 +146,7 @@ def test_continuing_repeats_what_would_have_been(tmp_path: Path, at: int) -> Non
 
 
 def poisoned(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-    """Batch 6 asks for the logarithm of nothing."""
+    """Adds a NaN to batch 6."""
     batch = hide_some(rows, rng, progress)
     if np.array_equal(rows.tokens, render(6).tokens):
         batch.extra["poison"] = torch.tensor(float("nan"))  # type: ignore[index]
@@ -154,13 +154,13 @@ def poisoned(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batc
 
 
 class PoisonedLoss(TokenLoss):
-    """Adds the poison of a batch to its loss."""
+    """Adds a batch's `poison` to its loss."""
 
     def mean(self, model: TokenModel, hidden_ND: Tensor, batch: Batch) -> Tensor:
         return super().mean(model, hidden_ND, batch) + batch.extra.get("poison", 0.0)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> None:
+def test_non_finite_loss_stops_training_and_saves_the_batch(tmp_path: Path) -> None:
     context = context_in(tmp_path)
     with pytest.raises(Diverged, match="the loss of step 7 is not finite") as stopped:
         fit(
@@ -179,7 +179,7 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_saved(tmp_path: Path) -> 
     assert names == ["step-00000003", "step-00000006"]
 
 
-def test_an_update_in_which_nothing_is_hidden_changes_little_and_stops_nothing(tmp_path: Path) -> None:
+def test_update_without_masked_tokens_has_zero_gradient(tmp_path: Path) -> None:
     def hide_nothing(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
         batch = hide_some(rows, rng, progress)
         nothing = torch.empty(0, dtype=torch.int64)
@@ -191,14 +191,14 @@ def test_an_update_in_which_nothing_is_hidden_changes_little_and_stops_nothing(t
     assert set(ear.metric("loss")) == {2, 4, 6}
 
 
-def test_recomputing_activations_changes_nothing(tmp_path: Path) -> None:
+def test_gradient_checkpointing_gives_identical_weights(tmp_path: Path) -> None:
     one, two = tiny(), tiny()
     fit(one, HIDE_SOME, render, settings(steps=4), context_in(tmp_path / "1"))
     fit(two, HIDE_SOME, render, settings(steps=4, gradient_checkpointing=True), context_in(tmp_path / "2"))
     assert same(one, two)
 
 
-def test_one_process_after_another_may_differ_in_precision(tmp_path: Path) -> None:
+def test_bf16_and_fp32_runs_in_one_process_have_close_losses(tmp_path: Path) -> None:
     ears = Ear(), Ear()
     for ear, precision in zip(ears, ("bf16", "fp32"), strict=True):
         fit(
@@ -213,12 +213,12 @@ def test_one_process_after_another_may_differ_in_precision(tmp_path: Path) -> No
     assert bf16 == pytest.approx(fp32, rel=0.02)
 
 
-def test_fp16_on_a_cpu_is_refused(tmp_path: Path) -> None:
+def test_fp16_on_cpu_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fp16 needs a GPU"):
         fit(tiny(), HIDE_SOME, render, settings(precision="fp16"), context_in(tmp_path))
 
 
-def test_block_masks_on_a_cpu_are_refused(tmp_path: Path) -> None:
+def test_flex_attention_on_cpu_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="flex_attention: block masks need a GPU"):
         fit(tiny(0.0), HIDE_SOME, render, settings(flex_attention=True), context_in(tmp_path))
 
@@ -236,7 +236,7 @@ save_file(dict(model.named_parameters()), Path(sys.argv[1]) / "model.safetensors
 """
 
 
-def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_training_killed_repeatedly_resumes_bit_identically(tmp_path: Path) -> None:
     def start(folder: Path) -> subprocess.Popen[bytes]:
         folder.mkdir(exist_ok=True)
         return subprocess.Popen([sys.executable, "-c", RUN, folder])
@@ -251,7 +251,7 @@ def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path)
         )
 
     assert start(tmp_path / "whole").wait() == 0
-    for step, later in ((3, 0.0), (30, 0.004), (60, 0.011)):  # while it saves, trains, or reads
+    for step, later in ((3, 0.0), (30, 0.004), (60, 0.011)):  # while saving, training, or reading
         process = start(tmp_path / "cut")
         while newest(tmp_path / "cut") < step:
             assert process.poll() is None, "it ended before it could be killed"
@@ -275,14 +275,14 @@ def hide_two(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Bat
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++")
-def test_compiled_layers_give_the_losses_of_plain_ones_and_continue(tmp_path: Path) -> None:
-    """Stopped and continued, too: what is compiled is no part of a checkpoint, and half a kernel stops nothing."""
+def test_compiled_layers_keep_the_losses_and_resume(tmp_path: Path) -> None:
+    """Interrupted and resumed, too: kernels are not in the checkpoint, and a truncated kernel is no error."""
     plain, compiled = Ear(), Ear()
     alike = replace(HIDE_SOME, collate=hide_two)  # one shape, and so one kernel
     fit(tiny(0.0), alike, render, settings(steps=12), context_in(tmp_path / "plain", plain))
 
     def stopping(number: int) -> TokenRows:
-        if number > 9:  # the first eight are looked at before
+        if number > 9:  # the first eight are inspected before
             raise Stop
         return render(number)
 
@@ -301,9 +301,7 @@ def test_compiled_layers_give_the_losses_of_plain_ones_and_continue(tmp_path: Pa
         assert compiled.metric(name) == pytest.approx(plain.metric(name), rel=1e-4), name
 
 
-def test_a_machine_without_a_compiler_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_compiler_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match=r"compile: no C\+\+ compiler: .* or set `compile: false`$"):
         fit(tiny(), HIDE_SOME, render, settings(compile=True), context_in(tmp_path))

@@ -1,7 +1,7 @@
-"""An update on a device that can never be asked: whatever waits for a number of it fails.
+"""Updates on the "meta" device: anything that synchronises with the device fails.
 
-"meta" is such a device: operations have shapes and no values, so that `.item()`, `.tolist()`, `bool()`, `nonzero()` and
-the like raise, while batches keep their values on the CPU. On a GPU these would stop the processor until all is done.
+On "meta", operations have shapes and no values, so that `.item()`, `.tolist()`, `bool()`, `nonzero()` and
+the like raise, while batches keep their values on the CPU. On a GPU these would block the CPU until it has finished.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _meta_is_a_device_like_others(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 def updated(case: cases.Case, model: TrainableModel, batch: Batch) -> None:
-    """Two updates, as the loop makes and notes them, with an optimiser that any device has."""
+    """Two updates with metrics, as in the loop, with an optimiser that any device has."""
     accelerator = make_accelerator("fp32", "meta")
     loss_module = LossModule(model.to("meta")).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -66,15 +66,15 @@ def updated(case: cases.Case, model: TrainableModel, batch: Batch) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_update_waits_for_the_device(name: str) -> None:
+def test_update_does_not_synchronise_with_the_device(name: str) -> None:
     updated(ALL[name], ALL[name].model(HIDDEN), ALL[name].batch())
 
 
 @pytest.mark.parametrize("head", [SampledSoftmax, AdaptiveSoftmax])
-def test_nor_with_words_that_are_drawn_or_in_clusters(
+def test_sampled_and_adaptive_softmax_do_not_synchronise(
     head: type[torch.nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a GPU, torch.multinomial waits to check its shares; "meta" would not show it."""
+    """On a GPU, torch.multinomial waits to check its probabilities; "meta" would not show it."""
     monkeypatch.delattr(torch, "multinomial")
     model = ALL[ELMO].model(HIDDEN)
     assert isinstance(model, Elmo)
@@ -83,7 +83,7 @@ def test_nor_with_words_that_are_drawn_or_in_clusters(
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if ALL[name].family not in ("t5", "nnlm")])
-def test_nor_does_an_encoder_under_a_task(name: str) -> None:
+def test_encoder_for_a_task_does_not_synchronise(name: str) -> None:
     """Hidden states of all tokens, from which heads of tasks read."""
     model = ALL[name].model(HIDDEN)
     if isinstance(model, TrainableEncoder):
@@ -91,7 +91,7 @@ def test_nor_does_an_encoder_under_a_task(name: str) -> None:
         assert model.to("meta").encode(batch.to("meta")).device.type == "meta"
 
 
-def test_nor_with_documents_kept_apart_with_injected_triples_or_with_entities() -> None:
+def test_document_masks_triples_and_entities_do_not_synchronise() -> None:
     case = ALL["bert, mlm"]
     batch = replace(case.batch(), next_sentence_labels=None)
     branch_BT, mention_BT = branches(8, LENGTH)
@@ -104,15 +104,15 @@ def test_nor_with_documents_kept_apart_with_injected_triples_or_with_entities() 
     updated(case, fuse(model, FusionConfig(first=1, hidden=16, heads=2), 0)[0], fused)
 
 
-def test_what_waits_is_noticed() -> None:
+def test_synchronisation_with_the_device_is_detected() -> None:
     for name in ("bert, mlm", ELMO):
         case, asked = ALL[name], replace(ALL[name].batch().to("meta"), origin=None)  # no copy on the CPU
         with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
             updated(case, case.model(HIDDEN), asked)
 
 
-def test_what_a_gpu_copies_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From memory that is not, it copies when the processor has waited for it."""
+def test_only_copies_to_cuda_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy from unpinned memory blocks the CPU."""
     pinned: list[Tensor] = []
     monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
     monkeypatch.setattr(Tensor, "to", lambda tensor, device, non_blocking: (tensor, device, non_blocking))
@@ -126,8 +126,8 @@ def test_what_a_gpu_copies_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(file.relative_to(source)) for file in sorted(copying)] == ["data/batch.py", "nn/gather.py"]
 
 
-def test_batches_for_a_gpu_are_pinned_by_the_threads_that_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch pins nothing without a GPU: what would be pinned is noted."""
+def test_batches_for_a_gpu_are_pinned_by_loader_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch pins nothing without a GPU: the calls are recorded."""
     pinned: list[int] = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor.numel()) or tensor)
     for pin in (False, True):

@@ -1,4 +1,4 @@
-"""Muon moves the matrices of layers, AdamW all else; and what they remember survives a stop."""
+"""Muon updates the matrices of layers, AdamW all other weights; both states are checkpointed."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from tests.support.toy_training import (
 
 
 class Stop(Exception):
-    """Stands for whatever ends a process."""
+    """Simulates a killed process."""
 
 
-def test_settings_and_table_name_the_same_optimisers() -> None:
+def test_optimizer_settings_match_the_table() -> None:
     assert set(OPTIMIZERS) == set(get_args(OptimizerName))
 
 
-def test_matrices_of_layers_are_muons_and_the_rest_adamws_where_norms_and_biases_do_not_decay() -> None:
+def test_muon_gets_layer_matrices_and_adamw_the_rest() -> None:
     model = tiny(0.0)
     optimizer = OPTIMIZERS["muon"](model, settings(optimizer="muon", weight_decay=0.1))
     names = {id(weight): name for name, weight in model.named_parameters()}
@@ -53,7 +53,7 @@ def test_matrices_of_layers_are_muons_and_the_rest_adamws_where_norms_and_biases
     assert matrices | tables | vectors == set(names.values())
 
 
-def test_a_matrix_moves_by_all_its_directions_alike_and_as_far_as_adamw_would_move_it() -> None:
+def test_muon_step_is_near_orthogonal_with_the_rms_of_adamw() -> None:
     model = tiny(0.0)
     optimizer = OPTIMIZERS["muon"](model, settings(optimizer="muon", weight_decay=0.0))
     weight = dict(model.named_parameters())["encoder.layers.0.mlp.part.up_proj.weight"]
@@ -85,7 +85,7 @@ def _moved(
     return [matrix.detach() for matrix in matrices]
 
 
-def test_in_bf16_it_moves_as_torchs_own_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_muon_in_bf16_matches_torch_muon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(muon, "product_format", lambda _device: torch.bfloat16)
     ours = _moved(muon.Muon, settings={"rate": 0.02})
     theirs = _moved(torch.optim.Muon, settings={"lr": 0.02, "adjust_lr_fn": "match_rms_adamw"})
@@ -96,7 +96,7 @@ def test_in_bf16_it_moves_as_torchs_own_does(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("native", "expected"), [(True, torch.bfloat16), (False, torch.float32)], ids=["native", "emulated"]
 )
-def test_it_multiplies_in_bf16_only_where_the_device_does_so_in_hardware(
+def test_muon_uses_bf16_only_with_hardware_support(
     native: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(muon, "native_bfloat16", lambda _device: native)
@@ -108,8 +108,8 @@ def test_it_multiplies_in_bf16_only_where_the_device_does_so_in_hardware(
         muon.product_format.cache_clear()
 
 
-def test_a_rate_that_is_set_holds_for_both_also_behind_accelerate() -> None:
-    """Which loads an optimiser's state anew when it takes it over."""
+def test_muon_learning_rate_applies_to_both_optimizers_under_accelerate() -> None:
+    """`prepare_optimizer` of accelerate loads the optimiser's state again."""
     model = tiny(0.0)
     optimizer = make_accelerator("fp32", "cpu").prepare_optimizer(
         OPTIMIZERS["muon"](model, settings(optimizer="muon", weight_decay=0.0))
@@ -128,7 +128,7 @@ def test_a_rate_that_is_set_holds_for_both_also_behind_accelerate() -> None:
     )
 
 
-def test_it_learns_and_a_stop_changes_nothing(tmp_path: Path) -> None:
+def test_muon_training_learns_and_resumes_bit_identically(tmp_path: Path) -> None:
     with_muon = settings(
         steps=60, optimizer="muon", eval_every=30, accumulate=8, batch_ramp=0.6, batch_tokens=1024
     )
@@ -151,7 +151,7 @@ def test_it_learns_and_a_stop_changes_nothing(tmp_path: Path) -> None:
     assert same(whole, again)
 
 
-def test_a_model_without_layers_is_refused() -> None:
+def test_muon_rejects_a_model_without_layers() -> None:
     class Bag(TrainableModel):
         def __init__(self) -> None:
             super().__init__()

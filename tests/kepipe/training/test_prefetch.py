@@ -1,4 +1,4 @@
-"""Preparing ahead: the order, the errors, the end."""
+"""Prefetching: order, errors, closing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kepipe.training.prefetch import prefetch
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_the_order_is_that_of_the_keys_whoever_is_faster(workers: int) -> None:
+def test_prefetch_keeps_the_order_of_keys(workers: int) -> None:
     def make(key: int) -> int:
         time.sleep(0.002 * (key % 3))
         return key * key
@@ -19,7 +19,7 @@ def test_the_order_is_that_of_the_keys_whoever_is_faster(workers: int) -> None:
     assert list(prefetch(make, range(30), workers=workers, depth=7)) == [k * k for k in range(30)]
 
 
-def test_no_more_than_depth_is_made_before_it_is_asked_for() -> None:
+def test_prefetch_is_bounded_by_depth() -> None:
     made: list[int] = []
 
     def make(key: int) -> int:
@@ -34,7 +34,7 @@ def test_no_more_than_depth_is_made_before_it_is_asked_for() -> None:
     assert len(made) <= 4
 
 
-def test_an_error_comes_where_its_result_would_have_come() -> None:
+def test_prefetch_raises_an_error_at_its_position() -> None:
     def make(key: int) -> float:
         return 1 / (key - 2)
 
@@ -44,7 +44,7 @@ def test_an_error_comes_where_its_result_would_have_come() -> None:
         next(items)
 
 
-def test_closing_stops_the_threads() -> None:
+def test_prefetch_threads_stop_on_close() -> None:
     items = prefetch(lambda key: key, range(1000), workers=3, depth=9)
     next(items)
     items.close()

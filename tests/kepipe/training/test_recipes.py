@@ -1,4 +1,4 @@
-"""Recipes: settings by one word, beneath those that are written out."""
+"""Recipes: named defaults, overridden by explicit settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def config(**values: Any) -> PretrainConfig:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_recipe_sets_what_is_not_written_out(family: str, recipe: str) -> None:
+def test_recipe_sets_defaults_and_explicit_settings_win(family: str, recipe: str) -> None:
     row = FAMILIES[family]
     expected = {"default": row.recipe, "published": row.published}[recipe]
     if recipe != "default" and not expected:
@@ -35,20 +35,20 @@ def test_a_recipe_sets_what_is_not_written_out(family: str, recipe: str) -> None
     assert (mine.learning_rate, mine.optimizer, mine.steps) == (0.02, "adamw", 7)
 
 
-def test_berts_own_settings_are_one_word_away() -> None:
+def test_recipe_published_sets_bert_settings() -> None:
     published = config(recipe="published")
     assert (published.learning_rate, published.warmup, published.betas) == (1e-4, 0.01, (0.9, 0.999))
     assert (config().optimizer, config().learning_rate, published.optimizer) == ("muon", 3e-3, "adamw")
 
 
-def test_a_rate_is_made_for_its_optimizer() -> None:
+def test_recipe_learning_rate_applies_only_to_its_optimizer() -> None:
     other = config(optimizer="adamw")
     assert (other.optimizer, other.learning_rate) == ("adamw", TrainingSettings().learning_rate)
     assert config(optimizer="muon").learning_rate == 3e-3
     assert config(recipe="published", optimizer="muon").learning_rate == TrainingSettings().learning_rate
 
 
-def test_a_trained_base_has_the_defaults_whatever_the_recipe() -> None:
+def test_recipe_does_not_apply_to_a_trained_base() -> None:
     default = TrainingSettings()
     for base in ({"from": "minilm"}, Base.model_validate({"from": "minilm"})):
         for recipe in RECIPES:
@@ -57,17 +57,17 @@ def test_a_trained_base_has_the_defaults_whatever_the_recipe() -> None:
 
 
 @pytest.mark.parametrize("base", [5, "bert", {"family": ["bert"]}, {"family": "berd"}])
-def test_a_base_that_is_none_is_told_of_as_ever(base: Any) -> None:
+def test_invalid_base_is_rejected(base: Any) -> None:
     with pytest.raises(ValidationError, match="base"):
         config(base=base)
 
 
 @pytest.mark.parametrize("recipe", [["default"], "publishd", "bert"])
-def test_a_recipe_that_is_none_is_told_of_also_where_a_family_has_its_name(recipe: Any) -> None:
+def test_unknown_recipe_is_rejected_even_if_it_names_a_family(recipe: Any) -> None:
     with pytest.raises(ValidationError, match="'default' or 'published'"):
         config(recipe=recipe)
 
 
-def test_a_family_that_has_the_name_of_a_recipe_is_none() -> None:
+def test_recipe_name_is_no_family() -> None:
     with pytest.raises(ValidationError, match="unknown family 'default'"):
         config(base={"family": "default"})

@@ -1,4 +1,4 @@
-"""The settings, and the learning rate they give."""
+"""Training settings and learning rate schedules."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ def rates(**values: Any) -> list[float]:
     return [learning_rate(step / steps, settings, 1 / steps) for step in range(steps)]
 
 
-def test_linear_rises_and_falls_by_equal_steps() -> None:
+def test_linear_schedule_rises_and_falls_by_equal_steps() -> None:
     assert rates(steps=8, warmup=3, schedule="linear") == pytest.approx(
         [0.25, 0.5, 0.75, 1.0, 0.8, 0.6, 0.4, 0.2]
     )
 
 
-def test_cosine_is_half_way_down_in_the_middle() -> None:
+def test_cosine_schedule_is_half_at_the_middle() -> None:
     found = rates(steps=10, warmup=2, schedule="cosine")
     assert found[2] == 1.0
     assert found[6] == pytest.approx(0.5)
     assert found[9] == pytest.approx(0.5 * (1 + math.cos(math.pi * 7 / 8)))
 
 
-def test_inverse_sqrt_meets_the_warmup_and_halves_at_four_times_its_steps() -> None:
+def test_inverse_sqrt_schedule_is_half_at_four_times_the_warmup() -> None:
     found = rates(steps=40, warmup=9, schedule="inverse-sqrt")
     assert found[9] == pytest.approx(1.0)
     assert found[39] == pytest.approx(0.5)
 
 
-def test_wsd_stays_at_the_peak_and_falls_to_nothing_over_the_last_fifth() -> None:
+def test_wsd_schedule_decays_over_the_last_fifth() -> None:
     found = rates(steps=20, warmup=4, schedule="wsd")
     assert found[4:17] == pytest.approx([1.0] * 13)
     assert found[17:] == pytest.approx([1 - math.sqrt(n / 4) for n in (1, 2, 3)])
 
 
-def test_no_warmup_starts_at_the_peak() -> None:
+def test_schedule_without_warmup_starts_at_the_peak() -> None:
     assert rates(steps=3, warmup=0, schedule="constant") == [1.0, 1.0, 1.0]
 
 
-def test_a_share_of_warmup_is_of_all_steps() -> None:
+def test_warmup_share_is_a_fraction_of_all_steps() -> None:
     assert TrainingSettings(steps=200, warmup=0.1).warmup_share() == 20 / 200
     assert TrainingSettings(steps=200, warmup=30).warmup_share() == 30 / 200
     assert TrainingSettings(steps=25, warmup=0.1).warmup_share() == 2 / 25, "whole steps"
 
 
-def test_a_budget_of_time_is_written_with_its_unit_and_takes_the_place_of_steps() -> None:
+def test_time_budget_replaces_steps() -> None:
     settings = TrainingSettings.model_validate({"budget": "1h30m", "warmup": 0.1, "learning_rate": 1.0})
     assert settings.budget == 5400.0
     assert [learning_rate(share, settings) for share in (0.0, 0.05, 0.1, 0.55, 1.0)] == pytest.approx(
@@ -61,7 +61,7 @@ def test_a_budget_of_time_is_written_with_its_unit_and_takes_the_place_of_steps(
     )
 
 
-def test_an_update_gets_more_parts_by_doubling_and_is_whole_after_the_ramp() -> None:
+def test_batch_ramp_doubles_micro_batches() -> None:
     settings = TrainingSettings(accumulate=8, batch_ramp=0.6)
     assert [settings.parts_at(share / 10) for share in range(11)] == [1, 1, 2, 2, 4, 4, 8, 8, 8, 8, 8]
     assert TrainingSettings(batch_tokens=1200, accumulate=12, batch_ramp=0.5).ramp() == [3, 6, 12]
@@ -85,12 +85,12 @@ def test_an_update_gets_more_parts_by_doubling_and_is_whole_after_the_ramp() -> 
         ({"batch_ramp": 0.5, "accumulate": 8, "processes": 2}, "set accumulate .8. to 16"),
     ],
 )
-def test_impossible_settings_are_refused(values: dict[str, Any], said: str) -> None:
+def test_invalid_settings_are_rejected(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         TrainingSettings(**values)
 
 
-def test_what_is_due_after_a_step() -> None:
+def test_actions_due_after_each_step() -> None:
     settings = TrainingSettings(steps=12, log_every=2, eval_every=3, checkpoint_every=5)
     due = {step: settings.actions_at(step, step == 12) for step in range(1, 13)}
     assert due[1] == set()

@@ -1,6 +1,6 @@
-"""Sharded checkpoints: written by a group of processes, here of one; whole, or not there.
+"""Sharded checkpoints: written by a group of processes, here of one; complete or not used.
 
-`test_launch.py` has groups of two, and what either writes for the other.
+`test_launch.py` has groups of two, and the resuming of each other's checkpoints.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def stopping_at(number: int) -> Callable[[int], TokenRows]:
     return rows
 
 
-def test_a_training_that_was_stopped_ends_with_the_same_bytes_in_any_kind_of_process(tmp_path: Path) -> None:
+def test_sharded_training_resumes_bit_identically_sharded_or_not(tmp_path: Path) -> None:
     whole, again, alone = tiny(), tiny(), tiny()
     fit(whole, HIDE_SOME, render, settings(**SHARDED), context_in(tmp_path / "whole"))
     ear, context = Ear(), context_in(tmp_path / "cut")
@@ -67,10 +67,10 @@ def test_a_training_that_was_stopped_ends_with_the_same_bytes_in_any_kind_of_pro
 
 
 @pytest.mark.parametrize("kind", ["whole", "sharded"])
-def test_a_checkpoint_is_of_its_step_though_it_is_written_some_steps_later(
+def test_async_checkpoint_has_the_weights_of_its_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """The writer is held until two more updates are done: a training that waited for it would not go on."""
+    """The writer is blocked until two more updates are done, so training must not wait for it."""
     went_on = threading.Event()
 
     def hear(event: Event) -> None:
@@ -103,7 +103,7 @@ def failing(writer: ShardWriter, *_: Any) -> Future[Any]:
     raise OSError("No space left on device")
 
 
-def test_what_a_process_could_not_write_is_said_and_never_taken_for_a_checkpoint(
+def test_failed_shard_write_is_reported_and_never_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = context_in(tmp_path)
@@ -129,7 +129,7 @@ def test_what_a_process_could_not_write_is_said_and_never_taken_for_a_checkpoint
     assert same(whole, again)
 
 
-def test_a_sharded_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+def test_sharded_checkpoint_of_another_model_is_rejected(tmp_path: Path) -> None:
     context = context_in(tmp_path)
     with suppress(KeyboardInterrupt):
         fit(tiny(), HIDE_SOME, stopping_at(6), settings(**SHARDED), context)

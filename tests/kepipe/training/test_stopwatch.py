@@ -1,4 +1,4 @@
-"""A budget of time in place of steps: the rate falls by what is used, and a stop does not give it back."""
+"""A time budget instead of steps: the learning rate follows the time used, which is checkpointed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, held_out
 
 
 class Stop(Exception):
-    """Stands for whatever ends a process."""
+    """Simulates a killed process."""
 
 
 @pytest.fixture
 def _half_a_second_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock is looked at once before the first update and once after each."""
+    """The clock is read once before the first update and once after each."""
     times = count()
     monkeypatch.setattr("kepipe.training.stopwatch.perf_counter", lambda: next(times) / 2)
 
 
 @pytest.mark.usefixtures("_half_a_second_an_update")
-def test_it_trains_until_the_time_is_used_and_the_rate_falls_to_the_end(tmp_path: Path) -> None:
+def test_time_budget_ends_training_and_sets_the_learning_rate(tmp_path: Path) -> None:
     ear = Ear()
     held_out = held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
     half = settings(budget="10s", learning_rate=1.0, warmup=0.5, log_every=1, eval_every=7)
@@ -38,7 +38,7 @@ def test_it_trains_until_the_time_is_used_and_the_rate_falls_to_the_end(tmp_path
 
 
 @pytest.mark.usefixtures("_half_a_second_an_update")
-def test_after_a_stop_it_goes_on_with_the_time_that_is_left(tmp_path: Path) -> None:
+def test_resumed_training_uses_the_remaining_time_budget(tmp_path: Path) -> None:
     def stopping(number: int) -> TokenRows:
         if number > 20:
             raise Stop

@@ -1,4 +1,4 @@
-"""What a training tells of its speed: a record each window, and shares that are exact."""
+"""Throughput metrics of training: logged in each window, with exact shares."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKENS = 4096
 @pytest.mark.parametrize(
     ("family", "objective"), [("bert", {"name": "mlm", "level": "word"}), ("bart", "denoising")]
 )
-def test_every_record_tells_the_speed(family: Any, objective: Any, tmp_path: Path) -> None:
+def test_throughput_is_logged_in_every_window(family: Any, objective: Any, tmp_path: Path) -> None:
     shard = write_shard(tmp_path / "shard", random_documents(np.random.default_rng(0), 30))
     examples = plan(shard, "doc-sentences", 64)
     batches = RowBatches(
@@ -57,8 +57,8 @@ def test_every_record_tells_the_speed(family: Any, objective: Any, tmp_path: Pat
 @pytest.mark.parametrize(
     ("family", "objective"), [("gpt2", "causal-lm"), ("t5", "span-corruption"), ("bert", "mlm")]
 )
-def test_the_estimate_counts_what_is_counted(family: Any, objective: str) -> None:
-    """FLOPs by the sizes, against those of a forward pass. BERT's last layer is read at as many places in each row."""
+def test_estimated_flops_match_counted_flops(family: Any, objective: str) -> None:
+    """FLOPs estimated from sizes against those counted in a pass. BERT's last layer is read at the labels alone."""
     case = cases.case(family, objective, 64)
     model, batch = case.model(96), case.batch()
     rows, length = batch.tokens.shape
@@ -72,8 +72,8 @@ def test_the_estimate_counts_what_is_counted(family: Any, objective: str) -> Non
     assert estimate == pytest.approx(counted, rel=0.1 if family == "bert" else 0.01)
 
 
-def test_a_window_tells_tokens_a_second_and_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 tokens of 6 operations in 4 seconds, one of them waited for, at 2,000 operations a second."""
+def test_throughput_of_a_window_with_known_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 tokens of 6 FLOPs in 4 seconds, of which one is data wait, at a peak of 2,000 FLOPs a second."""
     window = MetricAccumulator(("loss",), tokens=1000, waited=1.0, began=10.0)
     monkeypatch.setattr("kepipe.training.metrics.time.perf_counter", lambda: 14.0)
     assert Throughput(flops_per_token=6.0, peak_flops=2000.0).of(window, processes=3) == {
@@ -83,7 +83,7 @@ def test_a_window_tells_tokens_a_second_and_shares(monkeypatch: pytest.MonkeyPat
     }
 
 
-def test_the_time_until_a_batch_is_there_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_wait_time_is_accumulated(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([5.0, 7.0])
     monkeypatch.setattr("kepipe.training.metrics.time.perf_counter", lambda: next(now))
     window = MetricAccumulator(("loss",))

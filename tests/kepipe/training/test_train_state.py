@@ -1,4 +1,4 @@
-"""Which weights a training keeps and ends with: the latest, the best, and when it stops; cut or whole."""
+"""Which weights training keeps and returns: last or best; early stopping; all of it also after a resume."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def held_out() -> HeldOutLoss:
 
 
 class Stop(Exception):
-    """Stands for whatever ends a process."""
+    """Simulates a killed process."""
 
 
-def test_the_lowest_losses_and_how_long_ago_the_best_was() -> None:
+def test_train_state_tracks_lowest_losses_and_staleness() -> None:
     state, kept = TrainState(), []
     for step, loss in ((2, 3.0), (4, 2.0), (6, 2.0), (8, 2.5), (10, 1.0)):
         state.step = step
@@ -50,7 +50,7 @@ def test_the_lowest_losses_and_how_long_ago_the_best_was() -> None:
     assert (state.latest, state.lowest) == (1.0, [(1.0, 10), (2.0, 4)])
 
 
-def test_a_share_of_steps_or_of_a_budget_and_the_end_of_patience() -> None:
+def test_train_state_share_of_steps_or_budget_and_early_stopping() -> None:
     by_steps, by_budget = settings(steps=12), settings(budget="20s")
     assert TrainState(step=3, seconds=15.0).share(by_steps) == 0.25
     assert TrainState(step=3, seconds=15.0).share(by_budget) == 0.75
@@ -63,7 +63,7 @@ def test_a_share_of_steps_or_of_a_budget_and_the_end_of_patience() -> None:
     assert not TrainState(step=3, stale=9).finished(by_steps)
 
 
-def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path: Path) -> None:
+def test_damaged_checkpoint_falls_back_to_the_previous(tmp_path: Path) -> None:
     ear, whole, again = Ear(), tiny(), tiny()
     context = context_in(tmp_path, ear)
     fit(whole, HIDE_SOME, render, settings(), context)
@@ -75,8 +75,8 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path
     assert same(whole, again)
 
 
-def test_what_is_damaged_is_not_kept_in_place_of_what_is_whole(tmp_path: Path) -> None:
-    """A training that goes on from before a damaged checkpoint, and is cut again, goes on from its own."""
+def test_damaged_checkpoint_is_not_kept_in_place_of_an_intact_one(tmp_path: Path) -> None:
+    """Training that resumed before a damaged checkpoint, if interrupted again, resumes from its own."""
 
     def stopping(number: int) -> TokenRows:
         if number > 6:
@@ -98,8 +98,8 @@ def test_what_is_damaged_is_not_kept_in_place_of_what_is_whole(tmp_path: Path) -
     assert same(whole, again)
 
 
-def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
-    """The held-out text says the opposite, so that the last is not the best. A run that is cut finds the same best."""
+def test_final_best_returns_the_best_weights_also_after_a_resume(tmp_path: Path) -> None:
+    """The held-out text is reversed, so that the last is not the best. A resumed run finds the same best."""
 
     def opposite(number: int) -> TokenRows:
         rows = render(number)
@@ -129,11 +129,11 @@ def test_the_best_weights_can_be_the_final_ones(tmp_path: Path) -> None:
     assert same(model, again)
 
 
-def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path: Path) -> None:
-    """Also where a lowest one is measured after a lower one, and where the training was cut in between."""
+def test_keep_last_and_keep_best_checkpoints_are_kept(tmp_path: Path) -> None:
+    """Also if a kept one is evaluated after a lower one, and if training was interrupted in between."""
 
     class Told:
-        """Says these losses in turn."""
+        """Returns these losses in turn."""
 
         selection_metric = "held_out_loss"
 
@@ -166,10 +166,10 @@ def test_the_latest_checkpoints_and_those_of_the_lowest_losses_are_kept(tmp_path
 
 @pytest.mark.parametrize("final", ["best", "last"])
 @pytest.mark.parametrize(("keep", "keep_best", "patience"), [(1, 0, 2), (1, 3, 4), (2, 2, None)])
-def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
+def test_keep_best_and_early_stopping_survive_repeated_resumes(
     tmp_path: Path, final: str, keep: int, keep_best: int, patience: int | None
 ) -> None:
-    """Cut again and again, it ends at the same step with the same weights and the same checkpoints."""
+    """Interrupted repeatedly, training ends at the same step with the same weights and checkpoints."""
 
     def opposite(number: int) -> TokenRows:
         rows = render(number)
@@ -201,7 +201,7 @@ def test_the_best_kept_early_stopping_and_stops_at_any_step_go_together(
     assert (whole.step < 32) == (patience is not None)
 
 
-def test_patience_ends_a_training_that_does_not_get_better(tmp_path: Path) -> None:
+def test_patience_stops_training_without_improvement(tmp_path: Path) -> None:
     still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
     ear = Ear()
     progress = fit(tiny(0.0), HIDE_SOME, render, still, context_in(tmp_path, ear), held_out())
