@@ -30,7 +30,7 @@ def hidden_units(batch, rows, level: str):  # type: ignore[no-untyped-def]
     return np.unique(units.ravel()[batch.label_positions.numpy()], return_counts=True)
 
 
-def test_what_is_hidden_can_be_put_back() -> None:
+def test_labels_restore_the_masked_tokens() -> None:
     clean = rows(pairs=True)
     batch = objective().collate(clean, draw(), 0.9)
     tokens = batch.tokens.numpy().copy()
@@ -40,7 +40,7 @@ def test_what_is_hidden_can_be_put_back() -> None:
     assert (batch.next_sentence_labels.numpy() == clean.next_sentence_labels).all()
 
 
-def test_the_stages_follow_one_another() -> None:
+def test_masking_stages_follow_one_another() -> None:
     ernie = objective({"name": "mlm", "mlm_probability": 0.3}, stages=Stages(basic=1, phrase=1, entity=2))
     whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
     for progress, level, size in (
@@ -58,8 +58,8 @@ def test_the_stages_follow_one_another() -> None:
     assert (sizes < 3).any(), "the first stage cuts through entities"
 
 
-def test_arms_hide_equally_many_tokens() -> None:
-    """A control differs in which tokens are hidden, not in how many, but for what is less than a unit in each row."""
+def test_arms_mask_equally_many_tokens() -> None:
+    """A control differs in which tokens are masked, not in how many, up to less than a unit per row."""
     whole = rows(256, 128)
     control = len(table.build(table.read("mlm"), TOKENIZER).collate(whole, draw(), 0.5).labels)
     for progress, size in ((0.0, 1), (0.5, 2), (0.9, 3)):
@@ -67,7 +67,7 @@ def test_arms_hide_equally_many_tokens() -> None:
         assert control - 256 * (size - 1) <= count <= control
 
 
-def test_stage_shares_are_weights() -> None:
+def test_stage_lengths_are_weights() -> None:
     assert [Stages().level(p) for p in (0.0, 0.32, 0.34, 0.66, 0.67, 1.0)] == [
         "basic", "basic", "phrase", "phrase", "entity", "entity",
     ]  # fmt: skip
@@ -78,8 +78,8 @@ def test_stage_shares_are_weights() -> None:
 
 
 @pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
-def test_a_schedule_says_how_many_corruptions_an_example_has(schedule: str, distinct: int) -> None:
-    """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
+def test_schedule_sets_the_number_of_corruptions_per_example(schedule: str, distinct: int) -> None:
+    """Whatever the batch of an example, it has as many corruptions as the schedule draws."""
     scheduled = objective({"name": "mlm", "schedule": schedule, "copies": 3})
     made = corruptions(scheduled)
     assert len({one.numpy().tobytes() for one in made}) == distinct
@@ -87,13 +87,13 @@ def test_a_schedule_says_how_many_corruptions_an_example_has(schedule: str, dist
         assert torch.equal(made[1], made[4])
 
 
-def test_a_name_alone_stands_for_the_default_settings() -> None:
+def test_method_name_alone_means_default_settings() -> None:
     assert knowledge.read("ernie-baidu") == knowledge.read({"method": "ernie-baidu"}) == ErnieBaidu()
     with pytest.raises(ValueError, match="did you mean `ernie-baidu`"):
         knowledge.read("ernie-baidoo")
 
 
-def test_each_objective_of_a_mixture_masks_by_it() -> None:
+def test_objectives_of_a_mixture_mask_by_the_stages() -> None:
     mixture = {"name": "mixture", "of": [{"objective": "mlm"}, {"objective": "span-masking"}]}
     staged, whole = objective(mixture, stages=Stages(basic=0, phrase=0, entity=1)), rows(16, 26)
     parts = set()
@@ -105,13 +105,13 @@ def test_each_objective_of_a_mixture_masks_by_it() -> None:
     assert parts == {0, 1}
 
 
-def test_an_objective_that_masks_no_units_is_refused() -> None:
+def test_objective_without_unit_masking_is_rejected() -> None:
     with pytest.raises(ValueError, match="masks no units"):
         objective("causal-lm")
 
 
-def test_upstream_tosses_a_coin_for_each_token_and_each_unit() -> None:
-    """[code]: no share of a row is kept to, in any stage; units are hidden as a whole."""
+def test_upstream_masks_each_token_and_unit_independently() -> None:
+    """[code]: masked shares of rows vary in every stage; units are masked as a whole."""
     whole = rows(512, 66)
     text_B = (~whole.special).sum(1)
     for progress, level in ((0.0, None), (0.5, "phrase"), (0.9, "entity")):

@@ -1,4 +1,4 @@
-"""Knowledge of a stage's settings and of a model's folder: what is opened, what stays, what is refused."""
+"""Opening knowledge from a stage's settings and a model's folder: which one is used, which is rejected."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def saved(to: Path, sources: Sources, *methods: KnowledgeSettings, all_of_it: bo
     return model
 
 
-def test_settings_come_back_from_the_file(tmp_path: Path) -> None:
+def test_knowledge_settings_round_trip_through_the_file(tmp_path: Path) -> None:
     first, second = ErnieTsinghua(first=1, denoising=False), KBert(choice="rarest", splits=("train", "test"))
     assert opening.read_settings(tmp_path) == []
     opening.write_settings(tmp_path, first)
@@ -73,13 +73,13 @@ def test_settings_come_back_from_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"methods": [{"method": "k-brt"}]}', '{"methods": 3}'])
-def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_knowledge_file_is_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / KNOWLEDGE_FILE).write_text(text)
     with pytest.raises(ValueError, match=rf"{KNOWLEDGE_FILE}: not the knowledge of a model"):
         opening.read_settings(tmp_path)
 
 
-def test_no_method_is_no_knowledge(sources: Sources, tmp_path: Path) -> None:
+def test_no_method_leaves_model_and_folder_unchanged(sources: Sources, tmp_path: Path) -> None:
     model = plain()
     same, knowledge = opening.prepare(model, [], sources, 0, NOTES.append)
     assert same is model
@@ -89,7 +89,7 @@ def test_no_method_is_no_knowledge(sources: Sources, tmp_path: Path) -> None:
     assert opening.open_own(tmp_path, sources) is None
 
 
-def test_a_method_that_adds_weights_changes_the_model(sources: Sources) -> None:
+def test_method_with_weights_changes_the_model(sources: Sources) -> None:
     notes: list[str] = []
     model, knowledge = opening.prepare(plain(), [FUSION], sources, 0, notes.append)
     assert isinstance(knowledge, FusedEntities)
@@ -102,7 +102,7 @@ def test_a_method_that_adds_weights_changes_the_model(sources: Sources) -> None:
     assert "new weights, initialised at random" in "".join(notes)
 
 
-def test_methods_work_in_the_table_s_order(sources: Sources) -> None:
+def test_methods_are_combined_in_table_order(sources: Sources) -> None:
     given = [KBert(), ErnieBaidu(), FUSION]
     _, knowledge = opening.prepare(plain(), given, sources, 0, NOTES.append)
     assert isinstance(knowledge, CombinedKnowledge)
@@ -111,8 +111,8 @@ def test_methods_work_in_the_table_s_order(sources: Sources) -> None:
     assert [knowledge.knows(id) for id in ("a", "c", "nobody")] == [True, True, False]
 
 
-def test_a_folder_brings_what_the_model_has_weights_for(sources: Sources, tmp_path: Path) -> None:
-    """After pretraining; triples and masked units are a matter of each stage's settings."""
+def test_folder_after_pretraining_keeps_only_methods_in_weights(sources: Sources, tmp_path: Path) -> None:
+    """After pretraining; triples and masked units are set per stage."""
     model = saved(tmp_path, sources, ErnieBaidu(), FUSION, KBert(), all_of_it=False)
     assert opening.read_settings(tmp_path) == [FUSION]
     assert not (tmp_path / GRAPH).exists()
@@ -121,8 +121,8 @@ def test_a_folder_brings_what_the_model_has_weights_for(sources: Sources, tmp_pa
     assert own.settings == FUSION
 
 
-def test_a_folder_brings_everything_for_use(sources: Sources, tmp_path: Path) -> None:
-    """After fine-tuning: it answers without the inputs of the stage that made it."""
+def test_folder_after_fine_tuning_has_vectors_and_graph(sources: Sources, tmp_path: Path) -> None:
+    """After fine-tuning: the model runs without the inputs of its stage."""
     kbert = KBert(max_branches=1)
     model = saved(tmp_path / "model", sources, FUSION, kbert)
     assert opening.read_settings(tmp_path / "model") == [FUSION, kbert]
@@ -138,7 +138,7 @@ def test_a_folder_brings_everything_for_use(sources: Sources, tmp_path: Path) ->
     assert injected.injector.chooser.graph.folder == moved / GRAPH
 
 
-def test_a_given_source_takes_the_place_of_the_folder_s(sources: Sources, tmp_path: Path) -> None:
+def test_given_source_replaces_the_folders_source(sources: Sources, tmp_path: Path) -> None:
     model = saved(tmp_path / "model", sources, KBert())
     other = write_graph(tmp_path / "other", [Entity("z", "z")], [Relation("r", "r")], {})
     given = replace(without(sources, model), graph=other.folder)
@@ -147,7 +147,7 @@ def test_a_given_source_takes_the_place_of_the_folder_s(sources: Sources, tmp_pa
     assert [own.knows(id) for id in "az"] == [False, True]
 
 
-def test_settings_of_a_stage_take_the_place_of_the_folder_s(sources: Sources, tmp_path: Path) -> None:
+def test_stage_settings_replace_the_folders_settings(sources: Sources, tmp_path: Path) -> None:
     model = saved(tmp_path, sources, FUSION, all_of_it=False)
     inputs = replace(sources, config=model.config, vectors=None)
     same, knowledge = opening.prepare(model, [KBert()], inputs, 0, NOTES.append, tmp_path)
@@ -161,10 +161,8 @@ def test_settings_of_a_stage_take_the_place_of_the_folder_s(sources: Sources, tm
     assert knowledge.settings == plain_links
 
 
-def test_a_model_that_fuses_and_says_nothing_is_known_by_its_vectors(
-    sources: Sources, tmp_path: Path
-) -> None:
-    """As one that was converted from elsewhere."""
+def test_fused_model_without_a_knowledge_file_opens_by_its_vectors(sources: Sources, tmp_path: Path) -> None:
+    """For example a converted model."""
     model = saved(tmp_path, sources, FUSION, all_of_it=False)
     (tmp_path / KNOWLEDGE_FILE).unlink()
     own = opening.open_own(tmp_path, without(sources, model))
@@ -176,8 +174,6 @@ def test_a_model_that_fuses_and_says_nothing_is_known_by_its_vectors(
     ("settings", "message"),
     [(FUSION, r"inputs: \{vectors: embed\}"), (KBert(), r"inputs: \{graph: graph\}")],
 )
-def test_a_source_that_is_missing_is_asked_for(
-    sources: Sources, settings: KnowledgeSettings, message: str
-) -> None:
+def test_missing_source_is_requested(sources: Sources, settings: KnowledgeSettings, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         opening.prepare(plain(), [settings], without(sources, plain()), 0, NOTES.append)

@@ -1,4 +1,4 @@
-"""The table of knowledge methods: each row is whole, documented and in use; the YAML's words become settings."""
+"""The table of knowledge methods: each row is complete, documented and used; settings are read from YAML."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def text_of(*patterns: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "method"), ROWS)
-def test_a_method_is_documented_tested_and_in_a_pipeline(name: str, method: KnowledgeMethod) -> None:
+def test_method_is_documented_tested_and_in_a_pipeline(name: str, method: KnowledgeMethod) -> None:
     assert method.about
     assert not method.about.endswith(".")
     assert f"`{name}`" in text_of("docs/*.md")
@@ -77,7 +77,7 @@ FILES = sorted((ROOT / "kepipe").rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT / "kepipe")))
-def test_nothing_else_names_a_method(file: Path) -> None:
+def test_no_other_module_names_a_method(file: Path) -> None:
     place = file.relative_to(ROOT / "kepipe").as_posix()
     if place == "knowledge/table.py" or place in ABOUT_ONE_METHOD:
         return
@@ -101,12 +101,12 @@ def test_nothing_else_names_a_method(file: Path) -> None:
         ('"""As in ERNIE (`ernie-baidu`)."""', set()),
     ],
 )
-def test_a_method_that_is_named_is_noticed(line: str, told: set[str]) -> None:
+def test_named_method_is_detected(line: str, told: set[str]) -> None:
     assert names_in(line) == told
 
 
 @pytest.mark.parametrize(("name", "method"), ROWS)
-def test_a_method_has_controls_that_stages_can_make(name: str, method: KnowledgeMethod) -> None:
+def test_method_controls_can_be_made_by_stages(name: str, method: KnowledgeMethod) -> None:
     """Every method can be left out; one that reads an input can be given wrong facts, names without facts, and is
     compared with the same facts as sentences."""
     settings = table.read(name)
@@ -124,7 +124,7 @@ def test_a_method_has_controls_that_stages_can_make(name: str, method: Knowledge
 
 
 @pytest.mark.parametrize(("name", "method"), ROWS)
-def test_a_name_stands_for_its_settings(name: str, method: KnowledgeMethod) -> None:
+def test_method_name_stands_for_its_settings(name: str, method: KnowledgeMethod) -> None:
     settings = table.read(name)
     assert type(settings) is method.section
     assert table.read({"method": name}) == settings
@@ -133,7 +133,7 @@ def test_a_name_stands_for_its_settings(name: str, method: KnowledgeMethod) -> N
     assert table.method_of(settings) is method
 
 
-def test_none_one_or_several_in_the_table_s_order() -> None:
+def test_methods_are_read_in_table_order() -> None:
     read = ONE_OR_SEVERAL.validate_python
     assert read(None) == read([]) == ()
     assert read("k-bert") == (KBert(),)
@@ -155,12 +155,12 @@ def test_none_one_or_several_in_the_table_s_order() -> None:
         ({"method": "ernie-tsinghua", "replaced": 0.6, "removed": 0.6}, "add up to more than 1"),
     ],
 )
-def test_a_mistake_is_said(value: Any, message: str) -> None:
+def test_invalid_method_is_reported(value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ONE_OR_SEVERAL.validate_python(value)
 
 
-def test_inputs_are_asked_for_once() -> None:
+def test_inputs_of_methods_are_listed_once() -> None:
     both = (ErnieTsinghua(), KBert(choice="plausible"))
     assert table.inputs_of(both) == ("vectors", "graph")
     assert table.inputs_of((ErnieBaidu(), KBert())) == ("graph",)
@@ -168,7 +168,7 @@ def test_inputs_are_asked_for_once() -> None:
 
 
 @pytest.mark.parametrize("stage", [PRETRAIN, FINETUNE], ids=lambda stage: stage.name)
-def test_the_schema_of_a_stage_offers_the_table(stage: Stage[Any, Any]) -> None:
+def test_stage_schema_offers_the_table(stage: Stage[Any, Any]) -> None:
     schema = stage.config.model_json_schema()
     offered = schema["properties"]["knowledge"]["items"]["discriminator"]["mapping"]
     assert list(offered) == list(table.METHODS)
@@ -184,7 +184,7 @@ def test_the_schema_of_a_stage_offers_the_table(stage: Stage[Any, Any]) -> None:
         (KBert(length=64), MLM(), "knowledge.length", "64 would cut the text, whose rows have 128 tokens"),
     ],
 )
-def test_what_a_method_cannot_be_used_with_is_said(
+def test_incompatible_method_is_reported_with_its_key(
     settings: Any, objective: Any, key: str, message: str
 ) -> None:
     context = KnowledgeContext(None, 128, objective)
@@ -193,7 +193,7 @@ def test_what_a_method_cannot_be_used_with_is_said(
     assert conflict.value.key == key
 
 
-def test_places_that_one_method_names_are_not_moved_by_another() -> None:
+def test_k_bert_conflicts_with_entity_denoising() -> None:
     both = (ErnieTsinghua(), KBert())
     told = "k-bert moves tokens, but ernie-tsinghua predicts entities.*ernie-tsinghua, denoising: false}` beside it"
     with pytest.raises(ConfigConflict, match=told):
@@ -201,12 +201,12 @@ def test_places_that_one_method_names_are_not_moved_by_another() -> None:
     table.check(both, KnowledgeContext(None, 128))  # fine-tuning asks for none
 
 
-def test_a_source_that_nobody_reads_is_advised_a_method() -> None:
+def test_unused_source_advises_a_method() -> None:
     assert "{method: ernie-tsinghua}` in the stage, which fuses" in table.advice("vectors")
     assert "{method: k-bert}` in the stage, which writes" in table.advice("graph")
 
 
-def test_what_fits_is_not_spoken_of() -> None:
+def test_compatible_methods_are_accepted() -> None:
     table.check((ErnieBaidu(), ErnieTsinghua(denoising=False), KBert()), KnowledgeContext(None, 128, MLM()))
     table.check((ErnieTsinghua(denoising=False),), KnowledgeContext(None, 128, SpanCorruption()))
     table.check((ErnieTsinghua(), KBert(length=8)), KnowledgeContext(None, 128))

@@ -1,4 +1,4 @@
-"""The words that are told from the left and from the right, in rows that are streams and in others."""
+"""Words predicted from the left and from the right, in rows that are streams and in others."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def token_of(name: str) -> int:
     return found
 
 
-def told(batch: Batch) -> list[tuple[int, str, str]]:
-    """Row, the token that is read, and what is told there."""
+def labels_of(batch: Batch) -> list[tuple[int, str, str]]:
+    """Row, the token that is read, and the label there."""
     assert batch.label_positions is not None
     assert batch.labels is not None
     names = TOKENIZER.backend.id_to_token
@@ -48,41 +48,41 @@ def told(batch: Batch) -> list[tuple[int, str, str]]:
     return [(place // length, names(int(flat[place])), names(label)) for place, label in pairs]
 
 
-def test_each_word_is_told_from_both_sides_and_a_spelled_one_once() -> None:
+def test_word_is_predicted_from_both_sides_and_a_spelled_word_once() -> None:
     batch = COLLATE(rows_of("[CLS] Ġthe Ġ a b Ġmoon [SEP]"), RNG, 0.0)
     assert batch.from_right is not None
     assert batch.from_right.tolist() == [False, True]
-    assert told(batch) == [
+    assert labels_of(batch) == [
         (0, "[CLS]", "Ġthe"), (0, "Ġthe", "Ġ"), (0, "b", "Ġmoon"), (0, "Ġmoon", "[SEP]"),
         (1, "[SEP]", "Ġmoon"), (1, "Ġmoon", "b"), (1, "Ġ", "Ġthe"), (1, "Ġthe", "[CLS]"),
     ]  # fmt: skip
 
 
-def test_what_lies_beyond_the_end_of_a_text_is_not_told() -> None:
-    found = told(COLLATE(rows_of("Ġthe [SEP] [CLS] Ġmoon"), RNG, 0.0))
+def test_what_lies_beyond_the_end_of_a_text_is_not_labels_of() -> None:
+    found = labels_of(COLLATE(rows_of("Ġthe [SEP] [CLS] Ġmoon"), RNG, 0.0))
     assert found == [
         (0, "Ġthe", "[SEP]"), (0, "[CLS]", "Ġmoon"), (1, "Ġmoon", "[CLS]"), (1, "[SEP]", "Ġthe"),
     ]  # fmt: skip
 
 
-def test_neither_padding_nor_another_document_is_told() -> None:
-    found = told(COLLATE(rows_of("Ġthe Ġof", "Ġmoon"), RNG, 0.0))
+def test_neither_padding_nor_another_document_is_labels_of() -> None:
+    found = labels_of(COLLATE(rows_of("Ġthe Ġof", "Ġmoon"), RNG, 0.0))
     assert found == [(0, "Ġthe", "Ġof"), (2, "Ġof", "Ġthe")]
-    assert told(COLLATE(rows_of("Ġthe Ġof", documents=(1, 2)), RNG, 0.0)) == []
+    assert labels_of(COLLATE(rows_of("Ġthe Ġof", documents=(1, 2)), RNG, 0.0)) == []
 
 
-def test_streams_are_taken_as_they_come() -> None:
+def test_streams_keep_their_given_direction() -> None:
     rows = rows_of("Ġthe Ġ a Ġmoon", "Ġof Ġ b Ġthe")
     from_right = np.array([False, True])
     batch = COLLATE(turned(rows, from_right), RNG, 0.0)
     assert len(batch.tokens) == 2
-    assert told(batch) == [
+    assert labels_of(batch) == [
         (0, "Ġthe", "Ġ"), (0, "a", "Ġmoon"), (1, "Ġthe", "b"), (1, "Ġ", "Ġof"),
     ]  # fmt: skip
 
 
 class Uniform:
-    """Tells each word in 1 of 8, whatever it reads."""
+    """Predicts constant losses, whatever it reads."""
 
     def __call__(self, batch: Batch, positions_N: torch.Tensor) -> torch.Tensor:
         return torch.zeros(len(positions_N), 3)
@@ -92,7 +92,7 @@ class Uniform:
         return torch.tensor(2.0 if (labels_N == token_of("[CLS]")).any() else 1.0) * len(labels_N)
 
 
-def test_the_loss_is_the_mean_over_both_directions() -> None:
+def test_bidirectional_loss_is_the_mean_over_both_directions() -> None:
     loss, batch = BidirectionalLoss(), COLLATE(rows_of("[CLS] Ġthe Ġmoon [SEP]"), RNG, 0.0)
     assert loss.counts(batch) == {"lm": 6, "forward": 3, "backward": 3}
     means = {name: float(mean) for name, mean in loss(Uniform(), batch).items()}
@@ -102,6 +102,6 @@ def test_the_loss_is_the_mean_over_both_directions() -> None:
 
 
 @pytest.mark.parametrize("name", ["bidirectional-lm", {"name": "bidirectional-lm"}])
-def test_it_is_a_row_of_the_table(name: object) -> None:
+def test_bidirectional_lm_is_a_row_of_the_table(name: object) -> None:
     assert table.read(name) == BidirectionalLM()
     assert table.read(name).both_directions()

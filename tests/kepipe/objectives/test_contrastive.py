@@ -1,4 +1,4 @@
-"""Objectives of texts that belong together: the equations by hand, rows, and that something is learned."""
+"""Contrastive objectives: the equations by hand, rows, and that training lowers the loss."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What the objectives read beside the text."""
+    """Files that the objectives read besides the text."""
     folder = tmp_path_factory.mktemp("files")
     pairs = [
         {
@@ -82,7 +82,7 @@ def batch_of(members: list[int], rows: list[int], same: list[int]) -> Batch:
     return Batch(tokens, torch.ones_like(tokens), extra=extra)
 
 
-def test_the_loss_is_that_of_the_paper() -> None:
+def test_contrastive_loss_matches_the_paper() -> None:
     hidden_ND = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 3.0], [1.0, 0.0], [-1.0, 0.0]])
     losses = ContrastiveLoss(0.5).losses(
         None, (hidden_ND,), batch_of([0, 0, 1, 1, 2, 2], list(range(6)), [0, 1])
@@ -96,7 +96,7 @@ def test_the_loss_is_that_of_the_paper() -> None:
     assert losses["uniformity"].item() == pytest.approx(-4.0)
 
 
-def test_a_partner_that_stands_twice_is_none_of_the_others() -> None:
+def test_duplicate_of_a_partner_is_no_negative() -> None:
     hidden_ND = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, 0.0], [1.0, 0.0]])
     twins = batch_of([0, 0, 1, 1], list(range(4)), [0, 0])
     assert ContrastiveLoss(0.05).losses(None, (hidden_ND,), twins)["contrastive"].item() == 0.0
@@ -104,20 +104,20 @@ def test_a_partner_that_stands_twice_is_none_of_the_others() -> None:
     assert ContrastiveLoss(0.05).losses(None, (hidden_ND,), others)["contrastive"].item() > 0.6
 
 
-def test_vectors_are_means_of_the_tokens_that_are_pooled() -> None:
+def test_pooled_vectors_are_means_of_pooled_tokens() -> None:
     batch = batch_of([0, 1], [0, 0, 1], [0])
     pooled_BD = pool(torch.tensor([[1.0, 0.0], [3.0, 2.0], [5.0, 5.0]]), batch)
     assert pooled_BD.tolist() == [[2.0, 1.0], [5.0, 5.0]]
 
 
-def test_alignment_and_uniformity_are_least_where_vectors_are_best() -> None:
+def test_alignment_and_uniformity_are_lowest_for_ideal_vectors() -> None:
     circle_ND = torch.tensor([[math.cos(a), math.sin(a)] for a in np.linspace(0, 2 * math.pi, 9)[:-1]])
     assert alignment(circle_ND, circle_ND).item() == 0.0
     assert uniformity(circle_ND).item() < uniformity(circle_ND.abs()).item() < 0.0
     assert uniformity(circle_ND[:1]).item() == 0.0
 
 
-def test_a_sentence_stands_beside_itself(shards: Shards, files: dict[str, Path]) -> None:
+def test_simcse_pairs_a_sentence_with_itself(shards: Shards, files: dict[str, Path]) -> None:
     tokenizer, rows, batch = rows_of("simcse", shards, files)
     first_BT, second_BT = np.split(rows.tokens, 2)
     np.testing.assert_array_equal(first_BT, second_BT)
@@ -128,7 +128,7 @@ def test_a_sentence_stands_beside_itself(shards: Shards, files: dict[str, Path])
     assert len(firsts) == len(rows.tokens)
 
 
-def test_texts_of_a_line_belong_together(shards: Shards, files: dict[str, Path]) -> None:
+def test_text_pairs_of_a_line_are_partners(shards: Shards, files: dict[str, Path]) -> None:
     tokenizer, rows, _ = rows_of("text-pairs", shards, files)
     texts = [tokenizer.decode(row[row != tokenizer.pad]).split() for row in rows.tokens]
     thirds = [texts[start : start + len(texts) // 3] for start in range(0, len(texts), len(texts) // 3)]
@@ -137,9 +137,7 @@ def test_texts_of_a_line_belong_together(shards: Shards, files: dict[str, Path])
         assert ("north" in second, "south" in negative) == (True, True)
 
 
-def test_a_mention_stands_beside_the_description_of_its_entity(
-    shards: Shards, files: dict[str, Path]
-) -> None:
+def test_mention_is_paired_with_the_description_of_its_entity(shards: Shards, files: dict[str, Path]) -> None:
     tokenizer, rows, batch = rows_of("entity-descriptions", shards, files)
     width = rows.tokens.shape[1]
     half = len(rows.tokens) // 2
@@ -151,7 +149,7 @@ def test_a_mention_stands_beside_the_description_of_its_entity(
     assert (rows.row_labels == np.repeat([0, 1], half)).all()
 
 
-def test_lines_without_their_texts_are_refused(tmp_path: Path, shards: Shards) -> None:
+def test_missing_texts_are_rejected(tmp_path: Path, shards: Shards) -> None:
     (tmp_path / "pairs.jsonl").write_text('{"text_a": "One."}\n')
     with pytest.raises(ValueError, match=r"pairs\.jsonl:1: expected text_a, text_b"):
         rows_of("text-pairs", shards, {"text-pairs": tmp_path / "pairs.jsonl"})
@@ -161,7 +159,7 @@ def test_lines_without_their_texts_are_refused(tmp_path: Path, shards: Shards) -
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_partners_are_told_better_after_training(
+def test_contrastive_training_lowers_the_held_out_loss(
     name: str, shards: Shards, files: dict[str, Path], tmp_path: Path
 ) -> None:
     settings = {
@@ -181,7 +179,7 @@ def test_partners_are_told_better_after_training(
     assert 0 <= final["final_held_out_accuracy"] <= 1
 
 
-def test_other_encoders_learn_too(shards: Shards, tmp_path: Path) -> None:
+def test_lstm_trains_with_simcse(shards: Shards, tmp_path: Path) -> None:
     base = {"family": "lstm", "embedding": 32, "hidden": 32, "bidirectional": True, "dropout": 0.1}
     settings = {**SMALL, "base": base, "objective": "simcse"}
     config = PretrainConfig.model_validate(settings)
@@ -189,7 +187,7 @@ def test_other_encoders_learn_too(shards: Shards, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model.safetensors").exists()
 
 
-def test_two_dropouts_need_dropout(tmp_path: Path) -> None:
+def test_simcse_needs_dropout(tmp_path: Path) -> None:
     stage = "  pretrain: {{base: {{family: bert{}}}, objective: {}}}\n"
     assert "set `dropout: 0.1`" in complaint(tmp_path, stage.format("", "simcse"))
     assert complaint(tmp_path, stage.format(", dropout: 0.1", "simcse")) == ""

@@ -1,4 +1,4 @@
-"""ERNIE-Baidu's dialogue objective: telling whether the turns of a dialogue belong together."""
+"""ERNIE-Baidu's dialogue objective: predicting whether the turns of a dialogue belong together."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def dialogues(count: int, seed: int) -> TokenRows:
     return rows(count, 16, seed, pairs=True, tokens=tokens, next_sentence_labels=same)
 
 
-def test_a_model_learns_to_tell_a_false_turn_by_what_the_other_turn_says() -> None:
-    """Neither turn alone tells anything: what is judged is whether they fit."""
+def test_dlm_learns_to_detect_a_false_turn() -> None:
+    """One turn alone is no evidence: the label depends on whether both turns fit."""
     objective = table.build(table.read("dlm"), TOKENIZER)
     model = build(Base(family="bert", layers=2, hidden=64, heads=2), VOCABULARY, 0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
@@ -42,6 +42,6 @@ def test_a_model_learns_to_tell_a_false_turn_by_what_the_other_turn_says() -> No
     assert float((judged == unseen.next_sentence_labels).double().mean()) > 0.9
 
 
-def test_labels_of_rows_are_asked_for_where_turns_are_judged() -> None:
+def test_row_labels_depend_on_tell_fakes() -> None:
     assert DLM().row_label_setting() == "tell_fakes"
     assert DLM(tell_fakes=False).row_label_setting() is None

@@ -1,4 +1,4 @@
-"""Criteria that read hidden states add up: their terms, counts and weights, over one forward pass."""
+"""Sums of loss terms over hidden states: terms, counts and weights, in one forward pass."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def batch_of(collate: Any = with_last) -> Batch:
 
 
 def forwards(model: Transformer) -> list[Tensor | None]:
-    """The places that each forward pass of the model is asked for, as they come."""
+    """The positions requested in each forward pass of the model, in order."""
     asked: list[Tensor | None] = []
     model.register_forward_hook(lambda _model, given, _hidden: asked.append(given[1]))
     return asked
 
 
-def test_terms_and_counts_are_those_of_all_parts() -> None:
+def test_loss_sum_has_terms_and_counts_of_all_parts() -> None:
     batch = batch_of()
     assert BOTH.terms == ("hidden", "judged", "length")
     assert BOTH.metrics == ()
     assert BOTH.counts(batch) == {**PAIRS.counts(batch), "length": 8}
 
 
-def test_all_parts_share_one_forward_pass_of_the_places_that_they_read() -> None:
+def test_loss_sum_shares_one_forward_pass() -> None:
     model, batch = tiny(dropout=0.0), batch_of()
     asked = forwards(model)
     BOTH(model, batch)
@@ -80,7 +80,7 @@ def test_all_parts_share_one_forward_pass_of_the_places_that_they_read() -> None
     assert len(places) == len(batch.label_positions) + 8 + 8
 
 
-def test_a_part_is_the_same_beside_others_and_weighs_as_it_is_told() -> None:
+def test_loss_term_in_a_sum_is_scaled_by_its_weight() -> None:
     model, batch = tiny(dropout=0.0), batch_of()
     means, alone = BOTH(model, batch), LengthLoss()(model, batch)
     torch.testing.assert_close(means["length"], 0.25 * alone["length"])
@@ -88,7 +88,7 @@ def test_a_part_is_the_same_beside_others_and_weighs_as_it_is_told() -> None:
     torch.testing.assert_close(means, {**plain, "length": 0.25 * alone["length"]})
 
 
-def test_what_a_batch_has_nothing_to_say_of_is_left_out() -> None:
+def test_loss_term_without_positions_is_left_out() -> None:
     model, batch = tiny(dropout=0.0), batch_of(hide_some)
     assert set(BOTH.counts(batch)) == {"hidden"}
     means = BOTH(model, batch)
@@ -96,7 +96,7 @@ def test_what_a_batch_has_nothing_to_say_of_is_left_out() -> None:
     assert torch.equal(means["hidden"], HIDDEN(model, batch)["hidden"])
 
 
-def test_a_term_can_join_a_mixture() -> None:
+def test_loss_term_can_be_added_to_a_mixture() -> None:
     model, mixture = tiny(dropout=0.0), in_turn()
     criterion = LossSum(mixture.criterion, LengthLoss())
     asked, present = forwards(model), set[str]()
@@ -113,13 +113,13 @@ def test_a_term_can_join_a_mixture() -> None:
     assert present == {"some.hidden", "pairs.hidden", "pairs.judged", "length"}
 
 
-def test_two_parts_of_one_name_are_refused() -> None:
+def test_loss_terms_with_equal_names_are_rejected() -> None:
     with pytest.raises(ValueError, match="the same name: hidden, hidden"):
         LossSum(HIDDEN, TokenLoss("hidden"))
 
 
-def test_a_term_that_joins_is_minimised_and_logged(tmp_path: Path) -> None:
-    """It holds hidden states at last tokens small."""
+def test_added_loss_term_is_minimised_and_logged(tmp_path: Path) -> None:
+    """The added term keeps hidden states at last tokens small."""
     ear, free, held = Ear(), tiny(dropout=0.0), tiny(dropout=0.0)
     chosen = settings(steps=24, checkpoint_every=24, log_every=8)
     fit(free, Objective(with_last, PAIRS), render, chosen, context_in(tmp_path / "free"))

@@ -28,7 +28,7 @@ def draw(seed: int = 1) -> np.random.Generator:
 
 
 @pytest.mark.parametrize("name", ["mlm", "span-masking"])
-def test_what_is_hidden_can_be_put_back(name: str) -> None:
+def test_labels_restore_the_masked_tokens(name: str) -> None:
     clean = rows(pairs=True)
     batch = objective(name).collate(clean, draw(), 0.9)
     tokens = batch.tokens.numpy().copy()
@@ -38,14 +38,14 @@ def test_what_is_hidden_can_be_put_back(name: str) -> None:
     assert (batch.next_sentence_labels.numpy() == clean.next_sentence_labels).all()
 
 
-def test_the_same_draw_gives_the_same_batch_and_another_does_not() -> None:
+def test_mlm_batch_is_deterministic_for_a_seed() -> None:
     mlm = objective("mlm")
     one, two, other = (mlm.collate(rows(), draw(seed), 0.0) for seed in (1, 1, 2))
     assert torch.equal(one.tokens, two.tokens)
     assert not torch.equal(one.tokens, other.tokens)
 
 
-def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> None:
+def test_mlm_loss_is_the_cross_entropy_at_masked_positions() -> None:
     model = build(Base(layers=1, hidden=16, heads=2), VOCABULARY, 0).eval()
     mlm = objective("mlm")
     batch = mlm.collate(rows(pairs=True), draw(), 0.0)
@@ -61,7 +61,7 @@ def test_the_loss_is_the_cross_entropy_of_all_logits_at_the_hidden_places() -> N
     assert mlm.criterion.counts(batch) == {"mlm": len(batch.labels), "nsp": 8}
 
 
-def test_without_pairs_there_is_no_next_sentence() -> None:
+def test_mlm_without_pairs_has_no_next_sentence_loss() -> None:
     mlm = objective("mlm")
     batch = mlm.collate(rows(), draw(), 0.0)
     assert batch.next_sentence_labels is None
@@ -70,7 +70,7 @@ def test_without_pairs_there_is_no_next_sentence() -> None:
     assert silent.collate(rows(pairs=True), draw(), 0.0).next_sentence_labels is None
 
 
-def test_random_tokens_are_words_of_text() -> None:
+def test_random_replacements_are_ordinary_tokens() -> None:
     noisy = objective({"name": "mlm", "mask_prob": 0.0, "random_prob": 1.0, "mlm_probability": 0.5})
     batch = noisy.collate(rows(64), draw(), 0.0)
     put = batch.tokens.flatten()[batch.label_positions]
@@ -86,15 +86,15 @@ def test_random_tokens_are_words_of_text() -> None:
         ({"name": "mlm", "mask_prob": 0.9, "random_prob": 0.2}, "more than 1"),
     ],
 )
-def test_mistakes_are_named(value: Any, said: str) -> None:
+def test_invalid_objective_is_named(value: Any, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Config(objective=value)
 
 
 @pytest.mark.parametrize("name", ["mlm", "span-masking"])
 @pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
-def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule: str, distinct: int) -> None:
-    """Whichever batch an example stands in, its corruption is one of as many as the schedule draws."""
+def test_schedule_sets_the_number_of_corruptions_per_example(name: str, schedule: str, distinct: int) -> None:
+    """Whatever the batch of an example, it has as many corruptions as the schedule draws."""
     scheduled = objective({"name": name, "schedule": schedule, "copies": 3})
     made = corruptions(scheduled)
     assert len({one.numpy().tobytes() for one in made}) == distinct
@@ -102,12 +102,12 @@ def test_a_schedule_says_how_many_corruptions_an_example_has(name: str, schedule
         assert torch.equal(made[1], made[4])
 
 
-def test_a_schedule_of_rows_from_nowhere_is_refused() -> None:
+def test_schedule_needs_example_indices() -> None:
     with pytest.raises(ValueError, match="rows with example indices"):
         objective({"name": "mlm", "schedule": "static"}).collate(rows(), draw(), 0.0)
 
 
-def test_the_dialogue_model_sees_roles_and_learns_which_dialogues_are_real() -> None:
+def test_dlm_keeps_roles_and_predicts_real_dialogues() -> None:
     dialogues = rows(pairs=True)
     dlm = objective("dlm")
     batch = dlm.collate(dialogues, draw(), 0.0)
@@ -124,12 +124,12 @@ def test_the_dialogue_model_sees_roles_and_learns_which_dialogues_are_real() -> 
     assert blind.segments is not None
 
 
-def test_a_name_alone_stands_for_the_default_settings() -> None:
+def test_objective_name_alone_means_default_settings() -> None:
     assert Config(objective="mlm") == Config(objective={"name": "mlm"})
 
 
 @pytest.mark.parametrize(("level", "size"), [("phrase", 2), ("entity", 3)])
-def test_a_level_is_hidden_as_a_whole(level: str, size: int) -> None:
+def test_masking_level_masks_whole_units(level: str, size: int) -> None:
     whole = rows(16, 26)  # text of 24 tokens at most: units of 2 and of 3 divide it
     batch = objective({"name": "mlm", "level": level, "mlm_probability": 0.3}).collate(whole, draw(), 0.0)
     numbered = whole.units[level] + 1000 * np.arange(16)[:, None]

@@ -1,4 +1,4 @@
-"""What a permutation tells, and in which order."""
+"""Permutation LM: which tokens are predicted, and in which order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rows(lengths: tuple[int, ...] = (9, 4)) -> TokenRows:
 
 
 @pytest.mark.parametrize("partial", [2, 6])
-def test_one_word_in_so_many_is_told_whole_in_spans(partial: int) -> None:
+def test_targets_are_whole_words_in_spans_at_the_configured_rate(partial: int) -> None:
     told_BT = draw_targets(WORDS, np.random.default_rng(0), partial, 5)
     told_BW = told_BT.reshape(40, 100, 2)
     assert (told_BW.all(2) == told_BW.any(2)).all()
@@ -37,7 +37,7 @@ def test_one_word_in_so_many_is_told_whole_in_spans(partial: int) -> None:
         np.testing.assert_allclose(shares, 1 / np.arange(1, 6) / (137 / 60), atol=0.06)
 
 
-def test_every_row_with_words_has_something_to_tell() -> None:
+def test_every_row_with_words_has_a_target() -> None:
     words_BT = np.array([[0, -1, -1], [0, 1, -1], [-1, -1, -1]])
     for seed in range(20):
         told_BT = draw_targets(words_BT, np.random.default_rng(seed), 6, 5)
@@ -46,7 +46,7 @@ def test_every_row_with_words_has_something_to_tell() -> None:
     assert draw_targets(words_BT, np.random.default_rng(0), 1, 1).sum() == 3
 
 
-def test_given_tokens_come_before_all_others_which_are_in_a_random_order() -> None:
+def test_context_precedes_targets_in_random_order() -> None:
     told_BT = np.array([[True, False, True, False, True, False]])
     special_BT = np.array([[False, False, False, False, False, True]])
     seen = set()
@@ -59,7 +59,7 @@ def test_given_tokens_come_before_all_others_which_are_in_a_random_order() -> No
     assert len(seen) > 15
 
 
-def test_labels_are_the_tokens_that_are_told() -> None:
+def test_permutation_labels_are_the_target_tokens() -> None:
     batch = build(PermutationLM(), tokenizer()).collate(rows(), np.random.default_rng(0), 0.0)
     assert batch.labels is not None
     assert batch.label_positions is not None
@@ -69,7 +69,7 @@ def test_labels_are_the_tokens_that_are_told() -> None:
     assert 0 < len(batch.labels) < 7
 
 
-def test_rows_told_from_the_left_are_told_whole() -> None:
+def test_left_to_right_rows_predict_every_token() -> None:
     section = PermutationLM(left_to_right=1.0)
     batch = build(section, tokenizer()).collate(rows(), np.random.default_rng(0), 0.0)
     assert batch.label_positions is not None
@@ -77,6 +77,6 @@ def test_rows_told_from_the_left_are_told_whole() -> None:
     assert batch.extra[ORDER].tolist() == [[*range(9)]] * 2
 
 
-def test_both_directions_are_asked_for_by_from_right() -> None:
+def test_from_right_enables_both_directions() -> None:
     assert PermutationLM(from_right=True).both_directions()
     assert not PermutationLM().both_directions()

@@ -1,4 +1,4 @@
-"""What an objective refuses, and that it says what to set."""
+"""Requirements of objectives: what is rejected, and the advice in the message."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def complaint(
         ("span-corruption", {"family": "t5", **TINY}, "packed"),
     ],
 )
-def test_what_fits_is_not_refused(objective: str, base: dict[str, Any], format: str) -> None:
+def test_fitting_objective_and_base_are_accepted(objective: str, base: dict[str, Any], format: str) -> None:
     assert complaint(objective, base, format) == ""
 
 
@@ -94,7 +94,7 @@ def test_what_fits_is_not_refused(objective: str, base: dict[str, Any], format: 
         ),
     ],
 )
-def test_what_does_not_fit_is_told_with_what_to_set(
+def test_mismatch_is_reported_with_the_setting_to_change(
     objective: Any, base: dict[str, Any], changes: dict[str, Any], said: str
 ) -> None:
     assert said in complaint(objective, base, **changes)

@@ -1,4 +1,4 @@
-"""What a model reads and writes, by hand: beyond a row's length stands nothing."""
+"""Inputs and labels of encoder-decoders, by hand: nothing beyond a row's length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kepipe.objectives.seq2seq_lm import next_tokens, teacher_forced
 from tests.support.rows import rows
 
 
-def test_a_decoder_reads_what_stands_before_each_token_that_it_writes() -> None:
+def test_decoder_input_is_the_target_shifted_right() -> None:
     source, target = np.array([[11, 12, 13], [21, 99, 99]]), np.array([[31, 32], [41, 99]])
     batch = teacher_forced(source, np.array([3, 1]), target, np.array([2, 1]), start=1, pad=0)
     assert batch.tokens.tolist() == [[11, 12, 13], [21, 0, 0]]
@@ -24,7 +24,7 @@ def test_a_decoder_reads_what_stands_before_each_token_that_it_writes() -> None:
     assert batch.labels.tolist() == [31, 32, 41]
 
 
-def test_the_next_token_is_that_of_the_same_document() -> None:
+def test_next_token_is_of_the_same_document() -> None:
     clean = rows(6)
     has_next, following = next_tokens(clean)
     places = [(row, place) for row, place in np.argwhere(has_next).tolist()]

@@ -1,4 +1,4 @@
-"""Settings of objectives that nobody gives are the published ones, and a share is no more than all."""
+"""Default settings of objectives are the published ones; shares are between 0 and 1."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def shares() -> list[tuple[type[Any], str]]:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_settings_that_nobody_gives_are_the_published_ones(name: str) -> None:
+def test_default_settings_are_the_published_ones(name: str) -> None:
     section = table.read(name)
     assert {key: getattr(section, key) for key in PUBLISHED[name]} == PUBLISHED[name]
 
 
-def test_so_are_those_of_what_objectives_are_made_of() -> None:
+def test_noise_and_collator_defaults_are_the_published_ones() -> None:
     noise = Denoising()
     assert {key: getattr(noise, key) for key in PUBLISHED["denoising"]} == PUBLISHED["denoising"]
     hidden = PUBLISHED["mlm"].items()
@@ -66,7 +66,7 @@ def test_so_are_those_of_what_objectives_are_made_of() -> None:
     assert (modes.full, modes.prefix, modes.causal, modes.backward) == (2, 2, 1, 1)
 
 
-def test_a_prefix_is_anything_up_to_nine_tenths_and_a_part_is_there_from_the_beginning() -> None:
+def test_prefix_and_mixture_defaults() -> None:
     prefix: Any = table.read("prefix-lm")
     assert (prefix.shortest, prefix.longest) == (0.0, 0.9)
     part = Share.model_validate({"objective": "mlm"})
@@ -74,7 +74,7 @@ def test_a_prefix_is_anything_up_to_nine_tenths_and_a_part_is_there_from_the_beg
 
 
 @pytest.mark.parametrize(("section", "name"), shares(), ids=lambda value: getattr(value, "__name__", value))
-def test_a_share_is_no_more_than_all_and_no_less_than_nothing(section: type[Any], name: str) -> None:
+def test_share_outside_0_to_1_is_rejected(section: type[Any], name: str) -> None:
     given = {"objective": "mlm"} if section is Share else {}
     for value in (-0.01, 1.01):
         with pytest.raises(ValidationError, match=name):
@@ -82,13 +82,13 @@ def test_a_share_is_no_more_than_all_and_no_less_than_nothing(section: type[Any]
 
 
 @pytest.mark.parametrize("name", ["mlm", "mass"])
-def test_what_is_masked_and_what_is_drawn_are_parts_of_what_is_hidden(name: str) -> None:
+def test_mask_prob_plus_random_prob_is_at_most_1(name: str) -> None:
     assert table.read({"name": name, "mask_prob": 0.7, "random_prob": 0.3})
     with pytest.raises(ValueError, match="more than 1"):
         table.read({"name": name, "mask_prob": 0.7, "random_prob": 0.31})
 
 
-def test_modes_have_weights_and_not_all_are_zero() -> None:
+def test_modes_need_a_weight_above_zero() -> None:
     only = Modes(full=0, prefix=0, causal=0, backward=1)
     assert only.backward == 1
     with pytest.raises(ValidationError, match="above 0"):

@@ -1,4 +1,4 @@
-"""Hidden spans: text alone, the stated share, and the stated mean length."""
+"""Span masking: text tokens only, the configured share and mean length."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from kepipe.objectives import table
 from tests.support.rows import MASK, TOKENIZER, rows
 
 
-def test_spans_have_the_stated_share_and_mean_length():
+def test_span_masking_has_the_configured_share_and_mean_length():
     objective = table.build(
         table.read({"name": "span-masking", "mask_prob": 1, "random_prob": 0, "mean_span": 4}), TOKENIZER
     )

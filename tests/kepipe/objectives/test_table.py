@@ -1,4 +1,4 @@
-"""Every objective of the table: what it asks the model to write is the text, and a model learns it."""
+"""Every objective of the table: labels are the text, and a model learns it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def model_for(value: Any, **changes: Any) -> Transformer:
 
 
 @pytest.mark.parametrize("value", [*OF_ANY_FAMILY, MIXTURE], ids=str)
-def test_a_model_learns_it(value: Any) -> None:
-    """Rows that all begin alike are learned by heart."""
+def test_objective_loss_falls(value: Any) -> None:
+    """Rows with equal beginnings can be memorised."""
     learned, model = objective(value), model_for(value)
     clean = rows(8, 24)
     clean.tokens[:, 1:11] = clean.tokens[0, 1:11]
@@ -65,7 +65,7 @@ def test_a_model_learns_it(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [*OF_ANY_FAMILY, MIXTURE], ids=str)
-def test_no_draw_leaves_a_loss_that_is_no_number(value: Any) -> None:
+def test_loss_is_finite_for_very_short_rows(value: Any) -> None:
     """Rows of one token, and one of none."""
     short = rows(4, 8)
     tokens, special, documents = short.tokens.copy(), short.special.copy(), short.documents.copy()
@@ -80,7 +80,7 @@ def test_no_draw_leaves_a_loss_that_is_no_number(value: Any) -> None:
         assert all(torch.isfinite(mean) for mean in means.values())
 
 
-def test_causal_lm_is_the_shifted_cross_entropy() -> None:
+def test_causal_lm_loss_is_the_shifted_cross_entropy() -> None:
     clean, model = rows(), model_for("causal-lm").eval()
     batch = objective("causal-lm").collate(clean, draw(), 0.0)
     logits = model.vocabulary(model(batch))[:, :-1]
@@ -89,7 +89,7 @@ def test_causal_lm_is_the_shifted_cross_entropy() -> None:
     torch.testing.assert_close(objective("causal-lm").criterion(model, batch)["lm"], expected)
 
 
-def test_causal_lm_does_not_write_the_first_token_of_the_next_document() -> None:
+def test_causal_lm_does_not_predict_across_documents() -> None:
     documents = np.array([[1, 1, 1, 2, 2, 0]])
     tokens = np.array([[30, 31, SEP, 40, SEP, PAD]])
     clean = rows(1, 6, tokens=tokens, documents=documents)
@@ -100,7 +100,7 @@ def test_causal_lm_does_not_write_the_first_token_of_the_next_document() -> None
     assert batch.labels.tolist() == [31, SEP, SEP]
 
 
-def test_prefix_lm_writes_exactly_what_follows_the_prefix() -> None:
+def test_prefix_lm_labels_are_the_tokens_after_the_prefix() -> None:
     clean = rows()
     batch = objective("prefix-lm").collate(clean, draw(), 0.0)
     assert batch.prefix is not None
@@ -112,7 +112,7 @@ def test_prefix_lm_writes_exactly_what_follows_the_prefix() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
-def test_a_prefix_is_so_large_a_share_of_its_row(share: float) -> None:
+def test_prefix_length_is_the_share_of_its_row(share: float) -> None:
     """Rounded down, special tokens counted: of a share of 0 the row is written as without a prefix."""
     clean = rows()
     batch = objective({"name": "prefix-lm", "shortest": share, "longest": share}).collate(clean, draw(), 0.0)
@@ -121,7 +121,7 @@ def test_a_prefix_is_so_large_a_share_of_its_row(share: float) -> None:
     assert batch.prefix.sum(1).tolist() == [int(share * length) for length in lengths]
 
 
-def test_mass_writes_the_fragment_at_its_own_positions() -> None:
+def test_mass_decoder_predicts_the_fragment_at_its_positions() -> None:
     clean = rows()
     batch = objective({"name": "mass", "mask_prob": 1.0, "random_prob": 0.0}).collate(clean, draw(), 0.0)
     assert batch.decoder_positions is not None
@@ -145,7 +145,7 @@ def target_rows(batch: Batch) -> list[list[int]]:
     return [part.tolist() for part in torch.split(batch.labels, lengths)]
 
 
-def test_denoising_writes_the_original() -> None:
+def test_denoising_target_is_the_original() -> None:
     clean = rows()
     batch = objective({"name": "denoising", "rotate": 1.0, "delete": 0.1}).collate(clean, draw(), 0.0)
     original = [row[kept].tolist() for row, kept in zip(clean.tokens, clean.documents > 0, strict=True)]
@@ -155,7 +155,7 @@ def test_denoising_writes_the_original() -> None:
     assert (batch.tokens == MASK).any()
 
 
-def test_span_corruption_can_be_put_together_again() -> None:
+def test_span_corruption_can_be_inverted() -> None:
     clean = rows()
     batch = objective("span-corruption").collate(clean, draw(), 0.0)
     for source, target, tokens, there in zip(
@@ -171,7 +171,7 @@ def test_span_corruption_can_be_put_together_again() -> None:
         assert whole == tokens[there].tolist()
 
 
-def test_unilm_draws_its_modes_by_weight_and_tells_them_apart() -> None:
+def test_unilm_draws_modes_by_weight_with_distinct_segments() -> None:
     learned = objective({"name": "unilm", "mode_segments": True})
     clean = rows(4, 24)
     batches = [learned.collate(clean, draw(seed), 0.0) for seed in range(600)]
@@ -184,7 +184,7 @@ def test_unilm_draws_its_modes_by_weight_and_tells_them_apart() -> None:
     assert segments == {"full": {0, 1}, "causal": {2}, "backward": {3}, "prefix": {4, 5}}
 
 
-def test_unilm_lets_the_target_learn_its_end() -> None:
+def test_unilm_predicts_sep_only_in_prefix_mode() -> None:
     learned, clean = objective("unilm"), rows(16, 24)
     ends = dict.fromkeys(("full", "prefix", "causal", "backward"), 0)
     for seed in range(100):
@@ -194,7 +194,7 @@ def test_unilm_lets_the_target_learn_its_end() -> None:
     assert set(ends.values()) == {0}
 
 
-def test_unilm_writes_no_target_that_does_not_follow_its_source() -> None:
+def test_unilm_target_of_unrelated_segments_stays_within_the_second() -> None:
     """Of segments that do not go together, the target is the end of the second, and its beginning is in the source."""
     learned = objective({"name": "unilm", "modes": {"full": 0, "causal": 0, "backward": 0}})
     clean = rows(64, 40, pairs=True)
@@ -212,7 +212,7 @@ def test_unilm_writes_no_target_that_does_not_follow_its_source() -> None:
     assert batch.next_sentence_labels is None
 
 
-def test_unilm_hides_as_much_of_pairs_in_every_mode() -> None:
+def test_unilm_masks_the_same_share_in_every_mode() -> None:
     learned, clean = objective("unilm"), rows(256, 64, pairs=True)
     shares: dict[str, list[float]] = {}
     for seed in range(40):
@@ -223,7 +223,7 @@ def test_unilm_hides_as_much_of_pairs_in_every_mode() -> None:
         assert np.mean(of_mode) == pytest.approx(0.15, abs=0.01), mode
 
 
-def test_unilm_judges_pairs_only_where_every_token_sees_every_other() -> None:
+def test_unilm_predicts_next_sentence_only_in_full_mode() -> None:
     learned, clean = objective("unilm"), rows(8, 24, pairs=True)
     judged = {
         (batch.visibility, batch.next_sentence_labels is not None)
@@ -232,7 +232,7 @@ def test_unilm_judges_pairs_only_where_every_token_sees_every_other() -> None:
     assert judged == {("full", True), ("prefix", False), ("causal", False), ("backward", False)}
 
 
-def test_unilm_target_begins_with_a_sentence() -> None:
+def test_unilm_target_starts_at_a_sentence() -> None:
     learned, clean = (
         objective({"name": "unilm", "modes": {"full": 0, "causal": 0, "backward": 0}}),
         rows(64, 32),
@@ -245,7 +245,7 @@ def test_unilm_target_begins_with_a_sentence() -> None:
     assert len(set(begins)) > 2, "not always the same sentence"
 
 
-def test_a_mixture_draws_by_weight_and_lets_parts_join_later() -> None:
+def test_mixture_draws_by_weight_and_joins_parts_later() -> None:
     value = {
         "name": "mixture",
         "tasks": True,
@@ -275,12 +275,12 @@ def test_a_mixture_draws_by_weight_and_lets_parts_join_later() -> None:
         ({"name": "prefix-lm", "shortest": 0.8, "longest": 0.5}, "must not be above"),
     ],
 )
-def test_mistakes_are_named(value: Any, said: str) -> None:
+def test_invalid_objective_is_rejected(value: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         objective(value)
 
 
-def test_what_joins_a_mixture_late_goes_through_all_its_stages() -> None:
+def test_late_objective_of_a_mixture_gets_its_own_progress() -> None:
     told: list[float] = []
 
     def part(clean: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
@@ -298,8 +298,8 @@ def test_what_joins_a_mixture_late_goes_through_all_its_stages() -> None:
     assert told == pytest.approx([0.0, 0.5, 1.0])
 
 
-def test_a_source_of_512_tokens_is_of_568_tokens_of_text() -> None:
-    """Raffel et al. 2020's figures, but for the last sentinel of their figure 2, which the release leaves out."""
+def test_span_corruption_source_of_512_tokens_is_568_tokens_of_text() -> None:
+    """Raffel et al. 2020's figures, without the last sentinel of their figure 2, as in their code."""
     section = table.read("span-corruption")
     assert section.row_length(512) == 568
     clean = rows(3, section.row_length(256))
@@ -315,7 +315,7 @@ def test_a_source_of_512_tokens_is_of_568_tokens_of_text() -> None:
     assert batch.decoder_tokens.shape == (3, 58 + 1)
 
 
-def test_a_mixture_of_unlike_stacks_is_refused() -> None:
+def test_mixture_of_different_stacks_is_rejected() -> None:
     with pytest.raises(ValueError, match="same stacks"):
         table.row_of(
             table.read({"name": "mixture", "of": [{"objective": "mlm"}, {"objective": "causal-lm"}]})

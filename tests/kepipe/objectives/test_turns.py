@@ -1,4 +1,4 @@
-"""The schedules of a mixture: how often each objective comes, and when."""
+"""The schedules of a mixture: how often and when each objective is drawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shares(turns: Turns, steps: int = 20_000) -> np.ndarray:  # type: ignore[typ
     return np.stack([weights[stage == s].sum(0) / steps for s in range(len(turns.begins))])
 
 
-def test_continual_is_the_published_schedule() -> None:
+def test_continual_schedule_is_the_published_one() -> None:
     """Table 7 of Sun et al. 2020: 50,000 updates of each of 4 tasks."""
     published = [[20, 0, 0, 0], [10, 30, 0, 0], [10, 10, 40, 0], [10, 10, 10, 50]]
     turns = continual(EQUAL, ())
@@ -30,13 +30,13 @@ def test_continual_is_the_published_schedule() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_every_schedule_gives_an_objective_the_share_that_its_weight_says(name: str) -> None:
+def test_schedule_gives_objectives_their_weighted_share(name: str) -> None:
     weights = (3.0, 1.0, 2.0)
     turns = SCHEDULES[name](weights, (0.0,) * 3)
     assert shares(turns).sum(0) == pytest.approx([1 / 2, 1 / 6, 1 / 3], abs=1e-3)
 
 
-def test_sequential_trains_one_after_the_other() -> None:
+def test_sequential_schedule_trains_one_after_the_other() -> None:
     turns = sequential((1.0, 3.0), ())
     assert turns.begins == pytest.approx([0.0, 0.25])
     assert [turns.weights_at(share).tolist() for share in (0.2, 0.3, 1.0)] == [
@@ -46,7 +46,7 @@ def test_sequential_trains_one_after_the_other() -> None:
     ]
 
 
-def test_what_has_a_curriculum_goes_through_all_of_it() -> None:
+def test_own_progress_of_an_objective_runs_from_0_to_1() -> None:
     one_by_one = sequential(EQUAL, ())
     assert [one_by_one.own_progress(1, share) for share in (0.25, 0.375, 0.5, 1.0)] == [0, 0.5, 1, 1]
     late = joint((1.0, 1.0), (0.0, 0.6))
@@ -54,7 +54,7 @@ def test_what_has_a_curriculum_goes_through_all_of_it() -> None:
     assert continual(EQUAL, ()).own_progress(2, 0.65) == pytest.approx(0.5)
 
 
-def test_a_mixture_draws_by_its_schedule() -> None:
+def test_mixture_draws_by_its_schedule() -> None:
     value = {
         "name": "mixture",
         "schedule": "continual",
@@ -69,7 +69,7 @@ def test_a_mixture_draws_by_its_schedule() -> None:
     assert np.mean(ids[1]) == pytest.approx(3 / 4, abs=0.13)
 
 
-def test_a_schedule_says_itself_when_objectives_join() -> None:
+def test_joins_is_rejected_with_a_sequential_schedule() -> None:
     value = {
         "name": "mixture",
         "schedule": "sequential",

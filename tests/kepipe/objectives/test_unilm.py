@@ -1,4 +1,4 @@
-"""UniLM's settings by themselves."""
+"""UniLM's settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kepipe.objectives.unilm import UniLM
     ("kind", "given", "advice"),
     [("segments", True, "mode_segments: false"), ("segments", False, None), ("other", True, None)],
 )
-def test_segments_are_done_without_where_modes_have_their_own(
+def test_unilm_without_segments_advises_mode_segments_false(
     kind: str, given: bool, advice: str | None
 ) -> None:
     assert UniLM(mode_segments=given).without(kind) == advice

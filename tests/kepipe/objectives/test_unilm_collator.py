@@ -1,4 +1,4 @@
-"""Where UniLM's rows are parted into source and target."""
+"""Where UniLM splits rows into source and target."""
 
 from __future__ import annotations
 
@@ -37,37 +37,33 @@ def places(found_BT: Bools) -> list[int]:
 
 
 @pytest.mark.parametrize(("draw", "first_of_target"), [(0.0, 3), (0.49, 3), (0.5, 6), (0.99, 6)])
-def test_the_target_begins_at_a_sentence_that_is_drawn_and_is_not_the_first(
-    draw: float, first_of_target: int
-) -> None:
+def test_target_starts_at_a_drawn_sentence_after_the_first(draw: float, first_of_target: int) -> None:
     made = row([0, 0, 1, 1, 1, 2, 2])
     assert places(split(made, np.array([draw]))) == [*range(first_of_target)]
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.99])
-def test_a_row_of_one_sentence_is_parted_in_the_middle(draw: float) -> None:
+def test_row_of_one_sentence_is_split_in_the_middle(draw: float) -> None:
     made = row([0, 0, 0, 0, 0, 0])  # with [CLS] and [SEP] eight tokens
     assert places(split(made, np.array([draw]))) == [0, 1, 2, 3]
 
 
-def test_of_a_pair_the_first_segment_is_the_source_whatever_is_drawn() -> None:
+def test_first_segment_of_a_pair_is_the_source() -> None:
     made = row([0, 0, 1, 1, 2, 2], second=4)
-    assert places(split(made, np.array([0.9]))) == [0, 1, 2, 3, *range(8, WIDTH)]  # padding is nobody's
+    assert places(split(made, np.array([0.9]))) == [0, 1, 2, 3, *range(8, WIDTH)]  # padding is in neither
 
 
 @pytest.mark.parametrize(
     ("sentences", "expected"),
     [([0, 0, 0, 1, 1, 2, 2], [4, 5]), ([0, 0, 0, 1, 1, 1, 1], [4, 5])],
-    ids=["to its second sentence", "to its middle"],
+    ids=["until its second sentence", "until its middle"],
 )
-def test_of_a_segment_that_does_not_follow_the_beginning_is_source(
-    sentences: list[int], expected: list[int]
-) -> None:
-    """The target is what goes on within the second segment; where it follows, all of it."""
+def test_beginning_of_an_unrelated_segment_is_source(sentences: list[int], expected: list[int]) -> None:
+    """The target is the rest of the second segment; if the segment follows the first, all of it."""
     assert places(split_unrelated(row(sentences, second=4, follows=False), np.array([0.0]))) == expected
     assert places(split_unrelated(row(sentences, second=4), np.array([0.0]))) == []
     assert places(split_unrelated(row(sentences), np.array([0.0]))) == []
 
 
-def test_the_last_token_is_that_before_the_padding() -> None:
+def test_last_token_is_the_one_before_padding() -> None:
     assert places(last_tokens(row([0, 0, 1]))) == [4]

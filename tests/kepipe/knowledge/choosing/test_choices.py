@@ -1,4 +1,4 @@
-"""Every row of the table of choices is documented and in use; what is offered comes from the table."""
+"""Every row of the table of choices is documented and used; the schema is made from the table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_a_choice_is_documented_and_in_use(name: str) -> None:
+def test_choice_is_documented_and_in_use(name: str) -> None:
     assert f"| `{name}` | " in (ROOT / "docs/k-bert.md").read_text(encoding="utf-8")
     files = [*ROOT.glob("pipelines/*.yaml"), *ROOT.glob("docs/*.md")]
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
@@ -24,19 +24,19 @@ def test_a_choice_is_documented_and_in_use(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_a_choice_that_needs_vectors_asks_for_them(name: str) -> None:
+def test_choice_with_vectors_requests_them(name: str) -> None:
     needed = inputs_of([KBert(choice=name)])
     assert ("vectors" in needed) == CHOICES[name].needs_vectors
 
 
-def test_the_schema_offers_the_table() -> None:
+def test_k_bert_schema_offers_the_choices() -> None:
     field = KBert.model_json_schema()["properties"]["choice"]
     assert field["enum"] == list(CHOICES)
     for name, choice in CHOICES.items():
         assert f"`{name}`: {choice.about}" in field["description"]
 
 
-def test_names_are_read_without_torch() -> None:
+def test_choice_names_are_read_without_torch() -> None:
     """So are the names of tokenizers, sources, styles of prompts, and what the pipeline file offers."""
     modules = (
         "kepipe.knowledge.choosing.choices, kepipe.tokenization.table, kepipe.data.sources.table, "

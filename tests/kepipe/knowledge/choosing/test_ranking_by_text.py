@@ -1,4 +1,4 @@
-"""The rankings that read the text give the scores of their definitions, to the last bit, and the best come first."""
+"""Rankings by text give exactly the scores of their definitions, and the best triples come first."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> R
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_scores_are_those_of_the_definition(name: str, sources: RankingSources, tokenizer: Tokenizer) -> None:
+def test_ranking_scores_equal_their_definition(
+    name: str, sources: RankingSources, tokenizer: Tokenizer
+) -> None:
     """Over several batches: what is kept of the first serves the next. Rows without mentions, too, and entities that
     are not in the graph or come twice in a row."""
     score, defined = (way(sources) for way in WAYS[name])
@@ -71,9 +73,7 @@ def test_scores_are_those_of_the_definition(name: str, sources: RankingSources, 
     arrays(np.float64, 40, elements=st.sampled_from([0.0, 0.5, 1.0, 2.0])),
     st.integers(0, 5),
 )
-def test_the_best_of_each_owner_are_those_that_sorting_puts_first(
-    owners: list[int], scores_40: np.ndarray, most: int
-) -> None:
+def test_best_of_each_owner_equals_sorting(owners: list[int], scores_40: np.ndarray, most: int) -> None:
     scores, owners_C = scores_40[: len(owners)], np.array(owners, np.int64)
     order = np.lexsort((-scores, owners_C))
     place = np.arange(len(order)) - np.searchsorted(owners_C, owners_C[order])

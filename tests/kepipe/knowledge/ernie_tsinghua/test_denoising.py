@@ -1,4 +1,4 @@
-"""The denoising entity auto-encoder: what is corrupted and how often, the loss by hand, and that it is learned."""
+"""The denoising entity auto-encoder: corruption rates, the loss by hand, training."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def model(seed: int = 0) -> Transformer:
 
 
 def shown(batch: Batch) -> Ints:
-    """The table's row at each token after the corruption, −1 for none."""
+    """The vector row at each token after the corruption, −1 for none."""
     assert batch.entities is not None
     assert batch.entity_rows is not None
     rows_BT: Ints = batch.entity_rows.numpy()[batch.entities.numpy()]
@@ -74,7 +74,7 @@ def shown(batch: Batch) -> Ints:
 
 
 @pytest.mark.parametrize("upstream", [False, True])
-def test_what_the_batch_says_is_so(vectors: EntityVectors, upstream: bool) -> None:
+def test_batch_describes_candidates_truth_and_changed_links(vectors: EntityVectors, upstream: bool) -> None:
     rows = linked()
     batch = objective(vectors, upstream=upstream).collate(rows, np.random.default_rng(3), 0.0)
     assert batch.entity_rows is not None
@@ -94,7 +94,7 @@ def test_what_the_batch_says_is_so(vectors: EntityVectors, upstream: bool) -> No
     assert (shown(batch)[rows.entities < 0] == -1).all()
 
 
-def test_masking_does_not_look_at_links_nor_links_at_masking(vectors: EntityVectors) -> None:
+def test_token_masking_and_link_corruption_are_independent(vectors: EntityVectors) -> None:
     """The same tokens are hidden as by `mlm` with the same seed: arms with and without dEA compare."""
     rows = linked(pairs=True)
     plain = objective(vectors, denoising=False).collate(rows, np.random.default_rng(5), 0.0)
@@ -106,7 +106,7 @@ def test_masking_does_not_look_at_links_nor_links_at_masking(vectors: EntityVect
     np.testing.assert_array_equal(shown(plain), rows.entities)
 
 
-def test_a_static_schedule_corrupts_links_alike_at_every_visit(vectors: EntityVectors) -> None:
+def test_static_schedule_corrupts_links_alike_every_epoch(vectors: EntityVectors) -> None:
     static = objective(vectors, masking="static")
     batches = [
         static.collate(
@@ -118,7 +118,7 @@ def test_a_static_schedule_corrupts_links_alike_at_every_visit(vectors: EntityVe
     assert len(batches[0].extra["changed"])
 
 
-def test_the_loss_by_hand(vectors: EntityVectors) -> None:
+def test_dea_loss_by_hand(vectors: EntityVectors) -> None:
     """Two candidates with scores 1 and −1, and −2 and 2: −log σ(2) where the truth scores 1, −log σ(−4) where −2."""
     batch = Batch(
         tokens=torch.zeros(1, 3, dtype=torch.long),
@@ -160,8 +160,8 @@ def test_the_loss_by_hand(vectors: EntityVectors) -> None:
     }  # fmt: skip
 
 
-def test_the_label_of_a_row_keeps_its_objectives_name(vectors: EntityVectors) -> None:
-    """A dialogue's rows are told real from fake, and weigh as the next sentence does."""
+def test_row_label_loss_keeps_its_name_and_gets_the_nsp_weight(vectors: EntityVectors) -> None:
+    """A dialogue's rows are labelled real or fake, with the weight of the next-sentence loss."""
     dialogues = table.build(table.read("dlm"), TOKENIZER)
     fused = FusedEntities(vectors, ErnieTsinghua(weights={"nsp": 0.5})).objective(dialogues)
     assert fused.criterion.terms == ("mlm", "real", "dea")
@@ -174,7 +174,7 @@ def test_the_label_of_a_row_keeps_its_objectives_name(vectors: EntityVectors) ->
     torch.testing.assert_close(losses["mlm"], plain["mlm"])
 
 
-def test_rows_without_any_link(vectors: EntityVectors) -> None:
+def test_dea_loss_is_zero_without_links(vectors: EntityVectors) -> None:
     denoising = objective(vectors)
     batch = denoising.collate(linked(share=0.0), np.random.default_rng(0), 0.0)
     losses = denoising.criterion(model(), batch)
@@ -184,7 +184,7 @@ def test_rows_without_any_link(vectors: EntityVectors) -> None:
     torch.autograd.backward(losses["mlm"])
 
 
-def test_entities_are_learned_and_each_loss_is_told(vectors: EntityVectors) -> None:
+def test_dea_training_restores_changed_entities(vectors: EntityVectors) -> None:
     """Ten linked tokens, each always the same entity: after some steps also changed links are named right."""
     denoising = objective(vectors, replaced=0.2, removed=0.6)
     trained = model()
@@ -203,12 +203,12 @@ def test_entities_are_learned_and_each_loss_is_told(vectors: EntityVectors) -> N
     assert told["changed_entity_accuracy"] > 0.6  # a tenth by chance
 
 
-def test_shares_of_links_that_do_not_fit_are_refused() -> None:
+def test_link_noise_above_1_is_rejected() -> None:
     with pytest.raises(ValueError, match="add up to more than 1"):
         ErnieTsinghua(replaced=0.6, removed=0.6)
 
 
-def test_an_objective_without_hidden_tokens_is_refused(vectors: EntityVectors) -> None:
+def test_denoising_needs_an_objective_with_masked_tokens(vectors: EntityVectors) -> None:
     causal = table.build(table.read("causal-lm"), TOKENIZER)
     with pytest.raises(ValueError, match="set `denoising: false`"):
         FusedEntities(vectors, ErnieTsinghua()).objective(causal)
@@ -220,7 +220,7 @@ def test_an_objective_without_hidden_tokens_is_refused(vectors: EntityVectors) -
     np.testing.assert_array_equal(shown(batch), linked().entities)
 
 
-def test_trained_vectors_get_a_gradient_where_they_are_used(vectors: EntityVectors, tmp_path: Path) -> None:
+def test_trained_vectors_get_gradients_only_where_used(vectors: EntityVectors, tmp_path: Path) -> None:
     base = build(Base.model_validate({"layers": 2, "hidden": 32, "heads": 2}), VOCABULARY, 0)
     trained, _ = fuse(base, FusionConfig(first=0, hidden=E, heads=2, rows=ENTITIES), 0)
     denoising = objective(vectors, replaced=0.0)

@@ -1,4 +1,4 @@
-"""Corrupted links: shares, and which entity a wrong one leads to."""
+"""Corrupted links: rates, and the distribution of wrong entities."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kepipe.knowledge.ernie_tsinghua.link_noise import (
 )
 
 
-def test_shares_are_those_of_the_paper() -> None:
+def test_link_noise_rates_are_those_of_the_paper() -> None:
     links = np.random.default_rng(0).integers(0, 1000, (200, 200))
     change = draw_links(links, 1000, np.random.default_rng(1))
     counts = [(change >= 0).sum(), (change == REMOVE).sum(), (change == KEEP).sum()]
     assert chisquare(counts, np.array([0.05, 0.15, 0.80]) * links.size).pvalue > 0.001
 
 
-def test_another_entity_is_uniform_over_the_graph_and_never_the_same() -> None:
+def test_replacement_entity_is_uniform_over_all_others() -> None:
     links = np.full((300, 300), 3)
     change = draw_links(links, 7, np.random.default_rng(0), replaced=1.0, removed=0.0)
     counts = np.bincount(change.ravel(), minlength=7)
@@ -29,7 +29,7 @@ def test_another_entity_is_uniform_over_the_graph_and_never_the_same() -> None:
     assert chisquare(np.delete(counts, 3)).pvalue > 0.001
 
 
-def test_the_released_behaviour_draws_from_the_batch_itself_included() -> None:
+def test_upstream_draws_replacements_from_the_batch() -> None:
     links = np.array([[-1, 4, 4, 4, 9, 30] * 500])
     change = draw_links_of_batch(links, np.random.default_rng(0), replaced=1.0, removed=0.0)
     counts = np.bincount(change.ravel(), minlength=31)
@@ -40,7 +40,7 @@ def test_the_released_behaviour_draws_from_the_batch_itself_included() -> None:
     assert binomtest(int((shares == REMOVE).sum()), links.size, 0.15).pvalue > 0.001
 
 
-def test_a_graph_of_one_entity_and_a_batch_without_links_change_nothing_else() -> None:
+def test_link_noise_with_one_entity_or_no_links() -> None:
     links = np.zeros((4, 50), dtype=np.int64)
     assert set(draw_links(links, 1, np.random.default_rng(0)).ravel()) == {KEEP, REMOVE}
     none = np.full((4, 50), -1)
@@ -48,7 +48,7 @@ def test_a_graph_of_one_entity_and_a_batch_without_links_change_nothing_else() -
     assert draw_links(none, 9, np.random.default_rng(0)).max() < 9
 
 
-def test_rendering_by_hand() -> None:
+def test_change_links_by_hand() -> None:
     links = np.array([[-1, 5, 6, 7, -1]])
     change = np.array([[3, KEEP, REMOVE, 2, REMOVE]])
     assert change_links(links, change).tolist() == [[-1, 5, -1, 2, -1]]

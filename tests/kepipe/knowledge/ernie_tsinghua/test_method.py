@@ -1,4 +1,4 @@
-"""ERNIE (Tsinghua) as a method: where vectors stand, what a model gets, and what its folder carries."""
+"""ERNIE (Tsinghua) as a method: positions of vectors, weights added to a model, files of its folder."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def save(place: Path, model: Transformer, knowledge: FusedEntities) -> None:
     knowledge.save(place, model)
 
 
-def test_an_entity_stands_at_the_first_token_of_each_mention(tmp_path: Path) -> None:
+def test_entity_vector_is_at_the_first_token_of_each_mention(tmp_path: Path) -> None:
     """Mentions of 2 and 1 tokens, the same entity twice in a row, one without a vector, one cut by the row's end."""
     ids = [f"e{n}" for n in range(7)]
     save_vectors(tmp_path, [ids[6], ids[4]], np.ones((2, E), np.float32))
@@ -62,7 +62,7 @@ def test_an_entity_stands_at_the_first_token_of_each_mention(tmp_path: Path) -> 
     assert [knowledge.knows(id) for id in ("e4", "e5")] == [True, False]
 
 
-def test_a_folder_carries_the_vectors_without_copying(vectors: EntityVectors, tmp_path: Path) -> None:
+def test_folder_hard_links_vectors_and_reopens_equal(vectors: EntityVectors, tmp_path: Path) -> None:
     model, knowledge = fused(vectors)
     save(tmp_path, model, knowledge)
     assert (tmp_path / TABLE).samefile(vectors.vectors.folder / TABLE)
@@ -81,7 +81,7 @@ def test_a_folder_carries_the_vectors_without_copying(vectors: EntityVectors, tm
     assert isinstance(brought, FusedEntities)
 
 
-def test_trained_vectors_are_saved_as_they_became(vectors: EntityVectors, tmp_path: Path) -> None:
+def test_trained_vectors_are_saved(vectors: EntityVectors, tmp_path: Path) -> None:
     model, knowledge = fused(vectors, train_vectors=True)
     assert model.entity_table is not None
     np.testing.assert_array_equal(model.entity_table.weight.detach().numpy(), vectors.table())
@@ -97,7 +97,7 @@ def test_trained_vectors_are_saved_as_they_became(vectors: EntityVectors, tmp_pa
     assert open_own(tmp_path, replace(sources, vectors=vectors.vectors.folder)) is not None
 
 
-def test_defaults_are_the_published_ones_and_scale() -> None:
+def test_fusion_defaults_are_published_and_scale_with_layers() -> None:
     settings = ErnieTsinghua()
     assert [settings.fusion(layers, 100, 9).first for layers in (12, 6, 4, 2, 1)] == [5, 2, 1, 0, 0]
     assert settings.fusion(12, 100, 9).heads == 4
@@ -111,17 +111,17 @@ def test_defaults_are_the_published_ones_and_scale() -> None:
         ({"first": 2}, "at least one must fuse"),
     ],
 )
-def test_what_does_not_fit_is_said(vectors: EntityVectors, settings: dict[str, int], message: str) -> None:
+def test_invalid_fusion_is_reported(vectors: EntityVectors, settings: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fused(vectors, **settings)
 
 
-def test_vectors_are_asked_for() -> None:
+def test_missing_vectors_are_requested() -> None:
     with pytest.raises(ValueError, match=r"inputs: \{vectors: embed\}"):
         ErnieTsinghuaMethod().open(ErnieTsinghua(), Sources(TOKENIZER, plain().config), SILENT)
 
 
-def test_a_model_that_fuses_is_not_fused_again(vectors: EntityVectors, tmp_path: Path) -> None:
+def test_fused_model_is_not_fused_again(vectors: EntityVectors, tmp_path: Path) -> None:
     """It goes on with its own layers; vectors of another width do not fit them."""
     model, knowledge = fused(vectors)
     save(tmp_path, model, knowledge)

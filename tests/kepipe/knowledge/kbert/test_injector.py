@@ -1,4 +1,4 @@
-"""From rows with mentions to trees: what is looked up, chosen, worded; pretraining rows; names in raw text."""
+"""From rows with mentions to sentence trees: lookup, choice and wording of triples; pretraining rows; names in text."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def both(tokenizer: Tokenizer) -> Row:
     return row(tokenizer, **{"Tim Cook": "cook", "Beijing": "beijing"})
 
 
-def test_the_graphs_order_by_default(graph: Graph, tokenizer: Tokenizer) -> None:
-    """Relations are ordered as they were given, so `is` comes first; the held-out fact is not told."""
+def test_triples_are_injected_in_graph_order_by_default(graph: Graph, tokenizer: Tokenizer) -> None:
+    """Relations keep the given order, so `is` comes first; the held-out fact is not injected."""
     assert inject(graph, tokenizer, both(tokenizer)) == (
         "[CLS] tim cook is a person leads apple visits beijing is a city lies in china . [SEP]"
     )
@@ -89,11 +89,13 @@ def test_the_graphs_order_by_default(graph: Graph, tokenizer: Tokenizer) -> None
         ),
     ],
 )
-def test_settings(graph: Graph, tokenizer: Tokenizer, settings: dict[str, Any], expected: str) -> None:
+def test_k_bert_settings_change_the_injected_row(
+    graph: Graph, tokenizer: Tokenizer, settings: dict[str, Any], expected: str
+) -> None:
     assert inject(graph, tokenizer, both(tokenizer), **settings) == expected
 
 
-def test_rarity_is_the_information_in_relation_and_object(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_rarest_scores_are_the_information_of_relation_and_object(graph: Graph, tokenizer: Tokenizer) -> None:
     facts = Facts.of(graph, ["train"])
     choice = CHOICES["rarest"]
     assert choice.static_score is not None
@@ -104,7 +106,7 @@ def test_rarity_is_the_information_in_relation_and_object(graph: Graph, tokenize
     )
 
 
-def test_pagerank_prefers_what_is_near_the_other_entities(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_pagerank_prefers_triples_near_other_entities(graph: Graph, tokenizer: Tokenizer) -> None:
     def of_beijing(other: str) -> str:
         text = f"Beijing visits {other}"
         ids = {"Great Wall of China": "great wall", "Tim Cook": "cook"}
@@ -112,14 +114,14 @@ def test_pagerank_prefers_what_is_near_the_other_entities(graph: Graph, tokenize
         return inject(graph, tokenizer, dressed, choice="pagerank", max_branches=1).split(" visits")[0]
 
     assert of_beijing("Great Wall of China") == "[CLS] beijing lies in china"
-    assert of_beijing("Tim Cook") == "[CLS] beijing is a city", "none is near him: the graph's order"
+    assert of_beijing("Tim Cook") == "[CLS] beijing is a city", "not connected: the graph's order"
     alone = row(tokenizer, "Beijing", Beijing="beijing")
     assert (
         inject(graph, tokenizer, alone, choice="pagerank", max_branches=1) == "[CLS] beijing is a city [SEP]"
     )
 
 
-def test_pagerank_is_that_of_power_iteration(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_pagerank_scores_equal_power_iteration(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """Walks against the exact vector of `kg.neighbourhood`, restarting at the other entities of the row."""
     rng = np.random.default_rng(0)
     entities = [Entity(f"e{n}", f"e{n}") for n in range(40)]
@@ -141,9 +143,7 @@ def test_pagerank_is_that_of_power_iteration(tmp_path: Path, tokenizer: Tokenize
         assert score == pytest.approx(exact, abs=0.03)
 
 
-def test_similarity_counts_rare_words_that_branch_and_sentence_share(
-    graph: Graph, tokenizer: Tokenizer
-) -> None:
+def test_similar_counts_rare_words_shared_with_the_sentence(graph: Graph, tokenizer: Tokenizer) -> None:
     asia = row(tokenizer, "Beijing Asia", Beijing="beijing")
     assert inject(graph, tokenizer, asia, choice="similar", max_branches=1).startswith(
         "[CLS] beijing lies in asia"
@@ -154,9 +154,7 @@ def test_similarity_counts_rare_words_that_branch_and_sentence_share(
     )
 
 
-def test_plausibility_is_the_distance_of_the_vectors(
-    graph: Graph, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+def test_plausible_scores_are_vector_distances(graph: Graph, tokenizer: Tokenizer, tmp_path: Path) -> None:
     vectors = np.zeros((len(graph), 2), np.float32)
     vectors[graph.row("asia")] = 1.0
     ids = [relation.id for relation in graph.relations]
@@ -173,7 +171,7 @@ def test_plausibility_is_the_distance_of_the_vectors(
 
 
 @pytest.mark.parametrize("choice", [name for name in CHOICES if name != "plausible"])
-def test_a_row_is_dressed_alike_in_every_batch(graph: Graph, tokenizer: Tokenizer, choice: Any) -> None:
+def test_injected_row_does_not_depend_on_its_batch(graph: Graph, tokenizer: Tokenizer, choice: Any) -> None:
     rows = [both(tokenizer), row(tokenizer, "China", China="china"), row(tokenizer, "the city")]
     injector = Injector(graph, tokenizer, KBert(choice=choice))
     together = plant(injector, rows)
@@ -183,7 +181,7 @@ def test_a_row_is_dressed_alike_in_every_batch(graph: Graph, tokenizer: Tokenize
         assert alone.tokens[0].tolist() == together.tokens[number, :size].tolist()
 
 
-def test_no_row_and_no_mention(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_injector_handles_empty_batches_and_unknown_entities(graph: Graph, tokenizer: Tokenizer) -> None:
     injector = Injector(graph, tokenizer, KBert())
     none = np.zeros(0, np.int64)
     empty = injector.build_rows(np.zeros((0, 0), np.int64), none, MentionSpans(none, none, none), none)
@@ -193,7 +191,7 @@ def test_no_row_and_no_mention(graph: Graph, tokenizer: Tokenizer) -> None:
     assert words(tokenizer, plant(injector, [stranger])) == "[CLS] tim cook visits beijing . [SEP]"
 
 
-def test_descriptors_follow_the_ablations(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_descriptors_follow_the_ablation_settings(graph: Graph, tokenizer: Tokenizer) -> None:
     def told(**settings: bool) -> set[str]:
         injector = Injector(graph, tokenizer, KBert(**settings))
         found = injector.descriptors(plant(injector, [both(tokenizer)]))
@@ -204,7 +202,7 @@ def test_descriptors_follow_the_ablations(graph: Graph, tokenizer: Tokenizer) ->
     assert told(soft_positions=False) == {"branch", "mention"}
 
 
-def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_injected_pretraining_rows_keep_their_columns(graph: Graph, tokenizer: Tokenizer) -> None:
     """Entities in units of three tokens; every second one is known."""
     plain = pretraining_rows(count=5, length=20)
     unit = plain.units["entity"]
@@ -225,15 +223,13 @@ def test_rows_of_pretraining(graph: Graph, tokenizer: Tokenizer) -> None:
     assert (injected.spread(plain.documents)[injected.owner < 0] == 0).all()
 
 
-def test_names_are_found_the_longest_first(graph: Graph) -> None:
+def test_dictionary_finds_the_longest_names(graph: Graph) -> None:
     found = Dictionary(graph).find("Tim Cook and cook saw the Great Wall of China, Peking, Asia")
-    assert [mention.entity for mention in found] == ["cook", "great wall", "beijing"], (
-        "Asia has nothing to tell"
-    )
+    assert [mention.entity for mention in found] == ["cook", "great wall", "beijing"], "Asia has no triples"
     assert [(mention.start, mention.end) for mention in found] == [(0, 8), (26, 45), (47, 53)]
 
 
-def test_a_small_word_names_nothing(tmp_path: Path) -> None:
+def test_dictionary_skips_function_words(tmp_path: Path) -> None:
     entities = [Entity("india", "India", ("in", "IN")), Entity("x", "x")]
     graph = write_graph(tmp_path, entities, [Relation("r", "r")], {"train": [Triple("india", "r", "x")]})
     found = Dictionary(graph).find("in India, IN")
@@ -249,7 +245,7 @@ def chinese(folder: Path) -> Graph:
     )
 
 
-def test_chinese_names_with_and_without_words(tmp_path: Path) -> None:
+def test_chinese_names_with_and_without_word_segmentation(tmp_path: Path) -> None:
     graph = chinese(tmp_path)
     assert [m.entity for m in Dictionary(graph).find("北京大学生")] == ["北京", "大学"]
     assert [m.entity for m in Dictionary(graph, words=True).find("北京大学生活")] == []
@@ -265,6 +261,6 @@ def test_chinese_names_with_and_without_words(tmp_path: Path) -> None:
         ([0, 4], [3, 11], []),  # the token goes on beyond the mention
     ],
 )
-def test_mentions_become_tokens(starts: list[int], ends: list[int], expected: list[Any]) -> None:
+def test_mentions_are_converted_to_tokens(starts: list[int], ends: list[int], expected: list[Any]) -> None:
     mentions = [Mention(4, 8, "x"), Mention(4, 8, "y")]
     assert to_tokens("the cook is", mentions, np.array(starts), np.array(ends), offset=1) == expected

@@ -1,4 +1,4 @@
-"""Objectives on rows with triples: what is hidden does not depend on the graph, and the model learns from it."""
+"""Objectives on rows with triples: masked tokens do not depend on the graph, and the model learns from it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Words:
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    """Every entity is of one of three kinds, whose names are the tokens 90, 91, 92; the relation's name is 80."""
+    """Every entity is of one of three kinds, whose names are tokens 90, 91, 92; the relation's name is 80."""
     kinds = [Entity(f"kind {n}", str(90 + n)) for n in range(3)]
     entities = [Entity(f"e{n}", f"{25 + n}") for n in range(12)]
     facts = [Triple(f"e{n}", "r", f"kind {n % 3}") for n in range(12)]
@@ -71,7 +71,7 @@ def linked(**changes: Any) -> TokenRows:
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("pairs", [False, True])
-def test_the_same_tokens_are_asked_for_with_and_without_a_graph(graph: Graph, name: str, pairs: bool) -> None:
+def test_masked_tokens_are_equal_with_and_without_a_graph(graph: Graph, name: str, pairs: bool) -> None:
     objective, without, rows = injected(graph, name), plain_objective(name), linked(pairs=pairs)
     plain = without.collate(rows, np.random.default_rng(3), 0.9)
     batch = objective.collate(rows, np.random.default_rng(3), 0.9)
@@ -103,7 +103,7 @@ def test_the_same_tokens_are_asked_for_with_and_without_a_graph(graph: Graph, na
     assert batch.visibility == plain.visibility
 
 
-def test_upstream_does_not_ask_for_what_was_cut_off(graph: Graph) -> None:
+def test_upstream_truncation_drops_labels(graph: Graph) -> None:
     objective = injected(graph, "mlm", length=20, upstream=True)
     batch = objective.collate(linked(), np.random.default_rng(0), 0.0)
     plain = plain_objective("mlm").collate(linked(), np.random.default_rng(0), 0.0)
@@ -116,7 +116,7 @@ def test_upstream_does_not_ask_for_what_was_cut_off(graph: Graph) -> None:
     assert 0.6 < masked.float().mean() <= 1.0
 
 
-def test_a_model_without_the_tree_learns_the_plain_objective(graph: Graph) -> None:
+def test_rows_without_mentions_have_the_plain_loss(graph: Graph) -> None:
     """Without mentions the batch is the plain one, and so is the loss."""
     objective, clean = injected(graph, "mlm"), rows()
     model = build(Base(layers=1, hidden=32, heads=2), VOCABULARY, seed=0).eval()
@@ -142,7 +142,7 @@ def towns(generator: np.random.Generator, inside: bool) -> TokenRows:
 
 
 @pytest.mark.parametrize(("family", "name"), [("bert", "mlm"), ("gpt2", "causal-lm")])
-def test_knowledge_reaches_the_prediction(graph: Graph, family: Any, name: str) -> None:
+def test_injected_triples_are_used_for_prediction(graph: Graph, family: Any, name: str) -> None:
     """A token is its entity's kind, which the graph alone tells: new entities each time.
 
     It is asked for where a branch is seen: BERT's own token of the mention, GPT's next one after it. Chance is 1/3; a

@@ -1,4 +1,4 @@
-"""Sentence trees: the paper's example cell by cell, and what holds for every tree."""
+"""Sentence trees: the paper's example cell by cell, and invariants of every tree."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ FACTS = branches((0, "CEO苹果"), (1, "首都中国"), (1, "是一座城市"))
 WORDS = mentions((0, 1, 3), (0, 7, 9))
 
 
-def test_the_example_of_the_paper() -> None:
+def test_tree_of_the_papers_example() -> None:
     injected = build_rows(*COOK, WORDS, FACTS)
     assert text(injected) == "^库克CEO苹果正在访问北京首都中国是一座城市"
     assert injected.positions[0].tolist() == [
@@ -74,7 +74,7 @@ def test_the_example_of_the_paper() -> None:
     assert injected.lengths.tolist() == [23]
 
 
-def test_every_cell_of_the_visible_matrix_of_the_example() -> None:
+def test_visible_matrix_of_the_papers_example() -> None:
     drawn = """
     ^库克CEO苹果正在访问北京首都中国是一座城市
     111.....111111.........
@@ -105,7 +105,7 @@ def test_every_cell_of_the_visible_matrix_of_the_example() -> None:
     assert (matrix == matrix.T).all()
 
 
-def test_a_decoder_reads_the_branch_before_the_last_token_of_its_mention() -> None:
+def test_causal_tree_puts_the_branch_before_the_last_mention_token() -> None:
     injected = build_rows(*COOK, WORDS, FACTS, TreeShape(causal=True))
     assert text(injected) == "^库CEO苹果克正在访问北首都中国是一座城市京"
     after = build_rows(*COOK, WORDS, FACTS)
@@ -124,7 +124,7 @@ def test_a_decoder_reads_the_branch_before_the_last_token_of_its_mention() -> No
     )
 
 
-def test_pairs_repeated_mentions_and_pieces_of_words() -> None:
+def test_tree_of_segment_pairs_and_repeated_mentions() -> None:
     """[CLS] aa b [SEP] aa [SEP]; the entity has two tokens and is met twice: each occurrence has its own branch."""
     tokens, lengths = rows("^aab$aa$", "^c$")
     injected = build_rows(tokens, lengths, mentions((0, 1, 3), (0, 5, 7)), branches((0, "xy"), (1, "xy")))
@@ -143,12 +143,12 @@ def test_pairs_repeated_mentions_and_pieces_of_words() -> None:
     assert injected.sentence.sum(1).tolist() == [8, 3]
 
 
-def test_a_mention_without_triples_is_plain_text() -> None:
+def test_mention_without_triples_is_plain_text() -> None:
     injected = build_rows(*COOK, WORDS, branches((1, "首都")))
     assert injected.mention[0, :9].tolist() == [0] * 7 + [2, 2]
 
 
-def test_the_sentence_goes_before_branches_and_first_ranked_branches_before_others() -> None:
+def test_truncation_drops_the_lowest_ranked_branches_first() -> None:
     def left(length: int) -> str:
         return text(build_rows(*COOK, WORDS, FACTS, TreeShape(length=length)))
 
@@ -165,14 +165,14 @@ def test_the_sentence_goes_before_branches_and_first_ranked_branches_before_othe
     )
 
 
-def test_upstream_cuts_the_flat_row() -> None:
+def test_upstream_truncates_the_flat_row() -> None:
     cut = build_rows(*COOK, WORDS, FACTS, TreeShape(length=10, upstream=True))
     assert text(cut) == "^库克CEO苹果正在"
     assert cut.places[0].tolist() == [0, 1, 2, 8, 9, -1, -1, -1, -1]
     assert cut.lengths.tolist() == [10]
 
 
-def test_a_branch_beyond_the_last_position_finds_no_room() -> None:
+def test_branch_beyond_the_last_position_is_dropped() -> None:
     injected = build_rows(*COOK, WORDS, FACTS, TreeShape(positions=13))
     assert injected.kept.tolist() == [True, True, False]
     assert injected.positions.max() == 12
@@ -180,7 +180,7 @@ def test_a_branch_beyond_the_last_position_finds_no_room() -> None:
 
 @st.composite
 def forests(draw: st.DrawFn) -> tuple[Ints, Ints, MentionSpans, Branches]:
-    """Up to four rows with mentions and branches of all sorts."""
+    """Up to four rows with random mentions and branches."""
     texts: list[str] = []
     spans: list[tuple[int, int, int]] = []
     hanging: list[tuple[int, str]] = []
@@ -198,7 +198,7 @@ def forests(draw: st.DrawFn) -> tuple[Ints, Ints, MentionSpans, Branches]:
 
 @settings(max_examples=150, deadline=None)
 @given(forests(), st.booleans(), st.one_of(st.none(), st.integers(1, 40)))
-def test_what_holds_for_every_tree(
+def test_tree_invariants(
     forest: tuple[Ints, Ints, MentionSpans, Branches], causal: bool, length: int | None
 ) -> None:
     tokens, lengths, words, facts = forest
@@ -232,7 +232,7 @@ def test_what_holds_for_every_tree(
 
 @settings(max_examples=50, deadline=None)
 @given(forests())
-def test_without_triples_the_row_is_the_plain_one(forest: tuple[Ints, Ints, MentionSpans, Branches]) -> None:
+def test_tree_without_triples_is_the_plain_row(forest: tuple[Ints, Ints, MentionSpans, Branches]) -> None:
     tokens, lengths, words, _ = forest
     injected = build_rows(tokens, lengths, words, branches())
     there = np.arange(lengths.max()) < lengths[:, None]
@@ -244,7 +244,7 @@ def test_without_triples_the_row_is_the_plain_one(forest: tuple[Ints, Ints, Ment
 
 @settings(max_examples=50, deadline=None)
 @given(forests())
-def test_rows_do_not_depend_on_their_batch(forest: tuple[Ints, Ints, MentionSpans, Branches]) -> None:
+def test_tree_rows_do_not_depend_on_their_batch(forest: tuple[Ints, Ints, MentionSpans, Branches]) -> None:
     tokens, lengths, words, facts = forest
     together = build_rows(tokens, lengths, words, facts, TreeShape(length=12))
     for row in range(len(tokens)):
@@ -282,6 +282,6 @@ def against_the_words_of_the_paper(injected: InjectedRows) -> list[list[bool]]:
 
 
 @pytest.mark.parametrize("changes", [{}, {"length": 18}, {"causal": True}])
-def test_the_visible_matrix_is_that_of_the_equation(changes: dict[str, Any]) -> None:
+def test_visible_matrix_equals_equation_3(changes: dict[str, Any]) -> None:
     injected = build_rows(*COOK, WORDS, FACTS, TreeShape(**changes))
     assert sees(injected)[0].tolist() == against_the_words_of_the_paper(injected)

@@ -1,4 +1,4 @@
-"""What models of every family make of a tree: its descriptors say all, and the place in the row nothing."""
+"""Models of every family on a tree: hidden states depend on descriptors, not on the place in the row."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def batch_of(injected: InjectedRows) -> Batch:
 
 
 def hidden(family: str, batch: Batch) -> torch.Tensor:
-    """What a fresh model's encoder, or GPT, makes of the row: [T, D]."""
+    """Hidden states of a fresh model's encoder, or GPT: [T, D]."""
     model = build(Base.model_validate({"family": family, "layers": 2, "hidden": 32, "heads": 2}), 64, seed=0)
     with torch.no_grad():
         return model.eval().encode(batch)[0]
 
 
 @pytest.mark.parametrize("family", ENCODERS)
-def test_an_encoder_does_not_care_where_in_the_row_a_branch_stands(family: str) -> None:
+def test_encoder_output_does_not_depend_on_branch_order(family: str) -> None:
     """Branches moved to the row's end, with their descriptors, are read as before."""
     injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES)
     order = np.argsort(injected.branch[0] > 0, kind="stable")
@@ -49,7 +49,7 @@ def test_an_encoder_does_not_care_where_in_the_row_a_branch_stands(family: str) 
 
 
 @pytest.mark.parametrize("family", ENCODERS)
-def test_a_branch_that_nobody_sees_leaves_the_sentence_as_it_was(family: str) -> None:
+def test_invisible_branch_does_not_change_the_sentence(family: str) -> None:
     """Soft positions of the sentence are those that it has alone, whatever stands between."""
     injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES)
     hung = batch_of(injected)
@@ -63,7 +63,7 @@ def test_a_branch_that_nobody_sees_leaves_the_sentence_as_it_was(family: str) ->
     assert not torch.allclose(hidden(family, hung)[kept], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_gpt_reads_a_branch_from_the_mentions_last_token_on() -> None:
+def test_gpt_branch_changes_states_from_the_mentions_last_token_on() -> None:
     injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES, TreeShape(causal=True))
     batch = replace(batch_of(injected), visibility="causal")
     tokens = torch.from_numpy(SENTENCE)

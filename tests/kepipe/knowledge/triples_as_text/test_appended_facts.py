@@ -1,4 +1,4 @@
-"""Facts after a text: which, in which order, how many, and what becomes of the places of the text."""
+"""Facts appended to a text: which, their order and number, and the positions of the text."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def words(tokenizer: Tokenizer, batch: Batch, row: int = 0) -> str:
         ({"max_facts": 1, "length": 15}, ["tim cook is a person ."]),
     ],
 )
-def test_the_best_facts_of_each_mention_follow(
+def test_best_facts_of_each_mention_are_appended(
     graph: Graph, tokenizer: Tokenizer, settings: dict[str, Any], facts: list[str]
 ) -> None:
     expected = " ".join(["[CLS]", TEXT, "[SEP]", *facts])
@@ -69,13 +69,13 @@ def test_the_best_facts_of_each_mention_follow(
     assert words(tokenizer, batch) == expected
 
 
-def test_a_fact_stands_once_however_often_its_entity_is_named(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_fact_is_appended_once_per_entity(graph: Graph, tokenizer: Tokenizer) -> None:
     twice = replace(MENTIONS, entities=ShardEntities(np.array([1, 1, 1])))
     batch = opened(graph, tokenizer, max_facts=1).apply(batch_of(tokenizer, TEXT, "beijing"), twice)
     assert words(tokenizer, batch) == f"[CLS] {TEXT} [SEP] {FACTS[0]}"
 
 
-def test_places_of_the_text_are_found_again(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_label_positions_follow_the_text(graph: Graph, tokenizer: Tokenizer) -> None:
     plain = batch_of(tokenizer, TEXT, "beijing")
     batch = opened(graph, tokenizer).apply(plain, MENTIONS)
     assert plain.label_positions is not None
@@ -85,7 +85,7 @@ def test_places_of_the_text_are_found_again(graph: Graph, tokenizer: Tokenizer) 
     assert torch.equal(batch.tokens.flatten()[batch.label_positions], before)
 
 
-def test_a_decoder_reads_the_facts_first(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_decoder_gets_the_facts_first(graph: Graph, tokenizer: Tokenizer) -> None:
     batch = opened(graph, tokenizer, "gpt2", max_facts=1).apply(
         batch_of(tokenizer, TEXT, "beijing"), MENTIONS
     )
@@ -94,7 +94,7 @@ def test_a_decoder_reads_the_facts_first(graph: Graph, tokenizer: Tokenizer) -> 
     assert batch.tokens.flatten()[batch.label_positions].tolist() == [tokenizer.cls, tokenizer.id("beijing")]
 
 
-def test_who_is_not_in_the_graph_gets_nothing(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_mention_outside_the_graph_gets_no_facts(graph: Graph, tokenizer: Tokenizer) -> None:
     strangers = replace(MENTIONS, ids=("nobody", "no one"))
     method = opened(graph, tokenizer)
     batch = method.apply(batch_of(tokenizer, TEXT, "beijing"), strangers)
@@ -105,14 +105,14 @@ def test_who_is_not_in_the_graph_gets_nothing(graph: Graph, tokenizer: Tokenizer
     assert coverage.nothing
 
 
-def test_a_graph_is_asked_for(tokenizer: Tokenizer) -> None:
+def test_missing_graph_is_requested(tokenizer: Tokenizer) -> None:
     config = build(Base(layers=1, hidden=16, heads=1), tokenizer.vocab_size, 0).config
     for open in (TriplesAsTextMethod().open, TriplesAsTextMethod().open_to_learn):
         with pytest.raises(ValueError, match=r"inputs: \{graph: graph\}"):
             open(TriplesAsText(), Sources(tokenizer, config), lambda _: None)
 
 
-def test_templates_of_a_file_stand_among_the_settings(tmp_path: Path) -> None:
+def test_templates_are_read_from_a_file_into_settings(tmp_path: Path) -> None:
     file = tmp_path / "templates.tsv"
     file.write_text("is\t[X] is one [Y]\nis\tone [Y] is [X]\n")
     settings = TriplesAsText.model_validate({"templates": "templates.tsv"}, context={"folder": tmp_path})

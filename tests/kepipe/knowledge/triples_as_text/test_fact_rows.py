@@ -1,4 +1,4 @@
-"""Facts as rows: each comes once an epoch, its object is asked for, and every objective asks for it in its way."""
+"""Facts as rows: each comes once an epoch, its object is the target, and every objective has its own labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def words(tokenizer: Tokenizer, ids: Any) -> str:
 
 
 def sentences(tokenizer: Tokenizer, rows: TokenRows) -> list[tuple[str, str]]:
-    """Each row's text, and what is asked for in it."""
+    """Each row's text and its target."""
     assert rows.salient is not None
     return [
         (words(tokenizer, tokens[~special]), words(tokenizer, tokens[salient]))
@@ -40,7 +40,7 @@ def sentences(tokenizer: Tokenizer, rows: TokenRows) -> list[tuple[str, str]]:
     ]
 
 
-def test_an_epoch_sees_each_fact_once_and_asks_for_its_object(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_epoch_has_each_fact_once_with_its_object_as_target(graph: Graph, tokenizer: Tokenizer) -> None:
     rows = fact_rows(graph, tokenizer)
     asked = Counter(pair for n in range(rows.per_epoch) for pair in sentences(tokenizer, rows[n]))
     assert sum(asked.values()) == len(graph.triples("train"))
@@ -50,7 +50,7 @@ def test_an_epoch_sees_each_fact_once_and_asks_for_its_object(graph: Graph, toke
     assert not any(object == "person" and text.startswith("beijing") for text, object in asked)  # held out
 
 
-def test_templates_take_turns(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_templates_alternate(graph: Graph, tokenizer: Tokenizer) -> None:
     rows = fact_rows(graph, tokenizer)
     texts = Counter(text for n in range(40 * rows.per_epoch) for text, _ in sentences(tokenizer, rows[n]))
     first, second = texts["china lies in asia ."], texts["asia of china ."]
@@ -58,7 +58,7 @@ def test_templates_take_turns(graph: Graph, tokenizer: Tokenizer) -> None:
     assert 8 <= first <= 32  # a fair coin is out of here once in 13,000
 
 
-def test_rows_are_those_of_the_text(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_fact_rows_have_the_shape_of_text_rows(graph: Graph, tokenizer: Tokenizer) -> None:
     one = fact_rows(graph, tokenizer)[0]
     assert (one.tokens[:, 0] == tokenizer.cls).all()
     ends = (one.documents > 0).sum(1) - 1
@@ -69,20 +69,20 @@ def test_rows_are_those_of_the_text(graph: Graph, tokenizer: Tokenizer) -> None:
     assert not (plain.tokens == tokenizer.cls).any()
 
 
-def test_a_batch_is_a_function_of_its_number(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_fact_batch_is_a_function_of_its_number(graph: Graph, tokenizer: Tokenizer) -> None:
     first, second = fact_rows(graph, tokenizer), fact_rows(graph, tokenizer)
     for n in (5, 0, 3):
         np.testing.assert_array_equal(first[n].tokens, second[n].tokens)
 
 
-def test_what_is_longer_than_a_row_is_counted(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_too_long_facts_are_counted(graph: Graph, tokenizer: Tokenizer) -> None:
     rows = fact_rows(graph, tokenizer, replace(SHAPE, length=8))
     assert rows.too_long == 1  # of the great wall
     with pytest.raises(ValueError, match="no fact fits into rows of 4 tokens"):
         fact_rows(graph, tokenizer, replace(SHAPE, length=4))
 
 
-def test_facts_without_names_are_none(tmp_path: Any, graph: Graph) -> None:
+def test_facts_without_names_are_skipped(tmp_path: Any, graph: Graph) -> None:
     with pytest.raises(ValueError, match="no fact in valid"):
         StatedFacts.of(graph, ("valid",), templates_of(graph))
 
@@ -102,7 +102,7 @@ class Facts(Text):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 1 / 3, 0.5, 0.9])
-def test_text_and_facts_come_in_their_own_order(share: float) -> None:
+def test_mixed_rows_keep_the_order_of_text_and_facts(share: float) -> None:
     rows = MixedRows(Text(), Facts(), share)  # type: ignore[arg-type]  # only numbers are looked at
     came: Any = [rows[n] for n in range(1000)]
     for kind, count in (("text", 1000 - int(1000 * share)), ("fact", int(1000 * share))):
@@ -118,7 +118,7 @@ def collate(name: str, rows: TokenRows, tokenizer: Tokenizer) -> Any:
 
 
 @pytest.mark.parametrize("name", ["mlm", "span-masking", "unilm"])
-def test_encoders_restore_the_object(graph: Graph, tokenizer: Tokenizer, name: str) -> None:
+def test_encoder_labels_are_the_object(graph: Graph, tokenizer: Tokenizer, name: str) -> None:
     rows = fact_rows(graph, tokenizer)[0]
     assert rows.salient is not None
     batch = collate(name, rows, tokenizer)
@@ -126,7 +126,7 @@ def test_encoders_restore_the_object(graph: Graph, tokenizer: Tokenizer, name: s
     np.testing.assert_array_equal(batch.labels.numpy(), rows.tokens[rows.salient])
 
 
-def test_decoders_write_the_whole_fact(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_decoder_labels_are_the_whole_fact(graph: Graph, tokenizer: Tokenizer) -> None:
     rows = fact_rows(graph, tokenizer)[0]
     batch = collate("causal-lm", rows, tokenizer)
     np.testing.assert_array_equal(batch.labels.numpy(), rows.tokens[:, 1:][rows.documents[:, 1:] > 0])
@@ -151,13 +151,13 @@ def spans() -> TokenRows:
     )
 
 
-def test_bart_writes_the_fact_of_which_it_reads_one_mask(spans: TokenRows) -> None:
+def test_bart_predicts_the_fact_from_one_mask(spans: TokenRows) -> None:
     batch = collate("denoising", spans, TOKENIZER)
     assert batch.tokens.tolist() == [[CLS, 30, 31, MASK, 34, 35, SEP], [CLS, 40, 41, 42, MASK, SEP, PAD]]
     assert batch.labels.tolist() == [CLS, *range(30, 36), SEP, CLS, 40, 41, 42, 43, SEP]
 
 
-def test_t5_writes_the_object_after_its_sentinel(spans: TokenRows) -> None:
+def test_t5_predicts_the_object_after_its_sentinel(spans: TokenRows) -> None:
     first, second = SENTINELS[:2].tolist()
     batch = collate(
         "span-corruption", replace(spans, tokens=np.where(spans.tokens == CLS, 29, spans.tokens)), TOKENIZER
@@ -166,7 +166,7 @@ def test_t5_writes_the_object_after_its_sentinel(spans: TokenRows) -> None:
     assert batch.labels.tolist() == [first, 32, 33, second, SEP, first, 43, second, SEP]
 
 
-def test_mass_writes_the_object_in_its_place(spans: TokenRows) -> None:
+def test_mass_predicts_the_object_in_place(spans: TokenRows) -> None:
     batch = collate("mass", spans, TOKENIZER)
     assert batch.labels.tolist() == [32, 33, 43]
     assert batch.decoder_tokens.tolist() == [[31, 32], [42, PAD]]
