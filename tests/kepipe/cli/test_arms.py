@@ -1,11 +1,11 @@
-"""What models are called that are named on the command line."""
+"""Names of the models that are given on the command line."""
 
 import pytest
 
 from kepipe.cli.arms import arms
 
 
-def test_arms_are_called_by_what_tells_them_apart() -> None:
+def test_arm_names_are_the_parts_of_paths_that_differ() -> None:
     assert arms(["minilm"]) == {"minilm": "minilm"}
     assert arms(["w/a/pretrain", "w/b/pretrain"]) == {
         "a/pretrain": "w/a/pretrain",

@@ -1,4 +1,4 @@
-"""`kepipe import-arpa`, and an ARPA file out again by `kepipe export`."""
+"""`kepipe import-arpa`, and the export of the model as an ARPA file by `kepipe export`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kepipe(*arguments: object) -> str:
     return ended.output
 
 
-def test_a_file_of_others_is_a_model_that_writes_and_goes_out_again(file: Path, tmp_path: Path) -> None:
+def test_imported_arpa_generates_and_exports_the_same_model(file: Path, tmp_path: Path) -> None:
     told = kepipe("import-arpa", file, tmp_path / "lm")
     assert "20 of order 1" in told
     assert "19 of 20 words are tokens" in told, "nothing writes <s>"
@@ -44,13 +44,13 @@ def test_a_file_of_others_is_a_model_that_writes_and_goes_out_again(file: Path, 
         assert one.tolist() == other.tolist()
 
 
-def test_a_folder_that_is_not_empty_is_left_alone(file: Path, tmp_path: Path) -> None:
+def test_import_arpa_rejects_a_non_empty_folder(file: Path, tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, ["import-arpa", str(file), str(tmp_path)])
     assert ended.exit_code == 2
     assert file.exists()
 
 
-def test_no_beam_searches_n_grams(file: Path, tmp_path: Path) -> None:
+def test_n_gram_model_rejects_beam_search(file: Path, tmp_path: Path) -> None:
     kepipe("import-arpa", file, tmp_path / "lm")
     ended = CliRunner().invoke(app, ["generate", str(tmp_path / "lm"), "w3", "--beams", "2"])
     assert str(ended.exception).endswith("has no beam search: remove beams")

@@ -1,4 +1,4 @@
-"""`kepipe cache`: what is removed, what is kept, and what is said of it."""
+"""`kepipe cache`: which results are removed or kept, and the messages."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def clear(bench: Bench, *flags: str) -> str:
 
 
 def interrupted(bench: Bench) -> Path:
-    """What a killed run leaves: a desk with a checkpoint of a megabyte."""
+    """Leftovers of a killed run: a work folder with a checkpoint of one megabyte."""
     desk = bench.workspace.store.start("0123456789")
     (desk.scratch / "checkpoint").write_bytes(bytes(1_000_000))
     return desk.scratch
 
 
-def test_what_the_newest_runs_use_and_unfinished_work_are_kept(bench: Bench) -> None:
+def test_cache_clear_keeps_results_in_use_and_unfinished_work(bench: Bench) -> None:
     bench.run(flow(times=1))
     bench.run(flow(times=2))
     scratch = interrupted(bench)
@@ -55,14 +55,14 @@ def test_what_the_newest_runs_use_and_unfinished_work_are_kept(bench: Bench) -> 
     assert not store.finished()
 
 
-def test_what_a_process_works_on_is_left_alone(bench: Bench) -> None:
+def test_cache_clear_keeps_work_that_a_process_has_locked(bench: Bench) -> None:
     scratch = interrupted(bench)
     with bench.workspace.store.lock("0123456789", lambda: None):
         assert "1 kept: in use by running pipelines" in clear(bench, "--unfinished")
     assert scratch.exists()
 
 
-def test_a_damaged_result_is_named_and_made_again(bench: Bench) -> None:
+def test_cache_verify_reports_damage_and_the_result_is_made_again(bench: Bench) -> None:
     made, _ = bench.run(flow())
     shutil.copy(made["add"].folder / "value.json", made["write"].folder / "value.json")
     command = ["cache", "verify", "--workspace", str(bench.workspace.root)]
@@ -73,8 +73,8 @@ def test_a_damaged_result_is_named_and_made_again(bench: Bench) -> None:
     assert bench.run(flow())[0]["write"].folder == made["write"].folder
 
 
-def test_what_a_run_that_goes_on_reads_is_left_alone(bench: Bench) -> None:
-    """Killed runs count for nothing: their lists go with the next look."""
+def test_cache_clear_keeps_results_that_a_running_run_reads(bench: Bench) -> None:
+    """Lists of killed runs are ignored and removed."""
     made, _ = bench.run(flow())
     store = bench.workspace.store
     with store.live.track("other") as note_use:
@@ -88,8 +88,8 @@ def test_what_a_run_that_goes_on_reads_is_left_alone(bench: Bench) -> None:
     assert not list((store.root / "live").glob("*.keys"))
 
 
-def test_a_result_that_another_process_makes_again_is_not_set_aside(bench: Bench) -> None:
-    """Both found it damaged; the one that came second would take away what the first has made."""
+def test_result_remade_by_another_process_is_not_set_aside(bench: Bench) -> None:
+    """Both found it damaged; the second one would otherwise remove the first one's result."""
     made, _ = bench.run(flow())
     store, key = bench.workspace.store, made["write"].folder.name
     (made["write"].folder / "value.json").write_text("damaged")
@@ -108,7 +108,7 @@ def cache(bench: Bench, *words: str) -> str:
     return result.output
 
 
-def test_results_are_listed_by_pipeline_with_a_total_that_counts_links_once(bench: Bench) -> None:
+def test_cache_list_groups_by_pipeline_and_counts_hard_links_once(bench: Bench) -> None:
     bench.run(flow(times=1))
     bench.run(flow(times=2))
     said = cache(bench, "list")
@@ -125,7 +125,7 @@ def test_results_are_listed_by_pipeline_with_a_total_that_counts_links_once(benc
     assert cache(bench, "list").splitlines()[-1].startswith("total 2.")
 
 
-def test_old_results_go_and_those_in_use_and_the_newest_stay(bench: Bench) -> None:
+def test_cache_prune_removes_old_results_and_keeps_those_in_use(bench: Bench) -> None:
     for times in (1, 2, 4):  # 3 would be the work of `more`
         bench.run(flow(times=times))
     before = {folder.name for folder in bench.workspace.store.finished()}
@@ -141,7 +141,7 @@ def test_old_results_go_and_those_in_use_and_the_newest_stay(bench: Bench) -> No
     assert result.exit_code == 2
 
 
-def test_results_are_pushed_pulled_and_pruned(tmp_path: Path) -> None:
+def test_cache_push_pull_and_prune_of_a_shared_store(tmp_path: Path) -> None:
     shared, example = str(tmp_path / "shared"), str(EXAMPLE)
     Kepipe(tmp_path / "a").run("--until", "corpus")
     made = len(list((tmp_path / "a" / "store" / "done").iterdir()))
@@ -160,7 +160,7 @@ def test_results_are_pushed_pulled_and_pruned(tmp_path: Path) -> None:
     assert "results copied: graph, corpus" in cache("pull", example, workspace="c")
 
 
-def test_without_a_shared_store_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_push_asks_for_a_shared_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KEPIPE_STORE", raising=False)
     result = CliRunner().invoke(app, ["cache", "push", "--workspace", str(tmp_path)])
     assert result.exit_code == 2

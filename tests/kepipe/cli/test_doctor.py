@@ -1,4 +1,4 @@
-"""What `kepipe doctor` says of a compiler, and of how it would train."""
+"""`kepipe doctor`: the compiler, and the defaults of training."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import torch
 from kepipe.cli.doctor import _compiler, _training
 
 
-def test_a_compiler_is_found_or_said_how_to_get(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_a_compiler_or_how_to_install_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     missing = _compiler()
     assert missing.good, "only `compile: true` needs one"
@@ -18,7 +18,7 @@ def test_a_compiler_is_found_or_said_how_to_get(monkeypatch: pytest.MonkeyPatch)
     assert _compiler().found.endswith("/sh; `compile: true` is supported")
 
 
-def test_what_a_training_would_choose_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_training_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _training("cpu").startswith("`device: auto` is cpu, `precision: auto` is ")
     assert _training("cpu").endswith("batch_tokens 8,192")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)

@@ -1,4 +1,4 @@
-"""`kepipe few-shot` with models of several kinds side by side."""
+"""`kepipe few-shot` with models of several kinds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def few_shot(*arguments: object) -> str:
     return ended.output
 
 
-def test_calibration_tells_a_model_that_always_says_yes_apart(asked: Path, tmp_path: Path) -> None:
+def test_calibration_corrects_a_model_with_a_constant_answer(asked: Path, tmp_path: Path) -> None:
     model = write_yes_sayer(tmp_path)
     told = few_shot(model, asked, "--shots", "0", "--normalise", "none")
     assert "asked: 2 questions, 50.0% right by chance" in told
@@ -42,7 +42,7 @@ def test_calibration_tells_a_model_that_always_says_yes_apart(asked: Path, tmp_p
     assert "✓ {'text': 'bad', 'second': ''} → no" in calibrated
 
 
-def test_models_stand_side_by_side_on_a_page(asked: Path, tmp_path: Path) -> None:
+def test_few_shot_compares_models_on_a_page(asked: Path, tmp_path: Path) -> None:
     other = tmp_path / "gpt"
     tokenizer = train_tokenizer(["good yes bad no"] * 4, "bpe", 420)
     tokenizer.save(tmp_path / "tokenizer")
@@ -58,6 +58,6 @@ def test_models_stand_side_by_side_on_a_page(asked: Path, tmp_path: Path) -> Non
     assert "0 examples" in html
 
 
-def test_a_model_is_named_once(asked: Path) -> None:
+def test_few_shot_rejects_the_same_model_twice(asked: Path) -> None:
     ended = CliRunner().invoke(app, ["few-shot", "gpt", str(asked), "--beside", "gpt"])
     assert str(ended.exception) == "the same model is given twice"

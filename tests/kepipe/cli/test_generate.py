@@ -1,4 +1,4 @@
-"""What `kepipe generate` says before it opens a model."""
+"""`kepipe generate`: options and models that are rejected."""
 
 import json
 from pathlib import Path
@@ -26,13 +26,13 @@ from kepipe.models.static.config import StaticConfig
         ),
     ],
 )
-def test_no_temperature_and_no_share_of_nothing(flags: list[str], said: str) -> None:
+def test_invalid_sampling_options_are_rejected(flags: list[str], said: str) -> None:
     ended = CliRunner().invoke(app, ["generate", "no-such-model", "a rose", *flags])
     assert ended.exit_code == 2
     assert said in " ".join(ended.output.replace("│", " ").split())
 
 
-def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
+def test_masked_model_is_rejected_before_it_is_opened() -> None:
     ended = CliRunner().invoke(app, ["generate", "minilm", "a rose"])
     assert isinstance(ended.exception, ValueError)
     said = str(ended.exception)
@@ -40,7 +40,7 @@ def test_a_model_that_fills_masks_is_refused_before_it_is_opened() -> None:
     assert said.endswith("ngram do")
 
 
-def test_word_vectors_are_refused_and_fill_no_masks(tmp_path: Path) -> None:
+def test_word_vectors_are_rejected_for_generation(tmp_path: Path) -> None:
     config = StaticConfig(family="word2vec", vocabulary=9, hidden=4)
     (tmp_path / "config.json").write_text(json.dumps({"format": config.format, **config.to_json()}))
     ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose"])
@@ -54,7 +54,7 @@ def test_word_vectors_are_refused_and_fill_no_masks(tmp_path: Path) -> None:
         ("bart", "prefix", "has an encoder as well; it supports `--prompt-style infill`"),
     ],
 )
-def test_a_manner_that_is_not_the_models_is_refused(
+def test_prompt_style_of_another_family_is_rejected(
     family: str, prompt_style: str, said: str, tmp_path: Path
 ) -> None:
     base = Base.model_validate({"family": family, "layers": 1, "hidden": 32, "heads": 2})
@@ -63,7 +63,7 @@ def test_a_manner_that_is_not_the_models_is_refused(
     assert str(ended.exception) == f"--prompt-style {prompt_style}: {tmp_path} {said}"
 
 
-def test_a_folder_around_a_model_is_told_from_it(tmp_path: Path) -> None:
+def test_parent_folder_of_a_model_suggests_the_model(tmp_path: Path) -> None:
     (tmp_path / "pretrain").mkdir()
     (tmp_path / "pretrain" / "config.json").write_text("{}")
     ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose"])

@@ -1,4 +1,4 @@
-"""The graph commands, as typed: from a source to a store, a report, an answer, a picture."""
+"""The graph commands: import, validate, describe, query, draw."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "g"
 
 
-def test_import_keeps_the_report_and_what_is_there(store: Path) -> None:
+def test_import_writes_its_report_and_overwrites_only_with_force(store: Path) -> None:
     assert json.loads((store / "problems.json").read_text())["count"] == 1
     source = store.with_name("g.spo")
     again = call("import", source, "--out", store)
@@ -39,12 +39,12 @@ def test_import_keeps_the_report_and_what_is_there(store: Path) -> None:
     assert call("import", source, "--out", store, "--force").exit_code == 0
     strict = call("import", source, "--out", store, "--force", "--strict")
     assert "g.spo:2" in str(strict.exception)
-    assert (store / "graph.json").is_file()  # a failed import takes nothing away
+    assert (store / "graph.json").is_file()  # a failed import removes nothing
     elsewhere = call("import", source, "--out", store.parent)
     assert "not empty and not a graph" in str(elsewhere.exception)
 
 
-def test_a_failed_import_leaves_nothing_and_touches_nothing_else(tmp_path: Path) -> None:
+def test_failed_import_leaves_no_files_and_changes_no_others(tmp_path: Path) -> None:
     (tmp_path / "bad.spo").write_text("bad")
     (tmp_path / "g.partial").mkdir()
     (tmp_path / "g.partial" / "mine").touch()
@@ -56,7 +56,7 @@ def test_a_failed_import_leaves_nothing_and_touches_nothing_else(tmp_path: Path)
     assert "not empty and not a graph" in str(onto_file.exception)
 
 
-def test_a_killed_import_leaves_the_old_graph_and_is_done_again(store: Path, tmp_path: Path) -> None:
+def test_killed_import_keeps_the_old_graph_and_can_be_repeated(store: Path, tmp_path: Path) -> None:
     program = f"""
 import os, signal
 from kepipe.cli.graph import app
@@ -74,7 +74,7 @@ app(["import", {str(tmp_path / "g.spo")!r}, "--out", {str(store)!r}, "--force"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["g", "g.spo"]
 
 
-def test_two_imports_do_not_meet(store: Path, tmp_path: Path) -> None:
+def test_concurrent_import_into_the_same_folder_is_rejected(store: Path, tmp_path: Path) -> None:
     with replacing(store) as folder:
         again = call("import", tmp_path / "g.spo", "--out", store, "--force")
         folder.mkdir()
@@ -82,20 +82,20 @@ def test_two_imports_do_not_meet(store: Path, tmp_path: Path) -> None:
     assert not any(store.iterdir())
 
 
-def test_the_old_graph_is_put_back_where_the_new_cannot_take_its_place(store: Path, tmp_path: Path) -> None:
+def test_old_graph_is_restored_if_replacing_it_failed(store: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(store):
         pass  # nothing was made
     assert (store / "graph.json").is_file()
     (tmp_path / "g.importing").mkdir()
     (tmp_path / "g.importing/import.lock").touch()
-    store.rename(tmp_path / "g.importing/old")  # as a kill between the two steps leaves it
+    store.rename(tmp_path / "g.importing/old")  # as after a kill between the two steps
     (tmp_path / "bad.spo").write_text("bad")
     assert call("import", tmp_path / "bad.spo", "--out", store).exit_code == 1
     assert (store / "graph.json").is_file()
     assert not (tmp_path / "g.importing").exists()
 
 
-def test_what_stands_beside_is_not_taken_away(tmp_path: Path) -> None:
+def test_import_keeps_other_files_in_its_temporary_folder(tmp_path: Path) -> None:
     (tmp_path / "g.spo").write_text(SPO, encoding="utf-8")
     (tmp_path / "g.importing").mkdir()
     (tmp_path / "g.importing/mine").touch()
@@ -104,7 +104,7 @@ def test_what_stands_beside_is_not_taken_away(tmp_path: Path) -> None:
     assert (tmp_path / "g.importing/mine").is_file()
 
 
-def test_what_has_no_effect_and_what_is_repeated_is_said(tmp_path: Path) -> None:
+def test_import_reports_unused_options_and_duplicate_triples(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "train.tsv").write_text("a\tr\tb\na\tr\tb\n")
@@ -121,7 +121,7 @@ def test_what_has_no_effect_and_what_is_repeated_is_said(tmp_path: Path) -> None
     assert "too few triples can be held out" in few.stderr
 
 
-def test_import_holds_out(tmp_path: Path) -> None:
+def test_import_hold_out_makes_a_test_split(tmp_path: Path) -> None:
     (tmp_path / "g.spo").write_text("".join(f"e{n % 7}\tr\te{n % 11}\n" for n in range(77)))
     result = call("import", tmp_path / "g.spo", "--out", tmp_path / "g", "--hold-out", 0.1)
     assert "train" in result.stdout
@@ -138,13 +138,13 @@ def test_import_holds_out(tmp_path: Path) -> None:
         ((__file__, "--format", "spo"), "no triples"),
     ],
 )
-def test_mistakes_are_said(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_import_is_reported(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     result = call("import", *arguments, "--out", tmp_path / "g")
     assert isinstance(result.exception, ValueError | OSError)
     assert message in str(result.exception)
 
 
-def test_validate(store: Path) -> None:
+def test_graph_validate_reports_problems_and_damage(store: Path) -> None:
     assert call("validate", store).exit_code == 0
     source = call("validate", store.with_name("g.spo"))
     assert source.exit_code == 1
@@ -155,7 +155,7 @@ def test_validate(store: Path) -> None:
     assert "error: the files differ" in damaged.stdout
 
 
-def test_describe(store: Path, tmp_path: Path) -> None:
+def test_graph_describe_writes_page_and_graphml(store: Path, tmp_path: Path) -> None:
     result = call("describe", store, "--html", tmp_path / "g.html", "--graphml", tmp_path / "g.graphml")
     assert result.exit_code == 0, result.exception
     assert "connected components: 1, the largest of 4 entities" in result.stdout
@@ -165,7 +165,7 @@ def test_describe(store: Path, tmp_path: Path) -> None:
     assert call("validate", tmp_path / "g.graphml").exit_code == 0
 
 
-def test_query(store: Path) -> None:
+def test_graph_query_lists_triples_and_suggests_names(store: Path) -> None:
     result = call("query", store, "北京")
     assert "北京 – 首都 → 中国" in result.stdout
     assert "库克 – 访问 → 北京" in result.stdout
@@ -177,7 +177,7 @@ def test_query(store: Path) -> None:
     assert "did you mean '北京'" in str(missing.exception)
 
 
-def test_a_frequent_relation_pushes_out_no_other(tmp_path: Path) -> None:
+def test_graph_query_limit_keeps_rare_relations(tmp_path: Path) -> None:
     lines = [*(f"t{n}\tin\tc\n" for n in range(30)), "m\tmayor of\tc\n"]
     (tmp_path / "g.spo").write_text("".join(lines))
     assert call("import", tmp_path / "g.spo", "--out", tmp_path / "g").exit_code == 0
@@ -191,7 +191,7 @@ def test_a_frequent_relation_pushes_out_no_other(tmp_path: Path) -> None:
     assert one == "  m – mayor of → c"
 
 
-def test_many_names_and_a_large_prior(tmp_path: Path) -> None:
+def test_graph_query_limits_aliases_and_prints_a_large_prior(tmp_path: Path) -> None:
     entity = {"id": "a", "aliases": [f"name {n}" for n in range(10_000)], "prior": 3_426_354}
     (tmp_path / "entities.jsonl").write_text(json.dumps(entity))
     (tmp_path / "triples.tsv").write_text("a\tr\tb\n")
@@ -200,13 +200,13 @@ def test_many_names_and_a_large_prior(tmp_path: Path) -> None:
     assert shown[1:3] == ["also called: name 0, name 1, … 9,998 more (--limit)", "prior: 3,426,354"]
 
 
-def test_endings_of_pictures_are_listed(store: Path) -> None:
+def test_draw_with_unknown_file_ending_lists_the_supported_ones(store: Path) -> None:
     result = call("draw", store, "库克", "--out", store / "x.bmp")
     assert "expected a name that ends with .png, .svg, .pdf, .html or .graphml" in str(result.exception)
 
 
 @pytest.mark.parametrize("ending", ["svg", "html", "graphml"])
-def test_draw(store: Path, tmp_path: Path, ending: str) -> None:
+def test_graph_draw_writes_names_into_the_picture(store: Path, tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"x.{ending}"
     result = call("draw", store, "库克", "--out", file, "--hops", 2)
     assert result.exit_code == 0, result.exception

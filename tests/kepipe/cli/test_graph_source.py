@@ -1,4 +1,4 @@
-"""A graph that a command needs for its own time: stored, or a file of any format."""
+"""A graph argument of a command: stored, or a file of any format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPENKE = {
 @pytest.mark.parametrize(
     "files", [{"g.obo": OBO}, {"g.ttl": TURTLE}, {"g.spo": "nucleus\tpart of\tb\n"}, OPENKE]
 )
-def test_any_format_is_read_and_what_was_taken_told(
+def test_graph_of_any_format_is_read_and_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str]
 ) -> None:
     for name, text in files.items():
@@ -36,7 +36,7 @@ def test_any_format_is_read_and_what_was_taken_told(
     assert ("g.obo:5" in said) == (path.name == "g.obo")
 
 
-def test_a_stored_graph_is_opened_where_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stored_graph_is_opened_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     writer = GraphWriter(tmp_path / "g")
     writer.add_entity(Entity("a", "A"))
     writer.add_relation(Relation("r", "r"))

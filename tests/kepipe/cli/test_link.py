@@ -32,7 +32,7 @@ def linker(graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def gold(tmp_path: Path) -> Path:
-    """Twelve texts; Mr York is nobody of the graph."""
+    """Twelve texts; Mr York is not in the graph."""
     records = []
     for number in range(12):
         text = f"Mr York left Omaha for Leeds, Reading and Nebraska in {number}."
@@ -58,7 +58,7 @@ def run(*arguments: str) -> str:
     return result.output
 
 
-def test_files_become_json_lines(linker: str, tmp_path: Path) -> None:
+def test_link_writes_files_as_json_lines(linker: str, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
     out = tmp_path / "linked.jsonl"
     assert "1 documents, 4 mentions" in run(
@@ -73,7 +73,7 @@ def test_files_become_json_lines(linker: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_a_very_long_text_is_linked_in_sections_and_a_few_at_a_time(linker: str, tmp_path: Path) -> None:
+def test_link_splits_very_long_texts_into_sections_and_batches(linker: str, tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text(f"Omaha lies far away{' and far away' * 80}.\n" * 1000)
     run(str(tmp_path / "long.txt"), "-l", linker, "--rules", "-o", str(tmp_path / "linked.jsonl"))
     records = [json.loads(line) for line in (tmp_path / "linked.jsonl").read_text().splitlines()]
@@ -84,8 +84,8 @@ def test_a_very_long_text_is_linked_in_sections_and_a_few_at_a_time(linker: str,
     assert [len(batch) for batch in batches(documents)] == [3, 256, 45]
 
 
-def test_an_untrained_linker_learns_common_words_from_the_texts(tmp_path: Path) -> None:
-    """Codes of countries are names too, and "In" at the beginning of a sentence is none of them."""
+def test_untrained_linker_learns_common_words_from_the_texts(tmp_path: Path) -> None:
+    """Country codes are names too, but "In" at the start of a sentence is not one."""
     entities = [Entity("IN", "India", ("In", "in")), Entity("IT", "Italy", ("It", "it"))]
     write_graph(tmp_path / "graph", entities, [Relation("r", "r")], {"train": [Triple("IN", "r", "IT")]})
     text = "In Italy it rains. It often rains in India, and in Italy too it does."
@@ -103,7 +103,7 @@ def test_an_untrained_linker_learns_common_words_from_the_texts(tmp_path: Path) 
     assert found == ["Italy", "India", "Italy"]
 
 
-def test_decisions_are_explained(linker: str) -> None:
+def test_link_explain_prints_candidates(linker: str) -> None:
     told = run("--explain", "From Lincoln to Leeds", "-l", linker, "--rules")
     assert "lincoln-uk" in told
     assert "linked" in told
@@ -112,15 +112,13 @@ def test_decisions_are_explained(linker: str) -> None:
 
 @pytest.mark.parametrize("without", [["--rules"], ["--no-ner"], ["--language", "zh"]])
 @pytest.mark.parametrize("command", ["texts", "score"])
-def test_pronouns_are_refused_where_no_person_would_be_found(
-    command: str, without: list[str], linker: str, gold: Path
-) -> None:
+def test_pronouns_need_english_and_ner(command: str, without: list[str], linker: str, gold: Path) -> None:
     result = CliRunner().invoke(app, ["link", command, str(gold), "-l", linker, "--pronouns", *without])
     assert result.exit_code == 2
     assert "needs English and NER" in result.output
 
 
-def test_pronouns_are_not_trained_without_ner(graph: Graph, gold: Path, tmp_path: Path) -> None:
+def test_link_train_rejects_pronouns_without_ner(graph: Graph, gold: Path, tmp_path: Path) -> None:
     arguments = ["link", "train", str(graph.folder), "--gold", str(gold), "-o", str(tmp_path / "x")]
     result = CliRunner().invoke(app, [*arguments, "--pronouns", "--rules"])
     assert result.exit_code == 2
@@ -128,8 +126,8 @@ def test_pronouns_are_not_trained_without_ner(graph: Graph, gold: Path, tmp_path
     assert not (tmp_path / "x").exists()
 
 
-def test_pronouns_are_not_learned_without_ner(graph: Graph, tmp_path: Path) -> None:
-    """Though the gold set marks every one of them: nobody could be found whom they mean."""
+def test_link_train_learns_pronouns_only_with_ner(graph: Graph, tmp_path: Path) -> None:
+    """Although the gold set links each of them: without NER there are no persons to resolve them to."""
     text = "Mr York left Omaha. He saw Leeds, and he saw Reading, Lincoln and Nebraska."
     names = {
         "Omaha": "omaha",
@@ -152,9 +150,7 @@ def test_pronouns_are_not_learned_without_ner(graph: Graph, tmp_path: Path) -> N
     assert "pronouns: linked" in told
 
 
-def test_a_place_and_what_it_lies_in_are_one_name_where_the_gold_set_says_so(
-    graph: Graph, tmp_path: Path
-) -> None:
+def test_link_train_learns_to_join_a_place_with_its_region(graph: Graph, tmp_path: Path) -> None:
     records = []
     for number in range(12):
         text = f"Mr York left Omaha, Nebraska for Leeds and Reading in {number}."
@@ -174,7 +170,7 @@ def test_a_place_and_what_it_lies_in_are_one_name_where_the_gold_set_says_so(
     assert json.loads(scores.read_text())["gold"]["linker"]["in_graph"]["recall"] == pytest.approx(2 / 3)
 
 
-def test_trained_then_scored_on_other_texts(graph: Graph, gold: Path, tmp_path: Path) -> None:
+def test_link_train_and_score_on_gold_texts(graph: Graph, gold: Path, tmp_path: Path) -> None:
     out, page, scores = tmp_path / "trained", tmp_path / "page.html", tmp_path / "scores.json"
     told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
     assert "trained on 12 texts, 48 links" in told
@@ -186,7 +182,7 @@ def test_trained_then_scored_on_other_texts(graph: Graph, gold: Path, tmp_path: 
     assert "F1 1.000 on gold" in page.read_text()
 
 
-def test_gold_sets_of_one_name_are_told_apart(linker: str, gold: Path, tmp_path: Path) -> None:
+def test_gold_sets_with_one_file_name_are_listed_by_path(linker: str, gold: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / "gold.jsonl"
     other.parent.mkdir()
     other.write_text(gold.read_text())
@@ -197,7 +193,7 @@ def test_gold_sets_of_one_name_are_told_apart(linker: str, gold: Path, tmp_path:
     assert re.search(r"^taken: texts: \d+ \(kepipe \d+\)$", told, re.MULTILINE), told
 
 
-def test_bad_lines_are_told_where_no_good_one_is(linker: str, tmp_path: Path) -> None:
+def test_invalid_gold_lines_are_reported(linker: str, tmp_path: Path) -> None:
     (tmp_path / "gold.jsonl").write_text("junk\n")
     result = CliRunner().invoke(app, ["link", "score", str(tmp_path / "gold.jsonl"), "-l", linker, "--rules"])
     assert "gold.jsonl:1: not JSON" in result.output
@@ -214,7 +210,7 @@ def test_bad_lines_are_told_where_no_good_one_is(linker: str, tmp_path: Path) ->
         (["score", "text.txt", "--json", "absent/scores.json"], "the folder absent does not exist"),
     ],
 )
-def test_what_cannot_be_read_or_written_is_told_first(
+def test_unreadable_inputs_and_outputs_are_rejected_first(
     linker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -225,13 +221,13 @@ def test_what_cannot_be_read_or_written_is_told_first(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "text.txt"]
 
 
-def test_a_text_that_is_marked_twice_is_learned_from_once(graph: Graph, gold: Path, tmp_path: Path) -> None:
+def test_link_train_uses_duplicate_texts_once(graph: Graph, gold: Path, tmp_path: Path) -> None:
     gold.write_text(gold.read_text() * 2)
     told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(tmp_path / "out"))
     assert "trained on 12 texts" in told
 
 
-def test_a_linker_is_not_written_over_a_file(graph: Graph, gold: Path) -> None:
+def test_link_train_does_not_overwrite_a_file(graph: Graph, gold: Path) -> None:
     with pytest.raises(ValueError, match="is a file; choose a folder"):
         CliRunner().invoke(
             app,
@@ -240,7 +236,7 @@ def test_a_linker_is_not_written_over_a_file(graph: Graph, gold: Path) -> None:
         )
 
 
-def test_texts_of_the_test_set_are_not_learned_from(graph: Graph, gold: Path, tmp_path: Path) -> None:
+def test_link_train_without_excludes_the_given_texts(graph: Graph, gold: Path, tmp_path: Path) -> None:
     arguments = ["link", "train", str(graph.folder), "--gold", str(gold), "--without", str(gold)]
     with pytest.raises(
         ValueError, match="without the texts of --without: no mention is annotated in its 0 texts"
@@ -248,7 +244,7 @@ def test_texts_of_the_test_set_are_not_learned_from(graph: Graph, gold: Path, tm
         CliRunner().invoke(app, [*arguments, "--rules", "-o", str(tmp_path / "x")], catch_exceptions=False)
 
 
-def test_the_doctor_tells_why(linker: str, tmp_path: Path) -> None:
+def test_link_doctor_explains_missing_links(linker: str, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("He saw Nebrasca, then Omaha.")
     page = tmp_path / "page.html"
     told = run("doctor", str(tmp_path / "text.txt"), "-l", linker, "--rules", "--html", str(page))
@@ -256,7 +252,7 @@ def test_the_doctor_tells_why(linker: str, tmp_path: Path) -> None:
     assert "Nebraska" in page.read_text()
 
 
-def test_a_folder_that_is_no_linker_is_named(tmp_path: Path) -> None:
+def test_folder_that_is_no_linker_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"neither a linker .* nor a stored graph"):
         CliRunner().invoke(
             app, ["link", "--explain", "x", "-l", str(tmp_path), "--rules"], catch_exceptions=False

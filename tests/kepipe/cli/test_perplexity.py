@@ -1,4 +1,4 @@
-"""`kepipe perplexity`: what a model costs on texts of files, with and without unknown words."""
+"""`kepipe perplexity`: a model's perplexity on files, with and without unknown words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def model(tmp_path: Path) -> str:
     return str(tmp_path / "lm")
 
 
-def test_texts_of_files_are_scored_with_and_without_unknown_words(model: str, tmp_path: Path) -> None:
+def test_perplexity_with_and_without_unknown_words(model: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     texts = [rng.integers(3, 20, 40) for _ in range(3)]
     texts[1][20] = 0
@@ -56,7 +56,7 @@ def test_texts_of_files_are_scored_with_and_without_unknown_words(model: str, tm
     assert "1 tokens are unknown" in ended.output
 
 
-def test_tokens_that_an_arpa_file_lacks_are_unknown(tmp_path: Path) -> None:
+def test_perplexity_counts_tokens_missing_in_an_arpa_file_as_unknown(tmp_path: Path) -> None:
     """The tokenizer writes the word `b`, which the file does not have."""
     (tmp_path / "m.arpa").write_text(
         "\\data\\\nngram 1=3\n\n\\1-grams:\n-1 <unk>\n-0.5 </s>\n-0.25 a\n\n\\end\\\n"
@@ -74,13 +74,13 @@ def test_tokens_that_an_arpa_file_lacks_are_unknown(tmp_path: Path) -> None:
     assert "3 tokens are unknown" in ended.output
 
 
-def test_texts_that_are_too_short_are_told(model: str, tmp_path: Path) -> None:
+def test_perplexity_rejects_too_short_texts(model: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("w3 w4")
     ended = CliRunner().invoke(app, ["perplexity", model, str(tmp_path / "a.txt")])
     assert "no held-out document has more than 62 tokens" in str(ended.exception)
 
 
-def test_texts_of_every_format_are_scored_as_those_of_json_lines(model: str, tmp_path: Path) -> None:
+def test_perplexity_is_the_same_for_every_file_format(model: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     texts = [" ".join(WORDS[word] for word in rng.integers(3, 20, 30)) for _ in range(2)]
     lines = "".join(json.dumps({"id": str(n), "text": t}) + "\n" for n, t in enumerate(texts))

@@ -1,4 +1,4 @@
-"""How a plan looks: a stage a line, and the copies of a study by arm."""
+"""The printed plan: one line per stage; copies of a study's stages grouped by arm."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def words(*line: str) -> list[str]:
     return re.sub(r"\x1b\[[0-9;]*m", "", "".join(line)).split()
 
 
-def test_seeds_of_which_the_same_is_said_share_a_line() -> None:
+def test_plan_groups_seeds_with_equal_status_in_one_line() -> None:
     steps = [step("graph")]
     for seed in (0, 1, 2, 4):
         steps += [copy("pretrain", "on", seed), copy("pretrain", "off", seed)]
@@ -45,7 +45,7 @@ def test_seeds_of_which_the_same_is_said_share_a_line() -> None:
     ]  # fmt: skip
 
 
-def test_what_all_seeds_share_says_so() -> None:
+def test_plan_marks_stages_shared_by_all_seeds() -> None:
     shared = step("embed.wide", stage="embed", arm="wide", seed="all seeds")
     assert words(*list(lines([shared]))[1])[:4] == [
         "embed",

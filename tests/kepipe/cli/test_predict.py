@@ -1,4 +1,4 @@
-"""`kepipe predict`: texts, files of any length, standard input; a kill between, bad lines."""
+"""`kepipe predict`: texts, files of any length, standard input; resuming after a kill; invalid lines."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
-def test_a_file_is_answered_in_its_order_with_its_ids(tuned: Path, tmp_path: Path) -> None:
+def test_predict_keeps_order_and_ids_of_a_file(tuned: Path, tmp_path: Path) -> None:
     direct = lines(predict(tuned, GOOD, BAD, "--json").stdout)
     assert [record["predicted"] for record in direct] == ["1", "0"]
     (tmp_path / "t.txt").write_text(f"{GOOD}\n\n{BAD}\n")
@@ -70,7 +70,7 @@ def test_a_file_is_answered_in_its_order_with_its_ids(tuned: Path, tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} == {"t.txt", "t.jsonl", "out.jsonl"}
 
 
-def test_killed_it_goes_on_with_the_same_bytes(tuned: Path, tmp_path: Path) -> None:
+def test_killed_predict_resumes_with_the_same_bytes(tuned: Path, tmp_path: Path) -> None:
     file, out = tmp_path / "t.txt", tmp_path / "out.jsonl"
     file.write_text("".join(f"{GOOD if number % 3 else BAD} {number}\n" for number in range(MANY)))
     words = ["predict", str(tuned), "--file", str(file), "--out", str(out)]
@@ -83,7 +83,7 @@ def test_killed_it_goes_on_with_the_same_bytes(tuned: Path, tmp_path: Path) -> N
         process.send_signal(signal.SIGKILL)
     if partial.exists():
         with partial.open("a") as stream:
-            stream.write('{"id": "cut')  # as a kill in mid-write leaves it
+            stream.write('{"id": "cut')  # as after a kill during a write
         ended = CliRunner().invoke(app, words)
         assert "resuming after" in ended.output
     assert out.read_bytes() == whole
@@ -94,7 +94,7 @@ def test_killed_it_goes_on_with_the_same_bytes(tuned: Path, tmp_path: Path) -> N
     assert out.read_bytes() == whole
 
 
-def test_no_more_is_read_than_is_answered_at_once(tuned: Path) -> None:
+def test_predict_reads_one_batch_at_a_time(tuned: Path) -> None:
     read = 0
 
     def endless() -> Iterator[InputText]:
@@ -108,7 +108,7 @@ def test_no_more_is_read_than_is_answered_at_once(tuned: Path) -> None:
         assert read == number * BATCH_SIZE
 
 
-def test_a_text_that_is_not_as_the_task_wants_it_costs_itself_alone(relations: Path, tmp_path: Path) -> None:
+def test_predict_reports_an_invalid_text_and_answers_the_others(relations: Path, tmp_path: Path) -> None:
     right = "[[ann|head]] owns [[bob|tail]]"
     (tmp_path / "t.txt").write_text(f"{right}\nann owns bob\n{right}\n")
     ended = predict(relations, "--file", tmp_path / "t.txt", "--out", tmp_path / "out.jsonl")
@@ -121,7 +121,7 @@ def test_a_text_that_is_not_as_the_task_wants_it_costs_itself_alone(relations: P
     assert "kepipe: 2: " in shown.stderr
 
 
-def test_a_result_of_before_outlives_an_empty_file(tuned: Path, tmp_path: Path) -> None:
+def test_failed_predict_keeps_an_existing_output(tuned: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").touch()
     (tmp_path / "out.jsonl").write_text("before")
     assert "no text" in str(
@@ -130,7 +130,7 @@ def test_a_result_of_before_outlives_an_empty_file(tuned: Path, tmp_path: Path) 
     assert (tmp_path / "out.jsonl").read_text() == "before"
 
 
-def test_two_do_not_write_one_file(tuned: Path, tmp_path: Path) -> None:
+def test_concurrent_predict_into_one_file_is_rejected(tuned: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text(GOOD)
     with lock(tmp_path / "out.jsonl.partial.lock"):
         ended = predict(tuned, "--file", tmp_path / "t.txt", "--out", tmp_path / "out.jsonl")
@@ -147,7 +147,7 @@ def test_two_do_not_write_one_file(tuned: Path, tmp_path: Path) -> None:
         (["--file", "empty.txt"], "empty.txt: contains no text"),
     ],
 )
-def test_mistakes_are_told(
+def test_invalid_predict_arguments_are_reported(
     tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], why: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

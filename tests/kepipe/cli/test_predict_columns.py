@@ -1,4 +1,4 @@
-"""Tags as CoNLL's columns: of texts, of files, after a kill, and of what the stage measured."""
+"""Predicted tags as CoNLL columns: of texts, of files, after a kill, and of the stage's test data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def predict(*words: str | Path) -> Result:
     return CliRunner().invoke(app, ["predict", *map(str, words)])
 
 
-def test_a_word_stands_on_a_line_with_its_label(tuned: Path) -> None:
+def test_conll_output_has_one_word_and_label_per_line(tuned: Path) -> None:
     ended = predict(tuned, "ann fine saw oslo", "the rain", "--conll")
     assert ended.exit_code == 0, ended.output
     assert ended.stdout == (
@@ -33,7 +33,7 @@ def test_a_word_stands_on_a_line_with_its_label(tuned: Path) -> None:
     )
 
 
-def test_a_file_of_answers_is_read_as_data(tuned: Path, tmp_path: Path) -> None:
+def test_conll_output_can_be_read_as_data(tuned: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("we saw lima\n\nbob great\n")
     ended = predict(tuned, "--file", tmp_path / "t.txt", "--out", tmp_path / "out.conll", "--conll")
     assert ended.exit_code == 0, ended.output
@@ -44,7 +44,7 @@ def test_a_file_of_answers_is_read_as_data(tuned: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_after_a_kill_whole_sentences_are_kept(tmp_path: Path) -> None:
+def test_conll_resume_keeps_whole_sentences(tmp_path: Path) -> None:
     out = tmp_path / "out.conll"
     block, refused = "# id = 1\nbob\tB-PER\n\n", "# id = 2\n# error = no\n\n"
     (tmp_path / "out.conll.partial").write_text(block + refused + "# id = 3\ncut")
@@ -55,7 +55,7 @@ def test_after_a_kill_whole_sentences_are_kept(tmp_path: Path) -> None:
     assert out.read_text() == block + refused + block
 
 
-def test_what_was_measured_has_true_labels_and_answers(tuned: Path) -> None:
+def test_predictions_conll_has_gold_and_predicted_labels(tuned: Path) -> None:
     text = (tuned / "predictions.conll").read_text()
     columns = [line.split("\t") for line in text.splitlines() if line and not line.startswith("# id = ")]
     assert {len(cells) for cells in columns} == {3}
@@ -64,7 +64,7 @@ def test_what_was_measured_has_true_labels_and_answers(tuned: Path) -> None:
     assert text.count("# id = test ") == text.count("# id = dev ") == 40
 
 
-def test_columns_are_of_tags_alone(tmp_path: Path, tuned: Path) -> None:
+def test_conll_output_is_rejected_for_other_tasks(tmp_path: Path, tuned: Path) -> None:
     data = write_task(tmp_path / "data", "classification", 40, 10)
     other = finetune(tmp_path / "w", base_model(tmp_path / "b", layers=1), "classification", data, epochs=1)
     assert "does not label words" in str(predict(other.folder, "a day", "--conll").exception)

@@ -28,7 +28,7 @@ def quiz(*arguments: str | Path) -> str:
     return ended.output
 
 
-def test_models_of_both_kinds_answer_and_the_page_shows_them(world: World, tmp_path: Path) -> None:
+def test_quiz_compares_masked_and_causal_models_on_a_page(world: World, tmp_path: Path) -> None:
     tokenizer = world.shards.folder / "tokenizer"
     writer = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
     save(tmp_path / "gpt2", writer, tokenizer=tokenizer, provenance={"seed": 0})
@@ -49,8 +49,8 @@ def test_models_of_both_kinds_answer_and_the_page_shows_them(world: World, tmp_p
     assert "name overlap" in html
 
 
-def test_networks_that_are_no_transformers_answer(world: World, tmp_path: Path) -> None:
-    """By the sentence alone, or at a blank, as BERT does."""
+def test_quiz_accepts_non_transformer_networks(world: World, tmp_path: Path) -> None:
+    """By the sentence's probability, or at a mask, as BERT does."""
     for name, family, settings in (
         ("nnlm", "nnlm", {}),
         ("lstm", "lstm", {}),
@@ -67,7 +67,7 @@ def test_networks_that_are_no_transformers_answer(world: World, tmp_path: Path) 
     assert all(0 <= scores.arms[name]["graph_quiz"]["accuracy"].value <= 1 for name in names)
 
 
-def test_what_a_graph_says_is_escaped_on_the_page(world: World, tmp_path: Path) -> None:
+def test_quiz_page_escapes_labels_of_the_graph(world: World, tmp_path: Path) -> None:
     file = tmp_path / "facts.tsv"
     facts = ("Oslo\tin\t<b>Norway</b>", "Lima\tin\tPeru", "Paris\tin\tFrance")
     file.write_text("head\trelation\ttail\n" + "\n".join(facts) + "\n", encoding="utf-8")
@@ -78,8 +78,8 @@ def test_what_a_graph_says_is_escaped_on_the_page(world: World, tmp_path: Path) 
     assert "&lt;b&gt;Norway" in page.read_text(encoding="utf-8")
 
 
-def test_knowledge_of_a_folder_is_given_and_said(world: World, tmp_path: Path) -> None:
-    """K-BERT's triples go with the entity asked about: with the facts themselves, that is."""
+def test_quiz_uses_and_reports_knowledge_of_a_model_folder(world: World, tmp_path: Path) -> None:
+    """K-BERT injects triples of the queried entity, including the facts themselves."""
     from kepipe.knowledge.kbert.settings import KBert
     from kepipe.knowledge.opening import write_settings
 
@@ -92,7 +92,7 @@ def test_knowledge_of_a_folder_is_given_and_said(world: World, tmp_path: Path) -
     assert "Without knowledge: control." in told
 
 
-def test_knowledge_of_the_graph_is_given_where_it_is_asked_for(world: World, tmp_path: Path) -> None:
+def test_quiz_knowledge_option_adds_or_disables_knowledge(world: World, tmp_path: Path) -> None:
     """The facts asked for stand beside the question; `none` has a folder's own left out."""
     from kepipe.knowledge.kbert.settings import KBert
     from kepipe.knowledge.opening import write_settings
@@ -109,7 +109,7 @@ def test_knowledge_of_the_graph_is_given_where_it_is_asked_for(world: World, tmp
 
 @pytest.mark.data
 @pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
-def test_pararel_asks_in_several_words_and_tells_consistency(tmp_path: Path) -> None:
+def test_quiz_with_pararel_templates_reports_consistency(tmp_path: Path) -> None:
     data, out = Path(os.environ["KEPIPE_DATA"]), tmp_path / "scores.json"
     quiz(
         "minilm", "--graph", data / "kg" / "codex-s", "--templates", data / "probes" / "pararel" / "patterns",

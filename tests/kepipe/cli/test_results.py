@@ -1,4 +1,4 @@
-"""`kepipe results` shows a study that was run, from the workspace and from MLflow's store alike."""
+"""`kepipe results` for a finished study, from the workspace and from MLflow's store."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ws"
 
 
-def test_arms_tests_and_costs_stand_on_the_page(workspace: Path, tmp_path: Path) -> None:
+def test_results_page_has_arms_comparisons_and_costs(workspace: Path, tmp_path: Path) -> None:
     out, html = tmp_path / "results.md", tmp_path / "results.html"
     command = ["results", "--workspace", str(workspace), "--out", str(out), "--html", str(html)]
     printed = CliRunner().invoke(app, command)
@@ -61,7 +61,7 @@ def test_arms_tests_and_costs_stand_on_the_page(workspace: Path, tmp_path: Path)
     assert "<h1" in html.read_text()
 
 
-def test_the_store_of_mlflow_tells_the_same(workspace: Path) -> None:
+def test_results_from_mlflow_equal_those_of_the_workspace(workspace: Path) -> None:
     deliver_pending(workspace.resolve(), connect(workspace.resolve()), evaluate_pair)
     found = [
         CliRunner().invoke(app, ["results", "--workspace", str(workspace), *more]).output
@@ -71,7 +71,7 @@ def test_the_store_of_mlflow_tells_the_same(workspace: Path) -> None:
     assert here == there != []
 
 
-def test_a_workspace_without_studies_is_told(tmp_path: Path) -> None:
+def test_workspace_without_studies_is_reported(tmp_path: Path) -> None:
     failed = CliRunner().invoke(app, ["results", "--workspace", str(tmp_path)])
     assert isinstance(failed.exception, ValueError)
     assert "no finished study" in str(failed.exception)

@@ -1,4 +1,4 @@
-"""What a user sees when something is wrong: a sentence with the place, an exit code, no traceback."""
+"""Errors of `kepipe run`: a message with the location, an exit code, no traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLE = Path(__file__).parents[3] / "docs" / "example"
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the docs' example whose files a test may spoil."""
+    """A copy of the docs' example whose files a test may change."""
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
     monkeypatch.setenv("KEPIPE_WORKSPACE", str(tmp_path / "workspace"))
     shutil.copytree(EXAMPLE, tmp_path / "example")
@@ -55,7 +55,7 @@ def kepipe(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
         ),
     ],
 )
-def test_a_mistake_in_the_file_is_located_and_ends_with_code_2(
+def test_config_mistake_is_located_and_exits_with_2(
     example: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -73,7 +73,7 @@ def test_a_mistake_in_the_file_is_located_and_ends_with_code_2(
     assert "Traceback" not in errors
 
 
-def test_a_missing_pipeline_and_an_unknown_stage_end_with_code_2(
+def test_missing_pipeline_and_unknown_stage_exit_with_2(
     example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert kepipe(monkeypatch, "run", example / "none.yaml") == 2
@@ -82,7 +82,7 @@ def test_a_missing_pipeline_and_an_unknown_stage_end_with_code_2(
     assert "no stage `lnik`; did you mean `link`?" in capsys.readouterr().err
 
 
-def test_a_workspace_that_cannot_be_written_says_so(
+def test_unwritable_workspace_is_reported(
     example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (example / "file").write_text("")
@@ -91,7 +91,7 @@ def test_a_workspace_that_cannot_be_written_says_so(
     assert "file/workspace: Not a directory; choose another with `--workspace DIR`" in capsys.readouterr().err
 
 
-def test_an_empty_corpus_fails_with_code_1_and_says_what_was_looked_for(
+def test_empty_corpus_exits_with_1_and_names_the_skipped_file(
     example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(example / "texts")
@@ -103,7 +103,7 @@ def test_an_empty_corpus_fails_with_code_1_and_says_what_was_looked_for(
     assert "blank.txt" in told.out
 
 
-def test_text_in_another_language_than_the_graph_is_noticed(
+def test_corpus_in_another_language_than_the_graph_is_warned_about(
     example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(example / "texts")
@@ -116,7 +116,7 @@ def test_text_in_another_language_than_the_graph_is_noticed(
     assert "warning: no name of the graph was found" in capsys.readouterr().out
 
 
-def test_bad_lines_are_counted_located_and_skipped_or_refused(
+def test_invalid_lines_are_counted_and_skipped_or_rejected_with_strict(
     example: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (example / "triples.tsv").open("a") as stream:
@@ -138,14 +138,14 @@ def kepipe_done(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> bool
     return kepipe(monkeypatch, *arguments) == 0
 
 
-def test_debug_shows_the_traceback(example: Path) -> None:
+def test_debug_option_shows_the_traceback(example: Path) -> None:
     command = [sys.executable, "-m", "kepipe", "plan", str(example / "none.yaml"), "--debug"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode != 0
     assert "Traceback" in ended.stderr
 
 
-def test_help_needs_none_of_the_heavy_libraries() -> None:
+def test_help_imports_no_heavy_libraries() -> None:
     program = (
         "import sys; from kepipe.cli import app; sys.argv = ['kepipe', '--help']\n"
         "try: app()\nexcept SystemExit: pass\n"
@@ -157,9 +157,7 @@ def test_help_needs_none_of_the_heavy_libraries() -> None:
     assert "Run a pipeline" in ended.stdout
 
 
-def test_a_cached_run_needs_none_of_the_heavy_libraries(
-    example: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cached_run_imports_no_heavy_libraries(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus")
     program = (
         "import sys; sys.argv = ['kepipe', 'run', sys.argv[1], '--until', 'corpus']\n"
@@ -175,7 +173,7 @@ def test_a_cached_run_needs_none_of_the_heavy_libraries(
 
 
 @pytest.mark.parametrize("processes", ["2", "8"])
-def test_a_launcher_that_starts_several_is_refused_by_name_of_the_setting(
+def test_several_launched_processes_are_rejected_naming_the_setting(
     example: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -1,4 +1,4 @@
-"""Where results come from, and what two of them differ in, by real runs of a small pipeline."""
+"""Lineage and differences of results, by real runs of a small pipeline."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def ask(runs: dict[str, Path], *words: str | Path) -> Result:
     return CliRunner().invoke(app, [*map(str, words), "--workspace", str(runs["workspace"])])
 
 
-def test_a_result_is_followed_to_the_users_files(runs: dict[str, Path]) -> None:
+def test_lineage_follows_a_result_to_the_users_files(runs: dict[str, Path]) -> None:
     text = ask(runs, "lineage", runs["first"]).stdout
     lines = text.splitlines()
     assert lines[0].startswith("pretrain  ")
@@ -56,14 +56,14 @@ def test_a_result_is_followed_to_the_users_files(runs: dict[str, Path]) -> None:
     assert by_digest.stdout == text
 
 
-def test_it_is_drawn_with_each_result_once(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_lineage_page_draws_each_result_once(runs: dict[str, Path], tmp_path: Path) -> None:
     assert ask(runs, "lineage", runs["first"], "--html", tmp_path / "l.html").exit_code == 0
     page = (tmp_path / "l.html").read_text()
     assert page.count("<rect") == 5
     assert page.count("<path d=") == 4
 
 
-def test_what_the_store_has_no_more_is_told(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_lineage_marks_removed_results(runs: dict[str, Path], tmp_path: Path) -> None:
     shutil.copytree(runs["workspace"], tmp_path / "less", symlinks=True)
     shutil.rmtree(tmp_path / "less" / runs["link"].relative_to(runs["workspace"].resolve()))
     less = {"workspace": tmp_path / "less"}
@@ -82,7 +82,7 @@ def differences(runs: dict[str, Path], first: Path, second: Path) -> dict[str, d
     return found
 
 
-def test_settings_that_differ_are_told_with_what_came_of_them(runs: dict[str, Path]) -> None:
+def test_runs_diff_lists_changed_settings_and_metrics(runs: dict[str, Path]) -> None:
     found = differences(runs, runs["first"], runs["longer"])
     assert found["settings"] == {"pretrain.steps": (8, 9)}
     assert found.keys() == {"settings", "figures"}
@@ -92,7 +92,7 @@ def test_settings_that_differ_are_told_with_what_came_of_them(runs: dict[str, Pa
     assert ask(runs, "runs", "diff", runs["first"], runs["first"]).stdout == "they are the same result\n"
 
 
-def test_a_changed_file_is_found_behind_the_inputs(runs: dict[str, Path]) -> None:
+def test_runs_diff_finds_a_changed_file_behind_the_inputs(runs: dict[str, Path]) -> None:
     found = differences(runs, runs["first"], runs["other-text"])
     assert found["files"].keys() == {"corpus.0.txt"}
     assert "settings" not in found
@@ -100,7 +100,7 @@ def test_a_changed_file_is_found_behind_the_inputs(runs: dict[str, Path]) -> Non
 
 
 @pytest.mark.parametrize(("name", "why"), [("feedfeed", "no such folder"), ("a", "at least 4 characters")])
-def test_what_is_not_there_is_told(runs: dict[str, Path], name: str, why: str) -> None:
+def test_lineage_of_an_unknown_result_is_reported(runs: dict[str, Path], name: str, why: str) -> None:
     ended = ask(runs, "lineage", name)
     assert ended.exit_code != 0
     assert why in str(ended.exception)

@@ -1,4 +1,4 @@
-"""The commands of schedules and models, on a tiny workspace."""
+"""The commands for schedules and tracking, on a tiny workspace."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def call(*words: str) -> str:
     return result.output
 
 
-def test_add_list_remove(pipeline: Path, tmp_path: Path) -> None:
+def test_schedule_add_list_remove(pipeline: Path, tmp_path: Path) -> None:
     space = ("--workspace", str(tmp_path / "space"))
     added = call("schedule", "add", str(pipeline), "--cron", "0 2 * * 1", *space)
     assert "tiny" in added
@@ -46,7 +46,7 @@ def test_add_list_remove(pipeline: Path, tmp_path: Path) -> None:
     assert "tiny" not in call("schedule", "list", *space)
 
 
-def test_pause_resume_next_history(pipeline: Path, tmp_path: Path) -> None:
+def test_schedule_pause_resume_next_history(pipeline: Path, tmp_path: Path) -> None:
     space = ("--workspace", str(tmp_path / "space"))
     call("schedule", "add", str(pipeline), "--cron", "0 2 * * *", "--zone", "Asia/Tokyo", *space)
     assert call("schedule", "next", "tiny", "-n", "3", *space).count("02:00:00 JST") >= 2
@@ -58,7 +58,7 @@ def test_pause_resume_next_history(pipeline: Path, tmp_path: Path) -> None:
     assert call("scheduler", "--once", *space) == "no schedule is due, and no source has changed\n"
 
 
-def test_what_a_schedule_looks_at_is_all_that_its_stages_read(pipeline: Path, tmp_path: Path) -> None:
+def test_schedule_watches_all_files_that_its_stages_read(pipeline: Path, tmp_path: Path) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "io.txt").write_text("Io orbits Jupiter.")
@@ -81,22 +81,22 @@ def test_what_a_schedule_looks_at_is_all_that_its_stages_read(pipeline: Path, tm
         (["--cron", "@daily", "--set", "stages.link.langage=en"], "langage"),
     ],
 )
-def test_mistakes_are_found_when_a_schedule_is_added(
+def test_schedule_add_rejects_invalid_schedules(
     pipeline: Path, tmp_path: Path, words: list[str], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         call("schedule", "add", str(pipeline), *words, "--workspace", str(tmp_path / "space"))
 
 
-def test_an_unknown_schedule(tmp_path: Path) -> None:
+def test_schedule_run_now_rejects_an_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no schedule `nightly`"):
         call("schedule", "run-now", "nightly", "--workspace", str(tmp_path))
 
 
-def test_runs_that_nobody_delivered_are_shown(tmp_path: Path) -> None:
+def test_track_status_names_the_local_store(tmp_path: Path) -> None:
     assert "mlflow.db" in call("track", "status", "--workspace", str(tmp_path))
 
 
-def test_a_server_has_its_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dashboard_of_a_remote_server_prints_its_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5999")
     assert "http://127.0.0.1:5999: open it" in call("dashboard", "--workspace", str(tmp_path))

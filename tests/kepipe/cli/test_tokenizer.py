@@ -6,7 +6,7 @@ from kepipe.cli.tokenizer import app
 from kepipe.tokenization.tokenizer import load_tokenizer
 
 
-def test_train_and_show(tmp_path: Path) -> None:
+def test_tokenizer_train_and_show(tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("a rose is a rose is a rose\n" * 20, encoding="utf-8")
     out = tmp_path / "tokenizer"
@@ -17,7 +17,7 @@ def test_train_and_show(tmp_path: Path) -> None:
     assert [line.split()[2] for line in shown.output.splitlines()] == ["'a'", "'rose'"]
 
 
-def test_a_tokenizer_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+def test_tokenizer_train_does_not_overwrite(tmp_path: Path) -> None:
     texts, out = tmp_path / "texts.txt", tmp_path / "tokenizer"
     texts.write_text("a rose is a rose is a rose\n" * 20, encoding="utf-8")
     command = ["train", str(texts), "--out", str(out), "--size", "400"]
@@ -32,7 +32,7 @@ def test_a_tokenizer_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_tokenizer_train_names_a_missing_file(tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, ["train", "no-such.txt", "--out", str(tmp_path / "tokenizer")])
     assert ended.exit_code == 2
     assert "no-such.txt" in ended.output

@@ -1,4 +1,4 @@
-"""What the commands of tracking show of a store whose address holds a password."""
+"""Tracking commands with a store whose address contains a password."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AWAY = f"http://alice:{SECRET}@127.0.0.1:9"
 
 
 def kepipe(*words: str, **environment: str) -> str:
-    """What a command prints."""
+    """The output of a command."""
     done = subprocess.run(
         [sys.executable, "-m", "kepipe", *words],
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
@@ -33,7 +33,7 @@ def kepipe(*words: str, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose store is away, once its delivery has found that out."""
+    """A run whose store is unreachable, after the failed delivery."""
     place = tmp_path_factory.mktemp("secret") / "workspace"
     words = ("run", str(EXAMPLE), "--until", "corpus", "--workspace", str(place))
     printed = kepipe(*words, MLFLOW_TRACKING_URI=AWAY, HF_TOKEN=f"hf_{SECRET}")
@@ -43,7 +43,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_a_run_without_work_tells_too_what_waits(workspace: Path) -> None:
+def test_cached_run_reports_pending_deliveries_without_the_password(workspace: Path) -> None:
     words = ("run", str(EXAMPLE), "--until", "corpus", "--workspace", str(workspace))
     printed = kepipe(*words, MLFLOW_TRACKING_URI=AWAY)
     assert "MLflow is unreachable (http://***@127.0.0.1:9" in printed
@@ -53,13 +53,13 @@ def test_a_run_without_work_tells_too_what_waits(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["track status", "track sync", "doctor", "dashboard", "models list"])
-def test_no_command_shows_the_password_of_the_store(workspace: Path, command: str) -> None:
+def test_tracking_commands_hide_the_stores_password(workspace: Path, command: str) -> None:
     printed = kepipe(*command.split(), "--workspace", str(workspace), MLFLOW_TRACKING_URI=AWAY)
     assert "http://***@127.0.0.1:9" in printed
     assert SECRET not in printed
 
 
-def test_no_file_holds_the_password_and_all_are_their_owners_alone(workspace: Path) -> None:
+def test_workspace_files_are_private_and_without_the_password(workspace: Path) -> None:
     files = [workspace, *workspace.rglob("*")]
     assert not [file for file in files if file.is_file() and SECRET.encode() in file.read_bytes()]
     assert [file for file in files if file.suffix == ".cursor"]
@@ -69,7 +69,7 @@ def test_no_file_holds_the_password_and_all_are_their_owners_alone(workspace: Pa
     assert not open_to_others
 
 
-def test_a_workspace_can_be_shared(tmp_path: Path) -> None:
+def test_kepipe_umask_shares_a_workspace(tmp_path: Path) -> None:
     printed = kepipe("plan", str(EXAMPLE), "--workspace", str(tmp_path), KEPIPE_UMASK="9")
     assert "KEPIPE_UMASK=9: expected octal digits as for `umask`, such as 027" in printed
     words = ("schedule", "add", str(EXAMPLE), "--cron", "@daily", "--workspace", str(tmp_path / "shared"))
@@ -77,7 +77,7 @@ def test_a_workspace_can_be_shared(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o750
 
 
-def test_no_process_imports_a_module_of_the_folder_that_kepipe_is_called_in(tmp_path: Path) -> None:
+def test_modules_in_the_current_folder_are_not_imported(tmp_path: Path) -> None:
     """Neither kepipe, as its installed command starts, nor what delivers a run, nor the workers of the linker."""
     for name in ("kepipe", "mlflow", "joblib", "spacy", "numpy", "sqlite3"):
         module = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})\nraise SystemExit(9)\n"

@@ -33,17 +33,17 @@ def run(*arguments: str, code: int = 0) -> str:
 
 
 def refusal(*arguments: str) -> str:
-    """What is said of a mistake, on one line."""
+    """The error message, on one line."""
     return " ".join(run(*arguments, code=2).replace("│", " ").split())
 
 
-def test_nearest_words_and_analogies_are_printed(file: Path) -> None:
+def test_vectors_nearest_and_analogy_print_words(file: Path) -> None:
     told = run("nearest", str(file), "tiger", "king", "--count", "1")
     assert [line.split()[-1] for line in told.splitlines()] == ["tiger", "cat", "king", "queen"]
     assert run("analogy", str(file), "man", "king", "woman", "-n", "2").split()[1] == "queen"
 
 
-def test_files_become_models_and_models_files(file: Path, tmp_path: Path) -> None:
+def test_vectors_import_and_export_round_trip(file: Path, tmp_path: Path) -> None:
     model = str(tmp_path / "model")
     assert "6 words, 3 wide" in run("import", str(file), model)
     assert open_model(Path(model)).encoder is not None
@@ -59,7 +59,7 @@ def test_files_become_models_and_models_files(file: Path, tmp_path: Path) -> Non
     assert "Invalid value for '--format'" in refusal("export", model, str(tmp_path / "n"), "--format", "n")
 
 
-def test_scores_are_told(file: Path, tmp_path: Path) -> None:
+def test_vectors_evaluate_prints_analogy_and_similarity_scores(file: Path, tmp_path: Path) -> None:
     (tmp_path / "questions").write_text(": family\nman king woman queen\nman king woman uncle\n")
     told = run("evaluate", str(file), "--analogies", str(tmp_path / "questions"))
     assert "analogies: 100.0% of 1 right (2 in all)" in told
@@ -67,6 +67,6 @@ def test_scores_are_told(file: Path, tmp_path: Path) -> None:
     assert "similarity: Spearman 0.400 over 4 of 353 pairs" in told
 
 
-def test_any_model_with_a_table_of_tokens_is_asked() -> None:
+def test_vectors_nearest_accepts_any_model_with_token_embeddings() -> None:
     told = run("nearest", "minilm", "paris", "--count", "5")
     assert len(told.splitlines()) == 6

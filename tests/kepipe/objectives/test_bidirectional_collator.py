@@ -58,14 +58,14 @@ def test_word_is_predicted_from_both_sides_and_a_spelled_word_once() -> None:
     ]  # fmt: skip
 
 
-def test_what_lies_beyond_the_end_of_a_text_is_not_labels_of() -> None:
+def test_labels_do_not_cross_the_end_of_a_text() -> None:
     found = labels_of(COLLATE(rows_of("Ġthe [SEP] [CLS] Ġmoon"), RNG, 0.0))
     assert found == [
         (0, "Ġthe", "[SEP]"), (0, "[CLS]", "Ġmoon"), (1, "Ġmoon", "[CLS]"), (1, "[SEP]", "Ġthe"),
     ]  # fmt: skip
 
 
-def test_neither_padding_nor_another_document_is_labels_of() -> None:
+def test_padding_and_other_documents_have_no_labels() -> None:
     found = labels_of(COLLATE(rows_of("Ġthe Ġof", "Ġmoon"), RNG, 0.0))
     assert found == [(0, "Ġthe", "Ġof"), (2, "Ġof", "Ġthe")]
     assert labels_of(COLLATE(rows_of("Ġthe Ġof", documents=(1, 2)), RNG, 0.0)) == []

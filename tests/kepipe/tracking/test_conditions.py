@@ -1,4 +1,4 @@
-"""The conditions of a gate, one by one, and the gate as a whole on simulated models whose truth is known."""
+"""The conditions of a gate one by one, and the whole gate on simulated models with known quality."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def inputs(
     champion: Mapping[str, float] | None = None,
     **costs: float,
 ) -> GateInput:
-    """What is known of a model with an MRR of 0.5 and a loss of 3, with these differences from a champion."""
+    """Evaluation of a model with an MRR of 0.5 and a loss of 3, with these differences from a champion."""
 
     def evaluate_pair(data: Data) -> tuple[PairedEvaluation | None, str]:
         differences = new if data == "new" else old
@@ -61,18 +61,20 @@ def inputs(
         ({"metric": "graph_quiz/mrr"}, apart(0.2, 0.1, 0.3), False),
     ],
 )
-def test_better_means_surely_and_by_enough(settings: dict[str, Any], difference: Estimate, met: bool) -> None:
+def test_condition_better_needs_a_significant_margin(
+    settings: dict[str, Any], difference: Estimate, met: bool
+) -> None:
     asked = condition(condition="better", **settings)
     assert asked.check(inputs({settings.get("metric", MRR): difference})).met is met
 
 
-def test_without_a_champion_there_is_nothing_to_be_better_than() -> None:
+def test_condition_better_is_met_without_a_champion() -> None:
     for asked in (condition(condition="better", by=0.3), condition(condition="no-worse", by=0.0)):
         assert asked.check(inputs()).met is True
     assert condition(condition="better", metric="none/such").check(inputs()).met is False
 
 
-def test_a_champion_that_cannot_be_asked_again_is_not_beaten() -> None:
+def test_condition_better_fails_if_the_champion_cannot_be_re_evaluated() -> None:
     found = condition(condition="better").check(inputs(old={}))
     assert found.met is False
     assert "its evaluation is no longer in the store" in found.why
@@ -92,14 +94,14 @@ def test_a_champion_that_cannot_be_asked_again_is_not_beaten() -> None:
         ({"by": 0.05, "interval": False}, apart(-0.06, None, None), False),
     ],
 )
-def test_no_worse_means_that_more_than_the_margin_is_ruled_out(
+def test_condition_no_worse_rules_out_more_than_the_margin(
     settings: dict[str, Any], difference: Estimate, met: bool
 ) -> None:
     asked = condition(condition="no-worse", **settings)
     assert asked.check(inputs({settings.get("metric", MRR): difference})).met is met
 
 
-def test_a_model_that_forgot_is_told_by_the_old_data() -> None:
+def test_condition_no_worse_on_old_data_detects_forgetting() -> None:
     asked = condition(condition="no-worse", metric=LOSS, by=0.1, data="old")
     better_now = {LOSS: apart(-0.5, -0.6, -0.4)}
     forgot = asked.check(inputs(better_now, {LOSS: apart(0.5, 0.4, 0.6)}))
@@ -108,7 +110,7 @@ def test_a_model_that_forgot_is_told_by_the_old_data() -> None:
     assert asked.check(inputs(better_now, {LOSS: apart(0.02, -0.01, 0.05)})).met is True
 
 
-def test_every_slice_that_a_pattern_names_is_judged() -> None:
+def test_condition_with_a_pattern_checks_every_slice() -> None:
     asked = condition(condition="no-worse", metric="entity_cloze/by_type/*/mrr", by=0.05)
     slices = {f"entity_cloze/by_type/{name}/mrr": apart(0.1, 0.0, 0.2) for name in ("city", "river")}
     assert asked.check(inputs({**slices, MRR: apart(-1.0, -1.0, -1.0)})).met is True
@@ -121,7 +123,7 @@ def test_every_slice_that_a_pattern_names_is_judged() -> None:
     assert asked.check(inputs({"entity_cloze/by_type/sea/mrr": apart(0.9, None, None)})).met is False
 
 
-def test_absolute_limits() -> None:
+def test_absolute_limits_of_a_gate() -> None:
     assert condition(condition="at-least", value=0.5).check(inputs()).met is True
     assert condition(condition="at-least", value=0.51).check(inputs()).met is False
     assert condition(condition="at-least", value=3.0, metric=LOSS).check(inputs()).met is True
@@ -138,7 +140,7 @@ def test_absolute_limits() -> None:
         assert asked.check(inputs()) == ConditionResult(False, asked.check(inputs()).why)
 
 
-def test_which_values_are_better_may_be_said_of_the_gates_metric() -> None:
+def test_gate_setting_better_gives_the_direction_of_its_metric() -> None:
     gate = Gate(metric="x/steps", better="lower", conditions=({"condition": "better"},))  # type: ignore[arg-type]
     difference = {"x/steps": apart(-5.0, -6.0, -4.0)}
     known = GateInput(
@@ -154,7 +156,7 @@ def gate(*conditions: Any) -> Gate:
     return Gate.model_validate({"metric": MRR, "conditions": conditions})
 
 
-def test_the_gate_asks_for_all_and_says_why_in_words() -> None:
+def test_gate_needs_all_conditions_and_gives_reasons() -> None:
     asked = gate({"condition": "better"}, {"condition": "at-least", "value": 0.6}, "approval")
     won = {MRR: apart(0.1, 0.02, 0.18)}
     refused = decide(asked, inputs(won))
@@ -168,7 +170,7 @@ def test_the_gate_asks_for_all_and_says_why_in_words() -> None:
     assert decide(gate({"condition": "better"}), inputs(won)).promote
 
 
-def test_mistakes_in_a_gate_are_explained() -> None:
+def test_invalid_gate_is_explained() -> None:
     with pytest.raises(ValueError, match=r"unknown condition 'beter'.*better"):
         gate("beter")
     with pytest.raises(ValueError, match="expected `condition`"):
@@ -177,14 +179,14 @@ def test_mistakes_in_a_gate_are_explained() -> None:
         gate("no-worse")
 
 
-def test_every_condition_has_a_sentence_for_the_schema() -> None:
+def test_every_condition_has_a_description_in_the_schema() -> None:
     for name, row in CONDITIONS.items():
         assert row.model_fields["condition"].default == name
         assert row.__doc__
 
 
 def simulated(rng: np.random.Generator, gained: float, documents: int = 30) -> GateInput:
-    """A corpus on which a model is truly better by `gained`; cases of a document share how hard they are for each."""
+    """A corpus on which a model is better by `gained`; cases of a document share their difficulty for each."""
     clusters_N = np.repeat(np.arange(documents), rng.integers(1, 12, documents))
     champion_N = 0.5 + rng.normal(0, 0.2, documents)[clusters_N] + rng.normal(0, 0.3, len(clusters_N))
     shift_N = rng.normal(0, 0.1, documents)[clusters_N]
@@ -210,10 +212,10 @@ def simulated(rng: np.random.Generator, gained: float, documents: int = 30) -> G
         ({"condition": "better", "interval": False}, 0.0, 0.4, 0.6),  # the difference alone: a coin
     ],
 )
-def test_false_promotions_are_rare_and_true_ones_are_found(
+def test_gate_rarely_promotes_falsely_and_finds_real_gains(
     asked: dict[str, Any], gained: float, low: float, high: float
 ) -> None:
-    """The share of 400 simulated corpora in which a model is promoted whose truth is known."""
+    """The share of 400 simulated corpora in which a model of known quality is promoted."""
     rng = np.random.default_rng(7)
     promoted = [decide(gate(asked), simulated(rng, gained)).promote for _ in range(400)]
     assert low <= np.mean(promoted) <= high, np.mean(promoted)

@@ -1,4 +1,4 @@
-"""A real server: who can reach it, and what others see of it."""
+"""A real dashboard server: its address, process list, and pages."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def answered(port: int, headers: dict[str, str]) -> int:
     return connection.getresponse().status
 
 
-def test_it_is_reached_from_this_machine_alone_and_shows_no_address_of_its_store(
+def test_dashboard_listens_on_loopback_and_hides_the_stores_address(
     space: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does it import what lies in the folder where it is started."""
+    """It imports no modules from the folder in which it is started."""
     (tmp_path / "sqlparse.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as `kepipe.cli.main` sets it
@@ -60,7 +60,7 @@ def test_it_is_reached_from_this_machine_alone_and_shows_no_address_of_its_store
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_command_listens_at_the_address_that_is_said_and_names_the_newest_training(
+def test_dashboard_command_uses_the_given_host_and_links_the_newest_training(
     space: Path, store: Store, fresh: str
 ) -> None:
     experiment, ahead = store.experiment(fresh), next(LATER)
@@ -84,7 +84,7 @@ def test_the_command_listens_at_the_address_that_is_said_and_names_the_newest_tr
     assert lines[1] == f"the newest training: {address}/#/experiments/{experiment}/runs/{run}/model-metrics\n"
 
 
-def test_the_page_of_the_newest_curves_is_that_of_a_training(store: Store, fresh: str) -> None:
+def test_dashboard_pages_link_curves_of_the_newest_training(store: Store, fresh: str) -> None:
     experiment, ahead = store.experiment(fresh), next(LATER)
     runs = {
         kind: store.client.create_run(experiment, ahead + later, {"kepipe.kind": kind}).info.run_id
@@ -110,7 +110,7 @@ def address(space: Path, store: Store) -> Iterator[str]:
 
 
 @pytest.mark.browser
-def test_the_table_of_runs_shows_the_figures_that_decide_and_the_finding(
+def test_runs_table_page_shows_main_metrics_and_verdict(
     address: str, store: Store, fresh: str, tmp_path: Path
 ) -> None:
     events = list(journals.run(fresh, f"{fresh}-run", journals.artifact(tmp_path / "out")))
@@ -135,7 +135,7 @@ def test_the_table_of_runs_shows_the_figures_that_decide_and_the_finding(
 
 
 @pytest.mark.browser
-def test_a_run_its_stage_with_a_curve_and_the_registered_model_are_found(
+def test_dashboard_shows_run_stage_curve_and_registered_model(
     address: str, store: Store, fresh: str, tmp_path: Path
 ) -> None:
     folder = journals.artifact(tmp_path / "out")

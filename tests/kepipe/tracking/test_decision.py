@@ -1,4 +1,4 @@
-"""Decisions of a gate with conditions, in a real registry: carried out, told in words, approved, undone."""
+"""Decisions of a gate with conditions, in a real registry: promotion, reasons, approval, rollback."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def offers(store: Store, fresh: str, tmp_path: Path) -> Offers:
     return Offers(store, f"decided-{fresh}", tmp_path)
 
 
-def test_a_better_model_is_promoted_a_worse_one_and_one_that_forgot_are_refused(offers: Offers) -> None:
+def test_gate_promotes_better_and_refuses_worse_or_forgetting_models(offers: Offers) -> None:
     assert offers("one", 0.4)["champion"]
     offers.differences = {"evaluation-two": (0.1, 0.05, 0.15), "evaluation-one": (0.0, -0.02, 0.02)}
     assert offers("two", 0.5)["champion"]
@@ -95,14 +95,14 @@ def test_a_better_model_is_promoted_a_worse_one_and_one_that_forgot_are_refused(
     assert offers.tags(4)["kepipe.gate.basis"] == "both evaluated on the same questions"
 
 
-def test_what_cannot_be_compared_is_refused(offers: Offers) -> None:
+def test_gate_refuses_a_model_that_cannot_be_compared(offers: Offers) -> None:
     offers("one", 0.4)
     refused = offers("two", 0.9)
     assert not refused["champion"]
     assert "its evaluation is no longer in the store" in refused["why"]
 
 
-def test_the_decision_stands_at_the_version_at_its_run_and_on_a_page(offers: Offers) -> None:
+def test_decision_is_stored_on_version_run_and_page(offers: Offers) -> None:
     offers("one", 0.4, {"condition": "at-least", "value": 0.9, "metric": "<b>|x/mrr"})
     version = offers.store.client.get_model_version(offers.name, "1")
     run = offers.store.client.get_run(offers.run)
@@ -116,7 +116,7 @@ def test_the_decision_stands_at_the_version_at_its_run_and_on_a_page(offers: Off
     assert "<b>|x" not in page
 
 
-def test_a_person_says_yes_where_the_gate_asks_for_it(offers: Offers) -> None:
+def test_gate_with_approval_waits_for_a_person(offers: Offers) -> None:
     waits = offers("one", 0.4, "approval")
     assert not waits["champion"]
     assert "waits for approval" in waits["why"]
@@ -126,12 +126,12 @@ def test_a_person_says_yes_where_the_gate_asks_for_it(offers: Offers) -> None:
     assert offers.tags(1)["kepipe.gate.approved"] == "ada"
     with pytest.raises(ConfigError, match=r"version 1 does not wait for approval \(waiting: none\)"):
         approve(offers.store, offers.name, 1, "ada")
-    offers("one", 0.4, "approval")  # delivered again: nothing is undone
+    offers("one", 0.4, "approval")  # delivered again: nothing changes
     assert offers.aliases()["champion"] == 1
     assert [what for _, what, _ in events(offers.store, offers.name)] == ["approved by ada:"]
 
 
-def test_an_approval_is_of_the_champion_it_was_compared_with(offers: Offers) -> None:
+def test_approval_is_rejected_if_the_champion_changed(offers: Offers) -> None:
     offers("one", 0.4)
     won = {"evaluation-one": (0.0, -0.01, 0.01)}
     offers.differences = {"evaluation-two": (0.1, 0.05, 0.15), **won}
@@ -145,7 +145,7 @@ def test_an_approval_is_of_the_champion_it_was_compared_with(offers: Offers) -> 
         approve(offers.store, offers.name, 3, "ada")
 
 
-def test_the_archive_keeps_records_aliases_and_what_one_can_go_back_to(offers: Offers) -> None:
+def test_archive_keeps_records_aliases_and_rollback_targets(offers: Offers) -> None:
     store, name = offers.store, offers.name
     for number in range(1, 5):
         offers.differences = {
@@ -171,7 +171,7 @@ def test_the_archive_keeps_records_aliases_and_what_one_can_go_back_to(offers: O
     with pytest.raises(ConfigError, match="there is no previous champion"):
         rollback(store, name)
     again = offers("m3", 0.43)
-    assert again["version"] == 5  # its files are gone: it comes back as a new version
+    assert again["version"] == 5  # its files were removed: it becomes a new version
 
 
 def test_versions_are_named_by_number_or_alias(offers: Offers) -> None:
@@ -187,7 +187,7 @@ def test_versions_are_named_by_number_or_alias(offers: Offers) -> None:
         find(offers.store, f"{name}/x/1")
 
 
-def test_two_versions_are_compared_as_they_were_and_as_they_are_now(offers: Offers) -> None:
+def test_versions_are_compared_as_registered_and_re_evaluated(offers: Offers) -> None:
     offers("one", 0.4)
     offers("two", 0.9)
     first, second = (find(offers.store, f"{offers.name}/{number}") for number in (1, 2))
@@ -205,7 +205,7 @@ def test_two_versions_are_compared_as_they_were_and_as_they_are_now(offers: Offe
     assert again.basis == "both re-evaluated on the questions of version 2"
 
 
-def test_the_card_says_what_is_stated_and_what_was_measured(offers: Offers) -> None:
+def test_model_card_has_stated_and_measured_parts(offers: Offers) -> None:
     stated = CardSettings(license="Apache-2.0", intended_use="Filling <gaps>.\nNot for diagnosis.")
     (offers.folder / "one").mkdir()
     (offers.folder / "one" / "kepipe.json").write_text('{"stage": "pretrain", "steps": 60}')

@@ -1,4 +1,4 @@
-"""Journals become MLflow runs, once, however often the delivery is cut off."""
+"""Delivery of journals to MLflow: each run once, however often delivery is interrupted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.journals import artifact, offered, write
 
 
 def state(store: Store, pipeline: str) -> dict[str, Any]:
-    """All that a store has of a pipeline, without the ids that MLflow draws."""
+    """Everything in a store about a pipeline, without MLflow's random ids."""
     told = {}
     for name, run in runs(store, pipeline).items():
         tags = {key: value for key, value in run.data.tags.items() if key != "mlflow.parentRunId"}
@@ -48,10 +48,10 @@ def state(store: Store, pipeline: str) -> dict[str, Any]:
     return told
 
 
-def test_an_offer_of_a_cached_stage_that_arrives_before_its_makers_run_leaves_nothing_open(
+def test_offer_of_a_cached_stage_delivered_before_its_maker_ends_all_runs(
     space: Path, store: Store, fresh: str, tmp_path: Path
 ) -> None:
-    """Of two runs at once, the one that made the model may be delivered later."""
+    """Of two concurrent runs, the one that made the model may be delivered later."""
     begun, *_, ended = journals.run(fresh, "r2", tmp_path)
     cached = StageCached(run="r2", stage="train", at=begun.at, key="k1", folder="f", digest="d", maker="r1")
     offer = replace(offered(fresh, artifact(tmp_path / "model"), "d", 0.5, "r2"), again=True, at=begun.at)
@@ -65,7 +65,7 @@ def test_an_offer_of_a_cached_stage_that_arrives_before_its_makers_run_leaves_no
     assert {run.info.status for run in runs(store, fresh).values()} == {"FINISHED"}
 
 
-def test_a_run_in_mlflow(space: Path, store: Store, fresh: str, tmp_path: Path) -> None:
+def test_journal_of_a_run_becomes_mlflow_runs(space: Path, store: Store, fresh: str, tmp_path: Path) -> None:
     folder = artifact(tmp_path / "made")
     cursor = deliver(write(tmp_path / "r1.jsonl", list(journals.run(fresh, "r1", folder))), store)
     assert (cursor.done, cursor.refused) == (True, [])
@@ -91,7 +91,7 @@ def test_a_run_in_mlflow(space: Path, store: Store, fresh: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_cut_off_at_every_call_and_taken_up_again(
+def test_delivery_interrupted_at_any_call_continues_without_duplicates(
     store: Store, fresh: str, tmp_path: Path, before: bool
 ) -> None:
     folder = artifact(tmp_path / "made")
@@ -127,10 +127,10 @@ def _renamed(part: Any, old: str, new: str) -> Any:
     "damage",
     [None, '{"store": "", "sent": "x"}', '{"store": "", "sent": 1000000000, "done": true}', "[", "\0"],
 )
-def test_delivery_again_from_the_beginning_changes_nothing(
+def test_delivery_without_a_cursor_changes_nothing(
     store: Store, fresh: str, tmp_path: Path, damage: str | None
 ) -> None:
-    """Where the note of how far it came is gone or damaged."""
+    """If the cursor file is missing or damaged."""
     journal = write(tmp_path / "r.jsonl", list(journals.run(fresh, "r", artifact(tmp_path / "made"))))
     deliver(journal, store)
     once = state(store, fresh)
@@ -142,7 +142,7 @@ def test_delivery_again_from_the_beginning_changes_nothing(
     assert state(store, fresh) == once
 
 
-def test_a_growing_journal_is_delivered_as_it_grows(store: Store, fresh: str, tmp_path: Path) -> None:
+def test_growing_journal_is_delivered_incrementally(store: Store, fresh: str, tmp_path: Path) -> None:
     events = list(journals.run(fresh, "r", artifact(tmp_path / "made")))
     with Journal(tmp_path / "r.jsonl") as journal:
         for event in events[:6]:
@@ -158,10 +158,10 @@ def test_a_growing_journal_is_delivered_as_it_grows(store: Store, fresh: str, tm
     assert runs(store, fresh)["r"].info.status == "FINISHED"
 
 
-def test_a_killed_run_is_closed_and_its_resumed_stage_has_the_whole_curve(
+def test_killed_run_is_closed_and_the_resumed_stage_has_the_whole_curve(
     store: Store, fresh: str, tmp_path: Path
 ) -> None:
-    """Killed after step 3; the checkpoint was of step 2. What was logged is in the record of the artifact."""
+    """Killed after step 3; the checkpoint was of step 2. The artifact's record has the logged values."""
     logged = [{"step": step, "loss": 1 / (step + 1), "hits@10": step / 10} for step in range(5)]
     folder = artifact(tmp_path / "made", [*logged, {"step": None, "loss": 0.125}])
     first = list(journals.run(fresh, "first", folder, range(4)))[:8]
@@ -178,9 +178,7 @@ def test_a_killed_run_is_closed_and_its_resumed_stage_has_the_whole_curve(
     assert child.data.tags["kepipe.resumed"] == "true"
 
 
-def test_what_the_store_refuses_is_told_and_does_not_hold_up_the_rest(
-    store: Store, fresh: str, tmp_path: Path
-) -> None:
+def test_refused_events_are_reported_and_skipped(store: Store, fresh: str, tmp_path: Path) -> None:
     events = list(journals.run(fresh, "r", artifact(tmp_path / "made")))
     events.insert(-1, offered(fresh, tmp_path / "gone", "digest", 0.5, run="r"))
     journal = write(tmp_path / "r.jsonl", events)
@@ -193,7 +191,7 @@ def test_what_the_store_refuses_is_told_and_does_not_hold_up_the_rest(
     assert runs(store, fresh)["r"].info.status == "FINISHED"
 
 
-def test_pending_journals_go_in_order_and_only_one_process_takes_each(
+def test_pending_journals_are_delivered_in_order_by_one_process_each(
     store: Store, fresh: str, tmp_path: Path
 ) -> None:
     folder = artifact(tmp_path / "made")
@@ -212,7 +210,7 @@ def test_pending_journals_go_in_order_and_only_one_process_takes_each(
 @pytest.mark.parametrize(
     "content", ["", "{", '{"store": "s", "sent": "x"}', '{"store": "s", "sent": 1000000000}']
 )
-def test_a_damaged_cursor_begins_anew(tmp_path: Path, content: str) -> None:
+def test_damaged_cursor_restarts_delivery(tmp_path: Path, content: str) -> None:
     journal = write(tmp_path / "r.jsonl", list(journals.run("pipeline", "r", tmp_path)))
     Cursor("s", sent=7).save(journal)
     assert Cursor.load(journal, "s").sent == 7
@@ -220,10 +218,8 @@ def test_a_damaged_cursor_begins_anew(tmp_path: Path, content: str) -> None:
     assert Cursor.load(journal, "s") == Cursor("s")
 
 
-def test_what_another_process_delivers_is_waited_for_where_that_is_asked(
-    store: Store, fresh: str, tmp_path: Path
-) -> None:
-    """So that all that has ended is in the store after `kepipe track sync`. A run that goes on is not waited for."""
+def test_delivery_by_another_process_is_waited_for(store: Store, fresh: str, tmp_path: Path) -> None:
+    """So that all ended runs are in the store after `kepipe track sync`. Running ones are not waited for."""
     events = list(journals.run(fresh, "ended", artifact(tmp_path / "made")))
     ended = write(tmp_path / "tracking" / "ended.jsonl", events)
     with Journal(tmp_path / "tracking" / "running.jsonl") as running, ThreadPoolExecutor() as pool:
@@ -241,13 +237,13 @@ def _later(event: Event, seconds: float) -> Event:
     return replace(event, at=event.at + seconds)
 
 
-def test_metrics_travel_by_the_thousand(tmp_path: Path) -> None:
+def test_metrics_are_sent_in_batches(tmp_path: Path) -> None:
     metric = Metrics(values={"a": 1.0, "b": 2.0}, step=1)
     groups = list(batches(Entry(metric, n) for n in range(1200)))
     assert [len(group) for group in groups] == [500, 500, 200]
 
 
-def test_what_cannot_be_stored_since_the_artifact_server_is_away_is_kept(
+def test_delivery_stops_and_keeps_events_if_the_artifact_server_is_unreachable(
     store: Store, fresh: str, tmp_path: Path
 ) -> None:
     store.client.create_experiment(fresh, artifact_location="mlflow-artifacts://127.0.0.1:9/")
@@ -260,7 +256,7 @@ def test_what_cannot_be_stored_since_the_artifact_server_is_away_is_kept(
     assert runs(store, fresh)["train"].info.status == "RUNNING"
 
 
-def test_a_store_that_is_away(
+def test_unreachable_store_raises_store_unavailable(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

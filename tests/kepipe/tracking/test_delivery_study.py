@@ -1,4 +1,4 @@
-"""A study in MLflow: a run for each arm and seed under the pipeline's, and its stages under that."""
+"""A study in MLflow: a run per arm and seed below the pipeline's run, with its stages below that."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def study(pipeline: str, folder: Path, ends: bool) -> Iterator[Event]:
 
 
 def cut_short(pipeline: str, folder: Path, status: str) -> list[Event]:
-    """The same run, of which `pretrain.off.1` fails; what had to be done is told at its beginning."""
+    """The same run, in which `pretrain.off.1` fails; its first event lists the planned stages."""
     begun, *events = study(pipeline, folder, ends=False)
     assert isinstance(begun, RunStarted)
     on, off = ({"arm": arm, "seed": "1"} for arm in ("on", "off"))
@@ -57,7 +57,7 @@ def cut_short(pipeline: str, folder: Path, status: str) -> list[Event]:
     ]
 
 
-def test_the_run_is_named_by_what_ran_and_described_by_the_verdict(
+def test_run_is_named_by_pipeline_and_described_by_the_verdict(
     store: Store, fresh: str, tmp_path: Path
 ) -> None:
     begun, *_, end = study(fresh, tmp_path, ends=True)
@@ -79,7 +79,7 @@ def test_the_run_is_named_by_what_ran_and_described_by_the_verdict(
 
 
 @pytest.mark.parametrize("status", ["failed", "killed"])
-def test_an_arm_that_is_done_has_finished_whatever_becomes_of_the_others(
+def test_finished_arm_stays_finished_if_another_fails(
     store: Store, fresh: str, tmp_path: Path, status: str
 ) -> None:
     deliver(write(tmp_path / "tracking" / "r1.jsonl", cut_short(fresh, tmp_path, status)), store)
@@ -89,7 +89,7 @@ def test_an_arm_that_is_done_has_finished_whatever_becomes_of_the_others(
 
 
 @pytest.mark.parametrize(("ends", "status"), [(True, "FINISHED"), (False, "KILLED")])
-def test_stages_stand_under_their_arm_and_seed(
+def test_study_stages_are_nested_below_arm_and_seed(
     store: Store, fresh: str, tmp_path: Path, ends: bool, status: str
 ) -> None:
     deliver(write(tmp_path / "tracking" / "r1.jsonl", list(study(fresh, tmp_path, ends))), store)

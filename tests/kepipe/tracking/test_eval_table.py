@@ -8,7 +8,7 @@ from pathlib import Path
 from kepipe.tracking.eval_table import MAX_CASES, eval_table
 
 
-def test_cases_of_all_files_are_rows_and_each_file_gives_so_many_at_most(tmp_path: Path) -> None:
+def test_eval_table_has_cases_of_all_files_up_to_a_limit_each(tmp_path: Path) -> None:
     cloze = {"label": "Titan", "ranks": {"pretrain": 1.0}}
     (tmp_path / "clozes.jsonl").write_text((json.dumps(cloze) + "\n") * (MAX_CASES + 1))
     (tmp_path / "quiz.jsonl").write_text('{"label": "氦", "stated": true}\n')
@@ -20,6 +20,6 @@ def test_cases_of_all_files_are_rows_and_each_file_gives_so_many_at_most(tmp_pat
     assert table["data"][-1] == ["quiz", "氦", None, True]
 
 
-def test_a_stage_without_cases_has_no_table(tmp_path: Path) -> None:
+def test_stage_without_cases_has_no_eval_table(tmp_path: Path) -> None:
     assert eval_table(tmp_path) == ""
     assert eval_table(tmp_path / "gone") == ""

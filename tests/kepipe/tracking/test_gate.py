@@ -1,4 +1,4 @@
-"""Who becomes champion."""
+"""The gate: which model becomes champion."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kepipe.tracking.gate import Gate, check
         (Gate(metric="x/mrr"), 0.1, None, True, True),
     ],
 )
-def test_verdicts(
+def test_gate_verdicts(
     gate: Gate, offered: float | None, champion: float | None, holds: bool, promoted: bool
 ) -> None:
     verdict = check(gate, offered, champion, holds)
@@ -36,14 +36,14 @@ def test_verdicts(
     assert "x/mrr" in verdict.why
 
 
-def test_better_is_told_by_the_name_and_a_gate_has_to_name_a_metric() -> None:
+def test_gate_infers_the_direction_from_the_metric_and_needs_a_metric() -> None:
     assert check(Gate(metric="mlm_loss/tokens"), 2.0, 2.5, has_champion=True).promote
     with pytest.raises(ValueError, match="names no metric"):
         check(Gate(), 0.5, None, has_champion=False)
 
 
-def test_a_gate_travels_as_plain_data_with_the_conditions_that_it_has() -> None:
-    """From the stage that offers a model to the process that decides."""
+def test_gate_round_trips_through_plain_data() -> None:
+    """Passed from the stage that offers a model to the process that decides."""
     plain = Gate(metric="x/mrr", minimum=0.2)
     assert plain.plain() == {"metric": "x/mrr", "better": None, "minimum": 0.2}
     conditions = [{"condition": "better", "by": 0.01}, {"condition": "size", "most": 9.0}]

@@ -1,4 +1,4 @@
-"""Models of stages in MLflow's Models tab, with the metrics of those that measured them."""
+"""Models of stages in MLflow's Models tab, with the metrics of the stages that evaluated them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model_folder(folder: Path) -> Path:
 
 
 def events(pipeline: str, folder: Path) -> Iterator[Event]:
-    """A run that trains a model, `train`, and measures it."""
+    """A run that trains a model, `train`, and evaluates it."""
     *trained, ended = journals.run(pipeline, "r1", folder / "model")
     yield from trained
     about: dict[str, Any] = {"run": "r1", "stage": "evaluate"}
@@ -68,7 +68,7 @@ MEASURED = {
 }
 
 
-def test_a_model_has_its_settings_and_what_was_measured_of_it_on_which_data(
+def test_logged_model_has_settings_and_metrics_with_datasets(
     store: Store, fresh: str, tmp_path: Path
 ) -> None:
     journal = journals.write(tmp_path / "r1.jsonl", list(events(fresh, prepared(tmp_path / "made"))))
@@ -81,9 +81,7 @@ def test_a_model_has_its_settings_and_what_was_measured_of_it_on_which_data(
     assert made_by.data.metrics["evaluate/cloze/hits_at_1"] == 0.25
 
 
-def test_a_delivery_that_is_cut_off_anywhere_logs_each_model_once(
-    store: Store, fresh: str, tmp_path: Path
-) -> None:
+def test_interrupted_delivery_logs_each_model_once(store: Store, fresh: str, tmp_path: Path) -> None:
     folder = prepared(tmp_path / "made")
     for cut in range(12, 100):  # earlier calls make the runs
         pipeline = f"{fresh}-{cut}"

@@ -1,4 +1,4 @@
-"""Models of each kind, written as MLflow models and opened by MLflow alone."""
+"""Models of each kind, saved as MLflow models and opened by MLflow alone."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def written(folder: Path, target: Path) -> Any:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_example_of_a_task_is_a_text_as_it_wants_it(task: TaskName) -> None:
+def test_input_example_of_a_task_is_a_valid_text(task: TaskName) -> None:
     assert ask(task, TASKS[task].example, "en", "example").text
 
 
-def test_mlflow_s_command_answers_the_example_of_a_model_that_fills_masks(tmp_path: Path) -> None:
+def test_mlflow_predict_command_answers_with_a_masked_model(tmp_path: Path) -> None:
     model = written(base_model(tmp_path / "base").folder, tmp_path / "model")
     asked, answered = tmp_path / "model" / "serving_input_example.json", tmp_path / "answer.json"
     words = ["predict", "-m", str(tmp_path / "model"), "-i", str(asked), "-o", str(answered)]
@@ -43,7 +43,7 @@ def test_mlflow_s_command_answers_the_example_of_a_model_that_fills_masks(tmp_pa
     assert [row["prediction"] for row in rows] == model.predict(model.input_example)["prediction"].tolist()
 
 
-def test_a_fine_tuned_model_answers_with_labels(tmp_path: Path) -> None:
+def test_fine_tuned_pyfunc_predicts_labels(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "classification", train=60, test=20)
     made = finetune(tmp_path / "work", base_model(tmp_path / "base"), "classification", data, epochs=2)
     model = written(made.folder, tmp_path / "model")
@@ -57,7 +57,7 @@ def test_a_fine_tuned_model_answers_with_labels(tmp_path: Path) -> None:
     assert table["text"].tolist() == [0, 1]
 
 
-def test_a_model_that_tags_answers_as_json(tmp_path: Path) -> None:
+def test_tagging_pyfunc_answers_as_json(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "tagging", train=40, test=20)
     made = finetune(tmp_path / "work", base_model(tmp_path / "base"), "tagging", data, epochs=1)
     table = written(made.folder, tmp_path / "model").predict(["ann fine saw oslo"])
@@ -65,7 +65,7 @@ def test_a_model_that_tags_answers_as_json(tmp_path: Path) -> None:
     assert table["probability"].isna().all()
 
 
-def test_a_model_that_writes_goes_on(tmp_path: Path) -> None:
+def test_causal_pyfunc_continues_texts(tmp_path: Path) -> None:
     start = base_model(tmp_path / "gpt", "gpt2", positions=32)
     model = written(start.folder, tmp_path / "model")
     table = model.predict(["we saw the", "rain"], params={"limit": 5})
@@ -77,7 +77,7 @@ def test_a_model_that_writes_goes_on(tmp_path: Path) -> None:
         model.predict(["we saw the"], params={"limit": 100})
 
 
-def test_what_cannot_be_asked_is_told_so(tmp_path: Path) -> None:
+def test_folder_without_a_usable_model_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     assert predictor_of(tmp_path) is None
     with pytest.raises(ValueError, match="neither fills masks, generates text nor has a task"):

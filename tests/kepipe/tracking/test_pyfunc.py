@@ -1,4 +1,4 @@
-"""A model folder as MLflow keeps it."""
+"""A model folder in MLflow's format."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from kepipe.tracking import pyfunc
 from tests.support.tasks import base_model
 
 
-def test_the_code_with_a_model_is_its_users_alone(tmp_path: Path) -> None:
-    """Whoever may read or write it where it was installed."""
+def test_code_of_a_registered_model_is_private_to_its_owner(tmp_path: Path) -> None:
+    """Whatever the permissions of the installed package."""
     folder, before = base_model(tmp_path / "base"), os.umask(0o077)
     try:
         pyfunc.write(folder.folder, tmp_path / "model", "m-0", "r")
@@ -29,7 +29,7 @@ def test_the_code_with_a_model_is_its_users_alone(tmp_path: Path) -> None:
     assert {stat.S_IMODE(place.stat().st_mode) for place in code if place.is_file()} == {0o600}
 
 
-def test_a_model_brings_its_own_code(tmp_path: Path) -> None:
+def test_pyfunc_uses_its_own_code_and_only_pinned_packages(tmp_path: Path) -> None:
     """On a public index the name `kepipe` is not ours: nothing is installed by it, and the code that answers is the
     model's own. It needs no other packages than those that it pins, and theirs."""
     stored = tmp_path / "model"

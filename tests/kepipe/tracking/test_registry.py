@@ -1,4 +1,4 @@
-"""Offers to a real registry, and a registered model that answers."""
+"""Offers to a real registry, and predictions of a registered model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def source(store: Store) -> Any:
-    """A run that offers come from."""
+    """A run that makes offers."""
     experiment = store.experiment("registry")
     run = store.client.create_run(experiment).info.run_id
     return SimpleNamespace(experiment=experiment, run_id=lambda stage: run, maker_id=lambda digest: None)
@@ -72,7 +72,7 @@ def offers(store: Store, source: Any, fresh: str, tmp_path: Path) -> Offers:
     return Offers(store, source, fresh, tmp_path)
 
 
-def test_the_first_is_champion_and_then_only_a_better_one(offers: Offers) -> None:
+def test_first_model_is_champion_then_only_better_ones(offers: Offers) -> None:
     assert offers("one", 0.3)["champion"]
     assert offers.aliases() == {"champion": 1, "challenger": 1}
     assert not offers("two", 0.2)["champion"]
@@ -83,7 +83,7 @@ def test_the_first_is_champion_and_then_only_a_better_one(offers: Offers) -> Non
     assert offers.aliases() == {"champion": 3, "challenger": 3}
 
 
-def test_the_champion_is_measured_on_the_present_data(offers: Offers, tmp_path: Path) -> None:
+def test_champion_is_re_evaluated_on_the_current_data(offers: Offers, tmp_path: Path) -> None:
     offers("one", 0.9, evaluation=str(tmp_path / "old"))
     offers.present = 0.1
     assert offers("two", 0.2, evaluation=str(tmp_path / "new"))["champion"]
@@ -93,7 +93,7 @@ def test_the_champion_is_measured_on_the_present_data(offers: Offers, tmp_path: 
     assert newest.tags["kepipe.gate.against"] == "1"
 
 
-def test_the_champion_is_found_in_a_workspace_that_was_moved(offers: Offers, tmp_path: Path) -> None:
+def test_champion_is_found_in_a_moved_workspace(offers: Offers, tmp_path: Path) -> None:
     offers.folder = tmp_path / "old" / "store" / "done"
     offers.folder.mkdir(parents=True)
     offers("one", 0.9, evaluation=str(offers.folder / "before"))
@@ -103,7 +103,7 @@ def test_the_champion_is_found_in_a_workspace_that_was_moved(offers: Offers, tmp
     assert offers.measured == [("one", "", "after")]
 
 
-def test_measured_on_the_same_data_is_not_measured_again(offers: Offers, tmp_path: Path) -> None:
+def test_champion_measured_on_the_same_data_is_not_re_evaluated(offers: Offers, tmp_path: Path) -> None:
     for digest, value in (("one", 0.5), ("two", 0.4)):
         offers(digest, value, evaluation=str(tmp_path / "same"))
     assert offers.measured == []
@@ -112,25 +112,27 @@ def test_measured_on_the_same_data_is_not_measured_again(offers: Offers, tmp_pat
     )
 
 
-def test_a_champion_that_cannot_be_measured_is_taken_at_its_word(offers: Offers, tmp_path: Path) -> None:
+def test_champion_that_cannot_be_re_evaluated_keeps_its_registered_value(
+    offers: Offers, tmp_path: Path
+) -> None:
     offers("one", 0.5, evaluation=str(tmp_path / "old"))
     assert not offers("two", 0.4, evaluation=str(tmp_path / "new"))["champion"]
     basis = versions(offers.store.client, offers.name)[0].tags["kepipe.gate.basis"]
     assert basis == "the champion's value at its registration; it was not re-evaluated"
 
 
-def test_below_the_minimum_nobody_is_champion(offers: Offers) -> None:
+def test_model_below_the_minimum_is_not_champion(offers: Offers) -> None:
     assert not offers("one", 0.1, minimum=0.2)["champion"]
     assert offers.aliases() == {"challenger": 1}
 
 
-def test_the_same_model_is_one_version(offers: Offers) -> None:
+def test_equal_models_share_one_version(offers: Offers) -> None:
     offers("one", 0.3)
     assert offers("one", 0.3, run="another")["version"] == 1
     assert len(versions(offers.store.client, offers.name)) == 1
 
 
-def test_an_old_offer_that_is_delivered_again_decides_nothing_anew(offers: Offers) -> None:
+def test_repeated_old_offer_changes_no_decision(offers: Offers) -> None:
     first = offers("one", 0.3)
     offers("two", 0.4)
     assert offers("one", 0.3) == first
@@ -138,8 +140,8 @@ def test_an_old_offer_that_is_delivered_again_decides_nothing_anew(offers: Offer
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_an_offer_cut_off_at_every_call_and_repeated(offers: Offers, before: bool) -> None:
-    """A better model each time: it must end as champion, with every champion once in the history."""
+def test_offer_interrupted_at_any_call_and_repeated_is_promoted_once(offers: Offers, before: bool) -> None:
+    """A better model each time: it must become champion, with every champion once in the history."""
     real = offers.store
     for cut in range(1, 100):
         frail = Frail(real.client, cut, before)
@@ -158,7 +160,7 @@ def test_an_offer_cut_off_at_every_call_and_repeated(offers: Offers, before: boo
         assert rollback(real, offers.name) == earlier
 
 
-def test_a_former_champion_may_come_back(offers: Offers, tmp_path: Path) -> None:
+def test_former_champion_can_be_promoted_again(offers: Offers, tmp_path: Path) -> None:
     offers("one", 0.3, evaluation=str(tmp_path / "a"))
     offers("two", 0.4, evaluation=str(tmp_path / "a"))
     offers.present = 0.2
@@ -209,17 +211,17 @@ def test_models_and_versions_beyond_the_first_page_are_listed(offers: Offers, fr
         assert versions(client, name) == []
     store = replace(offers.store, client=client)
     offered_again = Offers(store, offers.source, offers.name, offers.folder)
-    assert offered_again("one", 0.5)["version"] == 1  # found among all, not stored once more
+    assert offered_again("one", 0.5)["version"] == 1  # found among all, not stored again
 
 
-def test_roll_back_passes_over_deleted_versions(offers: Offers) -> None:
+def test_rollback_skips_deleted_versions(offers: Offers) -> None:
     for digest, value in (("one", 0.3), ("two", 0.4), ("three", 0.5)):
         offers(digest, value)
     offers.store.client.delete_model_version(offers.name, "2")
     assert rollback(offers.store, offers.name) == 1
 
 
-def test_a_registered_model_answers(store: Store, source: Any, fresh: str, world: World) -> None:
+def test_registered_model_predicts(store: Store, source: Any, fresh: str, world: World) -> None:
     arm = world.arms[0]
     offer(store, offered(fresh, arm.folder, arm.digest, 0.5), source, lambda *_: None)
     model = mlflow.pyfunc.load_model(f"models:/{fresh}@champion")
@@ -264,9 +266,7 @@ for turn in range(4):
 """
 
 
-def test_the_better_of_two_that_are_offered_at_once_is_champion(
-    store: Store, fresh: str, space: Path
-) -> None:
+def test_better_of_two_concurrent_offers_becomes_champion(store: Store, fresh: str, space: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(space), fresh]
     offering = [
         subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -286,7 +286,7 @@ def test_the_better_of_two_that_are_offered_at_once_is_champion(
         assert champion.tags["kepipe.digest"] == "digest-2"
 
 
-def test_a_decision_is_made_anew_where_another_model_became_champion_meanwhile(
+def test_decision_is_repeated_if_the_champion_changed_meanwhile(
     offers: Offers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between decision and promotion, repeated after a better model came."""
@@ -300,7 +300,7 @@ def test_a_decision_is_made_anew_where_another_model_became_champion_meanwhile(
     assert offers.aliases()["champion"] == 3
 
 
-def test_a_model_that_was_deleted_from_the_registry_comes_back_and_no_other_is_touched(
+def test_deleted_registered_model_is_registered_again(
     offers: Offers,
 ) -> None:
     offers("one", 0.3)

@@ -5,7 +5,7 @@ import json
 from kepipe.tracking.runs_table import MAX_COLUMNS, MAX_LENGTH, deciding_columns, view
 
 
-def test_the_main_figure_of_each_stage_arm_and_split_decides() -> None:
+def test_runs_table_shows_the_main_metric_of_each_stage() -> None:
     logged = {
         "link": ["mentions"],
         "mlm": ["parameters", "final_held_out_loss", "best_held_out_loss"],
@@ -29,7 +29,7 @@ def test_the_main_figure_of_each_stage_arm_and_split_decides() -> None:
     ]
 
 
-def test_there_are_no_more_columns_than_fit() -> None:
+def test_runs_table_has_at_most_max_columns() -> None:
     stages = [f"s{number}" for number in range(50)]
     found = deciding_columns(
         dict.fromkeys(stages, ("final_held_out_loss",)), dict.fromkeys(stages, "pretrain")
@@ -37,14 +37,14 @@ def test_there_are_no_more_columns_than_fit() -> None:
     assert len(found) == MAX_COLUMNS
 
 
-def test_a_view_is_what_mlflow_reads() -> None:
+def test_runs_table_view_has_mlflows_format() -> None:
     shown = json.loads(view(["mlm/final_held_out_loss"]))
     assert shown["selectedColumns"] == ["attributes.`Description`", "metrics.`mlm/final_held_out_loss`"]
     (section,), (chart,) = shown["compareRunSections"], shown["compareRunCharts"]
     assert (chart["metricKey"], chart["metricSectionId"]) == ("mlm/final_held_out_loss", section["uuid"])
 
 
-def test_a_view_is_no_longer_than_mlflow_takes() -> None:
+def test_runs_table_view_fits_mlflows_maximum_length() -> None:
     long = [f"{number}" * 250 for number in range(10)]
     assert len(view(long)) <= MAX_LENGTH
     assert json.loads(view(long))["selectedColumns"][1:] == [f"metrics.`{name}`" for name in long[:8]]

@@ -1,4 +1,4 @@
-"""A server ends, with all that it has started, when the process ends that it is for."""
+"""A server and its children end with the process that started it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ launch([sys.executable, "-c", {SERVER!r}]).wait()
 
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["process", "group"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_what_a_server_started_ends_with_the_process_it_is_for(
+def test_server_children_end_with_the_parent_process(
     number: signal.Signals, send: Callable[[int, int], None]
 ) -> None:
     parent = subprocess.Popen(

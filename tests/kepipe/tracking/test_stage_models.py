@@ -1,4 +1,4 @@
-"""Checkpoints of a training in MLflow's Models tab: those that it keeps, with what was measured of each."""
+"""Kept checkpoints of a training in MLflow's Models tab, with their metrics."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ def states(named: Mapping[str, Any]) -> dict[str, str]:
 ENDED = {"pretrain": "", "pretrain, checkpoint-200": "final", "pretrain, checkpoint-300": "removed"}
 
 
-def test_a_checkpoint_that_is_kept_is_a_model_with_what_was_measured_of_it_on_which_data(
-    store: Store, fresh: str, tmp_path: Path
-) -> None:
+def test_kept_checkpoint_is_a_logged_model_with_its_metrics(store: Store, fresh: str, tmp_path: Path) -> None:
     whole = list(training(fresh, model_folder(tmp_path / "made")))
     after_300 = next(
         n for n, event in enumerate(whole) if isinstance(event, WeightsKept) and event.step == 300
@@ -131,7 +129,7 @@ def test_a_checkpoint_that_is_kept_is_a_model_with_what_was_measured_of_it_on_wh
     }, "a second delivery changes nothing"
 
 
-def test_a_training_that_is_killed_and_continued_has_its_checkpoints_once(
+def test_killed_and_resumed_training_logs_each_checkpoint_once(
     store: Store, fresh: str, tmp_path: Path
 ) -> None:
     folder = model_folder(tmp_path / "made")
@@ -154,9 +152,7 @@ def test_a_training_that_is_killed_and_continued_has_its_checkpoints_once(
     assert made_by["pretrain, checkpoint-200"] != made_by["pretrain, checkpoint-300"] == made_by["pretrain"]
 
 
-def test_a_delivery_that_is_cut_off_anywhere_logs_each_checkpoint_once(
-    store: Store, fresh: str, tmp_path: Path
-) -> None:
+def test_interrupted_delivery_logs_each_checkpoint_once(store: Store, fresh: str, tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "made")
     whole = [
         replace(event, kept=(event.step,)) if isinstance(event, WeightsKept) and event.folder else event

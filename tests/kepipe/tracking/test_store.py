@@ -1,4 +1,4 @@
-"""The store of a fresh workspace, opened by several processes at once, and by one that is killed on the way."""
+"""The store of a new workspace, opened by several processes at once, and by one that is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     mlflow.set_registry_uri(before[1])
 
 
-def test_several_processes_open_a_fresh_workspace_at_once(tmp_path: Path) -> None:
+def test_concurrent_processes_open_a_new_workspace(tmp_path: Path) -> None:
     processes = [connecting(tmp_path) for _ in range(3)]
     ended = [(*process.communicate(timeout=PATIENCE), process.returncode) for process in processes]
     assert [(out.strip(), code) for out, _, code in ended] == [("1", 0)] * 3, ended
 
 
-def test_a_process_killed_while_it_lays_the_tables_leaves_no_half_store(tmp_path: Path) -> None:
+def test_process_killed_while_creating_tables_leaves_no_partial_store(tmp_path: Path) -> None:
     killed = connecting(tmp_path)
     while not list(tmp_path.glob(".mlflow.db.unfinished")):
         time.sleep(0.01)
@@ -100,7 +100,7 @@ def test_a_process_killed_while_it_lays_the_tables_leaves_no_half_store(tmp_path
     assert out.strip() == "1", error
 
 
-def test_a_moved_workspace_keeps_its_files_and_shows_the_kind_of_its_experiments(tmp_path: Path) -> None:
+def test_moved_workspace_keeps_artifacts_and_experiment_kind(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     made = subprocess.run(  # a process of its own: MLflow remembers where a run's files lay
         [sys.executable, "-c", WRITE, str(here)], check=True, capture_output=True, text=True
@@ -121,8 +121,8 @@ def test_a_moved_workspace_keeps_its_files_and_shows_the_kind_of_its_experiments
     assert not here.exists()
 
 
-def test_a_workspace_lies_where_its_path_says_whatever_letters_that_has(tmp_path: Path) -> None:
-    """In the address of a database `?` ends the path, and `%41` is an A: of another folder that may be there too."""
+def test_workspace_path_may_have_characters_special_in_uris(tmp_path: Path) -> None:
+    """In a database URI, `?` ends the path, and `%41` is an A, of another folder that may exist too."""
     workspace = tmp_path / "50%41 ?x=1&y #1 $HOME"
     (tmp_path / "50A ").mkdir()
     done = subprocess.run(
@@ -160,14 +160,14 @@ class Late:
         return found
 
 
-def test_an_experiment_that_two_processes_make_at_once_is_one(store: Store, fresh: str) -> None:
+def test_experiment_created_by_two_processes_is_one(store: Store, fresh: str) -> None:
     late: Any = Late(store.client)
     number = replace(store, client=late).experiment(fresh)
     assert late._looked
     assert number == store.experiment(fresh)
 
 
-def test_a_store_that_is_no_database_is_kept_and_filled_anew_from_the_journals(
+def test_invalid_database_is_moved_aside_and_refilled_from_journals(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = journals.artifact(tmp_path / "made")
@@ -186,7 +186,7 @@ def test_a_store_that_is_no_database_is_kept_and_filled_anew_from_the_journals(
     }  # fmt: skip
 
 
-def test_a_store_that_is_damaged_inside_is_left_and_the_way_out_told(tmp_path: Path) -> None:
+def test_damaged_database_is_kept_and_the_error_advises_sync(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     database.ensure(file, (tmp_path / "mlartifacts").as_uri())
     with closing(sqlite3.connect(file)) as connection:
@@ -201,7 +201,7 @@ def test_a_store_that_is_damaged_inside_is_left_and_the_way_out_told(tmp_path: P
     assert file.read_bytes() == content
 
 
-def test_a_write_that_met_anothers_is_repeated_and_a_refusal_is_not(store: Store) -> None:
+def test_conflicting_write_is_retried_and_a_rejected_one_is_not(store: Store) -> None:
     tried: list[str] = []
 
     def meet() -> str:

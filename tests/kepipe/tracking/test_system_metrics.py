@@ -1,4 +1,4 @@
-"""What the machine does while a stage works, told also where a GPU does not tell all of it."""
+"""System metrics of a stage, also if a GPU does not report all values."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kepipe.tracking.system_metrics import SystemMetrics
 from tests.support.waiting import until
 
 
-def test_a_gpu_that_is_cut_into_instances_does_not_end_the_readings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two GPUs the second is so: its load is refused, its memory told."""
+def test_partitioned_gpu_does_not_stop_system_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of two GPUs: its utilisation is refused, its memory reported."""
 
     def load(handle: int) -> SimpleNamespace:
         if handle == 1:

@@ -1,4 +1,4 @@
-"""Whole runs: the tracker, its delivering process, and a real server that is stopped and started again."""
+"""Whole runs: the tracker, its delivery process, and a real server that is stopped and restarted."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def made(space: Path) -> None:
         journals.artifact(space / "made")
 
 
-def test_a_killed_run_is_delivered_by_the_process_that_it_left(space: Path, store: Store, fresh: str) -> None:
+def test_killed_run_is_delivered_by_the_remaining_process(space: Path, store: Store, fresh: str) -> None:
     made(space)
     run = start(space, fresh, fresh, pause=30.0)
     assert run.stdout is not None
@@ -72,7 +72,9 @@ def test_a_killed_run_is_delivered_by_the_process_that_it_left(space: Path, stor
     assert statuses(store, fresh) == {f"{fresh}/{fresh}": "KILLED", f"{fresh}/train": "KILLED"}
 
 
-def test_switched_off_it_keeps_the_journal(space: Path, fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracking_off_keeps_the_journal_for_sync(
+    space: Path, fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
     made(space)
     with track(space) as tracker:
@@ -87,7 +89,7 @@ def test_switched_off_it_keeps_the_journal(space: Path, fresh: str, monkeypatch:
     assert pending(space) == 0
 
 
-def test_the_machine_is_sampled(fresh: str) -> None:
+def test_system_metrics_are_sampled(fresh: str) -> None:
     told: list[Any] = []
     system_metrics = SystemMetrics(told.append, interval=0.05)
     system_metrics.start("r", "train")
@@ -125,10 +127,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, space: Path, store: Store, 
         dashboard.stop(process)
 
 
-def test_a_server_that_goes_and_comes_back(
+def test_runs_during_a_server_outage_are_delivered_later(
     server: Any, port: int, store: Store, fresh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run's own workspace has no store: it speaks to the server, by which the results are looked at."""
+    """The run's workspace has no store of its own: the server has the results."""
     uri = f"http://127.0.0.1:{port}"
     made(tmp_path)
     server.start()
@@ -165,10 +167,10 @@ def test_a_server_that_goes_and_comes_back(
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_metrics_of_a_run_reach_the_journal_at_once(
+def test_metrics_are_written_to_the_journal_at_once(
     space: Path, fresh: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a run pays for tracking: a line on disk an event."""
+    """The cost of tracking for a run: one line on disk per event."""
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
     made(space)
     events = list(journals.run(fresh, fresh, space / "made"))

@@ -1,4 +1,4 @@
-"""Vectors of entities: by row, and a batch's worth at a time."""
+"""Entity vectors: by row, and gathered per batch."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> EntityVectors:
     return EntityVectors.open(folder)
 
 
-def test_rows_of_known_and_unknown(vectors: EntityVectors) -> None:
+def test_rows_of_known_and_unknown_entities(vectors: EntityVectors) -> None:
     assert vectors.rows(["Q3", "nobody", "Q0"]).tolist() == [3, -1, 0]
     assert (len(vectors), vectors.width) == (ROWS, E)
 
 
-def test_an_unknown_entity_is_composed_of_its_neighbours(tmp_path: Path) -> None:
-    """new –r→ a says a − r, b –r→ new says b + r: the mean. What nothing ties to the known stays without a vector."""
+def test_unknown_entity_is_composed_of_its_neighbours(tmp_path: Path) -> None:
+    """new –r→ a gives a − r, b –r→ new gives b + r: the mean. An entity without known neighbours gets no vector."""
     entities = [Entity(id, id) for id in ("a", "b", "new", "lone", "other")]
     facts = [Triple("new", "r", "a"), Triple("b", "r", "new"), Triple("lone", "r", "other")]
     graph = write_graph(tmp_path / "graph", entities, [Relation("r", "r")], {"train": facts})
@@ -48,7 +48,7 @@ def test_an_unknown_entity_is_composed_of_its_neighbours(tmp_path: Path) -> None
     assert EntityVectors.open(tmp_path).rows(["new"]).tolist() == [2]
 
 
-def test_composed_vectors_stand_behind_the_stored(vectors: EntityVectors) -> None:
+def test_composed_vectors_follow_the_stored_ones(vectors: EntityVectors) -> None:
     more = EntityVectors(vectors.vectors, np.full((1, E), 5, np.float32), ["new"])
     assert more.rows(["new", "Q1", "other"]).tolist() == [ROWS, 1, -1]
     local, gathered = more.gather(np.array([[ROWS, -1, 2]]))
@@ -57,7 +57,7 @@ def test_composed_vectors_stand_behind_the_stored(vectors: EntityVectors) -> Non
 
 
 @given(arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(1, 6)), elements=st.integers(-1, ROWS - 1)))
-def test_gather_gives_each_place_its_vector_and_zeros_elsewhere(rows_BT: Ints) -> None:
+def test_gather_returns_vectors_and_zeros_for_unlinked_tokens(rows_BT: Ints) -> None:
     matrix = np.random.default_rng(0).standard_normal((ROWS, E)).astype(np.float32)
     with_vectors = EntityVectors(Vectors(Path(), matrix))
     local, gathered = with_vectors.gather(rows_BT)
@@ -74,7 +74,7 @@ def test_gather_gives_each_place_its_vector_and_zeros_elsewhere(rows_BT: Ints) -
 @pytest.mark.skipif(
     not Path("/proc/self/smaps").is_file(), reason="only Linux tells what a process has mapped"
 )
-def test_only_a_batch_s_rows_are_read(tmp_path: Path) -> None:
+def test_gather_reads_only_the_rows_of_the_batch(tmp_path: Path) -> None:
     """Of a table of 200 MB, a page or two for each of 50 rows, with up to 64 KB that the system maps around each."""
     count, width = 500_000, 100
     save_vectors(tmp_path, [f"Q{n}" for n in range(count)], np.zeros((count, width), np.float32))
@@ -88,7 +88,7 @@ def test_only_a_batch_s_rows_are_read(tmp_path: Path) -> None:
 
 
 def mapped_bytes(file: Path) -> int:
-    """How much of a file this process has looked at."""
+    """Bytes of a file that this process has read through its mapping."""
     kilobytes, inside = 0, False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         name, _, value = line.partition(":")
@@ -99,6 +99,6 @@ def mapped_bytes(file: Path) -> int:
     return 1024 * kilobytes
 
 
-def test_a_folder_without_vectors_is_refused(tmp_path: Path) -> None:
+def test_folder_without_vectors_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no entity vectors"):
         EntityVectors.open(tmp_path)

@@ -1,4 +1,4 @@
-"""The loss of labels, by hand, and the heads of a model that tell them."""
+"""The label loss, by hand, and label heads of a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model(family: Any = "bert", seed: int = 0) -> Any:
     return with_label_heads(build(base, 40, seed), {"far": 3, "token": 2}, 5)
 
 
-def test_a_head_that_knows_nothing_loses_the_logarithm_of_its_labels() -> None:
+def test_label_loss_of_a_constant_head_by_hand() -> None:
     untold = model()
     with torch.no_grad():
         untold.label_heads["far"].weight.zero_()
@@ -38,7 +38,7 @@ def test_a_head_that_knows_nothing_loses_the_logarithm_of_its_labels() -> None:
     assert float(losses["accuracy"]) == 0.5
 
 
-def test_of_one_row_the_loss_is_its_own_and_of_none_it_is_nothing() -> None:
+def test_label_loss_of_one_row_and_of_none() -> None:
     untold = model()
     with torch.no_grad():
         untold.label_heads["far"].weight.zero_()
@@ -53,7 +53,7 @@ def test_of_one_row_the_loss_is_its_own_and_of_none_it_is_nothing() -> None:
     assert float(LabelLoss("far", pooled=True)(untold, none)["label"]) == 0.0
 
 
-def test_a_row_is_told_from_the_pooled_first_token_and_a_token_from_its_own_state() -> None:
+def test_row_labels_read_the_pooled_state_and_token_labels_their_own() -> None:
     both = model()
     hidden_BTD = both(ROWS)
     head = both.label_heads["far"]
@@ -74,14 +74,14 @@ def test_a_row_is_told_from_the_pooled_first_token_and_a_token_from_its_own_stat
     assert loss.counts(tokens) == {"label": 3, "accuracy": 3}
 
 
-def test_a_family_without_a_pooler_reads_the_first_token_as_it_is() -> None:
+def test_label_head_without_a_pooler_reads_the_first_token() -> None:
     plain = model("roberta")
     logits = plain.label_heads["far"](plain(ROWS)[:, 0])
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2]))
     torch.testing.assert_close(LabelLoss("far", pooled=True)(plain, ROWS)["label"], expected)
 
 
-def test_heads_are_added_to_a_model_that_has_some_and_its_weights_stay() -> None:
+def test_label_heads_are_added_and_weights_stay() -> None:
     before = model()
     after = with_label_heads(before, {"far": 3, "new": 4}, 6)
     assert after.config.label_heads == {"far": 3, "new": 4, "token": 2}

@@ -1,4 +1,4 @@
-"""The tasks of ERNIE 2.0 on rows of their own: from the text, from a file of the user's, and what is refused."""
+"""The tasks of ERNIE 2.0 on their own rows: from the text, from a user's file; what is rejected."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def rows_must_not_be_asked(_number: int) -> Any:
 
 
 @pytest.mark.parametrize("name", LABELS)
-def test_an_objective_makes_rows_with_labels_of_the_text(shard: Shard, name: str) -> None:
+def test_ernie2_objective_makes_labelled_rows_of_the_text(shard: Shard, name: str) -> None:
     section = table.read(name)
     assert section.label_heads() == {name: LABELS[name]}
     learned = table.build(section, minilm(), text=text_of(shard))
@@ -78,7 +78,7 @@ def test_an_objective_makes_rows_with_labels_of_the_text(shard: Shard, name: str
     assert len(seen) > 1
 
 
-def test_a_mixture_trains_each_on_its_own_rows_and_tells_the_model_which(shard: Shard) -> None:
+def test_ernie2_mixture_trains_each_objective_on_its_rows_with_task_ids(shard: Shard) -> None:
     section = table.read(MIXTURE)
     learned = table.build(section, minilm(), text=text_of(shard))
     mlm = text_of(shard)
@@ -106,9 +106,7 @@ def write(file: Path, records: list[Any]) -> Path:
 
 
 @pytest.mark.parametrize("name", LABELS)
-def test_an_objective_learns_from_a_file_in_place_of_the_text(
-    shard: Shard, tmp_path: Path, name: str
-) -> None:
+def test_ernie2_objective_reads_a_file_instead_of_the_text(shard: Shard, tmp_path: Path, name: str) -> None:
     labels = {
         "sentence-distance": ["adjacent", "same-document", "other-document"],
         "discourse-relation": ["cause", "contrast"],
@@ -135,19 +133,19 @@ def test_an_objective_learns_from_a_file_in_place_of_the_text(
     assert "mars" not in text
 
 
-def test_chinese_has_no_capitals_and_is_refused_in_words(tmp_path: Path) -> None:
+def test_capitalisation_is_rejected_for_chinese(tmp_path: Path) -> None:
     shard = shard_of(tmp_path, [document(["天下雨。", "他来了。"], between="")])
     with pytest.raises(ValueError, match="as in Chinese, which is written without: leave capitalisation out"):
         table.build(table.read("capitalisation"), minilm(), text=text_of(shard))
 
 
-def test_a_tokenizer_that_keeps_case_gives_the_answer_away(shard: Shard) -> None:
+def test_capitalisation_is_rejected_for_cased_tokenizers(shard: Shard) -> None:
     cased = train_tokenizer(["the paris word The Paris Word"], "wordpiece", 300, False)
     with pytest.raises(ValueError, match="keeps capitals"):
         table.row_of(table.read("capitalisation")).tokens(cased)
 
 
-def test_rows_without_labels_are_refused(shard: Shard) -> None:
+def test_rows_of_another_objective_are_rejected(shard: Shard) -> None:
     distance = table.build(table.read("sentence-distance"), minilm(), text=text_of(shard))
     capital = table.build(table.read("capitalisation"), minilm(), text=text_of(shard))
     assert distance.rows is not None
@@ -157,14 +155,14 @@ def test_rows_without_labels_are_refused(shard: Shard) -> None:
             learned.collate(rows, np.random.default_rng(0), 0.0)
 
 
-def test_objectives_of_one_name_and_unlike_labels_are_refused() -> None:
+def test_objectives_of_one_name_with_unequal_labels_are_rejected() -> None:
     parts = [{"name": "sentence-reordering", "segments": m} for m in (2, 3)]
     section = table.read({"name": "mixture", "of": [{"objective": part} for part in parts]})
     with pytest.raises(ValueError, match="have 3 and 9 labels"):
         section.label_heads()
 
 
-def test_relations_of_ones_own_need_two() -> None:
+def test_custom_discourse_relations_need_two() -> None:
     with pytest.raises(ValueError, match="at least two relations"):
         table.read({"name": "discourse-relation", "connectives": {"cause": ["so,"]}})
     named = {"name": "discourse-relation", "connectives": {"cause": ["so,"], "contrast": ["but"]}}
