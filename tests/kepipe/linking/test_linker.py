@@ -53,7 +53,7 @@ def test_context_counts_an_entitys_words_but_not_the_mentions_own(linker: Linker
     )
 
 
-def test_names_of_other_things_are_seen(linker: Linker) -> None:
+def test_features_detect_names_of_other_things(linker: Linker) -> None:
     text = "Abraham Lincoln spoke in Omaha."
     annotation = Annotations(
         (Span(0, len(text)),), (), (Span(0, 15), Span(25, 30)), (Name(0, 15, "PERSON"), Name(25, 30, "GPE"))
@@ -136,7 +136,7 @@ def test_fuzzy_links_a_misspelt_name(linker: Linker) -> None:
     assert set(linked(90)) == {"Omaha"}
 
 
-def test_a_name_that_starts_inside_another_and_ends_after_it_is_detected(linker: Linker) -> None:
+def test_features_detect_a_name_overlapping_another(linker: Linker) -> None:
     text = "At West New York"
     annotation = Annotations((), (), proper=(Span(3, 11),))  # "West New"
     sides = [feature(linker, text, "ny", f"proper{side}", annotation) for side in ("", "_left", "_right")]

@@ -1,4 +1,4 @@
-"""What a text calls in full in one place and for short in another."""
+"""Short forms of names that a text gives in full elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Annotations of earlier runs: only new texts are annotated, and no byte of the result tells."""
+"""Annotations of earlier runs: only new texts are annotated, and the result has the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""He and she."""
+"""Resolution of he and she."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GENDER = np.asarray([FEMALE, MALE, UNKNOWN, UNKNOWN], np.int8)
 
 
 def resolve(text: str, linked: dict[str, int], unlinked: tuple[str, ...] = ()) -> list[tuple[str, int, str]]:
-    """Pronoun, row, and the name it stands for."""
+    """Pronoun, row of its entity, and its antecedent."""
     spans = {name: (text.index(name), text.index(name) + len(name)) for name in (*linked, *unlinked)}
     names = tuple(sorted(Name(*spans[name], "PERSON") for name in spans))
     found = sorted(LinkedSpan(*spans[name], row, 0.9) for name, row in linked.items())
@@ -128,7 +128,9 @@ def test_pronouns_are_linked_and_explained_on_request_or_as_learned(graph: Graph
 
 
 @pytest.mark.parametrize(("marked", "expected"), [(("he", "his"), True), (("his",), False), ((), False)])
-def test_whether_a_gold_set_marks_pronouns(tmp_path: Path, marked: tuple[str, ...], expected: bool) -> None:
+def test_gold_set_with_marked_pronouns_is_detected(
+    tmp_path: Path, marked: tuple[str, ...], expected: bool
+) -> None:
     text = "Beckett said he knew his play."
     mentions = [
         {"start": text.index(f" {name} ") + 1, "end": text.index(f" {name} ") + 1 + len(name), "entity": "x"}

@@ -63,7 +63,7 @@ def test_a_common_word_at_a_sentence_start_is_not_a_name(linker: Linker) -> None
     assert (found.spans, found.linked) == (6, 3)
 
 
-def test_names_in_chinese(linker: Linker) -> None:
+def test_chinese_names_are_diagnosed(linker: Linker) -> None:
     text = "李明教授昨天在上海会见了比尔·盖茨，讨论《红楼梦》。"
     (annotation,) = ChineseAnnotator().annotate([text])
     spans = namelike(text, annotation, Casing())

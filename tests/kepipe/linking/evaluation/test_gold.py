@@ -19,7 +19,7 @@ def resolve(titles: Titles, text: str, target: str, anchor: str) -> list[tuple[s
     return [(text[link.start : link.end], link.row) for link in links]
 
 
-def test_an_id_is_itself(titles: Titles, graph: Graph) -> None:
+def test_id_of_the_graph_resolves_to_its_entity(titles: Titles, graph: Graph) -> None:
     assert resolve(titles, "the town", "leeds", "town") == [("town", graph.row("leeds"))]
 
 

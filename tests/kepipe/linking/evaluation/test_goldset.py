@@ -104,7 +104,9 @@ def test_the_domain_of_a_text_is_read(tmp_path: Path, ids: EntityIds) -> None:
     assert text.domain == "web"
 
 
-def test_every_kind_of_mistake(tmp_path: Path, ids: EntityIds, graph: Graph, linker: Linker) -> None:
+def test_every_kind_of_linking_mistake_is_counted(
+    tmp_path: Path, ids: EntityIds, graph: Graph, linker: Linker
+) -> None:
     marks = [mark(0, 5, "omaha"), mark(10, 14, "leeds"), mark(27, 35, "Q404"), mark(6, 9, "uk", "verb")]
     (text,) = read_gold(write(tmp_path, {"text": TEXT, "mentions": marks}), ids)
     row = graph.row

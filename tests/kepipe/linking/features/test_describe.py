@@ -1,4 +1,4 @@
-"""What is known of a candidate, feature by feature."""
+"""Features of a candidate, one by one."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_relations_to_named_entities(linker: Linker) -> None:
     assert relation("harris-tx") == ["across"]
 
 
-def test_a_language_is_not_a_people(linker: Linker) -> None:
+def test_language_entity_is_no_nationality(linker: Linker) -> None:
     text = "a German word"
     for label, entity in (("LANGUAGE", "german"), ("NORP", "germans")):
         annotation = Annotations((Span(0, len(text)),), (), names=(Name(2, 8, label),))

@@ -1,4 +1,4 @@
-"""What an entity is, by its types and its description."""
+"""The kind of an entity, by its types and its description."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_types_come_first_and_concepts_have_no_kind(tmp_path: Path) -> None:
     assert [KINDS[kind] for kind in kinds(graph)] == ["place", "none", "work"]
 
 
-def test_what_a_person_can_be_is_an_occupation(tmp_path: Path) -> None:
+def test_occupation_entities_are_detected(tmp_path: Path) -> None:
     entities = [
         Entity("a", "film actor", (), "", (), 0.0),
         Entity("b", "mangaka", (), "Mangaka is the Japanese word for a comic artist or cartoonist.", (), 0.0),

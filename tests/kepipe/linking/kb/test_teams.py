@@ -1,4 +1,4 @@
-"""What teams are called for short."""
+"""Short names of teams."""
 
 from __future__ import annotations
 

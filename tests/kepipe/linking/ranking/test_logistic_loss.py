@@ -1,4 +1,4 @@
-"""The ranker's loss on a device is that on the CPU, and asks the device for nothing but its result."""
+"""The ranker's loss on a device equals that on the CPU and synchronises only for its result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 1000.0])
-def test_loss_and_gradient_are_those_of_the_cpu(
+def test_ranker_loss_and_gradient_on_a_device_equal_the_cpu(
     drawn: tuple[np.ndarray, np.ndarray, np.ndarray], scale: float
 ) -> None:
     features, right, importance = drawn
@@ -34,8 +34,8 @@ def test_loss_and_gradient_are_those_of_the_cpu(
     np.testing.assert_allclose(slope, expected_slope, rtol=1e-9, atol=1e-9)
 
 
-def test_all_of_it_is_on_the_device(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    """The device "meta" has no values: what asked for one would fail."""
+def test_ranker_loss_stays_on_the_device(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """The device "meta" has no values: synchronisation would fail."""
     features, right, importance = drawn
     found = logistic_loss(features, right, importance, "meta")
     assert isinstance(found, TorchLoss)
@@ -44,7 +44,7 @@ def test_all_of_it_is_on_the_device(drawn: tuple[np.ndarray, np.ndarray, np.ndar
     assert isinstance(logistic_loss(features, right, importance, "mps:0"), NumpyLoss), "it has no doubles"
 
 
-def test_the_ranker_is_that_of_the_cpu(
+def test_ranker_fitted_on_a_device_equals_the_cpus(
     drawn: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []

@@ -1,4 +1,4 @@
-"""The weights of a linker that has learned nothing of its own."""
+"""The default weights of a linker without training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.benchmarks.general import expected
 from tests.benchmarks.linking_sets import without_odd_blanks
 
 
-def test_an_untrained_linker_weighs_every_feature_by_name(graph: Graph) -> None:
+def test_untrained_linker_has_default_weights_by_feature_name(graph: Graph) -> None:
     for learned in (PRIOR_MEAN, GENERAL):
         assert learned.of_feature.keys() <= set(FEATURES)
         assert learned.of_feature.items() >= HAND_SET.of_feature.items()

@@ -41,7 +41,7 @@ def named(doc: Doc) -> list[tuple[str, str]]:
     return [(span.text, span.kb_id_) for span in doc.spans[KEY]]
 
 
-def test_writes_spans_and_the_ids_of_entities(pipeline: Language) -> None:
+def test_component_writes_spans_and_entity_ids(pipeline: Language) -> None:
     assert linked(pipeline) == EXPECTED
     assert [(entity.text, entity.label_, entity.kb_id_) for entity in pipeline(TEXT).ents] == [
         ("She", "PERSON", ""),
@@ -55,7 +55,7 @@ def test_disk_round_trip(pipeline: Language, tmp_path: Path) -> None:
 
 
 def test_saving_into_its_own_folder(pipeline: Language, tmp_path: Path) -> None:
-    """Its files are mapped: written over, they would take the process with them."""
+    """Its files are memory-mapped: overwriting them would crash the process."""
     pipeline.to_disk(tmp_path / "pipeline")
     code = (
         "import sys, spacy; nlp = spacy.load(sys.argv[1]); nlp('Omaha'); nlp.to_disk(sys.argv[1]); "
@@ -67,7 +67,7 @@ def test_saving_into_its_own_folder(pipeline: Language, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "pipeline").glob("kepipe_linker*")) == ["kepipe_linker"]
 
 
-def test_takes_nothing_else_from_a_folder(pipeline: Language, tmp_path: Path) -> None:
+def test_saving_keeps_other_files_of_a_folder(pipeline: Language, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     component = pipeline.get_pipe("kepipe_linker")
     assert isinstance(component, KepipeLinker)
@@ -77,7 +77,7 @@ def test_takes_nothing_else_from_a_folder(pipeline: Language, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("unpacked", [False, True])
-def test_is_pickled(pipeline: Language, unpacked: bool) -> None:
+def test_linker_component_is_pickled(pipeline: Language, unpacked: bool) -> None:
     """As spaCy does for other processes where they are not forks."""
     if unpacked:
         pipeline.from_bytes(pipeline.to_bytes())

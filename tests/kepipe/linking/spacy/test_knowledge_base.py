@@ -1,4 +1,4 @@
-"""spaCy's own entity linking, fed by a linker and read back."""
+"""spaCy's own entity linking with a linker's knowledge base, and its results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_spacy_kb_has_the_candidates_and_priors_of_the_lexicon(linker: Linke
         )
 
 
-def test_given_vectors_are_used(linker: Linker) -> None:
+def test_given_vectors_are_used_in_the_spacy_kb(linker: Linker) -> None:
     count = len(linker.knowledge.ids)
     own = np.arange(count * 3, dtype=np.float32).reshape(count, 3)
     kb = to_spacy_kb(linker, spacy.blank("en").vocab, own)
@@ -48,7 +48,7 @@ def test_given_vectors_are_used(linker: Linker) -> None:
         to_spacy_kb(linker, spacy.blank("en").vocab, own[:1])
 
 
-def test_spacys_linker_trains_on_it_and_is_read_back(linker: Linker) -> None:
+def test_spacy_entity_linker_trains_on_the_kb_and_its_links_are_read(linker: Linker) -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
     trained = nlp.add_pipe("entity_linker", config={"incl_prior": True, "use_gold_ents": True})

@@ -37,13 +37,13 @@ def test_annotations_keep_the_order_of_the_texts() -> None:
     assert all(annotation.names is None for annotation in together if annotation.sentences)
 
 
-def test_rules() -> None:
+def test_rule_annotator_splits_sentences() -> None:
     text = 'He left. "Why?" she asked.  No. 5 is 3.14 long\nLast line'
     found = pieces(text, next(iter(RuleAnnotator().annotate([text]))).sentences)
     assert found == ["He left.", '"Why?" she asked.', "No.", "5 is 3.14 long", "Last line"]
 
 
-def test_chinese() -> None:
+def test_chinese_annotator_splits_sentences_and_words() -> None:
     text = "眼睛发红是什么病？小儿狂犬病，可以治疗。\n好"
     annotation = next(iter(ChineseAnnotator().annotate([text])))
     assert pieces(text, annotation.sentences) == ["眼睛发红是什么病？", "小儿狂犬病，可以治疗。", "好"]

@@ -23,7 +23,7 @@ written = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
 
 @st.composite
 def rows(draw: st.DrawFn) -> tuple[str, str, Annotations]:
-    """A text, a title, and what a reader of whatever skill may say of the text."""
+    """A text, a title, and arbitrary annotations of the text."""
     text = draw(written)
     sentences = next(iter(RuleAnnotator().annotate([text]))).sentences
     cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=8)))
@@ -41,7 +41,7 @@ def rows(draw: st.DrawFn) -> tuple[str, str, Annotations]:
 
 @pytest.fixture(scope="module")
 def linker(graph: Graph) -> Linker:
-    """One whose every feature counts, so that no difference hides."""
+    """A linker in which every feature has a weight, so that every difference shows."""
     linker = Linker.build(graph, Casing({"reading": 0.9}))
     weights = np.random.default_rng(0).normal(0.0, 1.0, len(linker.ranker.weights))
     return linker.with_ranker(type(linker.ranker)(weights, 1.0, 0.3))

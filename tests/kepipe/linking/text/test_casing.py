@@ -49,5 +49,5 @@ def test_the_counts_of_parts_add_up_to_those_of_the_whole() -> None:
     parts = count_spellings(texts[:1])
     parts.update(count_spellings(texts[1:]))
     assert parts == together
-    assert not {"中文", "42"} & set(together), "what has no case says nothing"
+    assert not {"中文", "42"} & set(together), "text without case is not counted"
     assert Casing.from_counts(parts) == Casing.count(texts)

@@ -1,4 +1,4 @@
-"""Chinese words are cut by jieba's own dictionary, whatever lies in the folder for temporary files."""
+"""Chinese words are split by jieba's own dictionary, whatever is in the folder for temporary files."""
 
 from __future__ import annotations
 

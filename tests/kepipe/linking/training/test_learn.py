@@ -111,7 +111,7 @@ def test_affinity_is_the_log_odds_of_smoothed_shares() -> None:
 
 
 def test_non_negative_features_never_get_negative_weights() -> None:
-    """Though in all that was seen the better connected candidate was the wrong one."""
+    """Although in all training data the better connected candidate was wrong."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, len(FEATURES)))
     names = ("related", "near", "kind_clash", "phrase")
