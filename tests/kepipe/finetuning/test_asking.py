@@ -1,4 +1,4 @@
-"""Every task of the table put to a language model in words."""
+"""Every task of the table as a prompt for a language model."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_prompted_task_has_the_metrics_of_the_task(name: str, tmp_path: Path) 
         assert [*scores.values()] == pytest.approx([1.0] * len(scores))
 
 
-def test_names_are_written_and_read_back(tmp_path: Path) -> None:
+def test_prompted_tagging_answers_are_written_and_parsed(tmp_path: Path) -> None:
     records = [
         *RECORDS["tagging"],
         {"tokens": ["Io", "and", "Io"], "ner_tags": ["B-moon", "O", "B-moon"]},
@@ -115,7 +115,7 @@ def test_names_are_written_and_read_back(tmp_path: Path) -> None:
     assert scores["span_precision"].value == pytest.approx(2 / 3)
 
 
-def test_texts_are_written_after_texts(tmp_path: Path) -> None:
+def test_prompted_text_to_text_repeats_input_and_target(tmp_path: Path) -> None:
     records = [{"text": "1 + 1 =", "target": "2"}, {"text": "2 + 2 =", "target": "4"}]
     asked = read_prompted_task(write(tmp_path, None, records))
     task = asked.task
@@ -124,7 +124,7 @@ def test_texts_are_written_after_texts(tmp_path: Path) -> None:
     assert asked.score(Result(1, ("2", "5"), np.array([1.0, 0.0])))["exact_match"].value == 0.5
 
 
-def test_words_templates_and_limits_can_be_set(tmp_path: Path) -> None:
+def test_prompt_words_templates_and_limits_can_be_set(tmp_path: Path) -> None:
     settings = {
         "words": {"bad_one": "no"},
         "instruction": "Good?",
@@ -147,7 +147,7 @@ def test_words_templates_and_limits_can_be_set(tmp_path: Path) -> None:
         ({"template": "{answer} it is"}, "has to end with"),
     ],
 )
-def test_mistakes_are_told(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+def test_invalid_prompt_settings_are_rejected(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     file = write(tmp_path, "classification", RECORDS["classification"], **settings)
     with pytest.raises((ConfigError, ValueError), match=said):
         read_prompted_task(file)

@@ -1,4 +1,4 @@
-"""Calibration: the error by hand, the temperature that is found again, and the same labels afterwards."""
+"""Calibration: the error by hand, a recovered temperature, and unchanged labels."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def by_hand(sure: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
     return error
 
 
-def test_the_calibration_error_is_that_of_its_formula() -> None:
+def test_calibration_error_equals_its_formula() -> None:
     rng = np.random.default_rng(0)
     sure, right = rng.uniform(0.3, 1, 200), rng.random(200) < 0.7
     cases = [(sure[start : start + 5], right[start : start + 5]) for start in range(0, 200, 5)]
     assert calibration_error(cases).score == pytest.approx(by_hand(sure, right))
 
 
-def test_decisions_of_one_label_and_of_several() -> None:
+def test_confidences_of_single_and_multi_label_predictions() -> None:
     words = np.array([[0.7, 0.3], [np.nan, np.nan], [0.4, 0.6]])
     ((sure, right),) = decisions([words], [np.array([0, 1, 0])], several=False)
     assert sure.tolist() == [0.7, 0.6]
@@ -52,8 +52,8 @@ def test_decisions_of_one_label_and_of_several() -> None:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_the_temperature_of_simulated_answers_is_found_again(several: bool) -> None:
-    """Labels are drawn from softmax(z); shown are 3 z: a third of them is the truth."""
+def test_temperature_of_simulated_logits_is_recovered(several: bool) -> None:
+    """Labels are drawn from softmax(z); the logits are 3 z, so the temperature is 3."""
     rng = np.random.default_rng(4)
     logits = rng.normal(0, 1.5, (4000, 4))
     true = probabilities(logits, several=several)
@@ -76,7 +76,7 @@ def test_the_temperature_of_simulated_answers_is_found_again(several: bool) -> N
 
 
 @pytest.mark.parametrize("task", ["classification", "tagging", "typing"])
-def test_the_head_is_scaled_and_its_labels_stay(tmp_path: Path, task: str) -> None:
+def test_calibration_scales_the_head_and_keeps_labels(tmp_path: Path, task: str) -> None:
     data = write_task(tmp_path, task, 120, 60)
     base = base_model(tmp_path / "bert")
     ear = Ear()

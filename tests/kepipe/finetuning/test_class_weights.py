@@ -1,4 +1,4 @@
-"""What labels weigh in the loss: scikit-learn's balance, effective numbers, and what it does to a rare label."""
+"""Class weights in the loss: scikit-learn's balanced weights and effective numbers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ COUNTS = [90, 9, 1]
 LABELS = [(label,) for label, count in enumerate(COUNTS) for _ in range(count)]
 
 
-def test_balanced_weights_are_those_of_scikit_learn() -> None:
+def test_balanced_weights_equal_scikit_learn() -> None:
     found = label_weights(LABELS, 3, "balanced", several=False)
     flat = np.concatenate(LABELS)
     np.testing.assert_allclose(found, compute_class_weight("balanced", classes=np.arange(3), y=flat))
 
 
-def test_effective_numbers_follow_their_sum_and_lie_between() -> None:
+def test_effective_number_weights_are_between_none_and_balanced() -> None:
     """(1 − βⁿ) / (1 − β) = Σ βⁱ."""
     assert effective_number(np.array([5.0]))[0] == pytest.approx(sum(BETA**i for i in range(5)))
     balanced = label_weights(LABELS, 3, "balanced", several=False)
@@ -33,13 +33,13 @@ def test_effective_numbers_follow_their_sum_and_lie_between() -> None:
     assert np.array(COUNTS) @ effective == pytest.approx(sum(COUNTS))  # the mean over cases is 1
 
 
-def test_of_several_labels_one_counts_as_if_it_stood_in_half_of_the_texts() -> None:
+def test_multi_label_weights_are_relative_to_half_of_the_texts() -> None:
     found = label_weights([(0,), (0, 1), (0,), ()], 3, "balanced", several=True)
     np.testing.assert_allclose(found, [1 / 3, 3, 1])  # the last one was never seen
     assert label_weights(LABELS, 3, "none", several=False) is None
 
 
-def test_the_loss_is_torchs_with_these_weights() -> None:
+def test_weighted_loss_equals_torch() -> None:
     torch.manual_seed(0)
     logits, labels = torch.randn(6, 3), torch.tensor([0, 0, 1, 2, 0, 1])
     weights = np.array([0.5, 2.0, 4.0])

@@ -1,4 +1,4 @@
-"""Columns of CoNLL in the forms that people have."""
+"""CoNLL columns in common variants."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kg.problems import Problems
 
 
 def read(folder: Path, text: str) -> tuple[list[tuple[list[str], tuple[str, ...]]], list[str]]:
-    """Words and labels of each sentence, and what was wrong."""
+    """Words and labels of each sentence, and the reported problems."""
     file, problems = folder / "t.conll", Problems()
     file.write_text(text, encoding="utf-8")
     found = [
@@ -39,7 +39,9 @@ def read(folder: Path, text: str) -> tuple[list[tuple[list[str], tuple[str, ...]
         ("EU NNP B-NP B-ORG\nis VBZ B-VP O\n", ["EU", "is"], ("B-ORG", "O")),
     ],
 )  # fmt: skip
-def test_words_and_labels(tmp_path: Path, text: str, words: list[str], labels: tuple[str, ...]) -> None:
+def test_conll_words_and_labels_are_read(
+    tmp_path: Path, text: str, words: list[str], labels: tuple[str, ...]
+) -> None:
     assert read(tmp_path, text) == ([(words, labels)], [])
 
 
@@ -67,21 +69,21 @@ def test_words_and_labels(tmp_path: Path, text: str, words: list[str], labels: t
         ),
     ],
 )
-def test_the_columns_and_keys_taken_are_told(tmp_path: Path, text: str, told: list[str]) -> None:
+def test_conll_columns_and_keys_used_are_reported(tmp_path: Path, text: str, told: list[str]) -> None:
     problems = Problems()
     (tmp_path / "t.conll").write_text(text)
     assert len([*tagging.read(tmp_path / "t.conll", problems)]) == 1
     assert [*problems.account.lines()] == told
 
 
-def test_words_that_are_numbers_alone_are_refused(tmp_path: Path) -> None:
+def test_conll_column_of_numbers_is_rejected_as_words(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"t\.conll: the column that would hold the words holds numbers alone \(0, 1, …\)"
     ):
         read(tmp_path, "0\tB-PER\n1\tO\n")
 
 
-def test_bad_lines_cost_their_sentence(tmp_path: Path) -> None:
+def test_conll_sentence_with_a_bad_line_is_skipped(tmp_path: Path) -> None:
     found, problems = read(tmp_path, "a O\nb X-Y\n\nc O\n\nd\n\n \tO\n")
     assert [words for words, _ in found] == [["c"]]
     assert [problem.split(": ")[0] for problem in problems] == [f"t.conll:{line}" for line in (2, 6, 8)]
@@ -96,9 +98,7 @@ words = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_si
 @example([('{"', "O")])
 @given(st.lists(st.tuples(words, st.sampled_from(["O", "B-X", "I-X"])), min_size=1, max_size=8))
 @settings(max_examples=60)
-def test_what_is_written_is_read(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
-) -> None:
+def test_conll_round_trips(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
     text = "".join(f"{word}\t{label}\n" for word, label in rows)
     assert read(tmp_path_factory.mktemp("c"), text) == (
         [([w for w, _ in rows], tuple(y for _, y in rows))],

@@ -1,4 +1,4 @@
-"""Rows: markers stand where they should, spans survive the cut, labels and mentions move along."""
+"""Rows of tasks: markers surround spans, truncation keeps spans, labels and mentions are shifted along."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CURIE = Example(
 )
 
 
-def test_marks_surround_the_spans_and_their_openings_are_read() -> None:
+def test_markers_surround_spans_and_opening_markers_are_read() -> None:
     (row,) = encode_rows([CURIE], row_format())
     told = names(row)
     assert told[:3] == ["[CLS]", "(", "[HD]"]
@@ -58,27 +58,27 @@ def test_marks_surround_the_spans_and_their_openings_are_read() -> None:
     assert told[named.stop] == "[HD]"
 
 
-def test_the_tail_may_stand_before_the_head() -> None:
+def test_tail_span_may_precede_the_head_span() -> None:
     example = Example("x", "Oslo is in Norway", (Span(11, 17), Span(0, 4)))
     (row,) = encode_rows([example], row_format())
     assert names(row) == ["[CLS]", "[TL]", "oslo", "[TL]", "is", "in", "[HD]", "norway", "[HD]", "[SEP]"]
     assert row.read_positions == (6, 1)
 
 
-def test_a_decoder_reads_the_closing_markers() -> None:
+def test_decoder_reads_the_closing_markers() -> None:
     example = Example("x", "Oslo is in Norway", (Span(0, 4), Span(11, 17)))
     (row,) = encode_rows([example], row_format(begin=False, causal=True))
     assert names(row) == ["[HD]", "oslo", "[HD]", "is", "in", "[TL]", "norway", "[TL]", "[SEP]"]
     assert row.read_positions == (2, 7)
 
 
-def test_a_mark_written_in_the_text_is_text() -> None:
+def test_marker_string_in_the_text_is_text() -> None:
     example = Example("x", "a [unused0] b", (Span(0, 1), Span(12, 13)))
     (row,) = encode_rows([example], row_format())
     assert (row.tokens == HD).sum() == 2
 
 
-def test_the_cut_keeps_what_is_near_the_spans() -> None:
+def test_truncation_keeps_tokens_near_the_spans() -> None:
     text = " ".join(["far"] * 50 + ["Oslo"] + ["between"] * 50 + ["Norway"] + ["far"] * 50)
     spans = tuple(Span(text.index(name), text.index(name) + len(name)) for name in ("Oslo", "Norway"))
     stats = TruncationStats()
@@ -96,8 +96,8 @@ words = st.lists(
 
 @given(words, st.data())
 @settings(max_examples=60, deadline=None)
-def test_a_row_without_its_marks_is_the_text(pieces: list[str], data: st.DataObject) -> None:
-    """Whatever the spans are: all markers are there, each twice, and what stands between a span's two is the span."""
+def test_row_without_markers_is_the_text(pieces: list[str], data: st.DataObject) -> None:
+    """For any spans: each marker occurs twice, with the span between its two occurrences."""
     text, starts = " ".join(pieces), np.cumsum([0] + [len(piece) + 1 for piece in pieces])
     first, second = sorted(
         data.draw(st.lists(st.integers(0, len(pieces) - 1), min_size=2, max_size=2, unique=True))
@@ -126,7 +126,7 @@ def test_labels_follow_words_through_subwords() -> None:
     assert row.mentions == ((row.read_positions[2], row.read_positions[2] + 1, "Q270"),)
 
 
-def test_characters_are_tokens_of_their_own() -> None:
+def test_character_labels_split_tokens_into_characters() -> None:
     """ "2017" is one token of BERT's, and four characters with a label each."""
     text = "于2017年"
     example = Example("x", text, tuple(Span(n, n + 1) for n in range(6)), mentions=(Mention(1, 5, "year"),))
@@ -145,8 +145,8 @@ def test_truncated_words_have_no_read_position() -> None:
     assert (stats.cut, stats.words_cut) == (1, 10)
 
 
-def test_each_word_is_read_in_one_window_where_windows_share_nothing() -> None:
-    """Also the first of each, which begins where its window does."""
+def test_each_word_is_read_in_one_window_without_overlap() -> None:
+    """Also the first word of each window."""
     example = Example("x", ("a " * 20).strip(), tuple(Span(2 * n, 2 * n + 1) for n in range(20)))
     stats = TruncationStats()
     rows = encode_rows([example], row_format(reads="words", markers=(), length=12, overlap=0), stats)
@@ -155,7 +155,7 @@ def test_each_word_is_read_in_one_window_where_windows_share_nothing() -> None:
     assert (stats.cut, stats.words_cut, stats.windows) == (0, 0, 1)
 
 
-def test_pairs_are_cut_at_the_longer_text_and_have_segments() -> None:
+def test_pairs_are_truncated_at_the_longer_text_and_have_segments() -> None:
     example = Example("x", "one " * 30, second="two " * 5, second_mentions=(Mention(0, 3, "Q2"),))
     (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23))
     told = names(row)
@@ -166,7 +166,7 @@ def test_pairs_are_cut_at_the_longer_text_and_have_segments() -> None:
     assert not row.segments.any()
 
 
-def test_both_long_texts_of_a_pair_keep_half_the_room() -> None:
+def test_long_pairs_are_truncated_to_equal_halves() -> None:
     stats = TruncationStats()
     example = Example("x", "one " * 30, second="two " * 30)
     (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23), stats)
@@ -176,7 +176,7 @@ def test_both_long_texts_of_a_pair_keep_half_the_room() -> None:
 
 
 @pytest.mark.parametrize("begin", [True, False])
-def test_an_answer_in_the_second_text_is_read_at_the_row_and_at_each_of_its_tokens(begin: bool) -> None:
+def test_question_rows_read_the_row_and_every_token_of_the_second_text(begin: bool) -> None:
     example = Example("x", "what is", second="two words", second_mentions=(Mention(4, 9, "Q1"),))
     stats = TruncationStats()
     (row,) = encode_rows([example], row_format(reads="second", markers=(), begin=begin), stats)
@@ -189,7 +189,7 @@ def test_an_answer_in_the_second_text_is_read_at_the_row_and_at_each_of_its_toke
     assert (stats.rows, stats.cut, stats.windows, stats.mentions, stats.mentions_aligned) == (1, 0, 0, 1, 1)
 
 
-def test_the_first_text_is_cut_once_though_the_second_has_windows() -> None:
+def test_first_text_of_a_pair_is_truncated_once_across_windows() -> None:
     stats = TruncationStats()
     example = Example("x", "one " * 30, second="two " * 25)
     rows = encode_rows([example], row_format(reads="second", markers=(), length=23, overlap=2), stats)
@@ -208,7 +208,7 @@ def test_the_first_text_is_cut_once_though_the_second_has_windows() -> None:
         (10, 4, 3, [0, 2, 4, 6]), (3, 1, 1, [0, 1, 2]),
     ],
 )  # fmt: skip
-def test_where_windows_start(size: int, room: int, overlap: int | None, starts: list[int]) -> None:
+def test_window_starts(size: int, room: int, overlap: int | None, starts: list[int]) -> None:
     assert window_starts(size, room, overlap) == starts
 
 
@@ -219,7 +219,9 @@ def test_where_windows_start(size: int, room: int, overlap: int | None, starts: 
         ([[4, 4]], 3, [3, 4, 5]), ([[0, 1], [9, 10]], 4, [0, 1, 8, 9]), ([[2, 3]], 20, list(range(10))),
     ],
 )  # fmt: skip
-def test_which_tokens_are_nearest(spans: list[list[int]] | None, room: int, kept: list[int]) -> None:
+def test_keep_nearest_selects_tokens_near_the_spans(
+    spans: list[list[int]] | None, room: int, kept: list[int]
+) -> None:
     found = keep_nearest(10, None if spans is None else np.array(spans).reshape(-1, 2), room)
     assert np.flatnonzero(found).tolist() == kept
 
@@ -231,7 +233,7 @@ def text_of(spans: list[list[int]], mentions: list[list[int]]) -> Text:
     return Text(np.array([10, 11, 12]), np.array(spans), np.array(mentions).reshape(-1, 2), entities, letters)
 
 
-def test_a_cut_moves_spans_and_drops_mentions_that_lose_a_token() -> None:
+def test_truncation_shifts_spans_and_drops_cut_mentions() -> None:
     short = cut(text_of([[0, 1], [1, 3]], [[0, 1], [1, 3], [2, 3]]), np.array([False, True, True]))
     assert short.tokens.tolist() == [11, 12]
     assert short.spans.tolist() == [[0, 0], [0, 2]]
@@ -239,7 +241,7 @@ def test_a_cut_moves_spans_and_drops_mentions_that_lose_a_token() -> None:
     assert short.characters.tolist() == [[2, 4], [4, 6]]
 
 
-def test_markers_of_neighbours_close_before_they_open_and_move_what_follows() -> None:
+def test_adjacent_markers_close_before_they_open() -> None:
     marked, openings, closings = insert_markers(text_of([[0, 1], [1, 3]], [[0, 1], [1, 3], [2, 3]]), (1, 2))
     assert marked.tokens.tolist() == [1, 10, 1, 2, 11, 12, 2]
     assert (openings.tolist(), closings.tolist()) == ([0, 3], [2, 6])
@@ -247,13 +249,13 @@ def test_markers_of_neighbours_close_before_they_open_and_move_what_follows() ->
     assert marked.mentions.tolist() == [[1, 2], [4, 6], [5, 6]]
 
 
-def test_of_mentions_that_overlap_the_first_counts() -> None:
+def test_overlapping_mentions_keep_the_first() -> None:
     example = Example("x", "a b c", mentions=(Mention(2, 5, "Q2"), Mention(0, 3, "Q1"), Mention(4, 5, "Q3")))
     (row,) = encode_rows([example], row_format(reads="row", markers=()))
     assert row.mentions == ((1, 3, "Q1"), (3, 4, "Q3"))
 
 
-def test_a_decoder_without_begin_reads_the_last_token() -> None:
+def test_decoder_without_begin_token_reads_the_last_token() -> None:
     (row,) = encode_rows(
         [Example("x", "all well")], row_format(reads="row", markers=(), begin=False, causal=True)
     )
@@ -261,18 +263,18 @@ def test_a_decoder_without_begin_reads_the_last_token() -> None:
     assert row.read_positions == (2,)
 
 
-def test_no_room_is_refused() -> None:
+def test_too_small_length_is_rejected() -> None:
     with pytest.raises(ValueError, match="length: 8 tokens leave no room"):
         encode_rows([CURIE], row_format(length=8))
 
 
-def test_an_empty_text_has_a_row() -> None:
+def test_empty_text_has_a_row() -> None:
     (row,) = encode_rows([Example("x", "\u200b", ())], row_format(reads="row", markers=()))
     assert names(row) == ["[CLS]", "[SEP]"]
 
 
 def test_words_without_tokens_have_no_read_position() -> None:
-    """Not that of the word behind them, or before them."""
+    """Not that of the next or previous word."""
     pieces = ["\u200b", "Oslo", "\u200b", "\u200b", "is", "old", "\u200b"]
     stats = TruncationStats()
     example = sentence(pieces)
@@ -285,7 +287,7 @@ def test_words_without_tokens_have_no_read_position() -> None:
     assert labelled.labels == (1, 0, 1)
 
 
-def test_cut_words_and_words_without_tokens_are_counted_apart() -> None:
+def test_truncated_words_and_words_without_tokens_are_counted_separately() -> None:
     stats = TruncationStats()
     pieces = ["a", "\u200b"] * 20
     (row,) = encode_rows([sentence(pieces)], row_format(reads="words", markers=(), length=12), stats)
@@ -293,7 +295,7 @@ def test_cut_words_and_words_without_tokens_are_counted_apart() -> None:
     assert (stats.words_empty, stats.words_cut) == (20, 10)
 
 
-def test_a_sentence_without_any_token_is_a_row() -> None:
+def test_sentence_without_tokens_has_a_row() -> None:
     (row,) = encode_rows([sentence(["\u200b"])], row_format(reads="words", markers=()))
     assert names(row) == ["[CLS]", "[SEP]"]
     assert row.read_positions == ()

@@ -29,7 +29,7 @@ LABELS = ("bad", "good", "open")
 
 
 def tuned(folder: Path, task: str, family: str = "bert", **settings: Any) -> Path:
-    """A model whose head was drawn, large enough that the logits differ."""
+    """A model with a random head, large enough that the logits differ."""
     start = base_model(folder / "base", family)
     tokenizer = load_tokenizer(start.folder)
     spec = TaskSpec(task, LABELS, length=32, **settings)
@@ -52,7 +52,7 @@ def logits(source: Path, texts: list[str]) -> list[np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
-def test_a_classifier_of_texts_has_the_same_logits(tmp_path: Path, family: str) -> None:
+def test_exported_text_classifier_has_the_same_logits(tmp_path: Path, family: str) -> None:
     source = tuned(tmp_path, "classification", family)
     assert export(tmp_path / "out", source) == "text-classification"
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
@@ -66,7 +66,7 @@ def test_a_classifier_of_texts_has_the_same_logits(tmp_path: Path, family: str) 
         np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-4)
 
 
-def test_a_classifier_of_pairs_has_the_same_logits(tmp_path: Path) -> None:
+def test_exported_pair_classifier_has_the_same_logits(tmp_path: Path) -> None:
     source = tuned(tmp_path, "pairs")
     export(tmp_path / "out", source)
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
@@ -78,7 +78,7 @@ def test_a_classifier_of_pairs_has_the_same_logits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "gpt2"])
-def test_a_tagger_has_the_same_logits_at_each_word(tmp_path: Path, family: str) -> None:
+def test_exported_tagger_has_the_same_logits_per_word(tmp_path: Path, family: str) -> None:
     source = tuned(tmp_path, "tagging", family)
     assert export(tmp_path / "out", source) == "token-classification"
     model = AutoModelForTokenClassification.from_pretrained(tmp_path / "out").eval()
@@ -91,7 +91,7 @@ def test_a_tagger_has_the_same_logits_at_each_word(tmp_path: Path, family: str) 
     np.testing.assert_allclose(theirs[list(row.read_positions)], ours, rtol=1e-4, atol=1e-4)
 
 
-def test_a_tokenizer_with_more_tokens_than_the_encoder_is_refused(tmp_path: Path) -> None:
+def test_export_rejects_a_tokenizer_larger_than_the_model(tmp_path: Path) -> None:
     source = tuned(tmp_path, "classification")
     values = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
     values["model"]["vocab"]["moonlight"] = 10**7
@@ -100,7 +100,7 @@ def test_a_tokenizer_with_more_tokens_than_the_encoder_is_refused(tmp_path: Path
         fine_tuned.load(source)
 
 
-def test_what_has_no_class_at_hugging_face_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+def test_export_without_a_hugging_face_class_is_rejected(tmp_path: Path) -> None:
     for number, (task, family, settings, message) in enumerate(
         (
             ("relations", "bert", {}, "no class for relations"),
@@ -116,7 +116,7 @@ def test_what_has_no_class_at_hugging_face_is_refused_and_nothing_is_written(tmp
         assert not (tmp_path / "out").exists()
 
 
-def test_knowledge_that_is_not_exported_gives_a_note(tmp_path: Path) -> None:
+def test_export_notes_knowledge_that_is_not_exported(tmp_path: Path) -> None:
     source = tuned(tmp_path, "classification")
     (source / KNOWLEDGE_FILE).write_text(json.dumps({"methods": [{"method": "k-bert"}]}))
     notes: list[str] = []
@@ -125,7 +125,7 @@ def test_knowledge_that_is_not_exported_gives_a_note(tmp_path: Path) -> None:
     assert "the knowledge of k-bert is not exported" in note
 
 
-def test_the_command_writes_head_labels_and_card(tmp_path: Path) -> None:
+def test_export_command_writes_head_labels_and_card(tmp_path: Path) -> None:
     source = tuned(tmp_path, "classification")
     done = CliRunner().invoke(app, ["export", str(source), str(tmp_path / "out")], catch_exceptions=False)
     assert done.exit_code == 0
@@ -135,7 +135,7 @@ def test_the_command_writes_head_labels_and_card(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "config.json").read_text())["id2label"]["2"] == "open"
 
 
-def test_a_card_tells_the_scores(tmp_path: Path) -> None:
+def test_exported_card_has_the_scores(tmp_path: Path) -> None:
     from kepipe.studies.intervals import Estimate
     from kepipe.studies.scores import FILE, MODEL, Scores, write_scores
 

@@ -1,4 +1,4 @@
-"""A graph dataset asks only what the graph knows one answer to, and nobody twice in different parts."""
+"""Graph datasets: every question has one answer in the graph, and splits share no entity."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def dataset(graph: Graph, seed: int = 0, **changes: object) -> GraphDataset:
     return make_classification(graph, ENGLISH, np.random.default_rng(seed), Limits(fewest=5, **changes))  # type: ignore[arg-type]
 
 
-def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
+def test_graph_dataset_answers_are_the_only_object_of_a_triple(graph: Graph) -> None:
     made = dataset(graph)
     assert made.asked == {"field of work": 50, "town": 30}
     for questions in made.splits.values():
@@ -53,30 +53,30 @@ def test_every_answer_is_the_only_object_of_a_triple(graph: Graph) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-def test_no_entity_is_in_two_splits(graph: Graph, seed: int) -> None:
+def test_graph_dataset_splits_share_no_entity(graph: Graph, seed: int) -> None:
     parts = [{q.mention.entity for q in questions} for questions in dataset(graph, seed).splits.values()]
     assert sum(map(len, parts)) == len(set.union(*parts))
     assert [len(part) for part in parts[1:]] == [round(0.1 * 55), round(0.3 * 55)]
 
 
-def test_frequent_answers_are_capped_and_relations_chosen(graph: Graph) -> None:
+def test_frequent_answers_are_capped_and_relations_selected(graph: Graph) -> None:
     made = dataset(graph, most=6, relations=["town"])
     answers = [q.answers[0] for questions in made.splits.values() for q in questions]
     assert sorted(answers) == ["North"] * 6 + ["South"] * 6
 
 
-def test_a_graph_with_nothing_to_ask_is_refused(graph: Graph) -> None:
+def test_graph_without_questions_is_rejected(graph: Graph) -> None:
     with pytest.raises(ValueError, match="0 answers that 500 entities or more share"):
         make_classification(graph, ENGLISH, np.random.default_rng(0), Limits(fewest=500))
 
 
-def test_same_seed_same_questions(graph: Graph) -> None:
+def test_graph_dataset_is_deterministic_for_a_seed(graph: Graph) -> None:
     assert dataset(graph, 3) == dataset(graph, 3)
     assert dataset(graph, 3) != dataset(graph, 4)
 
 
-def test_an_entity_is_asked_for_all_its_types(graph: Graph) -> None:
-    """Its type in the graph and its towns, but not "Rare", which one entity has; fields are not asked for."""
+def test_typing_dataset_has_all_types_of_an_entity(graph: Graph) -> None:
+    """Its type in the graph and its towns, but not "Rare", which one entity has; fields are no types."""
     made = make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=5))
     assert made.asked == {"person": 60, "North": 15, "South": 15}
     for questions in made.splits.values():
@@ -99,7 +99,7 @@ def test_typing_uses_each_entity_once_and_caps_types(graph: Graph, seed: int, mo
     ]
 
 
-def test_what_typing_cannot_ask_is_refused(graph: Graph) -> None:
+def test_impossible_typing_dataset_is_rejected(graph: Graph) -> None:
     with pytest.raises(ValueError, match="1 types that 30 entities or more have"):
         make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=30))
     with pytest.raises(ValueError, match="has no relations"):

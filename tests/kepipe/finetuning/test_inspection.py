@@ -1,4 +1,4 @@
-"""What is said of a task's files before a model learns from them."""
+"""Warnings about a task's files before training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def warnings(train: Path, task: str = "classification", **splits: Path) -> list[
     return list(inspect(FinetuneConfig.model_validate({"task": task, "data": data})))
 
 
-def test_good_data_gives_no_warning(tmp_path: Path) -> None:
+def test_valid_data_gives_no_warning(tmp_path: Path) -> None:
     test = table(tmp_path / "test.tsv", [("good", "sun"), ("bad", "fog")])
     assert warnings(table(tmp_path / "train.tsv", TRAIN), test=test) == []
 
@@ -49,7 +49,7 @@ def test_missing_columns_and_empty_files_give_warnings(tmp_path: Path) -> None:
     assert "has no example of classification" in told
 
 
-def test_json_lines_of_words_and_labels_are_sentences(tmp_path: Path) -> None:
+def test_json_lines_with_tokens_and_tags_are_tagging_data(tmp_path: Path) -> None:
     train = tmp_path / "train.jsonl"
     lines = [
         {"tokens": ["Ann", "saw", "Oslo"], "ner_tags": ["B-PER", "O", "B-CITY"]},
@@ -71,7 +71,7 @@ def test_json_lines_of_words_and_labels_are_sentences(tmp_path: Path) -> None:
         ("12 34", None),
     ],
 )
-def test_the_language_of_a_text(text: str, language: str | None) -> None:
+def test_language_of_a_text_is_detected(text: str, language: str | None) -> None:
     from kepipe.data.script import language_of
 
     assert language_of([text]) == language

@@ -1,4 +1,4 @@
-"""What learns: low-rank matrices that leave no trace, layers that are frozen, mixed, or learn more slowly."""
+"""Trained weights: LoRA, frozen layers, mixtures of layers, layer-wise learning rates."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ def _has_matrices(name: str, layers: str) -> bool:
     )  # fmt: skip
 
 
-def test_a_task_is_learned_by_low_rank_matrices_and_the_folder_is_a_plain_one(
-    bert: Model, tmp_path: Path
-) -> None:
+def test_lora_training_saves_a_plain_model_folder(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification")
     changes: dict[str, Any] = {"train": "lora", "lora": {"rank": 8, "alpha": 32, "layers": "all"}}
     made = finetune(tmp_path / "lora", bert, "classification", data, learning_rate=1e-2, **changes)
@@ -97,7 +95,7 @@ def test_a_task_is_learned_by_low_rank_matrices_and_the_folder_is_a_plain_one(
     assert [answer["predicted"] for answer in again] == [record["predicted"] for record in records[:20]]
 
 
-def test_the_rate_falls_from_layer_to_layer(bert: Model) -> None:
+def test_layer_decay_lowers_the_rate_from_layer_to_layer(bert: Model) -> None:
     model = load(bert.folder)
     rates = {id(weight): group.rate for group in decayed_groups(model, 0.5) for weight in group.parameters}
     named = dict(model.named_parameters())
@@ -109,7 +107,7 @@ def test_the_rate_falls_from_layer_to_layer(bert: Model) -> None:
     assert all(depth == 0 for weight, depth in depths(model) if weight is model.tokens.weight)
 
 
-def test_the_optimizer_uses_the_share_of_the_rate(bert: Model) -> None:
+def test_optimizer_uses_the_decayed_rates(bert: Model) -> None:
     tuned = _task_model(bert)
     tuned.layer_decay = 0.5
     optimizer = adamw(tuned, TrainingSettings(steps=1))
@@ -126,7 +124,7 @@ def _task_model(bert: Model) -> Any:
     return TaskModel(load(bert.folder), LabelHead(32, 1, 2))
 
 
-def test_frozen_layers_stay_and_those_above_learn(bert: Model, tmp_path: Path) -> None:
+def test_frozen_layers_stay_and_upper_layers_learn(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification", 120, 40)
     made = finetune(tmp_path / "w", bert, "classification", data, epochs=2, frozen_layers=1)
     changed = moved(load(bert.folder), load(made.folder))
@@ -137,7 +135,7 @@ def test_frozen_layers_stay_and_those_above_learn(bert: Model, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("train", ["head", "all"])
-def test_a_mixture_of_layers_is_learned_saved_and_read_again(bert: Model, tmp_path: Path, train: str) -> None:
+def test_layer_mixture_is_trained_saved_and_loaded(bert: Model, tmp_path: Path, train: str) -> None:
     data = write_task(tmp_path, "classification", 200, 60)
     made = finetune(
         tmp_path / "w",
@@ -160,7 +158,7 @@ def test_a_mixture_of_layers_is_learned_saved_and_read_again(bert: Model, tmp_pa
     assert [answer["predicted"] for answer in again] == [record["predicted"] for record in records]
 
 
-def test_the_states_of_all_layers_end_with_those_that_are_encoded(bert: Model, tmp_path: Path) -> None:
+def test_encode_layers_ends_with_the_encoded_states(bert: Model, tmp_path: Path) -> None:
     for family in ("bert", "gpt2", "bart"):
         folder = bert.folder if family == "bert" else base_model(tmp_path / family, family).folder
         model = load(folder).eval()
@@ -180,9 +178,7 @@ def test_the_states_of_all_layers_end_with_those_that_are_encoded(bert: Model, t
     ],
     ids=lambda value: getattr(value, "family", None),
 )
-def test_the_states_of_a_network_s_layers_end_with_those_that_are_encoded(
-    base: NetworkBase, states: int
-) -> None:
+def test_encode_layers_of_a_network_ends_with_the_encoded_states(base: NetworkBase, states: int) -> None:
     config = replace(base.configure(30), start=1)
     model = assemble(config).initialise(0).eval()
     found = model.encode_layers(batch())
@@ -205,12 +201,12 @@ def test_the_states_of_a_network_s_layers_end_with_those_that_are_encoded(
         ({"task": "tagging", "decoding": "crf", "label_smoothing": 0.1}, "`label_smoothing` is of"),
     ],
 )
-def test_contradictory_settings_raise(settings: dict[str, Any], message: str) -> None:
+def test_contradictory_settings_are_rejected(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FinetuneConfig.model_validate({"task": "classification", **settings})
 
 
-def test_the_default_rate_follows_the_weights_that_are_trained_and_the_width(bert: Model) -> None:
+def test_default_learning_rate_depends_on_trained_weights_and_width(bert: Model) -> None:
     model = load(bert.folder)
     rates = {train: default_rate(model, train) for train in ("all", "head", "lora")}
     assert rates == {"all": 5e-5 * 768 / model.hidden_size, "head": 1e-3, "lora": 5e-4}
@@ -221,7 +217,7 @@ def test_the_default_rate_follows_the_weights_that_are_trained_and_the_width(ber
 @pytest.mark.parametrize(
     ("per_epoch", "epochs", "steps"), [(2, None, 40), (30, None, 420), (1000, None, 3000), (2, 4, 8)]
 )
-def test_little_data_is_read_more_often(per_epoch: int, epochs: int | None, steps: int) -> None:
+def test_small_data_gets_more_epochs(per_epoch: int, epochs: int | None, steps: int) -> None:
     config = FinetuneConfig.model_validate({"task": "pairs", "epochs": epochs})
     training = config.training(per_epoch, default_rate=1e-4)
     assert (training.steps, training.learning_rate) == (steps, 1e-4)

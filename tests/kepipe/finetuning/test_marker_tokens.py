@@ -1,4 +1,4 @@
-"""Special tokens of a task: spare rows where there are some, else rows that are added."""
+"""Marker tokens of a task: spare embedding rows if available, otherwise added rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_markers_use_spare_rows_initialised_like_words() -> None:
     assert 0.3 < head.std() / before.std() < 3
 
 
-def test_a_vocabulary_without_spare_rows_grows(tmp_path: Path) -> None:
+def test_vocabulary_without_spare_rows_grows(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]))
     words = load_tokenizer(tmp_path / "vocab.txt")
     model = build(TINY, words.vocab_size, 0)
@@ -39,7 +39,7 @@ def test_a_vocabulary_without_spare_rows_grows(tmp_path: Path) -> None:
     assert all(torch.equal(weight[: len(old[name])], old[name]) for name, weight in grown.named_parameters())
     words.save(tmp_path / "saved")
     assert load_tokenizer(tmp_path / "saved").vocab_size == 9
-    assert words.encode(["a [HD] b"]).tokens.tolist().count(7) == 0  # written in a text it is text
+    assert words.encode(["a [HD] b"]).tokens.tolist().count(7) == 0  # in a text it is plain text
 
 
 def test_markers_of_an_earlier_task_keep_their_embeddings(tmp_path: Path) -> None:

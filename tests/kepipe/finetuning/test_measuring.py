@@ -1,4 +1,4 @@
-"""What does not fit into a task's rows is counted and told."""
+"""Tokens that do not fit into a task's rows are counted and reported."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from tests.support.toy_training import Ear
 
 
 @pytest.mark.parametrize(("length", "cut_off"), [(64, False), (8, True)])
-def test_tokens_that_knowledge_cuts_off_from_the_head_are_told(
-    length: int, cut_off: bool, tmp_path: Path
-) -> None:
-    """GPT reads the marker behind a mention, and so behind its triples."""
+def test_read_positions_cut_off_by_triples_are_reported(length: int, cut_off: bool, tmp_path: Path) -> None:
+    """GPT reads the marker after a mention, and so after its triples."""
     words = tmp_path / "words"
     tokenizer().save(words)
     ear, graph = Ear(), Graph(write_world(tmp_path / "graph", SIDE), "")

@@ -1,4 +1,4 @@
-"""Knowledge at work: entities that training never saw are answered from a graph's triples, or from their vectors."""
+"""Knowledge for unseen entities: predictions follow the graph's triples, or the entity vectors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_injected_triples_generalise_to_unseen_entities(
 
 
 def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path: Path) -> None:
-    """The model looks the answer up: a graph that says the opposite turns its answers round."""
+    """The model uses the triples: a graph with opposite facts reverses its predictions."""
     texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN]
     swapped = write_world(tmp_path / "other", OTHER)
     found = [
@@ -62,9 +62,7 @@ def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path
         assert np.mean([answer == truth[name] for answer, name in zip(answers, UNSEEN, strict=True)]) > 0.95
 
 
-def test_as_an_mlflow_model_it_finds_entities_and_injects_by_itself(
-    injected: FineTuned, tmp_path: Path
-) -> None:
+def test_mlflow_model_finds_entities_and_injects_triples(injected: FineTuned, tmp_path: Path) -> None:
     pyfunc.write(injected.folder, tmp_path / "model", "m-0", "r")
     table = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(
         [f"we saw [[{name}|mention]] again" for name in UNSEEN]
@@ -75,8 +73,8 @@ def test_as_an_mlflow_model_it_finds_entities_and_injects_by_itself(
     assert np.mean([answer == SIDE[name] for answer, name in zip(predicted, UNSEEN, strict=True)]) > 0.95
 
 
-def test_predict_from_the_command_line(injected: FineTuned, tmp_path: Path) -> None:
-    """It finds the entity by itself, tells it, and answers."""
+def test_predict_command_finds_the_entity(injected: FineTuned, tmp_path: Path) -> None:
+    """It finds and reports the entity, and predicts."""
     name = UNSEEN[0]
     (tmp_path / "texts.txt").write_text(f"we saw [[{name}|mention]] again\n")
     said = CliRunner().invoke(
@@ -92,8 +90,8 @@ def test_predict_from_the_command_line(injected: FineTuned, tmp_path: Path) -> N
     assert f"{name} → Q{name}" in said.stdout
 
 
-def test_predict_has_a_section_of_its_own(injected: FineTuned, tmp_path: Path) -> None:
-    """A folder that brings no knowledge is given some: a name, or settings as in a stage."""
+def test_predict_knowledge_option_adds_a_method(injected: FineTuned, tmp_path: Path) -> None:
+    """A folder without knowledge gets some by an option: a name, or settings as in a stage."""
     plain, graph = tmp_path / "plain", write_world(tmp_path / "graph", SIDE)
     shutil.copytree(injected.folder, plain, ignore=shutil.ignore_patterns(KNOWLEDGE_FILE, "graph"))
     texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN[:40]]
@@ -125,7 +123,7 @@ def test_predict_has_a_section_of_its_own(injected: FineTuned, tmp_path: Path) -
         ("{", "is not a YAML value"),
     ],
 )
-def test_a_section_that_cannot_be_used_is_refused(
+def test_unusable_knowledge_option_is_rejected(
     injected: FineTuned, tmp_path: Path, option: str, message: str
 ) -> None:
     plain = tmp_path / "plain"
@@ -134,14 +132,14 @@ def test_a_section_that_cannot_be_used_is_refused(
     assert message in str(asked.exception)
 
 
-def test_an_unmarked_text_is_told_how_to_mark_it(injected: FineTuned) -> None:
+def test_unmarked_text_error_shows_how_to_mark_it(injected: FineTuned) -> None:
     with pytest.raises(
         ValueError, match=r"text 1: typing asks for a text with the mention marked, such as `\[\[Warsaw"
     ):
         Predictor.open(injected.folder).predict(["nothing is marked"])
 
 
-def test_a_model_tuned_without_entities_is_asked_without_them(words: str, tmp_path: Path) -> None:
+def test_model_tuned_without_entities_ignores_them(words: str, tmp_path: Path) -> None:
     graph = write_world(tmp_path / "graph", SIDE)
     made = tune(
         tmp_path / "w",
@@ -166,7 +164,7 @@ def grown_graph(folder: Path) -> Path:
     return folder
 
 
-def newcomers_are_answered_by_their_neighbours(made: FineTuned, folder: Path) -> None:
+def check_composed_vectors_of_new_entities(made: FineTuned, folder: Path) -> None:
     """The graph grew after training: composed vectors answer, where one asks for them."""
     graph = grown_graph(folder / "grown")
     texts = ["we saw [[badokilu|mention]]", "we saw [[suranome|mention]]"]
@@ -183,7 +181,7 @@ def newcomers_are_answered_by_their_neighbours(made: FineTuned, folder: Path) ->
         Predictor.open(made.folder, unknown="compose")
 
 
-def test_vectors_are_composed_in_training_and_kept(words: str, tmp_path: Path) -> None:
+def test_composed_vectors_are_used_in_training_and_saved(words: str, tmp_path: Path) -> None:
     table = np.random.default_rng(0).standard_normal((len(NAMES), 16)).astype(np.float32)
     save_vectors(
         tmp_path / "vectors", [f"Q{name}" for name in NAMES], table, np.ones((1, 16), np.float32), ["near"]
@@ -202,7 +200,7 @@ def test_vectors_are_composed_in_training_and_kept(words: str, tmp_path: Path) -
     assert json.loads((made.folder / "kepipe.json").read_text())["neighbours"] == "digest"
 
 
-def other_vectors_answer_otherwise(made: FineTuned, ids: list[str], table: np.ndarray, folder: Path) -> None:
+def check_vectors_option(made: FineTuned, ids: list[str], table: np.ndarray, folder: Path) -> None:
     """`--vectors` takes the place of what the folder brings, and a folder without any needs it."""
     save_vectors(folder / "turned", ids, -table)
     bare = folder / "bare"
@@ -222,7 +220,7 @@ def other_vectors_answer_otherwise(made: FineTuned, ids: list[str], table: np.nd
     assert "brings no vectors for ernie-tsinghua: give it (--vectors)" in str(refused.exception)
 
 
-def what_was_left_out_is_told(made: FineTuned) -> None:
+def check_ids_without_a_linker(made: FineTuned) -> None:
     """A folder that has neither a linker nor a graph takes the entities that the user names."""
     for text, told in (("we saw [[badokilu|mention]]", True), (f"we saw [[x|mention|Q{NAMES[0]}]]", False)):
         asked = CliRunner().invoke(app, ["predict", str(made.folder), text])
@@ -231,7 +229,7 @@ def what_was_left_out_is_told(made: FineTuned) -> None:
 
 
 def test_fused_vectors_generalise_to_unseen_entities(words: str, tmp_path: Path) -> None:
-    """Vectors whose first half says the side. Shuffled among the towns they say nothing, and the test notices."""
+    """The first half of each vector encodes the side. With shuffled vectors the score falls."""
     rng = np.random.default_rng(0)
     table = rng.normal(0, 0.1, (len(NAMES), 16)).astype(np.float32)
     table[:, :8] += np.array([[1.0 if SIDE[name] == "north" else -1.0] for name in NAMES], np.float32)
@@ -250,8 +248,8 @@ def test_fused_vectors_generalise_to_unseen_entities(words: str, tmp_path: Path)
             )
             assert next(iter(told[0]["predicted"])) == SIDE[name]
             assert [record["entities"][0]["known"] for record in told] == [True, False]
-            newcomers_are_answered_by_their_neighbours(made, tmp_path)
-            other_vectors_answer_otherwise(made, ids, table, tmp_path)
-            what_was_left_out_is_told(made)
+            check_composed_vectors_of_new_entities(made, tmp_path)
+            check_vectors_option(made, ids, table, tmp_path)
+            check_ids_without_a_linker(made)
     assert scores["true"] > 0.95
     assert scores["shuffled"] < 0.75

@@ -12,7 +12,7 @@ from kepipe.finetuning import classification, relations, tagging, typing
 from kepipe.finetuning.metrics import mean, summarise
 
 
-def test_micro_f1_leaves_out_the_class_of_no_relation() -> None:
+def test_micro_f1_excludes_the_no_relation_class() -> None:
     labels = ("Other", "born", "lives")
     gold, predicted = np.array([0, 1, 1, 2, 0]), np.array([1, 1, 0, 2, 0])
     found = relations.measure(gold, predicted, labels)
@@ -21,7 +21,7 @@ def test_micro_f1_leaves_out_the_class_of_no_relation() -> None:
     assert "macro_f1" not in found
 
 
-def test_micro_f1_is_that_of_scikit_learn() -> None:
+def test_micro_f1_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     labels = ("A", "B", "C", "no_relation")
     gold, predicted = rng.integers(0, 4, 300), rng.integers(0, 4, 300)
@@ -29,7 +29,7 @@ def test_micro_f1_is_that_of_scikit_learn() -> None:
     assert relations.measure(gold, predicted, labels)["micro_f1"].score == pytest.approx(expected)
 
 
-def test_semeval_counts_a_wrong_direction_as_wrong_for_both() -> None:
+def test_semeval_counts_a_wrong_direction_for_both_classes() -> None:
     labels = ("A(e1,e2)", "A(e2,e1)", "B(e1,e2)", "Other")
     gold, predicted = np.array([0, 0, 1, 2, 3]), np.array([0, 1, 1, 3, 2])
     found = relations.measure(gold, predicted, labels)["macro_f1"].score
@@ -49,14 +49,14 @@ def test_loose_scores_by_hand() -> None:
     assert found["strict"] == 0.0
 
 
-def test_loose_micro_is_that_of_scikit_learn() -> None:
+def test_loose_micro_f1_equals_scikit_learn() -> None:
     rng = np.random.default_rng(1)
     gold, predicted = rng.random((200, 7)) < 0.3, rng.random((200, 7)) < 0.3
     expected = f1_score(gold, predicted, average="micro")
     assert typing.measure(gold, predicted)["loose_micro_f1"].score == pytest.approx(expected)
 
 
-def test_some_type_is_always_chosen() -> None:
+def test_at_least_one_type_is_predicted() -> None:
     chosen = typing.choose(np.array([[0.1, 0.2], [0.9, 0.7]]))
     assert chosen.tolist() == [[False, True], [True, True]]
 
@@ -69,7 +69,7 @@ def test_reciprocal_ranks_by_hand() -> None:
     assert classification.reciprocal_ranks(groups, right, scores).tolist() == [0.5, 0.5]
 
 
-def test_typed_spans_are_counted_as_seqeval_counts_them() -> None:
+def test_span_f1_equals_seqeval() -> None:
     rng = np.random.default_rng(2)
     names = ["O", "B-X", "I-X", "B-Y", "I-Y"]
     gold, predicted = ([[names[n] for n in rng.integers(0, 5, 12)] for _ in range(60)] for _ in range(2))
@@ -79,7 +79,7 @@ def test_typed_spans_are_counted_as_seqeval_counts_them() -> None:
     assert found["span_recall"] == pytest.approx(recall_score(gold, predicted))
 
 
-def test_a_span_of_another_type_is_wrong() -> None:
+def test_span_with_a_wrong_type_is_wrong() -> None:
     found = tagging.measure([["B-X", "I-X", "O"]], [["B-Y", "I-Y", "O"]])
     assert found["span_f1"].score == 0.0
 

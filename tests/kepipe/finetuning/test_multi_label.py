@@ -1,4 +1,4 @@
-"""Several labels at once, or none: the metrics are scikit-learn's, and "no label" is an answer."""
+"""Multi-label classification: metrics as in scikit-learn; "no label" is a valid prediction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kg.problems import Problems
 from tests.support.tasks import base_model, finetune, write_task
 
 
-def test_metrics_are_those_of_scikit_learn() -> None:
+def test_multi_label_metrics_equal_scikit_learn() -> None:
     rng = np.random.default_rng(3)
     gold, predicted = rng.random((80, 6)) < 0.3, rng.random((80, 6)) < 0.4
     gold[:, 5] = predicted[:, 5] = False  # a label that nothing has
@@ -35,7 +35,7 @@ def test_metrics_are_those_of_scikit_learn() -> None:
         assert found["exact_match"] == pytest.approx(accuracy_score(gold, predicted))
 
 
-def test_files_say_that_a_text_has_no_label(tmp_path: Path) -> None:
+def test_multi_label_files_may_have_texts_without_a_label(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(
         '{"text": "x", "labels": ["b", "a", "b"]}\n{"text": "y", "labels": []}\n{"text": "z"}\n'
         '{"text": "z", "labels": "a"}\n'
@@ -49,7 +49,7 @@ def test_files_say_that_a_text_has_no_label(tmp_path: Path) -> None:
     assert [problem.line for problem in problems.first] == [3, 4]
 
 
-def test_no_label_is_answered_and_counted_as_right(tmp_path: Path) -> None:
+def test_predicting_no_label_counts_as_correct(tmp_path: Path) -> None:
     data = write_task(tmp_path, "multi-label")
     made = finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "multi-label", data)
     records = [json.loads(line) for line in (made.folder / "predictions.jsonl").read_text().splitlines()]
@@ -58,6 +58,6 @@ def test_no_label_is_answered_and_counted_as_right(tmp_path: Path) -> None:
     assert np.mean([record["predicted"] == {} for record in without]) > 0.9
     assert pieces({"predicted": {}, "labels": []}) == (frozenset(), frozenset())
     (answer,) = Predictor.open(made.folder).predict(["the day was long"])
-    assert "labels" not in answer  # nobody knows them, which is not the same as none
+    assert "labels" not in answer  # unknown, which is not the same as none
     assert max(answer["highest"].values()) < 0.5
     assert answer["predicted"] == {}

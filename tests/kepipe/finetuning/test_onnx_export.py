@@ -1,4 +1,4 @@
-"""A fine-tuned model as a graph, from the command line: tokenizer and graph alone answer as the model does."""
+"""ONNX export of a fine-tuned model by the command line: tokenizer and graph alone give the model's logits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NETWORK: dict[str, dict[str, Any]] = {
 
 
 def start(folder: Path, name: str, sizes: dict[str, int]) -> Path:
-    """A fresh encoder's folder."""
+    """A new encoder's folder."""
     if name not in (*NETWORK, "static"):
         return base_model(folder, name).folder
     words = tokenizer()
@@ -59,7 +59,7 @@ def start(folder: Path, name: str, sizes: dict[str, int]) -> Path:
 
 
 def tuned(folder: Path, name: str, task: str, **settings: Any) -> Path:
-    """A model whose head was drawn, large enough that its answers differ."""
+    """A model with a random head, large enough that its predictions differ."""
     source = start(folder / "base", name, settings.pop("sizes", {}))
     spec = TaskSpec(task, settings.pop("labels", LABELS), length=32, **settings)
     model = with_head(load_encoder(source), spec, load_tokenizer(source))
@@ -74,7 +74,7 @@ def tuned(folder: Path, name: str, task: str, **settings: Any) -> Path:
 
 
 def tokenized(folder: Path, texts: list[str]) -> dict[str, torch.Tensor]:
-    """What the exported tokenizer makes of texts, or of pairs of them, for the graph beside it."""
+    """Inputs of the ONNX graph from the exported tokenizer, for texts or pairs."""
     encoder = Tokenizer.from_file(str(folder / "tokenizer.json"))
     rows = encoder.encode_batch([tuple(text.split(" ||| ")) if "|||" in text else text for text in texts])
     values = {
@@ -99,7 +99,7 @@ def tokenized(folder: Path, texts: list[str]) -> dict[str, torch.Tensor]:
         ("bert", "similarity", {"labels": ("0.0", "5.0")}),
     ],
 )
-def test_texts_in_and_answers_out_as_of_the_model(
+def test_onnx_model_has_the_same_inputs_and_logits(
     name: str, task: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     source = tuned(tmp_path, name, task, **settings)
@@ -126,7 +126,7 @@ def test_texts_in_and_answers_out_as_of_the_model(
     assert ports["labels"] == (None if task == "similarity" else list(LABELS))
 
 
-def test_what_takes_more_than_logits_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+def test_onnx_export_of_unsupported_models_is_rejected(tmp_path: Path) -> None:
     for number, (name, task, settings, message) in enumerate(
         (
             ("bert", "relations", {}, "takes more than logits"),
@@ -139,7 +139,7 @@ def test_what_takes_more_than_logits_is_refused_and_nothing_is_written(tmp_path:
         assert not (tmp_path / "out").exists()
 
 
-def test_int8_is_smaller_and_answers_nearly_the_same(tmp_path: Path) -> None:
+def test_int8_onnx_is_smaller_with_close_logits(tmp_path: Path) -> None:
     source = tuned(tmp_path, "bilstm", "classification", sizes={"embedding": 64, "hidden": 128})
     inputs, found = None, []
     for number, more in enumerate(([], ["--int8"])):

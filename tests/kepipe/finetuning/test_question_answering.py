@@ -1,4 +1,4 @@
-"""Answers that are spans of a text: SQuAD's files, long texts, no answer."""
+"""Extractive question answering: SQuAD's files, long texts, no answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUESTIONS = [
 SHOWN = [("1", ("a moon", "moon of Jupiter")), ("2", ()), ("3", ("1610",))]
 
 
-def test_squads_files_and_json_lines_say_the_same(tmp_path: Path) -> None:
+def test_squad_files_and_json_lines_give_the_same_questions(tmp_path: Path) -> None:
     squad = {
         "version": "v2.0",
         "data": [{"title": "Io", "paragraphs": [{"context": CONTEXT, "qas": QUESTIONS}]}],
@@ -61,7 +61,7 @@ def test_squads_files_and_json_lines_say_the_same(tmp_path: Path) -> None:
         assert {example.second for example in found} == {CONTEXT}
 
 
-def test_an_answer_that_does_not_stand_there_is_told(tmp_path: Path) -> None:
+def test_answer_at_a_wrong_position_is_reported(tmp_path: Path) -> None:
     wrong = {"id": "1", "question": "?", "context": CONTEXT, "answers": [{"text": "moon", "answer_start": 0}]}
     lacking = {"question": "?", "context": CONTEXT}
     (tmp_path / "a.jsonl").write_text(json.dumps(wrong) + "\n" + json.dumps(lacking) + "\n")
@@ -72,7 +72,7 @@ def test_an_answer_that_does_not_stand_there_is_told(tmp_path: Path) -> None:
     assert "`answers` is missing" in problems.first[1].message
 
 
-def test_a_window_learns_the_answer_that_it_holds_as_a_whole(tmp_path: Path) -> None:
+def test_window_is_labelled_only_with_a_whole_answer(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(
         "".join(json.dumps({**q, "context": CONTEXT}) + "\n" for q in QUESTIONS)
     )
@@ -99,7 +99,7 @@ def test_a_window_learns_the_answer_that_it_holds_as_a_whole(tmp_path: Path) -> 
     assert unknown.labels is None
 
 
-def test_the_best_span_equals_brute_force() -> None:
+def test_best_answer_span_equals_brute_force() -> None:
     rng = np.random.default_rng(0)
     for size in (1, 5, 40):
         logits, there = rng.normal(size=(size + 1, 2)), rng.random(size + 1) < 0.9
@@ -117,7 +117,7 @@ def test_the_best_span_equals_brute_force() -> None:
     assert best_span(np.zeros((1, 2)), np.array([True])).first == 0
 
 
-def test_the_threshold_equals_brute_force() -> None:
+def test_no_answer_threshold_equals_brute_force() -> None:
     rng = np.random.default_rng(2)
     for _ in range(20):
         margins, gains = rng.normal(size=30), rng.choice([-1.0, 0.0, 0.4, 1.0], 30)
@@ -127,7 +127,7 @@ def test_the_threshold_equals_brute_force() -> None:
 
 
 def test_answers_are_found_in_texts_longer_than_a_row(tmp_path: Path) -> None:
-    """Trained on short texts, asked of one of ten rows; a bias fitted on dev does no harm there."""
+    """Trained on short texts, tested on a text of ten rows, with a no-answer bias fitted on dev."""
     data = write_task(tmp_path, "question-answering")
     changes: dict[str, Any] = {"length": 20, "overlap": 6, "calibrate": True, "epochs": 12}
     made = finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "question-answering", data, **changes)

@@ -1,4 +1,4 @@
-"""Sequences of labels: what may follow what, and the likeliest sequence and its marginals by looking at all."""
+"""Sequence decoding: allowed transitions; Viterbi and marginals against brute force."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_viterbi_and_marginals_equal_brute_force(words: int) -> None:
         np.testing.assert_allclose(marginals(scores, these), expected, atol=1e-9)
 
 
-def test_the_likelihood_of_labels_is_theirs_among_all_sequences() -> None:
+def test_crf_likelihood_equals_brute_force() -> None:
     torch.manual_seed(0)
     head = CrfHead(8, BIO)
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_the_likelihood_of_labels_is_theirs_among_all_sequences() -> None:
         assert found[row].item() == pytest.approx(expected, abs=1e-4)
 
 
-def test_labels_that_begin_within_a_span_are_written_as_its_beginning() -> None:
+def test_labels_inside_a_span_at_its_start_become_begin_labels() -> None:
     tags = ["I-PER", "I-PER", "O", "I-LOC", "B-LOC", "I-PER"]
     assert as_valid_bio(tags) == ["B-PER", "I-PER", "O", "B-LOC", "B-LOC", "B-PER"]
     assert get_entities(as_valid_bio(tags)) == get_entities(tags)
@@ -101,8 +101,8 @@ def test_labels_that_begin_within_a_span_are_written_as_its_beginning() -> None:
 
 
 @pytest.mark.parametrize("decoding", ["valid", "crf"])
-def test_answers_spell_spans(tmp_path: Path, decoding: str) -> None:
-    """A model that has hardly learned: by itself it answers with labels that cannot stand there."""
+def test_crf_and_constrained_decoding_give_valid_spans(tmp_path: Path, decoding: str) -> None:
+    """An undertrained model: with independent decoding it predicts invalid sequences."""
     data = write_task(tmp_path, "tagging", 150, 60)
     base = base_model(tmp_path / "bert")
     changes = {"epochs": 2, "learning_rate": 3e-3}

@@ -1,4 +1,4 @@
-"""Numbers for pairs of texts: correlations as scipy has them, and a scale that the head keeps."""
+"""Similarity of pairs: correlations as in scipy, and the scale stored in the head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kg.problems import Problems
 from tests.support.tasks import base_model, finetune, write_task
 
 
-def test_correlations_are_those_of_scipy() -> None:
+def test_correlations_equal_scipy() -> None:
     rng = np.random.default_rng(1)
     gold = rng.integers(0, 6, 60).astype(float)  # with ties
     predicted = gold + rng.normal(0, 2, 60) + 100
@@ -31,7 +31,7 @@ def test_a_constant_variable_has_correlation_zero() -> None:
     assert correlation(np.full(5, 3.0), np.arange(5.0)).score == 0
 
 
-def test_files_are_read_and_what_is_no_number_is_told(tmp_path: Path) -> None:
+def test_invalid_similarity_scores_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("score\ttext_a\ttext_b\n2.5\tx\ty\nhigh\tx\ty\nnan\tx\ty\n1\tx\t \n")
     problems = Problems()
     (example,) = read(tmp_path / "a.tsv", problems)
@@ -39,7 +39,7 @@ def test_files_are_read_and_what_is_no_number_is_told(tmp_path: Path) -> None:
     assert [problem.line for problem in problems.first] == [3, 4, 5]
 
 
-def test_answers_have_the_scale_of_the_training(tmp_path: Path) -> None:
+def test_predictions_have_the_scale_of_the_training_data(tmp_path: Path) -> None:
     data = write_task(tmp_path, "similarity")
     made = finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "similarity", data)
     assert made.scores()["test"]["mean_absolute_error"].value < 0.5
@@ -50,7 +50,7 @@ def test_answers_have_the_scale_of_the_training(tmp_path: Path) -> None:
     assert answers[1]["predicted"] == pytest.approx(0, abs=1)
 
 
-def test_a_constant_target_raises(tmp_path: Path) -> None:
+def test_constant_target_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("score\ttext_a\ttext_b\n" + "2\tx\ty\n" * 20)
     data = {"train": str(tmp_path / "a.tsv"), "dev": str(tmp_path / "a.tsv")}
     with pytest.raises(ValueError, match="all numbers of the data are 2"):

@@ -56,7 +56,7 @@ def test_properties_of_tagged_sentences() -> None:
     assert list(unseen(learned, asked)) == [0.5, 0]
 
 
-def test_halves_are_split_at_the_median_and_leave_out_what_has_no_value() -> None:
+def test_slices_split_at_the_median_and_omit_undefined_values() -> None:
     asked = [text("one"), text("one two"), text("a b c"), text("a b c d"), text("")]
     found = halves(["complexity", "ambiguity"], TRAINING, asked, tagged=False)
     assert found["simple"].tolist() == [True, True, False, False, True]
@@ -64,7 +64,7 @@ def test_halves_are_split_at_the_median_and_leave_out_what_has_no_value() -> Non
     assert (found["unambiguous"] | found["ambiguous"]).tolist() == [False, False, True, True, False]
 
 
-def test_the_stage_measures_both_halves(tmp_path: Path) -> None:
+def test_finetune_stage_scores_both_slices(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "classification", 60, 40)
     model = base_model(tmp_path / "bert", layers=1)
     slices = ["complexity", "unseen"]
@@ -77,7 +77,7 @@ def test_the_stage_measures_both_halves(tmp_path: Path) -> None:
     assert "unambiguous/accuracy" not in scores
 
 
-def test_a_half_without_a_text_has_no_metrics(tmp_path: Path) -> None:
+def test_empty_slice_has_no_metrics(tmp_path: Path) -> None:
     """All sentences have spans of two, one and one words."""
     data = write_task(tmp_path / "data", "tagging", 20, 20)
     model = base_model(tmp_path / "bert", layers=1)
@@ -88,12 +88,12 @@ def test_a_half_without_a_text_has_no_metrics(tmp_path: Path) -> None:
     assert "complex/span_f1" not in scores
 
 
-def test_refused(tmp_path: Path) -> None:
+def test_slices_are_rejected_for_ranking(tmp_path: Path) -> None:
     data = write_task(tmp_path, "ranking", 8, 4)
     stage = f"  finetune: {{base: {{from: minilm}}, data: {data}, task: ranking, slices: [unseen]}}\n"
     assert "ranking has no labels of single texts" in complaint(tmp_path, stage)
 
 
-def test_a_span_is_a_word_of_the_sentence() -> None:
+def test_tagging_words_are_the_spans() -> None:
     example = Example("1", "Ann saw", (Span(0, 3), Span(4, 7)), ("B-PER", "O"))
     assert WordsOfText.of(example, tagged=True).words == ["ann", "saw"]

@@ -1,4 +1,4 @@
-"""SQuAD's exact match and F1, against the formulas of its evaluation script written out anew."""
+"""SQuAD's exact match and F1, against a reimplementation of its evaluation script."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ ANSWERS = st.lists(WORDS, max_size=5).map(" ".join)
 
 
 @given(st.lists(ANSWERS, max_size=3), ANSWERS)
-def test_scores_are_those_of_the_script(golds: list[str], answer: str) -> None:
+def test_squad_metrics_equal_the_official_script(golds: list[str], answer: str) -> None:
     exact, f1 = get_raw_scores(golds, answer)
     assert exact_match(answer, golds) == exact
     assert token_f1(answer, golds) == pytest.approx(f1)
 
 
-def test_no_answer_is_right_where_there_is_none() -> None:
+def test_empty_prediction_is_right_only_without_an_answer() -> None:
     assert (exact_match("", []), token_f1("", [])) == (1, 1)
     assert (exact_match("moon", []), token_f1("moon", [])) == (0, 0)
     assert (exact_match("", ["moon"]), token_f1("", ["moon"])) == (0, 0)

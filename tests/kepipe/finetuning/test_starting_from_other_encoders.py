@@ -1,4 +1,4 @@
-"""An encoder that is no transformer is fine-tuned with knowledge, saved, opened, asked; what it cannot do is said."""
+"""An encoder that is no transformer: fine-tuning with knowledge, saving, predicting, and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AS_TEXT = {"method": "k-bert", "max_branches": 1, "soft_positions": False, "visi
 
 @pytest.fixture(autouse=True)
 def kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The row, as long as a test runs."""
+    """The table's row, for the duration of a test."""
     monkeypatch.setitem(cast(dict[str, Any], KINDS), "bilstm", KIND)
 
 
@@ -54,31 +54,31 @@ def bilstm(pieces: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
     return write_model(tmp_path_factory.mktemp("model"), pieces, size)
 
 
-def says(made: FineTuned, truth: Mapping[str, str], graph: Path | None = None) -> float:
-    """The share of right answers about towns that were never seen."""
+def accuracy_on_unseen(made: FineTuned, truth: Mapping[str, str], graph: Path | None = None) -> float:
+    """Accuracy on unseen towns."""
     texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN]
     records = Predictor.open(made.folder, graph=graph).predict(texts)
     pairs = zip(records, UNSEEN, strict=True)
     return float(np.mean([next(iter(record["predicted"])) == truth[name] for record, name in pairs]))
 
 
-def test_its_config_and_its_table_of_tokens_are_all_that_is_asked(bilstm: Model) -> None:
+def test_external_encoder_needs_only_config_and_token_table(bilstm: Model) -> None:
     assert isinstance(read_config(bilstm.folder), EncoderConfig)
     assert isinstance(load_encoder(bilstm.folder), ExtensibleVocabulary)
     assert open_model(bilstm.folder).encoder is not None
 
 
-def test_it_reads_triples_as_text(bilstm: Model, tmp_path: Path) -> None:
-    """Of towns that training never saw it says what the graph says, and the opposite where the graph is turned."""
+def test_external_encoder_uses_triples_as_text(bilstm: Model, tmp_path: Path) -> None:
+    """For unseen towns it predicts what the graph says, and the opposite with a reversed graph."""
     graph, turned = write_world(tmp_path / "true", SIDE), write_world(tmp_path / "turned", OTHER)
     inputs = {"graph": Graph(graph, ""), "start": bilstm}
     made = tune(tmp_path, "", inputs, base=None, tokenizer=None, knowledge=AS_TEXT)
     assert right(made) > 0.95
-    assert says(made, SIDE) > 0.95
-    assert says(made, OTHER, turned) > 0.95
+    assert accuracy_on_unseen(made, SIDE) > 0.95
+    assert accuracy_on_unseen(made, OTHER, turned) > 0.95
 
 
-def test_it_is_saved_with_its_markers_and_predicts_the_same_again(tmp_path: Path) -> None:
+def test_external_encoder_is_saved_with_markers_and_reloaded(tmp_path: Path) -> None:
     words = tokenizer()
     words.save(tmp_path / "words")
     start = write_model(tmp_path / "start", tmp_path / "words", words.vocab_size)
@@ -103,7 +103,7 @@ def test_it_is_saved_with_its_markers_and_predicts_the_same_again(tmp_path: Path
     assert markers[0] == markers[1]
 
 
-def test_markers_are_added_to_a_vocabulary_without_room(bilstm: Model, pieces: Path) -> None:
+def test_markers_are_added_to_a_full_vocabulary(bilstm: Model, pieces: Path) -> None:
     before = load_encoder(bilstm.folder)
     size = before.config.vocabulary
     words = load_tokenizer(pieces)
@@ -124,7 +124,7 @@ def test_markers_are_added_to_a_vocabulary_without_room(bilstm: Model, pieces: P
         ("ernie-tsinghua", "adds layers to a transformer's encoder"),
     ],
 )
-def test_a_method_that_asks_for_more_refuses(
+def test_method_with_further_requirements_is_rejected(
     bilstm: Model, tmp_path: Path, knowledge: str, message: str
 ) -> None:
     inputs = {"graph": Graph(write_world(tmp_path / "graph", SIDE), ""), "start": bilstm}
@@ -132,7 +132,7 @@ def test_a_method_that_asks_for_more_refuses(
         tune(tmp_path, "", inputs, base=None, tokenizer=None, knowledge=knowledge)
 
 
-def test_what_does_not_fit_is_told_before_anything_runs(bilstm: Model, tmp_path: Path) -> None:
+def test_incompatible_encoder_is_reported_before_running(bilstm: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "typing", 8, 8)["train"]
     stage = f"task: typing, data: {{train: {data}}}, base: {{from: {bilstm.folder}}}"
     graph = "  graph: {}\n"
@@ -144,6 +144,6 @@ def test_what_does_not_fit_is_told_before_anything_runs(bilstm: Model, tmp_path:
     assert "no objective can train" in pretrained
 
 
-def test_pretraining_refuses_what_is_no_transformer(bilstm: Model) -> None:
+def test_pretrain_rejects_an_external_encoder(bilstm: Model) -> None:
     with pytest.raises(ValueError, match="expected a transformer, found a model of kind bilstm/1"):
         from_pretrained(str(bilstm.folder))

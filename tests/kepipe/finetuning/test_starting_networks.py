@@ -1,4 +1,4 @@
-"""LSTM and CNN as the encoders of tasks: fresh or from a stage, tuned or frozen, with word vectors."""
+"""LSTM and CNN as encoders of tasks: new or from a stage, tuned or frozen, with word vectors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def start(folder: Path, base: dict[str, Any]) -> Model:
         (CNN, "ranking", {}),
     ],
 )
-def test_tasks_are_learned(base: dict[str, Any], task: Any, changes: dict[str, Any], tmp_path: Path) -> None:
+def test_network_encoders_learn_tasks(
+    base: dict[str, Any], task: Any, changes: dict[str, Any], tmp_path: Path
+) -> None:
     model = start(tmp_path / "start", base)
     before = load_encoder(model.folder)
     data = write_task(tmp_path / "data", task)
@@ -69,7 +71,7 @@ def test_tasks_are_learned(base: dict[str, Any], task: Any, changes: dict[str, A
             assert one["probability"] == pytest.approx(other["probability"], abs=2e-6)
 
 
-def test_a_new_model_can_start_from_word_vectors(tmp_path: Path) -> None:
+def test_new_network_can_start_from_word_vectors(tmp_path: Path) -> None:
     words = tokenizer()
     words.save(tmp_path / "words")
     table = np.random.default_rng(0).normal(size=(words.vocab_size, 32)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Readers: every published layout, and what is wrong with a file told by its line."""
+"""Readers of task data: every published layout; problems are reported by line."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def shown(example: Example) -> list[str]:
         {"text": "<e1>Bo</e1> met <e2>Al</e2>.", "relation": "met"},
     ],
 )  # fmt: skip
-def test_relations_of_every_layout(tmp_path: Path, record: Any) -> None:
+def test_relations_of_every_layout_are_read(tmp_path: Path, record: Any) -> None:
     (example,), problems = read("relations", tmp_path / "d.jsonl", lines(record))
     assert not problems
     assert shown(example) == ["Bo", "Al"]
     assert example.labels == ("met",)
 
 
-def test_relations_bring_the_entities_they_have(tmp_path: Path) -> None:
+def test_relations_keep_their_entity_ids(tmp_path: Path) -> None:
     record = {
         "token": ["Al", "met", "Bo"], "h": {"id": "Q2", "pos": [2, 3]}, "t": {"id": "Q1", "pos": [0, 1]},
         "relation": "met",
@@ -70,7 +70,7 @@ def test_relations_bring_the_entities_they_have(tmp_path: Path) -> None:
         {"tokens": ["In", "Oslo", "it", "rains"], "mentions": [{"start": 1, "end": 2, "labels": ["city", "place"]}]},
     ],
 )  # fmt: skip
-def test_typing_of_every_layout(tmp_path: Path, record: Any) -> None:
+def test_typing_data_of_every_layout_is_read(tmp_path: Path, record: Any) -> None:
     for name, text in (("d.jsonl", lines(record)), ("d.json", json.dumps([record]))):
         (example,), problems = read("typing", tmp_path / name, text)
         assert not problems
@@ -81,12 +81,12 @@ def test_typing_of_every_layout(tmp_path: Path, record: Any) -> None:
         )
 
 
-def test_tables_have_their_columns_in_any_order(tmp_path: Path) -> None:
+def test_table_columns_may_be_in_any_order(tmp_path: Path) -> None:
     (example,), _ = read("ranking", tmp_path / "d.tsv", "text_b\tqid\ttext_a\tlabel\nja\t7\twer?\t1\n")
     assert (example.text, example.second, example.group, example.labels) == ("wer?", "ja", "7", ("1",))
 
 
-def test_tagging_reads_characters_and_conll(tmp_path: Path) -> None:
+def test_tagging_data_of_characters_and_conll_is_read(tmp_path: Path) -> None:
     (zh,), _ = read("tagging", tmp_path / "d.tsv", "text_a\tlabel\n左 膝 痛\tB-Body I-Body O\n")
     assert (zh.text, shown(zh)) == ("左膝痛", ["左", "膝", "痛"])
     conll = "-DOCSTART- -X- O\n\nJohn NNP B-PER\nsleeps VBZ O\n\nHe PRP O\n"
@@ -113,7 +113,7 @@ def test_tagging_reads_characters_and_conll(tmp_path: Path) -> None:
         ("tagging", "d.txt", "John B-PER\nsleeps\n", 2, "expected a word and its label"),
     ],
 )  # fmt: skip
-def test_a_bad_line_is_located(
+def test_bad_line_is_reported_by_number(
     tmp_path: Path, task: TaskName, name: str, text: str, line: int, said: str
 ) -> None:
     found, problems = read(task, tmp_path / name, text)
@@ -125,7 +125,7 @@ def test_a_bad_line_is_located(
         list(TASKS[task].read(tmp_path / name, Problems(strict=True)))
 
 
-def test_a_header_that_lacks_a_column_is_refused(tmp_path: Path) -> None:
+def test_header_without_a_column_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"d\.tsv:1: the header lacks `text_b`"):
         read("pairs", tmp_path / "d.tsv", "label\ttext_a\n1\tgood\n")
 
@@ -146,7 +146,7 @@ def test_splits_are_disjoint_and_smaller_samples_are_subsets(tmp_path: Path) -> 
     assert len(ids[10]["train"]) == 10
 
 
-def test_dev_and_test_are_cut_alike_for_every_seed_and_pairs_of_a_question_stay_together(
+def test_dev_and_test_limits_are_equal_for_every_seed_and_keep_groups(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "all.tsv"

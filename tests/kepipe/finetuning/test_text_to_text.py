@@ -1,4 +1,4 @@
-"""Texts that are written: how they are measured, and what models of each stack learn to write."""
+"""Text-to-text: metrics, and generating models of each stack."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_metrics_equal_those_of_the_libraries() -> None:
     assert found["token_f1"].score == pytest.approx((2 * 4 / 9 + 1 + 0) / 3)
 
 
-def test_bleu_and_chrf_of_a_part_are_those_of_its_sums() -> None:
+def test_bleu_and_chrf_of_a_subset_use_summed_statistics() -> None:
     answers, targets = zip(*PAIRS, strict=True)
     found = measure_texts(answers, targets)
     for metric, scorer in ((found["bleu"], BLEU()), (found["chrf"], CHRF())):
@@ -70,7 +70,7 @@ def test_chinese_is_compared_by_characters() -> None:
     )
 
 
-def test_files_of_both_kinds_are_read(tmp_path: Path) -> None:
+def test_text_to_text_files_of_both_kinds_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("target\ttext\nb\ta\n\tc\n")
     (tmp_path / "a.jsonl").write_text('{"text": "a", "target": "b", "id": 7}\n{"text": "c", "target": " "}\n')
     for name, id in (("a.tsv", "a:2"), ("a.jsonl", "7")):
@@ -99,7 +99,7 @@ def test_generating_models_learn_the_task(tmp_path: Path, family: str) -> None:
     assert [one["predicted"] for one in again] == [record["predicted"] for record in records]
 
 
-def test_a_model_that_cannot_generate_raises(tmp_path: Path) -> None:
+def test_model_that_cannot_generate_is_rejected(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 20, 10)
     with pytest.raises(ValueError, match="cannot generate text; bart, t5, gpt2 can"):
         finetune(tmp_path / "stage", base_model(tmp_path / "base"), "text-to-text", data)
@@ -108,7 +108,7 @@ def test_a_model_that_cannot_generate_raises(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_only_k_bert_as_plain_text_is_supported(tmp_path: Path, plain: bool) -> None:
+def test_only_k_bert_is_supported_and_only_as_plain_text(tmp_path: Path, plain: bool) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 20, 10)
     graph = tmp_path / "graph"
     (tmp_path / "triples.tsv").write_text("rain\tnear\toslo\n")
@@ -136,7 +136,7 @@ def test_truncated_answers_give_a_warning(tmp_path: Path) -> None:
     assert "40 of 40 gold answers fill `max_new_tokens`" in ear.notes()
 
 
-def test_what_does_not_go_together_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_incompatible_text_to_text_settings_are_reported_first(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 8, 8)["train"]
     stage = f"use: finetune, base: {{from: minilm}}, data: {{train: {data}}}"
     assert "`stages.tune.task`: this model cannot generate text" in complaint(

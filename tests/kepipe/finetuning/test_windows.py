@@ -1,4 +1,4 @@
-"""Long texts in windows: nothing is lost, and what several windows say becomes one answer."""
+"""Long texts in windows: all tokens are covered, and predictions of several windows are merged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def row_format(**changes: Any) -> RowFormat:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 400), st.integers(4, 64), st.integers(1, 80))
-def test_windows_cover_a_text_and_share_what_they_should(length: int, room: int, overlap: int) -> None:
+def test_windows_cover_a_text_with_the_configured_overlap(length: int, room: int, overlap: int) -> None:
     starts = window_starts(length, room, overlap)
     covered = np.zeros(length, np.int64)
     for start in starts:
@@ -40,7 +40,7 @@ def test_windows_cover_a_text_and_share_what_they_should(length: int, room: int,
     assert len(starts) <= 1 + -(-(length - room) // max(1, room - min(overlap, room // 2))) or length <= room
 
 
-def test_every_word_is_read_in_some_window_and_by_its_first_token() -> None:
+def test_every_word_is_read_in_a_window_by_its_first_token() -> None:
     text, spans = from_words(TEXT.split())
     example = Example("x", text, tuple(spans))
     stats = TruncationStats()
@@ -57,7 +57,7 @@ def test_every_word_is_read_in_some_window_and_by_its_first_token() -> None:
             assert row.tokens[place] == whole.tokens[whole.read_positions[number]]
 
 
-def test_the_first_text_of_a_pair_stands_in_every_window() -> None:
+def test_first_text_of_a_pair_is_in_every_window() -> None:
     example = Example("x", "what is it?", second=TEXT)
     rows = encode_rows([example], row_format(reads="second"))
     question = MINILM.encode(["what is it?"]).tokens
@@ -74,13 +74,13 @@ def test_the_first_text_of_a_pair_stands_in_every_window() -> None:
     assert seen == {place for place, character in enumerate(TEXT) if character != " "}
 
 
-def test_without_an_overlap_a_text_is_cut_as_ever() -> None:
+def test_text_without_overlap_is_truncated() -> None:
     stats = TruncationStats()
     (row,) = encode_rows([Example("x", TEXT)], row_format(overlap=None), stats)
     assert (len(row), stats.cut, stats.windows) == (24, 1, 0)
 
 
-def test_a_word_gets_the_prediction_of_the_window_with_most_context() -> None:
+def test_word_gets_the_prediction_of_the_window_with_most_context() -> None:
     text, spans = from_words([*"abcdefghijkl"])
     rows = encode_rows([Example("x", text, tuple(spans))], row_format(reads="words", length=8, overlap=2))
     assert [list(row.read_words) for row in rows] == [
@@ -94,7 +94,7 @@ def test_a_word_gets_the_prediction_of_the_window_with_most_context() -> None:
     assert together.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
 
 
-def test_a_text_gets_the_mean_prediction_of_its_windows() -> None:
+def test_text_gets_the_mean_prediction_of_its_windows() -> None:
     answers = AnswerFormat(MINILM, ("a", "b"), 0, "row")
     rows = encode_rows([Example("x", TEXT)], row_format())
     parts = [np.array([[number, 0.0]]) for number in range(len(rows))]
@@ -105,5 +105,5 @@ def test_a_text_gets_the_mean_prediction_of_its_windows() -> None:
     assert found.sum() == pytest.approx(1)
 
 
-def test_words_that_no_row_reads_have_no_probability() -> None:
+def test_words_outside_all_rows_have_no_probability() -> None:
     assert np.isnan(probabilities(np.full((2, 3), np.nan), several=False)).all()

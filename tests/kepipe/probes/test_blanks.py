@@ -1,4 +1,4 @@
-"""Blanks by rule, and losses against one plain forward pass."""
+"""Masking of the masked-loss probe, and losses against a plain forward pass."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def blanks(world, shard):
     return draw_blanks(shard, world.tokenizer, np.random.default_rng(0), length=24)
 
 
-def test_rows_hold_the_whole_text_each_of_one_document(world, shard, blanks):
+def test_rows_cover_the_text_each_of_one_document(world, shard, blanks):
     for number, (start, end) in enumerate(zip(shard.documents, shard.documents[1:], strict=False)):
         rows = blanks.tokens[blanks.documents == number]
         inside = blanks.inside[blanks.documents == number]
@@ -36,7 +36,7 @@ def test_rows_hold_the_whole_text_each_of_one_document(world, shard, blanks):
     assert (blanks.tokens[~blanks.inside] == world.tokenizer.pad).all()
 
 
-def test_only_text_is_blanked_and_shares_are_as_stated(world, shard):
+def test_only_text_is_masked_at_the_configured_rate(world, shard):
     rng = np.random.default_rng(1)
     shares = []
     for _ in range(200):
@@ -47,7 +47,7 @@ def test_only_text_is_blanked_and_shares_are_as_stated(world, shard):
     assert np.mean(shares) == pytest.approx(SHARES["tokens"], abs=0.01)
 
 
-def test_mentions_are_blanked_whole_and_nothing_else_is(world, shard):
+def test_mentions_are_masked_whole(world, shard):
     blanks = draw_blanks(
         shard, world.tokenizer, np.random.default_rng(0), length=512
     )  # a row holds a document
@@ -63,13 +63,13 @@ def test_mentions_are_blanked_whole_and_nothing_else_is(world, shard):
     assert 0.3 < len(blanked) / len(mentions) < 0.7
 
 
-def test_phrases_have_two_words(world, shard):
+def test_masked_phrases_have_two_words(world, shard):
     blanks = draw_blanks(shard, world.tokenizer, np.random.default_rng(0), length=512)
     words = world.tokenizer.decode(blanks.tokens.ravel()[blanks.places["phrases"]])
     assert set(words.replace("the", " the ").split()) == {"the", "capital"}
 
 
-def test_losses_equal_those_of_one_plain_pass(world, blanks, monkeypatch):
+def test_losses_equal_a_plain_forward_pass(world, blanks, monkeypatch):
     monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     model = load(world.arms[0].folder)
     found = losses_at_blanks(MaskFiller(model, world.tokenizer), world.tokenizer, blanks, rows=3)
@@ -86,7 +86,7 @@ def test_losses_equal_those_of_one_plain_pass(world, blanks, monkeypatch):
         assert len(blanks.documents_of(test)) == len(found[test])
 
 
-def test_fewer_tokens_draw_fewer_rows(world, shard):
+def test_max_tokens_limits_the_rows(world, shard):
     assert (
         len(draw_blanks(shard, world.tokenizer, np.random.default_rng(0), length=24, max_tokens=72).tokens)
         == 3
@@ -95,7 +95,7 @@ def test_fewer_tokens_draw_fewer_rows(world, shard):
 
 @pytest.fixture
 def named(world, shard):
-    """Blanks that know what the rows name."""
+    """Blanks with the mentions of their rows."""
     entities = read_ids(world.shards.folder / "entities.txt")
     return draw_blanks(shard, world.tokenizer, np.random.default_rng(0), length=24, entities=entities)
 
@@ -107,8 +107,8 @@ def first_tokens(mentions, shape):
     return numbers
 
 
-def test_an_entity_stands_at_every_mention_that_is_whole_and_at_no_other(shard, named):
-    """By a walk over the rows. A mention that a row's end cuts has its entity in both parts or in none."""
+def test_entities_are_given_at_whole_visible_mentions_only(shard, named):
+    """Token by token. A mention that is cut by a row's end has its entity in both parts or in none."""
     unit = np.cumsum((shard.bounds & ENTITY) > 0).tolist()
     reached, stream = dict(enumerate(shard.documents[:-1].tolist())), {}
     for row, document in enumerate(named.documents.tolist()):
@@ -134,7 +134,7 @@ def test_an_entity_stands_at_every_mention_that_is_whole_and_at_no_other(shard, 
     assert withheld
 
 
-def test_a_fused_model_reads_the_entities_of_the_rows(world, named, vectors, fused, opened, monkeypatch):
+def test_fused_model_gets_the_entities_of_the_rows(world, named, vectors, fused, opened, monkeypatch):
     monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     filler, knowledge = opened.masked_language_model, opened.knowledge
     found = losses_at_blanks(filler, world.tokenizer, named, knowledge=knowledge, rows=3)

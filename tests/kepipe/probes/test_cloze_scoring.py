@@ -39,7 +39,7 @@ def slow_score(model, tokenizer, case, name, vectors=None):
     return float(np.mean([logp[at + k, token] for k, token in enumerate(name)]))
 
 
-def test_scores_equal_those_of_a_plain_loop(world, test, monkeypatch):
+def test_cloze_scores_equal_a_plain_loop(world, test, monkeypatch):
     monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     model = load(world.arms[0].folder)
     filler = MaskFiller(model, world.tokenizer)
@@ -63,7 +63,7 @@ def test_bfloat16_layers_order_candidates_nearly_alike(world, test, monkeypatch)
 
 
 @pytest.mark.parametrize("tokens", [60, 200, 10_000])
-def test_a_batch_is_no_larger_than_asked_and_filled_as_far_as_it_goes(world, test, tokens):
+def test_cloze_batches_are_filled_up_to_the_token_limit(world, test, tokens):
     """Rows are padded to the longest; one that is longer than a whole batch goes alone."""
     shapes: list[tuple[int, int]] = []
 
@@ -81,14 +81,14 @@ def test_a_batch_is_no_larger_than_asked_and_filled_as_far_as_it_goes(world, tes
         assert len(shapes) == sum(len({*map(len, table.names)}) for table in test.candidates.values())
 
 
-def test_ticks_add_up_to_the_passes(world, test):
+def test_progress_ticks_add_up_to_the_passes(world, test):
     ticks: list[int] = []
     model = MaskFiller(load(world.arms[0].folder), world.tokenizer)
     score_candidates(model, world.tokenizer, test, tick=ticks.append)
     assert sum(ticks) == passes(test)
 
 
-def test_a_blank_has_its_masks_between_the_sides(world, test):
+def test_blank_has_one_mask_per_token_between_both_sides(world, test):
     cases, tokenizer = test.cases[:3], world.tokenizer
     batch = blank(cases, 2, tokenizer)
     for row, case in zip(batch.tokens.tolist(), cases, strict=True):
@@ -98,9 +98,7 @@ def test_a_blank_has_its_masks_between_the_sides(world, test):
     assert batch.tokens.flatten()[batch.label_positions].tolist() == [tokenizer.mask] * 6
 
 
-def test_a_fused_model_reads_what_the_rest_of_the_window_names(
-    world, test, vectors, fused, opened, monkeypatch
-):
+def test_fused_model_gets_the_other_entities_of_the_window(world, test, vectors, fused, opened, monkeypatch):
     monkeypatch.setattr("kepipe.models.mask_filler.native_bfloat16", lambda device: False)
     filler, knowledge = opened.masked_language_model, opened.knowledge
     scores = score_candidates(filler, world.tokenizer, test, knowledge=knowledge, tokens_per_batch=200)

@@ -31,7 +31,7 @@ def one(world, graph, text, *mentions, **settings):
     return make(world, graph, [document], **settings)
 
 
-def test_cases_stand_in_held_out_documents_and_their_window_rebuilds_the_text(world, graph):
+def test_cases_are_in_held_out_documents_and_rebuild_the_text(world, graph):
     test = make(world, graph)
     texts = {document.id: document.text for document in world.held_out}
     assert test.source == "linked"
@@ -45,7 +45,7 @@ def test_cases_stand_in_held_out_documents_and_their_window_rebuilds_the_text(wo
         assert case.before + case.surface + case.after in texts[case.document]
 
 
-def test_the_truth_is_a_candidate_of_its_type_and_others_too(world, graph):
+def test_truth_is_a_candidate_of_its_type(world, graph):
     test = make(world, graph, max_candidates=12)
     for case in test.cases:
         table = test.candidates[case.type]
@@ -55,9 +55,7 @@ def test_the_truth_is_a_candidate_of_its_type_and_others_too(world, graph):
     assert all(len(table.names) == 12 == len(set(table.names)) for table in test.candidates.values())
 
 
-def test_entities_the_corpus_speaks_of_are_drawn_first_and_links_are_counted_in_training_text_only(
-    world, graph
-):
+def test_corpus_entities_are_preferred_candidates_with_training_link_counts(world, graph):
     test = make(world, graph, max_candidates=20)
     cities = test.candidates["city"]
     assert set(CAPITALS.values()) <= set(cities.labels)
@@ -73,11 +71,11 @@ def test_entities_the_corpus_speaks_of_are_drawn_first_and_links_are_counted_in_
         assert links == expected
 
 
-def test_entities_with_one_label_are_one_candidate(world, graph):
+def test_entities_with_equal_labels_are_one_candidate(world, graph):
     assert make(world, graph, max_candidates=100).candidates["city"].labels.count("Lima") == 1
 
 
-def test_a_name_that_is_visible_elsewhere_is_not_asked_for(world, graph):
+def test_name_visible_elsewhere_in_the_window_is_skipped(world, graph):
     twice = "Oslo is old. People of Oslo say so."
     with pytest.raises(NothingToAsk, match="1 name occurs elsewhere in the window"):
         one(world, graph, twice, Mention(0, 4, entity_id("Oslo")))
@@ -103,7 +101,7 @@ def test_mentions_left_out_are_counted_by_reason(world, graph):
 
 
 def unsure(documents, scores):
-    """The documents with a confidence for each of their mentions, in turn."""
+    """The documents with these confidences of their mentions, cyclically."""
     turn = cycle(scores)
     return [
         replace(document, mentions=tuple(replace(m, score=next(turn)) for m in document.mentions))
@@ -111,7 +109,7 @@ def unsure(documents, scores):
     ]
 
 
-def test_where_the_linker_is_sure_of_too_little_the_surer_half_is_asked_for(world, graph):
+def test_min_score_is_lowered_to_keep_half_of_the_mentions(world, graph):
     lowered = make(world, graph, unsure(world.documents, (0.6, 0.3)))
     assert lowered.min_score == pytest.approx(0.45)
     assert len(lowered.cases) > 20
@@ -122,7 +120,7 @@ def test_where_the_linker_is_sure_of_too_little_the_surer_half_is_asked_for(worl
     assert kept.min_score == 0.9
 
 
-def test_a_text_that_names_nothing_asks_nothing(world, graph):
+def test_text_without_mentions_has_no_cases(world, graph):
     bare = [replace(document, mentions=()) for document in world.documents]
     with pytest.raises(NothingToAsk, match="has no mention of an entity"):
         make(world, graph, bare)
@@ -130,7 +128,7 @@ def test_a_text_that_names_nothing_asks_nothing(world, graph):
         make(world, graph, mentions="gold")
 
 
-def test_gold_is_taken_where_there_is_enough_of_it(world, graph):
+def test_gold_mentions_are_used_if_there_are_enough(world, graph):
     with_gold = make_documents(gold=True)
     assert make(world, graph, with_gold, max_cases=60).source == "gold"
     few = [replace(document, gold=document.gold[:1]) for document in with_gold]
@@ -139,7 +137,7 @@ def test_gold_is_taken_where_there_is_enough_of_it(world, graph):
     assert make(world, graph, few, mentions="gold").source == "gold"
 
 
-def test_equal_seeds_ask_the_same_and_the_number_of_cases_is_bounded(world, graph):
+def test_cloze_cases_are_seeded_and_bounded(world, graph):
     first, second = make(world, graph, max_cases=7), make(world, graph, max_cases=7)
     assert len(first.cases) == 7
     assert [(c.document, c.start) for c in first.cases] == [(c.document, c.start) for c in second.cases]
@@ -148,14 +146,14 @@ def test_equal_seeds_ask_the_same_and_the_number_of_cases_is_bounded(world, grap
     assert [(c.document, c.start) for c in first.cases] != [(c.document, c.start) for c in third.cases]
 
 
-def test_long_labels_are_neither_asked_for_nor_offered(world, graph):
+def test_long_labels_are_neither_cases_nor_candidates(world, graph):
     test = make(world, graph, max_name_tokens=1)
     assert all(len(name) == 1 for table in test.candidates.values() for name in table.names)
     assert any(reason.startswith("label longer than 1") for reason in test.left_out)
 
 
-def test_a_window_names_its_other_entities_and_never_the_one_asked_for(world, graph):
-    """By hand: "Tigerstaden" is another name of Oslo, "old Oslo" reaches into the blank, Lima is named in peace."""
+def test_window_links_its_other_entities_and_never_the_answer(world, graph):
+    """By hand: "Tigerstaden" is an alias of Oslo, "old Oslo" overlaps the blank, Lima is another entity."""
     text = "Peru: old Oslo, not Lima, is Tigerstaden."
     asked = Mention(10, 14, entity_id("Oslo"))
     others = [

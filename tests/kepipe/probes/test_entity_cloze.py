@@ -41,7 +41,7 @@ def test_scores_are_means_over_cases_and_types(cloze, answers):
     assert sum(part.cases * part.value for part in parts) / 40 == pytest.approx(metrics["mrr"].value)
 
 
-def test_difference_is_that_of_the_scores_and_nothing_against_itself(cloze, answers):
+def test_cloze_difference_equals_the_scores_difference_and_is_0_with_itself(cloze, answers):
     first, second = answers
     apart, ours, theirs = (
         cloze.difference(first, second, 0), cloze.score(first, 0), cloze.score(second, 0)
@@ -62,17 +62,17 @@ def test_baselines_need_no_model(cloze):
     assert baselines["links"]["mrr"].value > baselines["chance"]["mrr"].value
 
 
-def test_details_count_what_is_asked(cloze):
+def test_details_count_the_cases(cloze):
     details = cloze.details()
     assert details["cases"] == 40 == sum(type["cases"] for type in details["types"].values())
 
 
-def test_a_record_tells_each_arms_rank(cloze, answers):
+def test_records_have_each_arms_rank(cloze, answers):
     lines = list(records(cloze, {"a": answers[0], "b": answers[1]}))
     assert len(lines) == 40
     assert [line["ranks"]["b"] for line in lines] == answers[1]["ranks"].tolist()
 
 
-def test_a_model_that_does_not_fill_masks_is_refused(cloze):
+def test_cloze_rejects_a_model_without_masked_lm(cloze):
     with pytest.raises(ValueError, match="needs a model that fills masks"):
         cloze.answer(OpenedModel(Path("writer")), quiet)

@@ -1,4 +1,4 @@
-"""The graph quiz: what is asked, what counts as an option, and how a model's answers become scores."""
+"""The graph quiz: questions, options, and scores of a model's answers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def asked(quiz: GraphQuiz, model: OpenedModel) -> dict[str, np.ndarray]:
     return dict(quiz.answer(model, lambda _: None))
 
 
-def test_what_cannot_be_asked_is_said(tmp_path: Path, capitals: Graph) -> None:
+def test_impossible_quiz_is_rejected(tmp_path: Path, capitals: Graph) -> None:
     one = named_graph(tmp_path / "one", r={"a": "x", "b": "x"})
     with pytest.raises(ValueError, match="no questions: no relation has two objects"):
         quiz(one)
@@ -104,7 +104,7 @@ def test_what_cannot_be_asked_is_said(tmp_path: Path, capitals: Graph) -> None:
         quiz(capitals, held_out=("train",))
 
 
-def test_a_model_of_three_words_by_hand(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_quiz_scores_of_a_fixed_model_by_hand(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """p(paris) = ½, p(oslo) = p(lima) = ¼: one of three questions is right, in two the truth ties for rank 2."""
     graph = named_graph(tmp_path / "graph", capital={k: COUNTRIES[k] for k in ("france", "norway", "peru")})
     model = OpenedModel(tmp_path, language_model=Fixed(tokenizer, paris=0.5, oslo=0.25, lima=0.25))
@@ -124,9 +124,7 @@ def test_a_model_of_three_words_by_hand(tmp_path: Path, tokenizer: Tokenizer) ->
     assert chance["mrr"].value == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
 
 
-def test_the_rest_of_a_sentence_is_scored_where_it_follows_the_option(
-    capitals: Graph, tokenizer: Tokenizer
-) -> None:
+def test_text_after_the_option_is_scored_too(capitals: Graph, tokenizer: Tokenizer) -> None:
     template = Template("[Y] is the capital of [X].")
     model = Fixed(tokenizer, paris=0.5)
     (statement,) = encode([template.state("france", "paris")], tokenizer)
@@ -145,10 +143,10 @@ def test_the_rest_of_a_sentence_is_scored_where_it_follows_the_option(
     ),
     reduction=st.sampled_from(["sum", "mean"]),
 )
-def test_masks_are_those_of_within_word_left_to_right(
+def test_pseudo_log_likelihood_masks_within_word_left_to_right(
     tokenizer: Tokenizer, names: list[str], reduction: str
 ) -> None:
-    """Against one forward pass a token, written down again from Kauf & Ivanova (2023)."""
+    """Against one forward pass per token, reimplemented from Kauf & Ivanova (2023)."""
     template = Template("the capital of [X] is [Y].")
     model = OfRow(tokenizer)
     statements = encode([template.state("c", name) for name in names], tokenizer)
@@ -169,7 +167,7 @@ def test_masks_are_those_of_within_word_left_to_right(
         assert score == pytest.approx(sum(logps) if reduction == "sum" else np.mean(logps), rel=1e-5)
 
 
-def test_options_that_ask_the_same_share_a_forward_pass(tokenizer: Tokenizer) -> None:
+def test_options_with_equal_masked_rows_share_a_forward_pass(tokenizer: Tokenizer) -> None:
     template = Template("the capital of [X] is [Y].")
     statements = encode(
         [template.state("c", name) for name in ("a", "b", "ax", "ay", "bz", "a b")], tokenizer
@@ -181,7 +179,7 @@ def test_options_that_ask_the_same_share_a_forward_pass(tokenizer: Tokenizer) ->
     assert sum(len(row.labels) for row in rows) == 1 + 1 + 3 * 2 + 2
 
 
-def test_an_option_that_cannot_be_said_is_never_chosen(tokenizer: Tokenizer) -> None:
+def test_option_with_unknown_tokens_is_never_chosen(tokenizer: Tokenizer) -> None:
     template = Template("the capital of [X] is [Y].")
     statements = encode([template.state("c", name) for name in ("a", "Ω")], tokenizer)
     assert pseudo_log_likelihoods(OfRow(tokenizer), statements, [0, 0], ["c"])[1] == -np.inf
@@ -204,7 +202,7 @@ class Spelled(LearnedKnowledge):
 
 
 @pytest.mark.parametrize("template", ["the capital of [X] is [Y].", "[Y] is the capital of [X]."])
-def test_knowledge_is_given_with_the_subject(
+def test_quiz_gives_knowledge_of_the_subject(
     capitals: Graph, tokenizer: Tokenizer, template: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "templates.tsv"
@@ -223,13 +221,13 @@ def test_knowledge_is_given_with_the_subject(
     assert sorted(probe.entities_given(writer)) == sorted(named)
 
 
-def test_a_model_that_says_nothing_is_refused(capitals: Graph, tmp_path: Path) -> None:
+def test_quiz_rejects_a_model_without_scores(capitals: Graph, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fills masks or scores texts"):
         asked(quiz(capitals), OpenedModel(tmp_path))
 
 
 def taught(family: str, tokenizer: Tokenizer, facts: dict[str, str], steps: int = 160) -> OpenedModel:
-    """A tiny model that learned the objects of these facts, stated as the quiz states them."""
+    """A tiny model trained on these facts, worded as in the quiz."""
     model = build(Base(family=family, layers=1, hidden=32, heads=2, init="normal"), tokenizer.vocab_size, 0)
     rows = encode([Template("The capital of [X] is [Y].").state(*fact) for fact in facts.items()], tokenizer)
     place, fills = rows[0].option[0], family == "bert"
@@ -253,7 +251,7 @@ def taught(family: str, tokenizer: Tokenizer, facts: dict[str, str], steps: int 
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
-def test_who_was_taught_the_facts_knows_them_and_who_was_taught_others_does_not(
+def test_quiz_separates_models_trained_on_right_and_wrong_facts(
     family: str, capitals: Graph, tokenizer: Tokenizer
 ) -> None:
     probe = quiz(capitals)
@@ -263,12 +261,10 @@ def test_who_was_taught_the_facts_knows_them_and_who_was_taught_others_does_not(
         for facts in (COUNTRIES, others)
     )
     assert right == 1
-    assert wrong == 0, "five wrong facts, learned by heart"
+    assert wrong == 0, "five wrong facts, memorised"
 
 
-def test_paraphrases_are_asked_and_their_agreement_is_told(
-    capitals: Graph, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+def test_quiz_paraphrases_give_consistency(capitals: Graph, tokenizer: Tokenizer, tmp_path: Path) -> None:
     file = tmp_path / "templates.tsv"
     file.write_text(
         "capital\tthe capital of [X] is [Y].\ncapital\tin [X] lies [Y].\ncapital\tof [X] is [Y].\n"
@@ -286,7 +282,7 @@ def test_paraphrases_are_asked_and_their_agreement_is_told(
     assert "consistency" not in probe.baselines(0)["chance"]
 
 
-def test_baselines_know_frequency_names_and_vectors(tmp_path: Path) -> None:
+def test_quiz_baselines_use_frequency_names_and_vectors(tmp_path: Path) -> None:
     facts = {f"p{n}": "north" if n < 4 else "south" for n in range(6)}
     language = {"german": "germany", "spanish": "spain"}
     graph = named_graph(tmp_path / "graph", r=facts, language=language)
@@ -310,7 +306,7 @@ def test_baselines_know_frequency_names_and_vectors(tmp_path: Path) -> None:
         make_quiz(graph, settings, rng, tmp_path / "other").baselines(0)
 
 
-def test_intervals_resample_subjects(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_quiz_intervals_resample_subjects(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """Twelve facts of six subjects are six clusters; with fewer than five there is no interval."""
     facts = {"a": "f", "b": "g", "c": "f", "d": "g", "e": "f", "peru": "g"}
     graph = named_graph(
@@ -324,7 +320,7 @@ def test_intervals_resample_subjects(tmp_path: Path, tokenizer: Tokenizer) -> No
     assert metrics["accuracy"].low is not None
 
 
-def test_records_say_what_was_asked_and_chosen(capitals: Graph, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_quiz_records_have_question_and_choice(capitals: Graph, tokenizer: Tokenizer, tmp_path: Path) -> None:
     probe = quiz(capitals)
     answers = asked(probe, OpenedModel(tmp_path, language_model=Fixed(tokenizer, paris=0.5)))
     lines = {line["title"]: line for line in records(probe, {"arm": answers})}

@@ -1,4 +1,4 @@
-"""The quiz's scores are those of the package lm-pub-quiz 0.3.3, computed by it on the same weights and written down."""
+"""The quiz's scores are those of the package lm-pub-quiz 0.3.3, computed by it on the same weights and copied here."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CAUSAL = {
 
 
 def by_formula(model: nn.Module) -> nn.Module:
-    """The model with weights that no generator draws, so that they are the same everywhere."""
+    """The model with weights by a formula instead of a random generator, equal on every platform."""
     with torch.no_grad():
         for number, weight in enumerate(model.parameters()):
             values = torch.sin(torch.arange(weight.numel(), dtype=torch.float64) * 1.7 + number)
@@ -82,7 +82,7 @@ def statements(tokenizer, number: int):
 
 
 @pytest.mark.parametrize(("number", "reduction"), MASKED)
-def test_masked_scores_are_those_of_lm_pub_quiz(
+def test_masked_quiz_scores_equal_lm_pub_quiz(
     number: int, reduction: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mask_filler, "native_bfloat16", lambda _: False)  # they compute in fp32
@@ -94,7 +94,7 @@ def test_masked_scores_are_those_of_lm_pub_quiz(
 
 
 @pytest.mark.parametrize(("number", "reduction"), CAUSAL)
-def test_causal_scores_are_those_of_lm_pub_quiz(number: int, reduction: str, tmp_path: Path) -> None:
+def test_causal_quiz_scores_equal_lm_pub_quiz(number: int, reduction: str, tmp_path: Path) -> None:
     save_causal(tmp_path)
     model = open_model(tmp_path).language_model
     begun = [

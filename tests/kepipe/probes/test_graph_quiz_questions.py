@@ -1,4 +1,4 @@
-"""What the graph quiz asks, in which order, and what counts as an option."""
+"""Questions of the graph quiz: selection, order, options."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from tests.support.graphs import named_graph
     number=st.integers(0, 60),
     seed=st.integers(0, 99),
 )
-def test_no_relation_and_no_answer_dominates(facts: list[tuple[int, int]], number: int, seed: int) -> None:
-    """One that is asked less often than another by more than one time has no more to ask."""
+def test_questions_are_balanced_over_relations_and_answers(
+    facts: list[tuple[int, int]], number: int, seed: int
+) -> None:
+    """If one is drawn less often than another by more than 1, all its facts are used."""
     relations, answers = np.array(facts, np.int64).reshape(-1, 2).T
     order = balanced(relations, answers, np.random.default_rng(seed))
     assert sorted(order.tolist()) == list(range(len(facts)))
@@ -34,7 +36,7 @@ def test_no_relation_and_no_answer_dominates(facts: list[tuple[int, int]], numbe
         assert all(got[one] >= min(have[one], most - 1) for one in have)
 
 
-def test_other_true_answers_are_no_options_in_any_split(tmp_path: Path) -> None:
+def test_other_true_answers_of_any_split_are_no_options(tmp_path: Path) -> None:
     later = (Triple("a", "speaks", "y"), Triple("c", "speaks", "z"))
     graph = named_graph(tmp_path / "graph", held_out=later, speaks={"a": "x", "b": "y", "d": "z"})
     questions = draw_questions(graph, GraphQuizSettings(held_out=("test",)), np.random.default_rng(0))
@@ -50,7 +52,7 @@ def test_other_true_answers_are_no_options_in_any_split(tmp_path: Path) -> None:
     assert {graph.ids[h] for h, _, _ in questions.facts[~questions.stated].tolist()} == {"a", "c"}
 
 
-def test_options_never_read_alike_and_are_no_more_than_asked_for(tmp_path: Path) -> None:
+def test_options_have_distinct_labels_and_the_requested_number(tmp_path: Path) -> None:
     entities = [Entity(f"p{n}", f"P{n}") for n in range(40)] + [
         Entity(f"o{n}", f"name {n % 20}") for n in range(40)
     ]
@@ -66,8 +68,8 @@ def test_options_never_read_alike_and_are_no_more_than_asked_for(tmp_path: Path)
     assert set(everyone.sizes) == {20}
 
 
-def test_where_the_true_option_stands_says_nothing(tmp_path: Path) -> None:
-    """Of 10 options, over 2,000 draws, each place is the true one as often as chance has it."""
+def test_true_option_has_a_uniform_position(tmp_path: Path) -> None:
+    """Of 10 options, over 2,000 draws, the position of the true one is uniform."""
     graph = named_graph(tmp_path / "graph", r={f"h{n}": f"t{n}" for n in range(50)})
     places = np.concatenate([
         draw_questions(graph, GraphQuizSettings(options=10), np.random.default_rng(seed)).truths for seed in range(40)

@@ -1,4 +1,4 @@
-"""The masked loss on real arms: paired differences, a baseline that reads nothing, what is given with the text."""
+"""The masked loss on real arms: paired differences, the unigram baseline, given entities."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def loss(world):
     return MaskedLoss(blanks, world.tokenizer, counts)
 
 
-def test_difference_is_that_of_the_scores_and_nothing_against_itself(world, loss):
+def test_masked_loss_difference_equals_the_scores_difference(world, loss):
     ticks = []
     first, second = (loss.answer(open_model(arm.folder), ticks.append) for arm in world.arms)
     assert sum(ticks) == 2 * loss.steps
@@ -39,16 +39,16 @@ def test_difference_is_that_of_the_scores_and_nothing_against_itself(world, loss
     assert all(score.value == 0 and score.high in (0, None) for score in same.values())
 
 
-def test_the_baseline_needs_no_model(loss):
+def test_unigram_baseline_needs_no_model(loss):
     assert 0 < loss.baselines(0)["unigram"]["tokens"].value < np.log(loss.tokenizer.vocab_size)
 
 
-def test_details_and_mentions_count_what_is_asked_and_given(loss):
+def test_details_and_mentions_are_counted(loss):
     assert set(loss.details()["blanks"]) == {"tokens", "phrases", "mentions"}
     given = loss.entities_given(OpenedModel(Path("model")))
     assert len(given) == sum(len(mentions) for mentions in loss.blanks.mentions.values()) > 0
 
 
-def test_a_model_that_does_not_fill_masks_is_refused(loss):
+def test_masked_loss_rejects_a_model_without_masked_lm(loss):
     with pytest.raises(ValueError, match="needs a model that fills masks"):
         loss.answer(OpenedModel(Path("writer")), quiet)

@@ -1,4 +1,4 @@
-"""Perplexities by hand, of a uniform model exactly, and of a model that only counts."""
+"""Perplexity by hand, of a uniform model, and of a bigram model."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_unigram_by_hand():
     assert found == pytest.approx([-np.log(2 / 8) - np.log(1 / 8), -np.log(4 / 8)])
 
 
-def test_a_model_without_knowledge_has_the_vocabulary_as_perplexity():
+def test_uniform_model_has_the_vocabulary_size_as_perplexity():
     tokenizer = train_tokenizer([TEXT] * 4, "bpe", 420, True)
     model = build(Base(family="gpt2", layers=1, hidden=16, heads=1), tokenizer.vocab_size, 0)
     with torch.no_grad():
@@ -65,7 +65,7 @@ class Bigrams:
         return found
 
 
-def test_a_model_that_only_counts_answers_through_the_protocol():
+def test_bigram_model_is_scored_through_the_protocol():
     """Trained on 1 2 1 3 1 2: after 1 come 2, 3, 2; after 2 comes 1; after 3 comes 1."""
     tokenizer = train_tokenizer([TEXT] * 4, "bpe", 420, True)
     model = Bigrams(tokenizer, np.array([1, 2, 1, 3, 1, 2]))
@@ -89,7 +89,7 @@ def test_a_model_that_only_counts_answers_through_the_protocol():
     assert probe.difference(answers, answers, 0)["bits_per_byte"].value == 0
 
 
-def test_a_model_that_says_nothing_of_likelihood_is_refused():
+def test_perplexity_rejects_a_model_without_likelihoods():
     probe = Perplexity(by_hand(), np.ones(4, np.int64))
     with pytest.raises(ValueError, match="perplexity needs a model"):
         probe.answer(OpenedModel(Path("masks")), lambda _: None)

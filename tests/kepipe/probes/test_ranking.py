@@ -18,7 +18,7 @@ def test_per_case_values():
     assert values["hits@10"].tolist() == [1, 1, 1, 0]
 
 
-def test_chance_is_what_random_scores_reach():
+def test_chance_equals_random_scores():
     rng = np.random.default_rng(0)
     for size in (3, 40):
         drawn = per_case(realistic_ranks(rng.random((20_000, size)), np.zeros(20_000, int)))

@@ -1,4 +1,4 @@
-"""Every row of the table of probes is documented, tested, and used; what is offered comes from the table."""
+"""Every row of the table of probes is documented, tested and used; the schema is made from the table."""
 
 import inspect
 from pathlib import Path
@@ -19,7 +19,7 @@ def read(*patterns):
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_a_probe_is_documented_tested_and_in_use(name):
+def test_probe_is_documented_tested_and_in_use(name):
     row = PROBES[name]
     assert f"| `{name}` | {row.asks} | {row.description} |\n" in read("docs/probes.md")
     assert name in read("pipelines/*.yaml", "docs/*.md", "docs/example/*.yaml")
@@ -28,7 +28,7 @@ def test_a_probe_is_documented_tested_and_in_use(name):
     assert (ROOT / f"tests/kepipe/probes/test_{file}.py").is_file()
 
 
-def test_the_schema_offers_the_table_and_says_what_each_probe_measures():
+def test_schema_offers_the_table_of_probes():
     field = EvaluateConfig.model_json_schema()["properties"]["probes"]
     (offered,) = [option["items"]["enum"] for option in field["anyOf"] if "items" in option]
     assert offered == list(PROBES)
@@ -37,7 +37,7 @@ def test_the_schema_offers_the_table_and_says_what_each_probe_measures():
 
 
 @pytest.mark.parametrize("row", PROBES.values(), ids=PROBES)
-def test_a_row_shows_metrics_that_it_has(row):
+def test_probe_presentation_uses_metrics_that_exist(row):
     shown = row.presentation
     named = {shown.deciding, *shown.drawn, *shown.facts}
     assert named <= set(shown.metrics)
@@ -48,7 +48,7 @@ def test_names_in_the_scores_are_those_of_metrics():
     assert [score_name(name) for name in PROBES] == ["graph_quiz", "entity_cloze", "perplexity", "mlm_loss"]
 
 
-def test_probes_fit_by_what_a_model_can_do():
+def test_probes_are_selected_by_model_capabilities():
     encoder = TransformerConfig(**SIZES, encoder_layers=1)
     assert fitting(None, encoder, "arm") == ("entity-cloze", "mlm-loss")
     for stacks in ({"decoder_layers": 1}, {"encoder_layers": 1, "decoder_layers": 1}):

@@ -1,4 +1,4 @@
-"""A probe that kepipe does not have: a class and a row, and it is asked, scored, compared, told and drawn."""
+"""A new probe needs a class and a row: it is run, scored, compared, reported and drawn."""
 
 import dataclasses
 
@@ -80,7 +80,7 @@ ROW = ProbeRow(
 )
 
 
-def test_a_probe_is_a_file_and_a_row(world, tmp_path, monkeypatch):
+def test_new_probe_needs_a_file_and_a_row(world, tmp_path, monkeypatch):
     monkeypatch.setitem(PROBES, "first-words", ROW)
     events = []
     context = StageContext(tmp_path / "out", tmp_path, 0, "cpu", events.append)
@@ -103,7 +103,7 @@ def test_a_probe_is_a_file_and_a_row(world, tmp_path, monkeypatch):
     assert labels[-2:] == ["First words, pretrain", "First words, control"]
 
 
-def test_the_page_answers_its_question(monkeypatch):
+def test_report_verdict_covers_a_new_probe(monkeypatch):
     monkeypatch.setitem(PROBES, "first-words", ROW)
     apart = Estimate(-0.2, -0.3, -0.1, 10, 10)
     scores = Scores({"a": {}, "b": {}}, (Difference("a", "b", {"first_words": {"nats": apart}}),), {}, {})

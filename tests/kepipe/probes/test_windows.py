@@ -1,4 +1,4 @@
-"""Windows cover the text once."""
+"""Windows of the perplexity probe score each token once."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ TOKENIZERS = {
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
-def test_every_token_after_the_first_stretch_is_scored_once(kind):
+def test_every_token_after_the_first_window_is_scored_once(kind):
     tokenizer = TOKENIZERS[kind]
     cut = cut_windows([Document("a", TEXT), Document("b", "Mars"), Document("c", TEXT)], tokenizer, 5)
     tokens = tokenizer.encode([TEXT]).tokens
@@ -43,8 +43,8 @@ def test_words_and_bytes_of_the_text_are_counted_once(text, size):
     assert cut.words.sum() == len(rest.split()) - inside_word
 
 
-def test_a_prompt_names_the_mentions_that_lie_in_it_whole():
-    """From its first token to its last; one that is cut by the end of a prompt is of no prompt."""
+def test_prompt_has_the_mentions_that_are_whole_in_it():
+    """From its first to its last token; a mention that is cut by the end of a prompt belongs to none."""
     tokenizer = TOKENIZERS["wordpiece"]
     encoded = tokenizer.encode([TEXT])
     starts, ends = encoded.starts.tolist(), encoded.ends.tolist()
@@ -58,6 +58,6 @@ def test_a_prompt_names_the_mentions_that_lie_in_it_whole():
     assert named == {"first": [[(0, 2)], []], "last": [[(3, 5)], []], "cut": [[], []], "next": [[], [(0, 1)]]}
 
 
-def test_too_short_documents_are_a_clear_error():
+def test_too_short_documents_are_an_error():
     with pytest.raises(ValueError, match="no held-out document has more than 62 tokens"):
         draw_windows([Document("a", "Mars")], TOKENIZERS["bpe"], np.random.default_rng(0))

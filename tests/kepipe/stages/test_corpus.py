@@ -24,7 +24,7 @@ def run(config: CorpusConfig, out: Path) -> list[Event]:
     return events
 
 
-def test_the_wikipedia_sample_keeps_its_anchors(tmp_path: Path) -> None:
+def test_wikipedia_sample_keeps_its_anchors(tmp_path: Path) -> None:
     run(CorpusConfig(max_documents=5), tmp_path / "out")
     documents = list(read_documents(tmp_path / "out" / "documents.jsonl"))
     alabama = documents[-1]
@@ -51,7 +51,7 @@ def test_bad_lines_are_counted_in_the_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["gold", "mentions"])
-def test_links_that_people_gave_are_called_gold(tmp_path: Path, name: str) -> None:
+def test_gold_mentions_are_counted_separately(tmp_path: Path, name: str) -> None:
     document = {"text": "Titan goes around Saturn.", name: [{"start": 0, "end": 5, "entity": "titan"}]}
     (tmp_path / "in.jsonl").write_text(json.dumps(document) + "\n")
     events = run(CorpusConfig(source="folder", path=tmp_path / "in.jsonl", max_documents=1), tmp_path / "out")
@@ -74,7 +74,7 @@ def test_an_empty_corpus_is_an_error(tmp_path: Path) -> None:
         run(CorpusConfig(source="folder"), tmp_path / "other")
 
 
-def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
+def test_corpus_fingerprint_follows_the_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one")
     config = CorpusConfig(source="folder", path=tmp_path)
     before = fingerprint(config)
@@ -84,13 +84,13 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     assert fingerprint(CorpusConfig()) != before
 
 
-def test_a_setting_that_a_source_does_not_heed_is_told(tmp_path: Path) -> None:
+def test_unused_corpus_setting_is_warned_about(tmp_path: Path) -> None:
     events = run(CorpusConfig(max_documents=1, path=tmp_path), tmp_path / "out")
     warnings = [event.message for event in events if isinstance(event, Noted) and event.level == "warning"]
     assert warnings == ["corpus: `path` has no effect for the source wikipedia-sample"]
 
 
-def test_a_line_that_no_parser_takes_costs_itself_alone(tmp_path: Path) -> None:
+def test_unparsable_line_is_skipped_alone(tmp_path: Path) -> None:
     lines = ['{"text": "Io."}', '{"text": "x", "n": ' + "9" * 5000 + "}", "[" * 100_000, '{"text": "Mars."}']
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     problems = Problems()
@@ -102,8 +102,8 @@ def test_a_line_that_no_parser_takes_costs_itself_alone(tmp_path: Path) -> None:
     ]
 
 
-def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """In a process that is nobody's, since root may read all."""
+def test_unreadable_folder_is_reported(tmp_path: Path) -> None:
+    """In a process of the user nobody, since root may read all."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         root.chmod(0o755)
@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert told.stdout.startswith(f"{name}/closed: cannot read the folder (Permission denied)")
 
 
-def test_a_very_long_document_becomes_sections(tmp_path: Path) -> None:
+def test_very_long_document_is_split_into_sections(tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("Mars is near Earth.\n" * 110_000)
     config = CorpusConfig.model_validate({"source": "folder", "path": tmp_path / "texts"})
@@ -148,7 +148,7 @@ def task_text(tmp_path: Path, **settings: Any) -> tuple[list[str], list[Event]]:
     return texts, events
 
 
-def test_texts_of_a_task_are_read_without_those_that_are_tested_on(tmp_path: Path) -> None:
+def test_task_corpus_excludes_texts_of_the_test_data(tmp_path: Path) -> None:
     texts, events = task_text(tmp_path)
     assert texts == ["One text.", "Another one."]
     assert json.loads((tmp_path / "out" / "corpus.json").read_text())["excluded"] == 1
@@ -156,26 +156,26 @@ def test_texts_of_a_task_are_read_without_those_that_are_tested_on(tmp_path: Pat
     assert warnings == ["1 documents contain texts of `exclude` and are skipped, such as 0/train:2"]
 
 
-def test_a_text_that_is_tested_on_is_refused_where_that_is_wanted(tmp_path: Path) -> None:
+def test_text_in_a_task_corpus_is_rejected_in_strict_mode(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`0/train:2` contains a text of `exclude`"):
         task_text(tmp_path, strict=True)
 
 
-def test_a_test_given_as_training_text_leaves_nothing(tmp_path: Path) -> None:
+def test_data_as_training_text_leaves_an_empty_corpus(tmp_path: Path) -> None:
     (tmp_path / "test.jsonl").write_text('{"text": "Only this.", "label": "a"}\n')
     config = CorpusConfig(source="task", path=tmp_path / "test.jsonl", exclude=tmp_path / "test.jsonl")
     with pytest.raises(ValueError, match="the corpus is empty"):
         run(config, tmp_path / "out")
 
 
-def test_what_must_not_be_seen_has_to_be_said_of_a_task(tmp_path: Path) -> None:
+def test_task_corpus_requires_exclude(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"text": "One text.", "label": "a"}\n')
     source = "  text: {use: corpus, source: task, path: train.jsonl"
     assert "set the files whose texts must not be trained on" in complaint(tmp_path, f"{source}}}\n")
     assert complaint(tmp_path, f"{source}, exclude: []}}\n") == ""
 
 
-def test_the_fingerprint_follows_what_must_not_be_seen(tmp_path: Path) -> None:
+def test_corpus_fingerprint_follows_the_excluded_files(tmp_path: Path) -> None:
     task_text(tmp_path)
     files = {"path": tmp_path / "train.jsonl", "exclude": tmp_path / "test.jsonl"}
     config = CorpusConfig.model_validate({"source": "task", **files})

@@ -1,4 +1,4 @@
-"""The vectors of a graph that has grown: known ones go on, new ones have neighbours, the same graph keeps all."""
+"""Vectors of a graph that has grown: known ones are kept, new ones composed of neighbours."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 
 def run(inputs: EmbedInputs, config: EmbedConfig, folder: Path) -> tuple[list[str], dict[str, float]]:
-    """What is said, and what is logged at the end."""
+    """The messages, and the final metrics."""
     events: list[Event] = run_stage(EMBED, inputs, config, folder)
     logged: dict[str, float] = {}
     for event in events:
@@ -74,7 +74,7 @@ def run(inputs: EmbedInputs, config: EmbedConfig, folder: Path) -> tuple[list[st
     return [event.message for event in events if isinstance(event, Noted)], logged
 
 
-def test_the_same_graph_keeps_its_vectors(before: EmbedInputs, tmp_path: Path) -> None:
+def test_unchanged_graph_keeps_its_vectors(before: EmbedInputs, tmp_path: Path) -> None:
     said, _ = run(before, CONFIG, tmp_path)
     assert said == ["the graph has not changed: its vectors are kept"]
     assert before.start is not None
@@ -83,7 +83,7 @@ def test_the_same_graph_keeps_its_vectors(before: EmbedInputs, tmp_path: Path) -
         assert (tmp_path / "out" / name).read_bytes() == (old / name).read_bytes()
 
 
-def test_new_entities_have_vectors_at_once_and_known_ones_stay(
+def test_new_entities_get_vectors_and_known_vectors_stay(
     before: EmbedInputs, grown: Graph, tmp_path: Path
 ) -> None:
     inputs = EmbedInputs(grown, before.start)
@@ -106,8 +106,10 @@ def test_new_entities_have_vectors_at_once_and_known_ones_stay(
     ).read_bytes()
 
 
-def test_what_was_trained_on_before_is_not_asked(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
-    """The grown graph is divided anew: a fact that was learned then may be held out now."""
+def test_held_out_triples_trained_on_earlier_are_excluded(
+    before: EmbedInputs, grown: Graph, tmp_path: Path
+) -> None:
+    """The grown graph is split again: a fact that was trained on earlier may be held out now."""
     said, logged = run(EmbedInputs(grown, before.start), CONFIG, tmp_path)
     stored = open_graph(grown.folder)
     held_out = {split: stored.triples(split) for split in ("valid", "test")}
@@ -122,7 +124,7 @@ def test_what_was_trained_on_before_is_not_asked(before: EmbedInputs, grown: Gra
         assert logged[f"{split}_n"] == (~mask).sum()
 
 
-def test_they_go_on_for_some_epochs(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
+def test_known_vectors_are_trained_for_some_epochs(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
     _, logged = run(EmbedInputs(grown, before.start), CONFIG, tmp_path)
     assert logged["placed_entities"] == 2
     assert before.start is not None
@@ -132,9 +134,7 @@ def test_they_go_on_for_some_epochs(before: EmbedInputs, grown: Graph, tmp_path:
     assert 0 < moved.mean() < 0.2 * np.linalg.norm(old.matrix, axis=1).mean()
 
 
-def test_vectors_of_other_settings_or_none_are_no_start(
-    before: EmbedInputs, grown: Graph, tmp_path: Path
-) -> None:
+def test_vectors_with_other_settings_are_no_start(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
     config = EmbedConfig(dim=4, epochs=1)
     said, _ = run(EmbedInputs(grown, before.start), config, tmp_path / "other")
     assert said[0] == "the vectors of `` have other settings (dim 8): all vectors are trained from scratch"
@@ -145,7 +145,7 @@ def test_vectors_of_other_settings_or_none_are_no_start(
     assert said[0] == "`champion` has no vectors in the store: all vectors are trained from scratch"
 
 
-def test_settings_that_do_not_go_together(before: EmbedInputs) -> None:
+def test_incompatible_embed_settings_are_rejected(before: EmbedInputs) -> None:
     with pytest.raises(ValueError, match="`epochs_again: 0` is only supported for TransE; DistMult needs"):
         EmbedConfig(model="DistMult", epochs_again=0)
     assert before.start is not None

@@ -1,4 +1,4 @@
-"""The stage `embed`: scored vectors, the same bytes whenever and however often it was killed."""
+"""The stage `embed`: scored vectors; a killed run resumes bit-identically."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(graph: Graph, folder: Path, config: EmbedConfig = CONFIG) -> list[Event]
     return run_stage(EMBED, EmbedInputs(graph), config, folder)
 
 
-def test_vectors_scores_and_events(graph: Graph, tmp_path: Path) -> None:
+def test_embed_writes_vectors_scores_and_metrics(graph: Graph, tmp_path: Path) -> None:
     events = run(graph, tmp_path)
     vectors = open_vectors(tmp_path / "out")
     assert vectors.matrix.shape == (60, 8)
@@ -57,7 +57,7 @@ def test_vectors_scores_and_events(graph: Graph, tmp_path: Path) -> None:
     assert metrics[-1].values["test_mrr"] == scores["test"]["mrr"]
 
 
-def test_a_warm_start_goes_on(graph: Graph, tmp_path: Path) -> None:
+def test_embed_warm_start_continues_from_given_vectors(graph: Graph, tmp_path: Path) -> None:
     first = run(graph, tmp_path / "first")
     changes = {"epochs": 2, "learning_rate": 0.01, "warm_start": tmp_path / "first/out"}
     config = EmbedConfig(**(CONFIG.model_dump() | changes))
@@ -81,7 +81,7 @@ def test_a_warm_start_goes_on(graph: Graph, tmp_path: Path) -> None:
     assert EMBED.fingerprint(config).keys() == files
 
 
-def test_killed_and_run_again(graph: Graph, tmp_path: Path) -> None:
+def test_killed_embed_resumes_bit_identically(graph: Graph, tmp_path: Path) -> None:
     """A real kill -9 in the middle of training, after its first checkpoint."""
     program = f"""
 import kg.embedding

@@ -46,7 +46,7 @@ def run(world, folder, config=CONFIG, arms=None, scratch=None, **knowledge):
 
 
 def logged(events):
-    """Metric → value. Without a step the last value of a name is the one that stays: no name comes twice."""
+    """Metric → value. No name is logged twice, since only the last value without a step is kept."""
     found = [item for event in events for item in getattr(event, "values", {}).items()]
     assert len(dict(found)) == len(found)
     return dict(found)
@@ -61,7 +61,7 @@ def content(folder):
     return {file.name: file.read_bytes() for file in (folder / "out").iterdir()}
 
 
-def test_scores_of_all_arms_with_differences_baselines_and_cases(world, tmp_path):
+def test_evaluate_scores_arms_differences_baselines_and_cases(world, tmp_path):
     scores, events = run(world, tmp_path)
     assert list(scores.arms) == ["pretrain", "control"]
     (difference,) = scores.differences
@@ -80,7 +80,7 @@ def test_scores_of_all_arms_with_differences_baselines_and_cases(world, tmp_path
     assert logged(events)["control/entity_cloze/mrr"] == mrr["control"]
 
 
-def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_path, monkeypatch):
+def test_interrupted_evaluate_resumes_bit_identically(world, tmp_path, monkeypatch):
     run(world, tmp_path / "whole")
     from kepipe.probes import cloze_scoring
 
@@ -100,12 +100,12 @@ def test_an_interrupted_stage_continues_and_ends_with_the_same_bytes(world, tmp_
     assert content(tmp_path / "broken") == content(tmp_path / "whole")
 
 
-def test_one_folder_alone_scores_as_it_does_among_the_arms(world, tmp_path):
+def test_model_scored_alone_equals_its_arm(world, tmp_path):
     scores, _ = run(world, tmp_path)
     assert score_alone(world, world.arms[1]) == scores.arms["control"]
 
 
-def test_given_links_by_title_are_blanked_as_entities_of_the_graph(tmp_path):
+def test_gold_links_by_title_are_resolved_to_entities(tmp_path):
     """An anchor names a page: "Oslo" is found by its name, "Atlantis" means nothing in the graph."""
     world = make_world(tmp_path / "world")
     store = open_graph(world.graph.folder)
@@ -127,14 +127,14 @@ def test_given_links_by_title_are_blanked_as_entities_of_the_graph(tmp_path):
     assert all(case["label"] == case["surface"] and case["entity"] in store for case in cases)
 
 
-def test_reference_and_names(world, tmp_path):
+def test_evaluate_reference_and_unknown_arm_names(world, tmp_path):
     scores, _ = run(world, tmp_path / "a", CONFIG.model_copy(update={"reference": "pretrain"}))
     assert [difference.name for difference in scores.differences] == ["control − pretrain"]
     with pytest.raises(ValueError, match="`nobody` is not an arm; known: control, pretrain"):
         run(world, tmp_path / "b", CONFIG.model_copy(update={"reference": "nobody"}))
 
 
-def test_nothing_held_out_is_a_clear_error(tmp_path):
+def test_held_out_documents_are_required(tmp_path):
     world = make_world(tmp_path / "world")
     held_out = world.shards.folder / "held_out"
     for name in ("tokens.bin", "bounds.bin", "entities.bin", "ids.jsonl"):
@@ -152,8 +152,8 @@ def writer(world, folder):
     return Model.open(folder / "writer", "writer")
 
 
-def test_each_arm_answers_what_fits_it(world, tmp_path):
-    """A model that fills masks and one that writes, side by side."""
+def test_arm_is_scored_by_the_probes_that_fit_it(world, tmp_path):
+    """A masked and a causal model."""
     arms = (world.arms[0], writer(world, tmp_path))
     scores, events = run(world, tmp_path, arms=arms)
     assert set(scores.arms["pretrain"]) == {"mlm_loss", "entity_cloze"}
@@ -168,7 +168,7 @@ def test_each_arm_answers_what_fits_it(world, tmp_path):
         run(world, tmp_path / "asked", CONFIG.model_copy(update={"probes": ("entity-cloze",)}), arms)
 
 
-def test_an_arm_with_a_tokenizer_of_its_own_is_not_asked_in_the_tokens_of_others(world, tmp_path):
+def test_arm_with_another_tokenizer_is_rejected(world, tmp_path):
     """Its ids mean other tokens: figures would come out, and mean nothing."""
     own = train_tokenizer(["other texts, other tokens"], kind="wordpiece", size=world.tokenizer.vocab_size)
     own.save(tmp_path / "tokenizer")
@@ -180,8 +180,8 @@ def test_an_arm_with_a_tokenizer_of_its_own_is_not_asked_in_the_tokens_of_others
         run(world, tmp_path, arms=arms)
 
 
-def test_a_fused_arm_reads_its_own_entities(world, tmp_path):
-    """The same weights with other vectors answer otherwise, among the arms as alone."""
+def test_fused_arm_is_scored_with_its_own_vectors(world, tmp_path):
+    """The same weights with other vectors give other scores, among the arms and alone."""
     ids = [id for id in open_graph(world.graph.folder).ids if id != "id:Oslo"]
     base = Base(layers=2, hidden=32, heads=2)
     arms = []
@@ -197,11 +197,11 @@ def test_a_fused_arm_reads_its_own_entities(world, tmp_path):
         assert scores.arms["true"]["mlm_loss"][metric] != scores.arms["other"]["mlm_loss"][metric]
     assert scores.arms["true"]["entity_cloze"]["mrr"] != scores.arms["other"]["entity_cloze"]["mrr"]
     assert score_alone(world, arms[1]) == scores.arms["other"]
-    it_says_of_how_many_mentions_it_knows(scores, events, tmp_path)
+    check_counts_of_known_mentions(scores, events, tmp_path)
 
 
-def it_says_of_how_many_mentions_it_knows(scores, events, folder):
-    """Of all but Oslo's; a plain arm is given none."""
+def check_counts_of_known_mentions(scores, events, folder):
+    """All mentions but Oslo's; a plain arm has none."""
     values = logged(events)
     for probe in ("mlm_loss", "entity_cloze"):
         given = scores.details[probe]["mentions_given"]
@@ -234,7 +234,7 @@ def with_triples(**settings):
     return EvaluateConfig.model_validate({"context": 48, "max_mentions": 30, "knowledge": knowledge})
 
 
-def test_triples_of_a_graph_go_with_the_text_of_all_arms(world, tmp_path):
+def test_triples_of_a_graph_are_injected_for_all_arms(world, tmp_path):
     plain, _ = run(world, tmp_path / "plain")
     config = with_triples()
     assert EVALUATE.needs(config, {}) == ("graph",)
@@ -254,7 +254,7 @@ def with_facts(**settings):
     return EvaluateConfig.model_validate({"context": 48, "max_mentions": 30, "knowledge": knowledge})
 
 
-def test_a_model_that_writes_reads_facts_before_what_it_goes_on_with(world, tmp_path):
+def test_causal_model_is_scored_with_facts_in_its_context(world, tmp_path):
     arms = (world.arms[0], writer(world, tmp_path))
     plain, _ = run(world, tmp_path / "plain", arms=arms)
     scores, events = run(world, tmp_path / "told", with_facts(), arms, graph=world.graph)
@@ -282,12 +282,12 @@ def test_a_model_that_writes_reads_facts_before_what_it_goes_on_with(world, tmp_
     assert unseen.arms["writer"]["perplexity"]["fact_tokens"].value == 0
 
 
-def test_knowledge_that_leaves_no_room_for_what_is_asked_is_refused(world, tmp_path):
+def test_knowledge_without_room_for_the_cases_is_rejected(world, tmp_path):
     with pytest.raises(ValueError, match=r"no room for .* blanks of a batch: rows have"):
         run(world, tmp_path, with_triples(length=8), graph=world.graph)
 
 
-def test_a_model_without_weights_for_a_method_is_refused(world, tmp_path):
+def test_model_without_weights_for_a_method_is_rejected(world, tmp_path):
     config = EvaluateConfig.model_validate({"context": 48, "knowledge": "ernie-tsinghua"})
     with pytest.raises(ValueError, match="no weights for ernie-tsinghua"):
         run(world, tmp_path, config)
@@ -296,7 +296,7 @@ def test_a_model_without_weights_for_a_method_is_refused(world, tmp_path):
 QUIZ = {"probes": ("graph-quiz",), "graph_quiz": {"questions": 12}}
 
 
-def test_the_quiz_needs_no_linked_text_and_goes_beside_the_other_probes(world, tmp_path):
+def test_quiz_needs_no_linked_text(world, tmp_path):
     """The documents link nothing: the other probes of the world could not ask about entities."""
     unlinked = [replace(document, mentions=(), gold=()) for document in world.documents]
     (tmp_path / "link").mkdir()
@@ -320,7 +320,7 @@ def test_the_quiz_needs_no_linked_text_and_goes_beside_the_other_probes(world, t
     assert drawn == ["quiz", "quiz-examples"]
 
 
-def test_vectors_given_to_the_stage_answer_the_quiz(world, tmp_path):
+def test_vectors_of_the_stage_are_a_quiz_baseline(world, tmp_path):
     graph = open_graph(world.graph.folder)
     entities = np.zeros((len(graph), 3), np.float32)
     for head, _, tail in graph.triples("train").tolist():
@@ -332,7 +332,7 @@ def test_vectors_given_to_the_stage_answer_the_quiz(world, tmp_path):
     assert scores.baselines["graph_quiz"]["vectors"]["accuracy"].value == 1
 
 
-def test_other_templates_are_another_key(tmp_path):
+def test_quiz_fingerprint_follows_the_templates(tmp_path):
     file = tmp_path / "templates.tsv"
     digests = []
     for text in ("[X] is the capital of [Y].", "[X], the capital of [Y]."):

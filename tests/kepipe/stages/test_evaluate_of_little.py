@@ -1,4 +1,4 @@
-"""The evaluate stage on a text that asks little: what cannot be asked is left out, and what is asked anyway is told."""
+"""The evaluate stage on text with few cases: probes without cases are skipped, lowered thresholds reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def world(tmp_path: Path) -> World:
 
 
 def run(world: World, folder: Path, documents: list[Document], **changes: Any) -> tuple[Scores, list[str]]:
-    """The scores and the warnings where the linked text is this."""
+    """Scores and warnings for this linked text."""
     write_documents(world.linked.folder / "documents.jsonl", documents)
     inputs = EvaluateInputs(world.arms, world.linked, world.graph, world.shards)
     events = run_stage(EVALUATE, inputs, CONFIG.model_copy(update=changes), folder)
@@ -35,9 +35,7 @@ def run(world: World, folder: Path, documents: list[Document], **changes: Any) -
     return read_scores(folder / "out" / "scores.json"), warnings
 
 
-def test_a_probe_without_anything_to_ask_is_left_out_and_the_others_go_on(
-    world: World, tmp_path: Path
-) -> None:
+def test_probe_without_cases_is_skipped_and_others_run(world: World, tmp_path: Path) -> None:
     documents = [replace(document, mentions=()) for document in world.documents]
     scores, warnings = run(world, tmp_path, documents)
     assert set(scores.arms["pretrain"]) == set(scores.details) == {"mlm_loss"}
@@ -49,7 +47,7 @@ def test_a_probe_without_anything_to_ask_is_left_out_and_the_others_go_on(
         run(world, tmp_path / "alone", documents, probes=("entity-cloze",))
 
 
-def test_a_lowered_bar_is_warned_of_and_stands_on_the_page(world: World, tmp_path: Path) -> None:
+def test_lowered_min_score_is_warned_about_and_on_the_page(world: World, tmp_path: Path) -> None:
     documents = [
         replace(document, mentions=tuple(replace(mention, score=0.6) for mention in document.mentions))
         for document in world.documents

@@ -1,4 +1,4 @@
-"""The stage `finetune`: every task is learned, by every family; what is chosen, kept, refused; kill and resume."""
+"""The stage `finetune`: every task with every family; choice of epoch; errors; kill and resume."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_every_task_is_learned(bert: Model, tmp_path: Path, task: TaskName) -> N
     assert all({"id", "predicted", "labels"} <= record.keys() for record in records)
 
 
-def test_words_without_a_token_take_no_part_and_are_answered_outside(bert: Model, tmp_path: Path) -> None:
-    """Every second sentence has some, with labels that would teach nonsense, before the words that matter."""
+def test_words_without_a_token_are_ignored_and_predicted_as_outside(bert: Model, tmp_path: Path) -> None:
+    """Every second sentence has some, with wrong labels, before its other words."""
     data = write_task(tmp_path, "tagging")
     for file in map(Path, data.values()):
         header, *lines = file.read_text().splitlines()
@@ -73,14 +73,14 @@ def test_words_without_a_token_take_no_part_and_are_answered_outside(bert: Model
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bart", "t5", "roberta"])
-def test_every_family_learns(tmp_path: Path, family: str) -> None:
+def test_every_family_learns_a_task(tmp_path: Path, family: str) -> None:
     start = base_model(tmp_path / "base", family)
     for task in ("relations", "tagging") if family == "gpt2" else ("relations",):
         made = finetune(tmp_path / task, start, task, write_task(tmp_path / "data" / task, task))
         assert made.scores()["test"][TASKS[task].choose_by].value > 0.8
 
 
-def test_frozen_features_leave_the_model_as_it_is(bert: Model, tmp_path: Path) -> None:
+def test_frozen_features_keep_the_models_weights(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification")
     changes: dict[str, Any] = {"train": "head", "pooling": "mean", "epochs": 24, "learning_rate": 3e-2}
     made = finetune(tmp_path / "stage", bert, "classification", data, **changes)
@@ -89,7 +89,7 @@ def test_frozen_features_leave_the_model_as_it_is(bert: Model, tmp_path: Path) -
     assert all((before[name] == value).all() for name, value in after.items())
 
 
-def test_it_writes_a_model_folder_and_what_made_it(bert: Model, tmp_path: Path) -> None:
+def test_finetune_writes_a_model_folder_with_provenance(bert: Model, tmp_path: Path) -> None:
     ear = Ear()
     made = finetune(tmp_path / "s", bert, "relations", write_task(tmp_path, "relations"), ear, epochs=2)
     assert load(made.folder).config == load(bert.folder).config
@@ -99,8 +99,8 @@ def test_it_writes_a_model_folder_and_what_made_it(bert: Model, tmp_path: Path) 
     assert "test" in made.scores()
 
 
-def test_a_task_can_begin_where_another_ended(bert: Model, tmp_path: Path) -> None:
-    """An intermediate task: a fresh head over frozen features finds the relations again, markers and all."""
+def test_finetune_can_start_from_another_task(bert: Model, tmp_path: Path) -> None:
+    """An intermediate task: a new head on frozen features learns the relations again, with the same markers."""
     data = write_task(tmp_path, "relations")
     first = finetune(tmp_path / "first", bert, "relations", data)
     changes: dict[str, Any] = {"train": "head", "entity_markers": True, "epochs": 2, "learning_rate": 3e-2}
@@ -111,8 +111,8 @@ def test_a_task_can_begin_where_another_ended(bert: Model, tmp_path: Path) -> No
     finetune(tmp_path / "other", first, "typing", write_task(tmp_path, "typing", 40, 40), epochs=1)
 
 
-def test_the_test_split_chooses_nothing(bert: Model, tmp_path: Path) -> None:
-    """Other test examples: the same weights, to the byte."""
+def test_split_does_not_influence_the_weights(bert: Model, tmp_path: Path) -> None:
+    """Other test examples give bit-identical weights."""
     data = write_task(tmp_path, "relations")
     other = data | {"test": data["dev"]}
     folders = [
@@ -122,8 +122,8 @@ def test_the_test_split_chooses_nothing(bert: Model, tmp_path: Path) -> None:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
-def test_the_best_epoch_is_kept(bert: Model, tmp_path: Path) -> None:
-    """A rate at which late epochs destroy what was learned: the scores are those of the best one."""
+def test_best_epoch_is_kept(bert: Model, tmp_path: Path) -> None:
+    """With a learning rate at which late epochs diverge, the scores are those of the best epoch."""
     ear = Ear()
     changes: dict[str, Any] = {"epochs": 6, "learning_rate": 2e-2}
     made = finetune(tmp_path / "s", bert, "tagging", write_task(tmp_path, "tagging"), ear, **changes)
@@ -132,7 +132,7 @@ def test_the_best_epoch_is_kept(bert: Model, tmp_path: Path) -> None:
     assert made.scores()["dev"]["span_f1"].value == pytest.approx(1 - best, abs=1e-9)
 
 
-def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
+def test_invalid_finetune_settings_are_rejected(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification")
     with pytest.raises(ValueError, match="give the model to start from"):
         FINETUNE.run(
@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_refused(bert: Model, tmp_path: Path) -> None:
         ("ernie-tsinghua", r"needs the vectors of a graph: set `inputs: \{vectors: embed\}`"),
     ],
 )
-def test_knowledge_without_its_source_is_refused(
+def test_knowledge_without_its_source_is_rejected(
     bert: Model, tmp_path: Path, method: str, message: str
 ) -> None:
     data = write_task(tmp_path, "classification", 40, 40)
@@ -167,7 +167,7 @@ def test_knowledge_without_its_source_is_refused(
         finetune(tmp_path / "w", bert, "classification", data, epochs=1, knowledge=method)
 
 
-def test_a_model_without_knowledge_says_nothing_of_any(bert: Model, tmp_path: Path) -> None:
+def test_model_without_knowledge_has_no_knowledge_file(bert: Model, tmp_path: Path) -> None:
     """The arm `graph-off` leaves the method out."""
     data = write_task(tmp_path, "classification", 40, 40)
     made = finetune(tmp_path / "w", bert, "classification", data, epochs=1)
@@ -185,8 +185,10 @@ def test_a_model_without_knowledge_says_nothing_of_any(bert: Model, tmp_path: Pa
         ("tagging", "zh/medical_ner/dev.tsv", "zh", "span_f1"),
     ],
 )
-def test_real_data_runs(tmp_path: Path, task: TaskName, train: str, language: str, metric: str) -> None:
-    """The files as they were published: nothing is left out, and the stage ends with scores."""
+def test_finetune_runs_on_published_data(
+    tmp_path: Path, task: TaskName, train: str, language: str, metric: str
+) -> None:
+    """The published files: all lines are read, and the stage ends with scores."""
     root = os.environ.get("KEPIPE_DATA")
     if root is None:
         pytest.skip("KEPIPE_DATA is not set")
@@ -210,7 +212,7 @@ def test_real_data_runs(tmp_path: Path, task: TaskName, train: str, language: st
     assert len(told_of) == score.cases
 
 
-def test_bad_lines_are_told(bert: Model, tmp_path: Path) -> None:
+def test_invalid_lines_are_reported(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification", 40, 40)
     with Path(data["train"]).open("a") as stream:
         stream.write("no tab\n")
@@ -237,7 +239,7 @@ def start(root: Path, name: str) -> subprocess.Popen[bytes]:
     )
 
 
-def test_kill_9_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_finetune_resumes_bit_identically(tmp_path: Path) -> None:
     base_model(tmp_path / "base")
     write_task(tmp_path, "relations", 300, 60)
     whole, killed = start(tmp_path, "whole"), start(tmp_path, "killed")
@@ -267,8 +269,8 @@ stages:
 """
 
 
-def test_from_the_command_line(tmp_path: Path) -> None:
-    """Files are found beside the pipeline's; what comes out predicts."""
+def test_finetune_from_the_command_line(tmp_path: Path) -> None:
+    """Files are found relative to the pipeline; the fine-tuned model predicts."""
     tokenizer().save(tmp_path / "words")
     write_task(tmp_path, "relations", 60, 40)
     (tmp_path / "p.yaml").write_text(PIPELINE.format(tokenizer=tmp_path / "words"))

@@ -1,4 +1,4 @@
-"""A student learns a task from a teacher's probabilities, whatever its own labels say."""
+"""Distillation: a student learns a task from a teacher's probabilities, also with wrong labels."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def with_wrong_labels(data: dict[str, str], swaps: dict[str, str], folder: Path)
 
 
 @pytest.mark.parametrize("task", list(SWAPS))
-def test_a_teacher_is_believed_against_wrong_labels(
+def test_student_follows_the_teacher_instead_of_wrong_labels(
     bert: Model, small: Model, tmp_path: Path, task: TaskName
 ) -> None:
     data = write_task(tmp_path / "data", task)
@@ -71,10 +71,8 @@ def test_a_teacher_is_believed_against_wrong_labels(
     assert alone.scores()["test"][metric].value < 0.8
 
 
-def test_probabilities_are_those_of_the_teacher_at_the_temperature(
-    bert: Model, small: Model, tmp_path: Path
-) -> None:
-    """Softmax of half the logits: the root of the probabilities, normalised. Columns are in the student's order."""
+def test_soft_labels_are_the_teachers_at_the_temperature(bert: Model, small: Model, tmp_path: Path) -> None:
+    """Softmax of half the logits: the normalised square root of the probabilities. Columns in the student's order."""
     data = write_task(tmp_path / "data", "classification", 40, 40)
     teacher = Predictor.open(finetune(tmp_path / "teacher", bert, "classification", data, epochs=1).folder)
     splits = read_splits(Data.model_validate(data), TASKS["classification"].read, 0, Problems())
@@ -100,7 +98,7 @@ def test_probabilities_are_those_of_the_teacher_at_the_temperature(
             with_soft_labels(rows, examples, teacher, replace(spec, **changed), 1.0)
 
 
-def test_a_folder_is_a_teacher_too_and_the_same(bert: Model, small: Model, tmp_path: Path) -> None:
+def test_teacher_given_as_a_folder_gives_the_same_student(bert: Model, small: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "classification", 100, 40)
     teacher = finetune(tmp_path / "teacher", bert, "classification", data, epochs=1)
     made = [
@@ -123,7 +121,7 @@ def test_a_folder_is_a_teacher_too_and_the_same(bert: Model, small: Model, tmp_p
         ("task: tagging, distillation: {weight: 0}", "expected a number above 0"),
     ],
 )
-def test_conflicts(tmp_path: Path, settings: str, said: str) -> None:
+def test_finetune_teacher_conflicts_are_reported(tmp_path: Path, settings: str, said: str) -> None:
     data: Any = write_task(tmp_path / "data", "tagging", 4, 4)
     (tmp_path / "teacher").mkdir()
     stages = f"  finetune: {{base: {{from: minilm}}, data: {data}, {settings}}}\n"

@@ -1,4 +1,4 @@
-"""A base that is counted, as the stage `pretrain` makes it."""
+"""N-gram models fitted by the stage `pretrain`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fitted(shards: Shards, folder: Path, **base: Any) -> dict[str, float]:
     return {name: value for e in events if isinstance(e, Metrics) for name, value in e.values.items()}
 
 
-def test_a_text_is_counted_into_a_model_folder(shards: Shards, tmp_path: Path) -> None:
+def test_pretrain_fits_an_n_gram_model_folder(shards: Shards, tmp_path: Path) -> None:
     logged = fitted(shards, tmp_path, order=3)
     assert read_config(tmp_path / "out").capabilities == {"language-model"}
     model = open_model(tmp_path / "out").language_model
@@ -48,7 +48,7 @@ def test_a_text_is_counted_into_a_model_folder(shards: Shards, tmp_path: Path) -
     assert logged["unknown_tokens"] == 0
 
 
-def test_the_same_text_gives_the_same_bytes_after_a_kill_too(shards: Shards, tmp_path: Path) -> None:
+def test_fitting_again_and_after_a_kill_is_bit_identical(shards: Shards, tmp_path: Path) -> None:
     fitted(shards, tmp_path / "once")
     left = tmp_path / "again" / "scratch" / "counts"
     left.mkdir(parents=True)
@@ -62,7 +62,7 @@ def test_the_same_text_gives_the_same_bytes_after_a_kill_too(shards: Shards, tmp
 
 
 @pytest.mark.parametrize("smoothing", ["kneser-ney", "witten-bell", "katz"])
-def test_longer_n_grams_know_more_of_held_out_text(smoothing: str, shards: Shards, tmp_path: Path) -> None:
+def test_longer_n_grams_have_lower_held_out_loss(smoothing: str, shards: Shards, tmp_path: Path) -> None:
     short, long = (
         fitted(shards, tmp_path / str(n), order=n, smoothing=smoothing)["final_held_out_loss"] for n in (1, 3)
     )
@@ -71,7 +71,7 @@ def test_longer_n_grams_know_more_of_held_out_text(smoothing: str, shards: Shard
 
 @pytest.mark.parametrize("sentences", [False, True])
 @pytest.mark.parametrize("stretch", [5, 1 << 22])
-def test_texts_are_cut_at_documents_or_sentences(
+def test_n_gram_texts_are_split_at_documents_or_sentences(
     sentences: bool, stretch: int, shards: Shards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kepipe.models.ngram import fitting
@@ -85,7 +85,7 @@ def test_texts_are_cut_at_documents_or_sentences(
     assert words.tolist() == np.concatenate(expected).tolist()
 
 
-def test_the_score_of_a_text_does_not_depend_on_how_it_is_read(
+def test_held_out_loss_does_not_depend_on_chunk_size(
     shards: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kepipe.models.ngram import fitting
@@ -142,13 +142,11 @@ def complaint(folder: Path, stages: str) -> str:
         ("  pretrain: {base: {family: ngram}}\n  evaluate: {probes: [mlm-loss]}\n", "cannot answer mlm-loss"),
     ],
 )
-def test_what_does_not_go_together_is_told_before_anything_runs(
-    stages: str, message: str, tmp_path: Path
-) -> None:
+def test_incompatible_n_gram_settings_are_reported_first(stages: str, message: str, tmp_path: Path) -> None:
     assert message in complaint(tmp_path, stages)
 
 
-def test_every_counted_family_has_a_name_of_its_own() -> None:
+def test_fitted_families_have_unique_names() -> None:
     from kepipe.models.families import FAMILIES
 
     assert not FITTED.keys() & FAMILIES.keys()

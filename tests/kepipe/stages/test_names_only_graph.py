@@ -1,4 +1,4 @@
-"""The control of a graph that tells names and no facts, as K-BERT writes it into a text."""
+"""The names-only control of a graph: names without facts, as injected by K-BERT."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def graph(tmp_path: Path) -> Path:
     return tmp_path / "graph"
 
 
-def test_it_keeps_the_entities_and_tells_how_many_speak(graph: Path, tmp_path: Path) -> None:
+def test_names_only_graph_keeps_entities_and_reports_their_number(graph: Path, tmp_path: Path) -> None:
     ear = Ear()
     made = open_graph(names_only(graph, tmp_path / "a", ear))
     assert list(made.ids) == ["lima", "peru", "oslo"]
@@ -48,17 +48,17 @@ def test_it_keeps_the_entities_and_tells_how_many_speak(graph: Path, tmp_path: P
     assert "1 entities with triples keep only their names" in ear.notes()
 
 
-def test_the_same_graph_gives_the_same_files(graph: Path, tmp_path: Path) -> None:
+def test_names_only_graph_is_deterministic(graph: Path, tmp_path: Path) -> None:
     folders = [names_only(graph, tmp_path / name) for name in "ab"]
     files = [{file.name: file.read_bytes() for file in sorted(folder.iterdir())} for folder in folders]
     assert files[0] == files[1]
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "bpe"])
-def test_a_branch_is_the_entity_s_own_name(
+def test_names_only_branch_is_the_entitys_own_name(
     graph: Path, tmp_path: Path, kind: Literal["wordpiece", "bpe"]
 ) -> None:
-    """With the relation's name or without it: it has none."""
+    """With or without the relation's name, since it has none."""
     words = train_tokenizer(["we saw lima in peru near oslo lies"] * 4, kind, 520)
     row = words.encode([" we saw lima"]).tokens
     lima = words.encode([" lima"]).tokens

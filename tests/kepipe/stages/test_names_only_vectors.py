@@ -1,4 +1,4 @@
-"""The control of vectors that tell where entities are, and not which they are."""
+"""The names-only control of vectors: all entities have the same vector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def names_only(vectors: Path, folder: Path, ear: Ear | None = None) -> Path:
     return context.out
 
 
-def test_all_entities_get_the_mean(tmp_path: Path) -> None:
+def test_names_only_vectors_are_the_mean(tmp_path: Path) -> None:
     true = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
     relations = np.arange(8, dtype=np.float32).reshape(2, 4)
     ids = [f"Q{n}" for n in range(50)]
@@ -34,21 +34,21 @@ def test_all_entities_get_the_mean(tmp_path: Path) -> None:
     made = open_vectors(one)
     assert list(made.ids) == ids
     np.testing.assert_allclose(made.matrix, np.tile(true.mean(0), (50, 1)), rtol=1e-5, atol=1e-7)
-    assert (made.matrix == made.matrix[0]).all(), "nothing tells one from another"
+    assert (made.matrix == made.matrix[0]).all(), "all vectors are equal"
     np.testing.assert_array_equal(map_table(one / TABLE, "relations"), relations)
     assert read_ids(one / "relations.txt") == ["P1", "P2"]
     assert (one / TABLE).read_bytes() == (again / TABLE).read_bytes()
     assert [event.values for event in ear.events if isinstance(event, Metrics)] == [{"entities": 50}]
 
 
-def test_vectors_without_relations_stay_without(tmp_path: Path) -> None:
+def test_names_only_vectors_without_relations(tmp_path: Path) -> None:
     save_vectors(tmp_path / "true", ["Q1", "Q2"], np.eye(2, 4, dtype=np.float32))
     made = names_only(tmp_path / "true", tmp_path / "a")
     assert open_vectors(made).matrix.tolist() == [[0.5, 0.5, 0.0, 0.0]] * 2
     assert not (made / "relations.txt").exists()
 
 
-def test_no_vectors_are_refused(tmp_path: Path) -> None:
+def test_empty_vectors_are_rejected(tmp_path: Path) -> None:
     save_vectors(tmp_path / "true", [], np.zeros((0, 4), np.float32))
     with pytest.raises(ValueError, match="embed: there are no vectors"):
         names_only(tmp_path / "true", tmp_path / "a")

@@ -35,7 +35,7 @@ def chosen(tmp_path: Path, **settings: Any) -> list[str]:
     return [document.text for document in read_documents(tmp_path / "work" / "out" / "documents.jsonl")]
 
 
-def test_sentences_that_are_near_go_with_the_texts_of_the_task(tmp_path: Path) -> None:
+def test_nearest_sentences_are_added_to_the_task_texts(tmp_path: Path) -> None:
     near = ["The drug blocks the enzyme in them.", "An enzyme is blocked by aspirin too."]
     assert chosen(tmp_path, k=1) == [*EXAMPLES, *near]
     assert chosen(tmp_path, k=1, with_examples=False) == near
@@ -43,23 +43,23 @@ def test_sentences_that_are_near_go_with_the_texts_of_the_task(tmp_path: Path) -
     assert (report["documents"], report["held_out_share"]) == (2, 0.1)
 
 
-def test_documents_may_be_chosen_whole_and_no_more_than_are_wanted(tmp_path: Path) -> None:
+def test_nearest_documents_up_to_a_maximum(tmp_path: Path) -> None:
     assert chosen(tmp_path, k=3, unit="document", most=1, with_examples=False) == [POOL[2]]
 
 
-def test_an_encoder_says_by_its_vectors_what_is_near(tmp_path: Path) -> None:
+def test_nearest_by_encoder_vectors(tmp_path: Path) -> None:
     found = chosen(tmp_path, by="encoder", encoder="minilm", k=1, with_examples=False)
     assert found
     assert not any("film" in text or "actors" in text for text in found)
 
 
-def test_the_control_is_drawn_by_the_seed_and_as_large(tmp_path: Path) -> None:
+def test_random_neighbours_are_a_seeded_control(tmp_path: Path) -> None:
     drawn = chosen(tmp_path, by="random", most=3, with_examples=False)
     assert len(drawn) == 3
     assert chosen(tmp_path, by="random", most=3, with_examples=False) == drawn
 
 
-def test_an_encoder_is_named_where_it_is_used_and_nowhere_else(tmp_path: Path) -> None:
+def test_encoder_setting_is_required_only_by_encoder(tmp_path: Path) -> None:
     stages = (
         "  pool: {use: corpus}\n  text: {use: corpus}\n"
         "  near: {use: neighbours, inputs: {corpus: pool, examples: text}, "

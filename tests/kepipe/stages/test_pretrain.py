@@ -1,4 +1,4 @@
-"""The stage `pretrain` on a small text: what it writes, that arms compare, that it continues, what it refuses."""
+"""The stage `pretrain` on a small text: outputs, comparable arms, continued training, errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[St
     return context, ear
 
 
-def test_it_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Path) -> None:
+def test_pretrain_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Path) -> None:
     context, ear = run(shards, tmp_path, knowledge="ernie-baidu")
     assert load(context.out).config.hidden == 32
     assert (context.out / "tokenizer.json").read_bytes() == (
@@ -42,7 +42,7 @@ def test_it_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Path) -> 
     assert set(ear.metric("held_out_loss")) == {0, 6}
 
 
-def test_no_step_leaves_the_base_as_it_is(shards: Shards, tmp_path: Path) -> None:
+def test_pretrain_with_0_steps_keeps_the_base(shards: Shards, tmp_path: Path) -> None:
     (none, ear), (some, trained) = (run(shards, tmp_path / str(steps), steps=steps) for steps in (0, 6))
     final = next(e.values for e in ear.events if isinstance(e, Metrics) and "final_held_out_loss" in e.values)
     assert final["final_held_out_loss"] == ear.metric("held_out_loss")[0]
@@ -54,13 +54,13 @@ def test_no_step_leaves_the_base_as_it_is(shards: Shards, tmp_path: Path) -> Non
     assert json.loads((none.out / "kepipe.json").read_text())["steps"] == 0
 
 
-def test_the_same_settings_give_the_same_files(shards: Shards, tmp_path: Path) -> None:
+def test_pretrain_is_deterministic(shards: Shards, tmp_path: Path) -> None:
     folders = [run(shards, tmp_path / name)[0].out for name in "ab"]
     files = [{file.name: file.read_bytes() for file in folder.iterdir()} for folder in folders]
     assert files[0] == files[1]
 
 
-def test_arms_start_alike_and_are_measured_alike(shards: Shards, tmp_path: Path) -> None:
+def test_arms_start_and_are_evaluated_alike(shards: Shards, tmp_path: Path) -> None:
     (_, mlm), (_, ernie) = (
         run(shards, tmp_path / str(name), knowledge=name) for name in (None, "ernie-baidu")
     )
@@ -68,8 +68,8 @@ def test_arms_start_alike_and_are_measured_alike(shards: Shards, tmp_path: Path)
     assert mlm.metric("loss") != ernie.metric("loss")
 
 
-def test_the_objective_does_not_change_the_order_of_the_text(shards: Shards, tmp_path: Path) -> None:
-    """The first stage of ERNIE is token masking: until it ends, the arms are one."""
+def test_objective_does_not_change_the_order_of_rows(shards: Shards, tmp_path: Path) -> None:
+    """The first stage of ERNIE is token masking: until it ends, both arms have equal losses."""
     slow: dict[str, Any] = {
         "steps": 30,
         "log_every": 1,
@@ -82,10 +82,10 @@ def test_the_objective_does_not_change_the_order_of_the_text(shards: Shards, tmp
 
 
 @pytest.mark.parametrize("format", ["segment-pair", "sentence-pair", "full-sentences", "packed"])
-def test_every_format_trains(shards: Shards, tmp_path: Path, format: str) -> None:
+def test_every_row_format_trains(shards: Shards, tmp_path: Path, format: str) -> None:
     _, ear = run(shards, tmp_path, format=format, steps=40, learning_rate=3e-3)
     losses = ear.metric("held_out_loss")
-    assert losses[40] < losses[0] - 0.1, "it learns more than how frequent tokens are, with which it begins"
+    assert losses[40] < losses[0] - 0.1, "lower than with token frequencies, the initial output"
     assert (format in ("segment-pair", "sentence-pair")) == bool(ear.metric("loss_nsp"))
 
 
@@ -98,15 +98,15 @@ def test_every_format_trains(shards: Shards, tmp_path: Path, format: str) -> Non
         ({"base": {"from": "minilm"}}, "vocabulary"),
     ],
 )
-def test_what_does_not_fit_is_refused(
+def test_invalid_pretrain_settings_are_rejected(
     shards: Shards, tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
         run(shards, tmp_path, **changes)
 
 
-def test_a_later_stage_goes_on_with_the_model_of_an_earlier_one(shards: Shards, tmp_path: Path) -> None:
-    """ERNIE 2.0's continual training: a new task joins, and all are trained together; also DAPT and TAPT."""
+def test_pretrain_continues_an_earlier_stages_model(shards: Shards, tmp_path: Path) -> None:
+    """As in ERNIE 2.0's continual training, where a new task joins; also DAPT and TAPT."""
     tasks = {"base": {**TINY, "tasks": 2}, "learning_rate": 3e-3}
     first, _ = run(shards, tmp_path / "first", steps=30, **tasks)
     both: dict[str, Any] = {
@@ -123,7 +123,7 @@ def test_a_later_stage_goes_on_with_the_model_of_an_earlier_one(shards: Shards, 
     assert json.loads((context.out / "kepipe.json").read_text())["start"] == "earlier"
 
 
-def test_an_earlier_model_of_another_tokenizer_is_refused(shards: Shards, tmp_path: Path) -> None:
+def test_base_with_another_tokenizer_is_rejected(shards: Shards, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     start = Model(tmp_path, "", name="pretrain")
     with pytest.raises(ValueError, match="`pretrain` was trained with another tokenizer"):
@@ -136,8 +136,8 @@ def weights(folder: Path) -> dict[str, Any]:
     return dict(load(folder).named_parameters())
 
 
-def test_two_processes_make_the_model_of_one(shards: Shards, tmp_path: Path) -> None:
-    """Cut up by FSDP2, with what DDP needs and more: heads that no batch uses, whole weights at the end."""
+def test_two_processes_train_the_model_of_one(shards: Shards, tmp_path: Path) -> None:
+    """Sharded by FSDP2: includes heads that no batch uses, and whole weights at the end."""
     halves: dict[str, Any] = {"accumulate": 2, "log_every": 1, "eval_every": 3, "checkpoint_every": 3}
     halves |= {"optimizer": "adamw"}  # Muon makes much of what rounding leaves
     alone, ear = run(shards, tmp_path / "alone", **halves)
@@ -149,12 +149,12 @@ def test_two_processes_make_the_model_of_one(shards: Shards, tmp_path: Path) -> 
     assert (shared.out / "kepipe.json").read_text() == (alone.out / "kepipe.json").read_text()
 
 
-def test_a_mistake_is_told_by_processes_as_by_one(shards: Shards, tmp_path: Path) -> None:
+def test_error_of_several_processes_is_reported_as_of_one(shards: Shards, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mlm trains an encoder, and base gpt2 is a decoder"):
         run(shards, tmp_path, base={"family": "gpt2", **TINY}, accumulate=2, processes=2)
 
 
-def test_dialogues_are_learnt_in_turn_with_plain_masking(tmp_path: Path) -> None:
+def test_dialogue_objective_mixes_with_masking(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     talks = [
         {"turns": [" ".join(rng.choice(WORDS[:6] if turn % 2 else WORDS[6:], 4)) for turn in range(6)]}
@@ -177,14 +177,14 @@ def test_dialogues_are_learnt_in_turn_with_plain_masking(tmp_path: Path) -> None
     _, ear = run(shards, tmp_path / "model", **long)
     hidden = ear.metric("held_out_loss_mlm")
     assert hidden[30] < hidden[0] - 0.1
-    assert ear.metric("held_out_loss_real")[0] == pytest.approx(np.log(2), abs=0.02), "a coin's"
+    assert ear.metric("held_out_loss_real")[0] == pytest.approx(np.log(2), abs=0.02), "chance level"
     assert set(ear.metric("loss_dlm.real")) & set(ear.metric("loss_mlm.mlm"))
     with pytest.raises(ValueError, match="rows of the kind packed: set `format: dialogue`"):
         run(shards, tmp_path / "other", objective="dlm", format="packed")
 
 
-def test_weights_that_the_last_update_broke_are_not_saved(tmp_path: Path) -> None:
-    """Nothing is held out, and the only loss that is recorded is that of the batch before."""
+def test_non_finite_final_weights_are_not_saved(tmp_path: Path) -> None:
+    """Nothing is held out, and the only logged loss is that before the update."""
     whole = write_shards(tmp_path / "text", held_out=0)
     bad = {"steps": 1, "learning_rate": 1e38, "max_grad_norm": 0, "warmup": 0, "schedule": "constant"}
     with pytest.raises(ValueError, match=r"not finite at the end: nothing is saved.*try a lower one"):
@@ -192,7 +192,7 @@ def test_weights_that_the_last_update_broke_are_not_saved(tmp_path: Path) -> Non
     assert not list((tmp_path / "stage" / "out").iterdir())
 
 
-def test_length_is_that_of_the_source_which_is_of_more_text(shards: Shards, tmp_path: Path) -> None:
+def test_length_counts_source_tokens_of_span_corruption(shards: Shards, tmp_path: Path) -> None:
     changes = {"objective": "span-corruption", "format": "packed", "base": {**TINY, "family": "t5"}}
     config = PretrainConfig.model_validate({**SMALL, **changes, "length": 64, "batch_tokens": 284})
     run = Pretraining.prepare(PRETRAIN.inputs(shards), config, context_in(tmp_path / "stage"))
@@ -201,7 +201,7 @@ def test_length_is_that_of_the_source_which_is_of_more_text(shards: Shards, tmp_
 
 
 @pytest.mark.parametrize("name", ["ernie-baidu", "ernie-tsinghua"])
-def test_what_became_a_knowledge_method_is_told(name: str) -> None:
+def test_former_objective_advises_the_knowledge_method(name: str) -> None:
     message = rf"set `objective: mlm` and `knowledge: \{{method: {name}\}}`"
     with pytest.raises(ValidationError, match=message):
         PretrainConfig(objective=name)

@@ -1,4 +1,4 @@
-"""Pretraining with a graph in its text, and the shuffled graph as its control."""
+"""Pretraining with injected triples, and the shuffled graph as its control."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any
     return context.out, ear
 
 
-def test_a_graph_changes_what_is_learnt_and_nothing_of_what_is_asked(
+def test_injected_triples_change_the_loss_and_not_the_labels(
     shards: Shards,
     graph: Graph,
     tmp_path: Path,
@@ -65,7 +65,7 @@ def test_a_graph_changes_what_is_learnt_and_nothing_of_what_is_asked(
     ("family", "objective", "methods"),
     [("gpt2", "causal-lm", [MORE]), ("roberta", "mlm", ["ernie-baidu", MORE])],
 )
-def test_other_bases(
+def test_injection_with_other_families_learns(
     shards: Shards,
     graph: Graph,
     tmp_path: Path,
@@ -80,8 +80,8 @@ def test_other_bases(
     assert losses[30] < losses[0] - 0.1
 
 
-def test_without_the_graph_it_is_refused(shards: Shards, tmp_path: Path) -> None:
-    """The arm `graph-off` leaves the method out; nobody trains without the graph that the settings speak of."""
+def test_injection_without_a_graph_is_rejected(shards: Shards, tmp_path: Path) -> None:
+    """The arm `graph-off` leaves the method out; a method without its graph is an error."""
     with pytest.raises(ValueError, match=r"k-bert needs a graph: set `inputs: \{graph: graph\}`"):
         run(shards, tmp_path, knowledge=MORE)
 
@@ -97,7 +97,7 @@ def test_without_the_graph_it_is_refused(shards: Shards, tmp_path: Path) -> None
         ({"knowledge": {"method": "k-bert", "choice": "plausible"}}, "needs entity vectors"),
     ],
 )
-def test_what_does_not_go_together_is_refused(
+def test_incompatible_injection_settings_are_rejected(
     shards: Shards,
     graph: Graph,
     tmp_path: Path,
@@ -108,7 +108,7 @@ def test_what_does_not_go_together_is_refused(
         run(shards, tmp_path, graph, **changes)
 
 
-def test_the_shuffled_graph_is_a_graph_of_the_same_shape(graph: Graph, tmp_path: Path) -> None:
+def test_shuffled_graph_has_the_same_shape(graph: Graph, tmp_path: Path) -> None:
     ear = Ear()
     context = context_in(tmp_path, ear)
     SHUFFLED_GRAPH.run(SHUFFLED_GRAPH.inputs(graph), SHUFFLED_GRAPH.config(), context)

@@ -1,4 +1,4 @@
-"""The stage `pretrain` with objectives that tell labels: heads, task embeddings, and going on with such a model."""
+"""The stage `pretrain` with label objectives: heads, task embeddings, continued training."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Shards:
 
 
 def write_texts(root: Path, held_out: float) -> Shards:
-    """What the stage `shards` makes of sixty documents about four towns."""
+    """Shards of sixty documents about four towns."""
     root.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     places = ["Rome", "Paris", "Berlin", "Vienna"]
@@ -64,7 +64,7 @@ def mixture(*names: str, **settings: Any) -> dict[str, Any]:
     return {"name": "mixture", "tasks": True, "of": [{"objective": name} for name in names], **settings}
 
 
-def test_seven_tasks_train_one_model_one_after_the_other(texts: Shards, tmp_path: Path) -> None:
+def test_seven_objectives_train_one_model_in_sequence(texts: Shards, tmp_path: Path) -> None:
     folder, ear = run(texts, tmp_path, objective=mixture(*NAMES, schedule="sequential"), steps=14)
     assert sorted(ear.metric("loss")) == list(range(1, 15))
     seen = {name: sorted(ear.metric(f"{name}.accuracy")) for name in NAMES}
@@ -79,7 +79,7 @@ def test_seven_tasks_train_one_model_one_after_the_other(texts: Shards, tmp_path
     assert load(folder).config.tasks == 7
 
 
-def test_a_stage_goes_on_with_the_heads_of_the_one_before(texts: Shards, tmp_path: Path) -> None:
+def test_label_heads_of_an_earlier_stage_are_kept(texts: Shards, tmp_path: Path) -> None:
     first, _ = run(texts, tmp_path / "1", objective="sentence-distance", steps=30, learning_rate=3e-3)
     second, _ = run(
         texts,
@@ -93,32 +93,32 @@ def test_a_stage_goes_on_with_the_heads_of_the_one_before(texts: Shards, tmp_pat
     assert all((after[name] == weight).all() for name, weight in before.items())
 
 
-def test_one_objective_alone_is_measured_on_held_out_text(texts: Shards, tmp_path: Path) -> None:
-    """Whether a word has a capital is learned at once: names are few."""
+def test_label_objective_lowers_the_held_out_loss(texts: Shards, tmp_path: Path) -> None:
+    """Capitalisation is learned fast: there are few names."""
     _, ear = run(texts, tmp_path, objective="capitalisation", steps=60, learning_rate=1e-2)
     losses = ear.metric("held_out_loss")
     assert losses[60] < 0.2 * losses[0]
 
 
-def test_the_mixture_is_what_knowledge_masking_works_on(texts: Shards, tmp_path: Path) -> None:
+def test_knowledge_masking_applies_to_the_masked_lm_of_a_mixture(texts: Shards, tmp_path: Path) -> None:
     section = mixture("mlm", "sentence-distance")
     assert len(parts_of(read(section))) == 2
     _, ear = run(texts, tmp_path, objective=section, knowledge="ernie-baidu", steps=4)
     assert ear.metric("loss")
 
 
-def test_too_little_held_out_text_is_told_and_training_goes_on(tmp_path: Path) -> None:
-    """Of one document no sentences are of two."""
+def test_missing_held_out_cases_are_reported_and_training_continues(tmp_path: Path) -> None:
+    """With one document there are no pairs of two documents."""
     texts = write_texts(tmp_path / "texts", held_out=ONE_DOCUMENT)
     _, ear = run(texts, tmp_path, objective=mixture("mlm", "sentence-distance"), steps=2)
     assert "some metrics are not measured on held-out text" in ear.notes()
     assert sorted(ear.metric("loss")) == [1, 2]
-    assert 2 in ear.metric("held_out_loss"), "that of the hidden tokens is measured"
+    assert 2 in ear.metric("held_out_loss"), "that of masked tokens is logged"
     _, alone = run(texts, tmp_path / "alone", objective="sentence-distance", steps=2)
     assert not alone.metric("held_out_loss")
 
 
-def test_a_file_decides_by_what_it_says_and_not_by_where_it_lies(tmp_path: Path) -> None:
+def test_cache_key_follows_the_content_of_a_file_not_its_path(tmp_path: Path) -> None:
     configs = []
     for name, label in (("a", "cause"), ("b", "cause"), ("c", "contrast")):
         file = tmp_path / name / "pairs.jsonl"

@@ -1,4 +1,4 @@
-"""Networks that are no transformers, as the stage `pretrain` trains them: saved, opened, registered, gone on with."""
+"""Networks other than transformers in the stage `pretrain`: saving, opening, registering, continuing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def objective(name: str) -> Any:
 
 
 def trained(shards: Shards, folder: Path, name: str, inputs: Any = None, **settings: Any) -> dict[str, float]:
-    """What is logged last under each name."""
+    """The last value of each metric."""
     config = PretrainConfig.model_validate(
         SMALL | TRAINED | objective(name) | {"base": BASES[name]} | settings
     )
@@ -61,7 +61,7 @@ def made(shards: Shards, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_a_text_is_learned_and_a_folder_opened(name: str, made: dict[str, Path]) -> None:
+def test_network_is_trained_and_opened_by_its_capabilities(name: str, made: dict[str, Path]) -> None:
     writes = name in ("nnlm", "lstm")
     opened, capabilities = open_model(made[name]), read_config(made[name]).capabilities
     assert (opened.language_model is not None) == writes == ("language-model" in capabilities)
@@ -70,7 +70,7 @@ def test_a_text_is_learned_and_a_folder_opened(name: str, made: dict[str, Path])
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_it_is_registered_by_what_it_answers(name: str, made: dict[str, Path]) -> None:
+def test_network_pyfunc_predicts(name: str, made: dict[str, Path]) -> None:
     row = predictor_of(made[name])
     assert row is not None
     mask = load_tokenizer(made[name]).named["mask"]
@@ -81,10 +81,10 @@ def test_it_is_registered_by_what_it_answers(name: str, made: dict[str, Path]) -
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_a_training_that_was_cut_ends_with_the_same_bytes(
+def test_interrupted_network_training_resumes_bit_identically(
     name: str, shards: Shards, made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run of 40 steps whose first 20 were done before: the checkpoint is taken up."""
+    """A run of 40 steps that resumes from the checkpoint of step 20."""
     from kepipe.training import loop
 
     class Killed(BaseException):
@@ -108,7 +108,7 @@ def test_a_training_that_was_cut_ends_with_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", ["lstm", "nnlm"])
-def test_it_is_asked_from_the_command_line(name: str, made: dict[str, Path], tmp_path: Path) -> None:
+def test_network_works_on_the_command_line(name: str, made: dict[str, Path], tmp_path: Path) -> None:
     folder, run = str(made[name]), CliRunner().invoke
     greedy = run(app, ["generate", folder, "river castle", "--limit", "4"])
     assert greedy.exit_code == 0, greedy.output
@@ -132,7 +132,7 @@ def test_it_is_asked_from_the_command_line(name: str, made: dict[str, Path], tmp
     assert "model.onnx" in exported.output
 
 
-def test_training_goes_on_from_an_earlier_stage(
+def test_network_training_continues_from_an_earlier_stage(
     shards: Shards, made: dict[str, Path], tmp_path: Path
 ) -> None:
     start = {"start": Model(made["bilstm"], "digest", name="first")}
@@ -146,7 +146,7 @@ def test_training_goes_on_from_an_earlier_stage(
 
 
 @pytest.mark.parametrize("name", BASES)
-def test_it_begins_with_the_vectors_of_words(name: str, shards: Shards, tmp_path: Path) -> None:
+def test_network_embeddings_start_from_word_vectors(name: str, shards: Shards, tmp_path: Path) -> None:
     words = load_tokenizer(shards.folder / "tokenizer")
     table = np.random.default_rng(0).normal(size=(words.vocab_size, 16)).astype(np.float32)
     save_vectors(tmp_path / "vectors", table, words, shards.folder / "tokenizer", family="glove")
@@ -224,13 +224,11 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
         ),
     ],
 )
-def test_what_does_not_go_together_is_told_before_anything_runs(
-    stages: str, message: str, tmp_path: Path
-) -> None:
+def test_incompatible_network_settings_are_reported_first(stages: str, message: str, tmp_path: Path) -> None:
     assert message in complaint(tmp_path, stages)
 
 
-def test_what_goes_together_is_not_refused(tmp_path: Path) -> None:
+def test_compatible_network_settings_are_accepted(tmp_path: Path) -> None:
     sound = (
         "  words: {use: pretrain, base: {family: glove}}\n"
         "  first:\n    use: pretrain\n    base: {family: lstm, bidirectional: true, embedding: 100}\n"
@@ -241,11 +239,11 @@ def test_what_goes_together_is_not_refused(tmp_path: Path) -> None:
     assert complaint(tmp_path, sound) == ""
 
 
-def test_a_writer_answers_next_tokens(made: dict[str, Path]) -> None:
+def test_lstm_gives_next_token_probabilities(made: dict[str, Path]) -> None:
     assert isinstance(open_model(made["lstm"]).language_model, NextTokenModel)
 
 
-def test_units_of_a_text_are_masked_as_a_whole(shards: Shards, tmp_path: Path) -> None:
-    """Knowledge that only changes what is learned goes with a network as with BERT."""
+def test_network_trains_with_unit_masking(shards: Shards, tmp_path: Path) -> None:
+    """Knowledge methods that only change masking work with networks as with BERT."""
     logged = trained(shards, tmp_path, "cnn", knowledge="ernie-baidu", steps=4)
     assert logged["loss"] > 0

@@ -1,4 +1,4 @@
-"""A student learns the probabilities of a teacher, which may read a graph that the student does not."""
+"""Distillation in pretraining: a student learns a teacher's probabilities; the teacher may use a graph."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.toy_training import Ear, context_in
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    """A fact about each entity of the texts, which are named by the lengths of their names."""
+    """A fact about each entity of the texts; their ids are the lengths of their names."""
     entities = [Entity(f"Q{n}", f"name {n}") for n in range(8, 13)] + [Entity("t", "old town")]
     facts = [Triple(f"Q{n}", "near", "t") for n in range(8, 13)]
     folder = tmp_path_factory.mktemp("graph")
@@ -53,7 +53,7 @@ def teacher(shards: Shards, tmp_path_factory: pytest.TempPathFactory) -> Model:
     return train(shards, tmp_path_factory.mktemp("teacher"), base=base, steps=120, learning_rate=3e-3)[0]
 
 
-def test_the_divergence_is_that_of_scipy_and_0_from_itself() -> None:
+def test_divergence_equals_scipys_and_is_0_from_itself() -> None:
     rng = np.random.default_rng(0)
     student, teacher = rng.normal(size=(2, 5, 7)) * 3
     targets = softmax(teacher / 2, axis=-1)
@@ -71,7 +71,7 @@ def test_the_divergence_is_that_of_scipy_and_0_from_itself() -> None:
 
 
 @pytest.mark.parametrize("similarities", [0.0, 1.0])
-def test_a_model_that_is_its_own_teacher_has_nothing_to_learn_from_it(
+def test_model_as_its_own_teacher_has_no_distillation_loss(
     shards: Shards, teacher: Model, similarities: float
 ) -> None:
     model = models.load(teacher.folder).eval()
@@ -91,7 +91,7 @@ def test_a_model_that_is_its_own_teacher_has_nothing_to_learn_from_it(
     assert float(losses.get("similarities", torch.zeros(()))) == pytest.approx(0, abs=1e-6)
 
 
-def test_similarities_do_not_change_with_size_or_direction(teacher: Model) -> None:
+def test_similarity_loss_ignores_scale_and_rotation(teacher: Model) -> None:
     hidden = torch.randn(6, 64, generator=torch.Generator().manual_seed(0))
     turned = 3 * hidden @ torch.linalg.qr(torch.randn(64, 64)).Q
 
@@ -124,7 +124,7 @@ def agreement(one: Model, other: Model, shards: Shards) -> float:
         return float(objective.criterion(models.load(other.folder).eval(), batch)["distillation"])
 
 
-def test_a_student_comes_nearer_to_its_teacher_than_one_that_learns_from_labels(
+def test_student_approaches_its_teacher_more_than_labels_do(
     shards: Shards, teacher: Model, tmp_path: Path
 ) -> None:
     settings = {"base": TINY, "steps": 60, "learning_rate": 3e-3}
@@ -148,7 +148,7 @@ def test_a_student_comes_nearer_to_its_teacher_than_one_that_learns_from_labels(
     assert same[0] == same[1]
 
 
-def test_a_teacher_may_read_a_graph_that_its_student_does_not(
+def test_teacher_may_use_a_graph_that_the_student_lacks(
     shards: Shards, teacher: Model, graph: Graph, tmp_path: Path
 ) -> None:
     facts = {"knowledge": {"method": "k-bert", "length": 64}}
@@ -162,7 +162,7 @@ def test_a_teacher_may_read_a_graph_that_its_student_does_not(
         train(shards, tmp_path / "lost", graph, teacher=teacher, distillation=lost)
 
 
-def test_refused(shards: Shards, teacher: Model, tmp_path: Path) -> None:
+def test_teacher_with_another_vocabulary_is_rejected(shards: Shards, teacher: Model, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another vocabulary than the shards"):
         train(shards, tmp_path / "other", distillation={"from": "minilm"})
 
@@ -179,7 +179,7 @@ def test_refused(shards: Shards, teacher: Model, tmp_path: Path) -> None:
         ("base: {family: ngram}, distillation: {from: minilm}", "without training settings"),
     ],
 )
-def test_conflicts(tmp_path: Path, settings: str, said: str) -> None:
+def test_pretrain_teacher_conflicts_are_reported(tmp_path: Path, settings: str, said: str) -> None:
     stages = f"  shards: {{}}\n  pretrain: {{{settings}}}\n"
     assert said in complaint(
         tmp_path, stages, "graph: {source: geonames}\ncorpus: {source: wikipedia-sample}\n"

@@ -1,4 +1,4 @@
-"""XLNet and Transformer-XL from the stage `pretrain` on: streams with a memory, resumed, asked, exported, tuned."""
+"""XLNet and Transformer-XL from `pretrain` on: streams with a memory, resume, generation, export, fine-tuning."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TRAINED = {"format": "doc-packed", "length": 16, "streams": True, "steps": 24, "
 
 
 def train(shards: Shards, folder: Path, family: str, **changes: Any) -> dict[str, float]:
-    """What is logged last under each name."""
+    """The last value of each metric."""
     settings = SMALL | TRAINED | SETTINGS[family] | {"checkpoint_every": 8, "eval_every": 24} | changes
     events = run_stage(PRETRAIN, PretrainInputs(shards), PretrainConfig.model_validate(settings), folder)
     return {name: value for e in events if isinstance(e, Metrics) for name, value in e.values.items()}
@@ -49,14 +49,14 @@ def family(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def made(family: str, shards: Shards, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that was trained without a stop, on 24 batches."""
+    """A folder that was trained without interruption on 24 batches."""
     place: Path = tmp_path_factory.mktemp(family)
     logged = train(shards, place, family)
     assert logged["final_held_out_loss"] < 0.8 * np.log(load_tokenizer(place / "out").vocab_size)
     return place / "out"
 
 
-def test_a_training_that_was_cut_ends_with_the_same_bytes(
+def test_interrupted_xlnet_training_resumes_bit_identically(
     family: str, made: Path, shards: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
@@ -81,7 +81,7 @@ def test_a_training_that_was_cut_ends_with_the_same_bytes(
     assert once == again
 
 
-def test_it_goes_on_with_texts(family: str, made: Path) -> None:
+def test_xlnet_continues_texts(family: str, made: Path) -> None:
     model = open_model(made).language_model
     assert isinstance(model, NextTokenModel)
     prompt = model.tokenizer.encode(["river castle the near"]).tokens
@@ -90,7 +90,7 @@ def test_it_goes_on_with_texts(family: str, made: Path) -> None:
     assert read_config(made).capabilities == {"encoder", "language-model"}
 
 
-def test_what_is_exported_is_transformers_model_and_comes_back(
+def test_exported_xlnet_equals_transformers_and_can_be_reimported(
     family: str, made: Path, tmp_path: Path
 ) -> None:
     export_model(made, tmp_path / "theirs")
@@ -121,7 +121,7 @@ def _batch(ids: torch.Tensor) -> Any:
     return Batch(ids, torch.ones_like(ids))
 
 
-def test_a_task_is_learned_on_it(family: str, tmp_path: Path) -> None:
+def test_xlnet_learns_a_task(family: str, tmp_path: Path) -> None:
     from kepipe.models import folder as folders
     from kepipe.models.networks.families import NETWORKS, build
     from tests.support.tasks import tokenizer
@@ -167,12 +167,10 @@ STREAMS = "format: doc-packed, streams: true"
         ("base: {family: xlnet, embedding: 64}, objective: permutation-lm", "set `hidden: 64`"),
     ],
 )
-def test_what_does_not_go_together_is_told_before_anything_runs(
-    settings: str, message: str, tmp_path: Path
-) -> None:
+def test_incompatible_xlnet_settings_are_reported_first(settings: str, message: str, tmp_path: Path) -> None:
     assert message in complaint(tmp_path, f"  pretrain: {{{settings}}}\n")
 
 
-def test_pairs_without_streams_go_with_xlnet(tmp_path: Path) -> None:
+def test_xlnet_accepts_pairs_without_streams(tmp_path: Path) -> None:
     pairs = "  pretrain: {base: {family: xlnet}, objective: permutation-lm, format: segment-pair}\n"
     assert complaint(tmp_path, pairs) == ""

@@ -1,4 +1,4 @@
-"""The stage `register`: an offer that is the same each time, and the champion measured as the evaluation was."""
+"""The stage `register`: a reproducible offer, and the champion re-evaluated like the new model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def run(model: Model, evaluation: Evaluation | None, folder: Path, **settings: A
     return events
 
 
-def test_the_offer(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
+def test_register_offers_a_model_with_metrics_and_gate(
+    world: World, evaluation: Evaluation, tmp_path: Path
+) -> None:
     events = run(world.arms[0], evaluation, tmp_path, name="quickstart", gate={"minimum": 0.01})
     (offered,) = [event for event in events if isinstance(event, ModelOffered)]
     value = evaluation.scores().arms["pretrain"]["entity_cloze"]["mrr"].value
@@ -66,8 +68,10 @@ def test_the_offer(world: World, evaluation: Evaluation, tmp_path: Path) -> None
     assert str(world.arms[0].folder) not in (tmp_path / "offer.json").read_text()
 
 
-def test_a_cached_offer_is_made_again(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
-    """The registry may have lost the model since; of a store that has it nothing changes."""
+def test_cached_register_stage_repeats_its_offer(
+    world: World, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    """The registry may have lost the model; if not, nothing changes."""
     events = run(world.arms[0], evaluation, tmp_path)
     config = REGISTER.config.model_validate({})
     events_again: list[Event] = []
@@ -80,7 +84,7 @@ def test_a_cached_offer_is_made_again(world: World, evaluation: Evaluation, tmp_
     assert replace(second, again=False, at=first.at, run="r", stage="register") == first
 
 
-def test_mistakes_are_explained(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
+def test_invalid_gate_or_model_is_explained(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"has no score entity_cloze/mmr.*`entity_cloze/mrr`"):
         run(world.arms[0], evaluation, tmp_path, gate={"metric": "entity_cloze/mmr"})
     stranger = Model(world.arms[0].folder, "d", name="other")
@@ -88,7 +92,7 @@ def test_mistakes_are_explained(world: World, evaluation: Evaluation, tmp_path: 
         run(stranger, evaluation, tmp_path)
 
 
-def test_without_a_metric_the_first_probe_of_the_evaluation_decides(
+def test_gate_without_a_metric_uses_the_first_probe(
     world: World, evaluation: Evaluation, tmp_path: Path
 ) -> None:
     (offered,) = (
@@ -97,7 +101,9 @@ def test_without_a_metric_the_first_probe_of_the_evaluation_decides(
     assert (offered.gate["metric"], offered.gate["better"]) == ("entity_cloze/mrr", "higher")
 
 
-def test_any_path_of_the_scores_may_decide(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
+def test_gate_metric_may_be_any_path_of_the_scores(
+    world: World, evaluation: Evaluation, tmp_path: Path
+) -> None:
     metric = "entity_cloze/by_type/city/mrr"
     events = run(world.arms[0], evaluation, tmp_path, gate={"metric": metric})
     (offered,) = (event for event in events if isinstance(event, ModelOffered))
@@ -110,7 +116,7 @@ def test_any_path_of_the_scores_may_decide(world: World, evaluation: Evaluation,
     assert offered.gate["better"] == "lower"
 
 
-def test_a_fine_tuned_model_is_offered_with_the_scores_of_its_own(tmp_path: Path) -> None:
+def test_fine_tuned_model_is_offered_with_its_test_scores(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "classification", train=40, test=20)
     made = finetune(tmp_path / "work", base_model(tmp_path / "base"), "classification", data, epochs=1)
     node = Node(
@@ -130,7 +136,7 @@ def test_a_fine_tuned_model_is_offered_with_the_scores_of_its_own(tmp_path: Path
     assert other.gate["data"] != offered.gate["data"]
 
 
-def test_a_champion_is_measured_as_the_evaluation_was(world: World, evaluation: Evaluation) -> None:
+def test_champion_is_re_evaluated_like_the_evaluation(world: World, evaluation: Evaluation) -> None:
     for arm in world.arms:
         scores = evaluation.scores().arms[arm.name]
         again = evaluate_pair(arm.folder, None, evaluation.folder)
@@ -138,7 +144,7 @@ def test_a_champion_is_measured_as_the_evaluation_was(world: World, evaluation: 
         assert again.champion["entity_cloze/mrr"] == pytest.approx(scores["entity_cloze"]["mrr"].value)
 
 
-def test_champion_and_new_model_are_paired_case_by_case(world: World, evaluation: Evaluation) -> None:
+def test_champion_and_new_model_are_paired_by_case(world: World, evaluation: Evaluation) -> None:
     """The differences are those that the evaluation finds between its arms."""
     (difference,) = evaluation.scores().differences
     assert (difference.first, difference.second) == ("pretrain", "control")
@@ -154,7 +160,7 @@ def test_champion_and_new_model_are_paired_case_by_case(world: World, evaluation
     assert found.unpaired == ""
 
 
-def test_models_of_other_tokens_are_paired_where_cases_are_the_same(
+def test_models_with_other_tokenizers_are_paired_on_equal_cases(
     world: World, evaluation: Evaluation, tmp_path: Path
 ) -> None:
     other = in_other_tokens(world, tmp_path / "other")
@@ -165,9 +171,7 @@ def test_models_of_other_tokens_are_paired_where_cases_are_the_same(
     assert found.unpaired == "its tokenizer differs from the champion's"
 
 
-def test_the_gates_conditions_name_figures_and_costs_that_are_measured(
-    world: World, evaluation: Evaluation, tmp_path: Path
-) -> None:
+def test_gate_conditions_get_metrics_and_costs(world: World, evaluation: Evaluation, tmp_path: Path) -> None:
     conditions = [
         {"condition": "no-worse", "metric": "entity_cloze/by_type/*/mrr", "by": 0.1},
         {"condition": "size", "most": 50},
@@ -196,7 +200,7 @@ def test_the_gates_conditions_name_figures_and_costs_that_are_measured(
         run(world.arms[0], evaluation, tmp_path, gate=wrong)
 
 
-def test_a_champion_is_given_the_knowledge_that_the_evaluation_gave(world: World) -> None:
+def test_champion_is_re_evaluated_with_the_same_knowledge(world: World) -> None:
     config = EvaluateConfig.model_validate({"context": 48, "max_mentions": 30, "knowledge": "k-bert"})
     with_triples = evaluate(world, "with-triples", config, graph=world.graph)
     loss = with_triples.scores().arms["pretrain"]["mlm_loss"]["tokens"].value
@@ -205,7 +209,7 @@ def test_a_champion_is_given_the_knowledge_that_the_evaluation_gave(world: World
     assert again.champion["mlm_loss/tokens"] == pytest.approx(loss)
 
 
-def test_without_its_data_or_its_files_a_champion_is_not_measured(
+def test_champion_without_data_or_files_is_not_re_evaluated(
     world: World, evaluation: Evaluation, tmp_path: Path
 ) -> None:
     alone = tmp_path / "evaluation"

@@ -1,4 +1,4 @@
-"""What is new since a model was trained, and how much of the old text goes with it."""
+"""Replay: text that is new since a model was trained, with a share of the old text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def inputs(store: Path) -> ReplayInputs:
-    """A store with two linked texts, the shards of the first by way of a replay, and a model of these."""
+    """A store with two linked texts, the shards of the first (through a replay stage), and a model of these."""
     before, now = linked(store / "before", BEFORE), linked(store / "now", NOW)
     for name in ("replayed", "shards", "model"):
         (store / name).mkdir(parents=True)
@@ -56,7 +56,7 @@ def inputs(store: Path) -> ReplayInputs:
 def run(
     inputs: ReplayInputs, folder: Path, share: float, seed: int = 0
 ) -> tuple[list[str], dict[str, float]]:
-    """Ids of the documents that are written, and what is logged."""
+    """Ids of the written documents, and the logged counts."""
     folder.mkdir()
     events: list[Event] = []
     replay(inputs, ReplayConfig(share=share), StageContext(folder, folder, seed, "cpu", events.append))
@@ -65,7 +65,7 @@ def run(
     return [json.loads(line)["id"] for line in lines], dict(logged)
 
 
-def test_new_and_changed_text_goes_with_a_share_of_the_old(inputs: ReplayInputs, tmp_path: Path) -> None:
+def test_replay_has_new_and_changed_text_and_a_share_of_the_old(inputs: ReplayInputs, tmp_path: Path) -> None:
     ids, counts = run(inputs, tmp_path / "out", 0.5)
     assert (counts["new"], counts["changed"], counts["gone"]) == (25, 1, 2)
     new = {id for id in NOW if BEFORE.get(id) != NOW[id]}
@@ -79,7 +79,7 @@ def test_new_and_changed_text_goes_with_a_share_of_the_old(inputs: ReplayInputs,
     assert Linked(tmp_path / "out", "").held_out_share() == SHARE
 
 
-def test_which_old_text_is_drawn_by_the_seed(inputs: ReplayInputs, tmp_path: Path) -> None:
+def test_replayed_text_is_drawn_by_the_seed(inputs: ReplayInputs, tmp_path: Path) -> None:
     first, again, other = (
         run(inputs, tmp_path / name, 0.3, seed)[0] for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
@@ -89,7 +89,7 @@ def test_which_old_text_is_drawn_by_the_seed(inputs: ReplayInputs, tmp_path: Pat
     assert len(none) < len(first)
 
 
-def test_where_nothing_is_new_all_is_trained_on_again(
+def test_replay_without_new_text_repeats_everything(
     inputs: ReplayInputs, store: Path, tmp_path: Path
 ) -> None:
     same = ReplayInputs(linked(store / "same", BEFORE), inputs.start)
@@ -98,7 +98,7 @@ def test_where_nothing_is_new_all_is_trained_on_again(
     assert (counts["new"], counts["gone"]) == (0, 0)
 
 
-def test_of_a_model_whose_text_is_not_known_all_is_new(inputs: ReplayInputs, tmp_path: Path) -> None:
+def test_replay_for_a_model_of_unknown_text_takes_everything(inputs: ReplayInputs, tmp_path: Path) -> None:
     (inputs.start.folder / "kepipe.json").write_text("{}")
     ids, counts = run(inputs, tmp_path / "out", 0.3)
     assert ids == list(NOW)

@@ -75,7 +75,7 @@ def test_documents_become_shards(tmp_path: Path) -> None:
     assert metrics["mentions"] == metrics["aligned"] == 60
 
 
-def test_an_existing_tokenizer_and_its_digest(tmp_path: Path) -> None:
+def test_existing_tokenizer_is_used_and_fingerprinted(tmp_path: Path) -> None:
     run(linked(tmp_path, make_documents(5), share=0), tmp_path, tokenizer={"from": "minilm"})
     assert load_tokenizer(tmp_path / "out" / "tokenizer").vocab_size == 30522
     config = ShardsConfig.model_validate({"tokenizer": {"from": "minilm"}})
@@ -83,7 +83,7 @@ def test_an_existing_tokenizer_and_its_digest(tmp_path: Path) -> None:
     assert SHARDS.fingerprint(ShardsConfig()) == {}
 
 
-def test_the_tokenizer_of_other_shards(tmp_path: Path) -> None:
+def test_tokenizer_of_other_shards_is_reused(tmp_path: Path) -> None:
     inputs = linked(tmp_path, make_documents(40))
     run(inputs, tmp_path / "first", tokenizer={"size": 400})
     other = replace(inputs, tokenizer=Shards(tmp_path / "first" / "out", "digest"))
@@ -95,10 +95,10 @@ def test_the_tokenizer_of_other_shards(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "tokenizer", [{"kind": "wordpiece", "size": 600}, {"kind": "bpe", "size": 600}, {"from": "minilm"}]
 )
-def test_documents_are_parsed_once(
+def test_shards_stage_parses_documents_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: dict[str, Any]
 ) -> None:
-    """Also where WordPiece reads the texts twice before they are tokenised."""
+    """Also if WordPiece training reads the texts twice before tokenisation."""
     inputs = linked(tmp_path, make_documents(60))
     monkeypatch.setattr("kepipe.data.parsed_chunks.CHUNK", 1000)
     parsed = count_parsed(inputs.linked.folder / "documents.jsonl", monkeypatch)
@@ -107,7 +107,7 @@ def test_documents_are_parsed_once(
     assert set(parsed.values()) == {1}
 
 
-def test_nothing_to_train_on_is_an_error_and_nothing_held_out_a_warning(tmp_path: Path) -> None:
+def test_missing_training_text_is_an_error_missing_held_out_a_warning(tmp_path: Path) -> None:
     kept = next(d for d in make_documents(200) if held_out(d.id, 0.1))
     with pytest.raises(ValueError, match="no text"):
         run(linked(tmp_path, [kept]), tmp_path / "a", tokenizer={"size": 600})
@@ -135,7 +135,7 @@ print("done", flush=True)
 """
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_shards_stage_resumes_bit_identically(tmp_path: Path) -> None:
     inputs = linked(tmp_path, make_documents(6000))
     run(inputs, tmp_path / "whole", tokenizer={"size": 600})
     command = [sys.executable, "-c", KILLED, str(inputs.linked.folder), str(tmp_path / "torn")]
@@ -163,7 +163,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> Non
     assert content(tmp_path / "torn" / "out") == content(tmp_path / "whole" / "out")
 
 
-def test_a_tokenizer_that_an_earlier_attempt_left_damaged_is_trained_again(tmp_path: Path) -> None:
+def test_damaged_tokenizer_of_an_earlier_attempt_is_retrained(tmp_path: Path) -> None:
     inputs = linked(tmp_path, make_documents(40))
     run(inputs, tmp_path / "desk", tokenizer={"size": 300})
     whole = content(tmp_path / "desk" / "out")
@@ -172,7 +172,7 @@ def test_a_tokenizer_that_an_earlier_attempt_left_damaged_is_trained_again(tmp_p
     assert content(tmp_path / "desk" / "out") == whole
 
 
-def test_lost_scratch_files_mean_a_new_start(tmp_path: Path) -> None:
+def test_lost_scratch_files_restart_the_stage(tmp_path: Path) -> None:
     inputs = linked(tmp_path, make_documents(40))
     run(inputs, tmp_path / "desk", tokenizer={"from": "minilm"})
     whole = content(tmp_path / "desk" / "out")

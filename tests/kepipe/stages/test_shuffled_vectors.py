@@ -1,4 +1,4 @@
-"""The control of vectors that belong to other entities."""
+"""The control with vectors of other entities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shuffled(root: Path, name: str, seed: int = 0) -> Path:
     return context.out
 
 
-def test_nobody_keeps_its_vector_and_none_is_lost(tmp_path: Path) -> None:
+def test_shuffled_vectors_are_a_permutation_without_fixed_points(tmp_path: Path) -> None:
     true = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
     relations = np.ones((2, 4), np.float32)
     save_vectors(tmp_path / "true", [f"Q{n}" for n in range(50)], true, relations, ["P1", "P2"])
@@ -37,7 +37,7 @@ def test_nobody_keeps_its_vector_and_none_is_lost(tmp_path: Path) -> None:
     assert (one / TABLE).read_bytes() != (other / TABLE).read_bytes()
 
 
-def test_a_single_vector_is_refused(tmp_path: Path) -> None:
+def test_single_vector_cannot_be_shuffled(tmp_path: Path) -> None:
     save_vectors(tmp_path / "true", ["Q1"], np.ones((1, 4), np.float32))
     with pytest.raises(ValueError, match="cannot be shuffled"):
         shuffled(tmp_path, "a")

@@ -1,4 +1,4 @@
-"""What a training stage starts from, and what it is told of knowledge that nobody reads."""
+"""The base of a training stage, and warnings of unused knowledge."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ FRESH: dict[str, Any] = {"layers": 1, "hidden": 32, "heads": 2}
     ("given", "knows", "warned"),
     [(True, False, True), (True, True, False), (False, False, False)],
 )
-def test_vectors_that_a_plain_model_cannot_read_are_told(
-    tmp_path: Path, given: bool, knows: bool, warned: bool
-) -> None:
+def test_unused_vectors_are_warned_about(tmp_path: Path, given: bool, knows: bool, warned: bool) -> None:
     ear = Ear()
     vectors = Vectors(tmp_path, "", name="embed") if given else None
     knowledge = cast(Knowledge, object()) if knows else None
@@ -36,7 +34,7 @@ def config(**settings: Any) -> FinetuneConfig:
     return FinetuneConfig.model_validate({"task": "classification", "dropout": 0.3, **settings})
 
 
-def test_a_stage_s_model_is_chosen_with_its_tokenizer(tmp_path: Path) -> None:
+def test_base_from_a_stage_brings_its_tokenizer(tmp_path: Path) -> None:
     start = base_model(tmp_path)
     base, words = choose(start, config())
     assert (base.trained, base.dropout) == (str(tmp_path), 0.3)
@@ -44,12 +42,12 @@ def test_a_stage_s_model_is_chosen_with_its_tokenizer(tmp_path: Path) -> None:
     assert folder_of(base) == tmp_path
 
 
-def test_frozen_features_have_no_dropout(tmp_path: Path) -> None:
+def test_base_for_frozen_features_has_no_dropout(tmp_path: Path) -> None:
     for start, base in ((base_model(tmp_path), None), (None, {"from": str(tmp_path)})):
         assert choose(start, config(train="head", base=base))[0].dropout == 0
 
 
-def test_the_base_of_the_settings_is_chosen_where_no_stage_gives_one(tmp_path: Path) -> None:
+def test_base_of_the_settings_is_used_without_an_input(tmp_path: Path) -> None:
     base_model(tmp_path)
     trained, words = choose(None, config(base={"from": str(tmp_path)}))
     assert (trained.trained, trained.dropout) == (str(tmp_path), 0.3)
@@ -58,11 +56,11 @@ def test_the_base_of_the_settings_is_chosen_where_no_stage_gives_one(tmp_path: P
     assert words.vocab_size == same.vocab_size == tokenizer().vocab_size
 
 
-def test_a_fresh_base_brings_no_folder() -> None:
+def test_new_base_has_no_folder() -> None:
     assert folder_of(Base(**FRESH)) is None
 
 
-def test_a_model_goes_on_with_its_own_tokenizer_alone(shards: Shards, tmp_path: Path) -> None:
+def test_base_with_another_tokenizer_than_the_shards_is_rejected(shards: Shards, tmp_path: Path) -> None:
     own = shards.folder / "tokenizer" / "tokenizer.json"
     (tmp_path / "tokenizer.json").write_bytes(own.read_bytes())
     start = Model(tmp_path, "", name="pretrain")
@@ -73,7 +71,7 @@ def test_a_model_goes_on_with_its_own_tokenizer_alone(shards: Shards, tmp_path: 
         resume_or_load(start, shards, Base(**FRESH))
 
 
-def test_knowledge_is_opened_from_the_inputs_that_are_given(tmp_path: Path) -> None:
+def test_knowledge_folders_come_from_the_given_inputs(tmp_path: Path) -> None:
     graph, vectors = Graph(tmp_path / "graph", ""), Vectors(tmp_path / "vectors", "")
     assert folders(graph, None, None) == {"graph": tmp_path / "graph", "vectors": None, "neighbours": None}
     assert folders(None, vectors, graph) == {

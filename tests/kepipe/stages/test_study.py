@@ -1,4 +1,4 @@
-"""The stage `study` tells every task: in the terminal, in `study.json`, on the page."""
+"""The stage `study` reports every task: in the terminal, in `study.json`, on the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VALUES = {"graph-on": (0.61, 0.63, 0.62), "graph-off": (0.55, 0.58, 0.56)}
 TASKS = {"hotels": VALUES, "books": VALUES | {"graph-on": (0.55, 0.58, 0.56)}}
 
 
-def test_every_task_is_told(tmp_path: Path) -> None:
+def test_study_reports_every_task_and_a_verdict(tmp_path: Path) -> None:
     measures = [Measure(stage=task, metric="test/micro_f1", better="higher") for task in TASKS]
     design = design_of(VALUES, *measures, reference="graph-off", controls=("graph-off",), tasks=tuple(TASKS))
     results = tuple(

@@ -1,4 +1,4 @@
-"""The page of fine-tuned models: what they reached, by label, their mistakes, and where two answer differently."""
+"""The page of fine-tuned models: scores, scores by label, mistakes, and differences between two models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tuned(folder: Path, name: str, task: str, epochs: int) -> FineTuned:
 
 
 @pytest.mark.parametrize("task", ["classification", "tagging"])
-def test_the_page_has_scores_labels_mistakes_and_differences(tmp_path: Path, task: str) -> None:
+def test_task_report_has_scores_labels_mistakes_and_differences(tmp_path: Path, task: str) -> None:
     models = (tuned(tmp_path, "long", task, 6), tuned(tmp_path, "short", task, 1))
     inputs = TASK_REPORT.inputs(models)
     events = run_stage(TASK_REPORT, inputs, TASK_REPORT.config(), tmp_path / "report")
@@ -46,7 +46,7 @@ def test_the_page_has_scores_labels_mistakes_and_differences(tmp_path: Path, tas
         assert wrong[0]["text"].split()[0] in page
 
 
-def test_several_tasks_are_refused(tmp_path: Path) -> None:
+def test_task_report_of_several_tasks_is_rejected(tmp_path: Path) -> None:
     models = (tuned(tmp_path / "a", "one", "classification", 1), tuned(tmp_path / "b", "two", "tagging", 1))
     with pytest.raises(ValueError, match="different tasks, classification, tagging"):
         run_stage(TASK_REPORT, TASK_REPORT.inputs(models), TASK_REPORT.config(), tmp_path / "report")
@@ -66,7 +66,7 @@ def test_several_tasks_are_refused(tmp_path: Path) -> None:
         ("B-PER", ["B-PER"], {Piece("PER", 0, 1)}, {Piece("PER", 0, 1)}),
     ],
 )
-def test_answers_fall_into_pieces(
+def test_predictions_are_split_into_comparable_pieces(
     labels: object, predicted: object, gold: set[Piece], answered: set[Piece]
 ) -> None:
     assert pieces({"labels": labels, "predicted": predicted}) == (gold, answered)

@@ -1,4 +1,4 @@
-"""Vectors that were made elsewhere: of each entity by its id, a further id, or a label that it has alone."""
+"""Imported vectors: matched to entities by id, further id, or unique label."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def graph(tmp_path: Path) -> Graph:
     return Graph(tmp_path / "graph", "", name="graph")
 
 
-def test_vectors_by_id_further_id_and_label(tmp_path: Path, graph: Graph) -> None:
+def test_imported_vectors_match_by_id_further_id_and_label(tmp_path: Path, graph: Graph) -> None:
     file = tmp_path / "v.txt"
     file.write_text("5 2\nMESH:1 1 2\nNew_York 3 4\nSpringfield 5 6\nq4 7 8\nunknown 9 9\n")
     events = run_stage(VECTORS, VECTORS.inputs(graph), VectorsConfig(path=file), tmp_path / "run")
@@ -44,7 +44,7 @@ def test_vectors_by_id_further_id_and_label(tmp_path: Path, graph: Graph) -> Non
     assert VECTORS.fingerprint(VectorsConfig(path=file)).keys() == {"v.txt"}
 
 
-def test_vectors_of_another_graph_are_refused(tmp_path: Path, graph: Graph) -> None:
+def test_imported_vectors_of_another_graph_are_rejected(tmp_path: Path, graph: Graph) -> None:
     file = tmp_path / "v.txt"
     file.write_text("x 1 2\n")
     with pytest.raises(
