@@ -165,7 +165,7 @@ def grown_graph(folder: Path) -> Path:
 
 
 def check_composed_vectors_of_new_entities(made: FineTuned, folder: Path) -> None:
-    """The graph grew after training: composed vectors answer, where one asks for them."""
+    """The graph grew after training: composed vectors are used if asked for."""
     graph = grown_graph(folder / "grown")
     texts = ["we saw [[badokilu|mention]]", "we saw [[suranome|mention]]"]
     told = Predictor.open(made.folder, graph=graph, unknown="compose").predict(texts)
@@ -201,7 +201,7 @@ def test_composed_vectors_are_used_in_training_and_saved(words: str, tmp_path: P
 
 
 def check_vectors_option(made: FineTuned, ids: list[str], table: np.ndarray, folder: Path) -> None:
-    """`--vectors` takes the place of what the folder brings, and a folder without any needs it."""
+    """`--vectors` replaces the folder's vectors, and a folder without any needs it."""
     save_vectors(folder / "turned", ids, -table)
     bare = folder / "bare"
     shutil.copytree(made.folder, bare, ignore=shutil.ignore_patterns(KNOWLEDGE_FILE, *FILES))
@@ -221,7 +221,7 @@ def check_vectors_option(made: FineTuned, ids: list[str], table: np.ndarray, fol
 
 
 def check_ids_without_a_linker(made: FineTuned) -> None:
-    """A folder that has neither a linker nor a graph takes the entities that the user names."""
+    """A folder without linker and graph takes the entity ids that the user gives."""
     for text, told in (("we saw [[badokilu|mention]]", True), (f"we saw [[x|mention|Q{NAMES[0]}]]", False)):
         asked = CliRunner().invoke(app, ["predict", str(made.folder), text])
         assert asked.exception is None

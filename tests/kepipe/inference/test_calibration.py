@@ -26,15 +26,15 @@ def task() -> Task:
     ).with_choices()
 
 
-def test_questions_without_content_are_asked_for_each_set_of_choices() -> None:
+def test_content_free_questions_for_each_set_of_choices() -> None:
     both = task().model_copy(update={"questions": (*task().questions, ASKED[2])})
     empty = without_content(both).questions
     assert [question.given["text"] for question in empty] == [*CONTENT_FREE, *CONTENT_FREE]
     assert [len(question.choices) for question in empty] == [2, 2, 2, 3, 3, 3]
 
 
-def test_what_the_prompt_alone_says_is_taken_out() -> None:
-    """Without content yes has 0.6, 0.7, 0.8 of the answers: 0.7 on average."""
+def test_calibration_divides_by_content_free_probabilities() -> None:
+    """Without content, yes has the probabilities 0.6, 0.7, 0.8: 0.7 on average."""
     empty = [np.log([share, 1 - share]) for share in (0.6, 0.7, 0.8)]
     scores = [np.log([0.65, 0.35]) + 3, np.log([0.9, 0.1])]
     one, other = calibrate(scores, task(), empty)
@@ -42,7 +42,7 @@ def test_what_the_prompt_alone_says_is_taken_out() -> None:
     assert np.exp(other) == pytest.approx([0.9 / 0.7, 0.1 / 0.3])
 
 
-def test_a_model_that_always_says_yes_tells_questions_apart_once_calibrated(tmp_path: Path) -> None:
+def test_calibration_corrects_a_model_that_always_answers_yes(tmp_path: Path) -> None:
     """p(yes) = 0.6 and p(no) = 0.3 after what is unknown; after "good" 0.6 and 0.1, after "bad" 0.5 and 0.4."""
     model = open_model(write_yes_sayer(tmp_path)).language_model
     assert model is not None
@@ -54,7 +54,7 @@ def test_a_model_that_always_says_yes_tells_questions_apart_once_calibrated(tmp_
     assert np.exp(calibrated.scores[1]) == pytest.approx([5 / 9 / (2 / 3), 4 / 9 / (1 / 3)], rel=1e-4)
 
 
-def test_written_answers_are_not_calibrated(tmp_path: Path) -> None:
+def test_free_text_answers_are_not_calibrated(tmp_path: Path) -> None:
     model = open_model(write_yes_sayer(tmp_path)).language_model
     assert model is not None
     free = Task(name="t", template="{text} {answer}", questions=ASKED[:1])

@@ -1,4 +1,4 @@
-"""Tasks from files, prompts and scores by hand, answers of a real small model."""
+"""Few-shot tasks from files: prompts and scores by hand, answers of a real small model."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def scorer():
     return LMScorer(model.eval(), tokenizer, "append")
 
 
-def test_a_prompt_by_hand(task):
+def test_few_shot_prompt_by_hand(task):
     examples = draw_examples(task, 2, np.random.default_rng(0))
     solved = {"Phobos": "Mars", "Io": "Jupiter"}
     shown = "\n\n".join(f"Moon: {e.question}\nPlanet: {solved[e.question]}" for e in examples)
@@ -48,14 +48,14 @@ def test_a_prompt_by_hand(task):
     assert task.name == "moons"
 
 
-def test_fewer_examples_are_the_first_of_more(task):
+def test_fewer_examples_are_a_prefix_of_more(task):
     one, two = (draw_examples(task, shots, np.random.default_rng(3)) for shots in (1, 2))
     assert two[:1] == one
     with pytest.raises(ValueError, match="3 examples were requested, but the task has 2"):
         draw_examples(task, 3, np.random.default_rng(0))
 
 
-def test_scores_by_hand():
+def test_choice_scores_by_hand():
     likelihoods = [np.array([-1.0, -3.0]), np.array([-2.5])]
     choices = ("Mars", "Io")
     assert choice_scores(likelihoods, choices, "tokens").tolist() == [-2.0, -2.5]
@@ -63,7 +63,7 @@ def test_scores_by_hand():
     assert choice_scores(likelihoods, choices, "none").tolist() == [-4.0, -2.5]
 
 
-def test_the_choice_is_the_likeliest_of_each_question_alone(scorer, task):
+def test_choice_is_the_likeliest_for_its_question(scorer, task):
     examples = draw_examples(task, 1, np.random.default_rng(0))
     result = evaluate(scorer, task, examples)
     expected = []
@@ -76,13 +76,13 @@ def test_the_choice_is_the_likeliest_of_each_question_alone(scorer, task):
     assert result.right.tolist() == [float(value) for value in right]
 
 
-def test_answers_are_cut_as_the_tokens_stand_together(scorer):
+def test_answer_tokens_are_split_from_prompt_and_answer_together(scorer):
     prompt, answer = split(scorer, "Planet:", " Mars")
     assert scorer.tokenizer.decode(prompt) == "Planet:"
     assert scorer.tokenizer.decode(answer) == " Mars"
 
 
-def test_without_choices_the_model_writes_and_the_line_counts(scorer, tmp_path):
+def test_free_answer_is_the_first_generated_line(scorer, tmp_path):
     (tmp_path / "open.yaml").write_text("questions:\n  - {question: Deimos, answer: [Mars, planet Mars]}\n")
     task = read_task(tmp_path / "open.yaml")
     result = evaluate(scorer, task, (), limit=4)
@@ -103,13 +103,13 @@ def test_without_choices_the_model_writes_and_the_line_counts(scorer, tmp_path):
         ("questions:\n  - {question: a, answr: b}", "did you mean `answer`"),
     ],
 )  # fmt: skip
-def test_mistakes_in_a_task_are_told(tmp_path, text, told):
+def test_invalid_task_file_is_rejected(tmp_path, text, told):
     (tmp_path / "task.yaml").write_text(text)
     with pytest.raises(ConfigError, match=told):
         read_task(tmp_path / "task.yaml")
 
 
-def test_wilsons_interval_by_hand():
+def test_wilson_interval_by_hand():
     none = Result(0, (), np.zeros(8)).accuracy()
     assert (none.value, none.low) == (0, 0)
     assert none.high == pytest.approx(3.8415 / 11.8415, abs=1e-4)  # z² / (n + z²)

@@ -56,7 +56,7 @@ class Uniform:
 
 @pytest.fixture
 def uniform(tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of another kind of model."""
+    """A folder of a third-party kind of model."""
     load_tokenizer(tokenizer).save(tmp_path / "uniform")
     (tmp_path / "uniform" / "config.json").write_text(json.dumps({"format": "uniform/1"}))
     kind = ModelKind(
@@ -67,7 +67,7 @@ def uniform(tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path / "uniform"
 
 
-def test_a_model_of_another_kind_is_asked(uniform: Path, tmp_path: Path) -> None:
+def test_third_party_model_answers_few_shot(uniform: Path, tmp_path: Path) -> None:
     assert isinstance(open_language_model(str(uniform)).language_model, LanguageModel)
     (tmp_path / "task.yaml").write_text(TASK)
     ended = CliRunner().invoke(app, ["few-shot", str(uniform), str(tmp_path / "task.yaml"), "--shots", "0"])
@@ -84,13 +84,13 @@ def test_a_model_of_another_kind_is_asked(uniform: Path, tmp_path: Path) -> None
         (["--prompt-style", "append"], "does not support prompt styles: leave it out"),
     ],
 )
-def test_what_it_cannot_do_is_refused(flags: list[str], message: str, uniform: Path) -> None:
+def test_unsupported_generation_options_are_rejected(flags: list[str], message: str, uniform: Path) -> None:
     ended = CliRunner().invoke(app, ["generate", str(uniform), "Io", *flags])
     assert isinstance(ended.exception, ValueError)
     assert message in str(ended.exception)
 
 
-def test_a_transformer_goes_on_in_the_style_that_is_asked_for(tokenizer: Path, tmp_path: Path) -> None:
+def test_prompt_style_option_selects_the_style(tokenizer: Path, tmp_path: Path) -> None:
     model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), 420, 0)
     folder.save(tmp_path / "ours", model, tokenizer=tokenizer)
     huggingface.save(tmp_path / "theirs", model, tokenizer)
@@ -105,7 +105,7 @@ def test_a_transformer_goes_on_in_the_style_that_is_asked_for(tokenizer: Path, t
 
 @pytest.fixture(scope="module")
 def sides(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`reader`: a model that goes on by the fact before a text; `true`, `turned`: graphs; `task.yaml`."""
+    """`reader`: a model that continues by the fact before a text; `true`, `turned`: graphs; `task.yaml`."""
     root = tmp_path_factory.mktemp("sides")
     tokenizer = words_tokenizer(root)
     tokenizer.save(root / "tokenizer")
@@ -128,7 +128,7 @@ def ask(command: str, model: Path, *arguments: str | Path) -> Result:
 @pytest.mark.parametrize(
     "drawn", [(), ("--beams", "2"), ("--temperature", "0.01")], ids=["greedy", "beam", "drawn"]
 )
-def test_generate_goes_on_by_the_facts_of_what_the_prompt_names(sides: Path, drawn: tuple[str, ...]) -> None:
+def test_generate_uses_facts_of_entities_in_the_prompt(sides: Path, drawn: tuple[str, ...]) -> None:
     options = ("--knowledge", "triples-as-text", "--limit", "1", *drawn)
     for graph, side in (("true", SIDE["oslo"]), ("turned", TURNED["oslo"])):
         ended = ask("generate", sides / "reader", "we saw oslo it is", "--graph", sides / graph, *options)
@@ -136,7 +136,7 @@ def test_generate_goes_on_by_the_facts_of_what_the_prompt_names(sides: Path, dra
         assert "1 entities in 1 prompts, 1 of them known; 5 tokens of facts were put before" in ended.stderr
 
 
-def test_few_shot_reads_the_facts(sides: Path) -> None:
+def test_few_shot_uses_facts(sides: Path) -> None:
     for graph, share in (("true", "100.0%"), ("turned", "0.0%")):
         options = ("--shots", "0", "--knowledge", "triples-as-text", "--graph", sides / graph)
         ended = ask("few-shot", sides / "reader", sides / "task.yaml", *options)
@@ -144,7 +144,7 @@ def test_few_shot_reads_the_facts(sides: Path) -> None:
         assert "6 entities in 6 prompts, 6 of them known" in ended.stderr
 
 
-def test_perplexity_reads_the_facts(sides: Path) -> None:
+def test_perplexity_uses_facts(sides: Path) -> None:
     """Six tokens are the prompt of the last one: to the model they come after the fact."""
     (sides / "text.txt").write_text("rain we saw oslo it is north")
     reader = open_language_model(str(sides / "reader")).language_model
@@ -165,7 +165,7 @@ def test_perplexity_reads_the_facts(sides: Path) -> None:
         assert (told in ended.stderr) == bool(fact)
 
 
-def test_what_a_folder_carries_is_used(sides: Path, tmp_path: Path) -> None:
+def test_knowledge_of_the_model_folder_is_used_by_default(sides: Path, tmp_path: Path) -> None:
     """Its graph and its settings, until another graph is given, or none is wanted."""
     shutil.copytree(sides / "reader", tmp_path / "m")
     shutil.copytree(sides / "turned", tmp_path / "m" / "graph")
@@ -202,7 +202,7 @@ def test_what_a_folder_carries_is_used(sides: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_knowledge_that_cannot_be_used_says_why(
+def test_unusable_knowledge_explains_why(
     sides: Path, options: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(sides)
@@ -210,6 +210,6 @@ def test_knowledge_that_cannot_be_used_says_why(
     assert message in str(ended.exception)
 
 
-def test_a_model_of_another_kind_takes_no_knowledge(uniform: Path) -> None:
+def test_third_party_model_rejects_knowledge(uniform: Path) -> None:
     ended = CliRunner().invoke(app, ["generate", str(uniform), "Io", "--knowledge", "ernie-baidu"])
     assert "does not support knowledge methods" in str(ended.exception)

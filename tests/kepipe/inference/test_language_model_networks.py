@@ -19,7 +19,7 @@ from tests.support.sides import SIDE, words_tokenizer, write_sides
 
 @pytest.fixture(params=["nnlm", "lstm"])
 def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Of drawn weights, over words; beside it a graph."""
+    """A model with random weights over words, and a graph."""
     words = words_tokenizer(tmp_path)
     words.save(tmp_path / "tokenizer")
     drawn = network(request.param, vocabulary=words.vocab_size)
@@ -29,7 +29,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def test_facts_stand_before_what_is_scored(model: Path, tmp_path: Path) -> None:
+def test_network_scores_texts_after_facts(model: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("rain we saw oslo it is north")
     reader = open_language_model(str(model)).language_model
     assert reader is not None
@@ -47,7 +47,7 @@ def test_facts_stand_before_what_is_scored(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("drawn", [[], ["--temperature", "0.5", "--seed", "1"]])
-def test_it_writes_with_facts(drawn: list[str], model: Path, tmp_path: Path) -> None:
+def test_network_generates_with_facts(drawn: list[str], model: Path, tmp_path: Path) -> None:
     facts = ["--knowledge", "triples-as-text", "--graph", str(tmp_path / "graph"), "--limit", "3"]
     ended = CliRunner().invoke(app, ["generate", str(model), "we saw oslo it is", *facts, *drawn])
     assert ended.exception is None, ended.exception
@@ -55,6 +55,6 @@ def test_it_writes_with_facts(drawn: list[str], model: Path, tmp_path: Path) -> 
     assert "5 tokens of facts were put before" in ended.stderr
 
 
-def test_knowledge_that_adds_layers_is_refused(model: Path) -> None:
+def test_network_rejects_knowledge_that_adds_layers(model: Path) -> None:
     asked = ["generate", str(model), "oslo", "--knowledge", "ernie-tsinghua", "--vectors", "true"]
     assert "adds layers to a transformer" in str(CliRunner().invoke(app, asked).exception)

@@ -42,7 +42,9 @@ def small(family: str) -> Transformer:
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2", "bart"])
-def test_both_kinds_of_folders_open_the_same_model(family: str, tokenizer: Path, tmp_path: Path) -> None:
+def test_own_and_hugging_face_folders_open_the_same_model(
+    family: str, tokenizer: Path, tmp_path: Path
+) -> None:
     model, places = small(family), (tmp_path / "ours", tmp_path / "theirs")
     folder.save(places[0], model, tokenizer=tokenizer)
     huggingface.save(places[1], model, tokenizer)
@@ -64,7 +66,7 @@ def test_both_kinds_of_folders_open_the_same_model(family: str, tokenizer: Path,
 @pytest.mark.parametrize(
     "save", [lambda place, model, tokenizer: folder.save(place, model, tokenizer=tokenizer), huggingface.save]
 )
-def test_weights_that_are_no_numbers_are_refused_wherever_a_folder_comes_from(
+def test_non_finite_weights_are_rejected_in_every_format(
     save: Callable[[Path, Transformer, Path], None], value: float, tokenizer: Path, tmp_path: Path
 ) -> None:
     """One broken number in one weight: the answers would be NaN, with nothing to tell them from answers."""
@@ -80,19 +82,19 @@ def test_weights_that_are_no_numbers_are_refused_wherever_a_folder_comes_from(
         open_model(tmp_path)
 
 
-def test_what_a_folder_lacks_is_noted() -> None:
+def test_missing_weights_of_a_folder_are_noted() -> None:
     notes: list[str] = []
     open_model(locate("minilm"), note=notes.append)
     assert any("initialised randomly" in note for note in notes)
 
 
-def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+def test_unknown_format_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"format": "kepipe-other/1"}))
     with pytest.raises(ValueError, match="not the config of a kepipe model folder"):
         open_model(tmp_path)
 
 
-def test_every_kind_is_documented() -> None:
+def test_every_kind_of_model_is_documented() -> None:
     glossary = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
     for name in KINDS:
         assert f"`{name}`" in glossary
@@ -100,7 +102,7 @@ def test_every_kind_is_documented() -> None:
 
 @pytest.mark.parametrize("family", ["bert", "lstm", "word2vec"])
 @pytest.mark.parametrize("opens", [open_model, vectors_of_folder])
-def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(
+def test_tokenizer_larger_than_the_model_is_rejected(
     family: str, opens: Callable[[Path], object], tokenizer: Path, tmp_path: Path
 ) -> None:
     """With the folder's name, whichever way the model is opened; else the first text with such a token would end in a

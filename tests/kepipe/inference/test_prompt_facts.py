@@ -67,7 +67,7 @@ def by_hand(scorer: LMScorer, before: Ints, target: Ints) -> float:
 def facts(
     knowledge: Knowledge, tokenizer: Tokenizer, *prompts: str, room: int = 4
 ) -> list[Ints | PromptTree]:
-    """The prompts with facts of the town that is each one's last word."""
+    """The prompts with facts of the town in their last word."""
     texts = [tokens_of(tokenizer, prompt) for prompt in prompts]
     named = [
         [(len(text) - 1, len(text), prompt.split()[-1])] for text, prompt in zip(texts, prompts, strict=True)
@@ -75,9 +75,7 @@ def facts(
     return with_facts(knowledge, texts, named, room, tokenizer.pad)
 
 
-def test_the_likelihood_is_that_of_the_text_alone_after_facts_and_prompt(
-    graph: Graph, tokenizer: Tokenizer
-) -> None:
+def test_likelihood_after_facts_and_prompt_by_hand(graph: Graph, tokenizer: Tokenizer) -> None:
     scorer, targets = fresh(tokenizer), [tokens_of(tokenizer, text) for text in ("it is north", "and rain")]
     given = facts(opened(graph, scorer, "triples-as-text"), tokenizer, "we saw oslo", "and we saw lima")
     written = [
@@ -94,10 +92,10 @@ def test_the_likelihood_is_that_of_the_text_alone_after_facts_and_prompt(
     ]
     assert found.sum(1) == pytest.approx(expected, rel=1e-5)
     alone = log_likelihoods(scorer, [tokens_of(tokenizer, "we saw oslo")], [0], targets[:1]).sum()
-    assert alone != pytest.approx(expected[0], rel=1e-2), "the facts are read"
+    assert alone != pytest.approx(expected[0], rel=1e-2), "the facts change it"
 
 
-def test_perplexity_by_hand(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_perplexity_with_facts_by_hand(graph: Graph, tokenizer: Tokenizer) -> None:
     """Two stretches: the first tells of oslo; the second names lima, of which nothing may be told before it."""
     scorer, text = fresh(tokenizer), "we saw oslo and it is lima . we saw rain ."
     document = Document("a", text, mentions=(Mention(7, 11, "oslo", 1.0), Mention(22, 26, "lima", 1.0)))
@@ -122,7 +120,7 @@ def test_perplexity_by_hand(graph: Graph, tokenizer: Tokenizer) -> None:
     assert probe.entities_given(model) == ["oslo", "lima"]
 
 
-def test_a_tree_is_scored_as_in_one_forward_pass(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_sentence_tree_prompt_is_scored_as_in_one_forward_pass(graph: Graph, tokenizer: Tokenizer) -> None:
     """Keys in the cache, rows of unequal length and shared prompts change nothing."""
     scorer = fresh(tokenizer)
     given = facts(opened(graph, scorer, "k-bert"), tokenizer, "we saw oslo", "and we saw lima")
@@ -156,7 +154,7 @@ def test_a_tree_is_scored_as_in_one_forward_pass(graph: Graph, tokenizer: Tokeni
     assert log_likelihoods(scorer, flat, [0], [target]).sum() != pytest.approx(expected[0], rel=1e-3)
 
 
-def test_triples_as_text_of_a_tree_without_matrix(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_tree_without_visible_matrix_is_a_flat_prompt(graph: Graph, tokenizer: Tokenizer) -> None:
     """Also for an encoder-decoder, whose encoder reads them."""
     scorer = fresh(tokenizer, "t5")
     (given,) = facts(opened(graph, scorer, FLAT), tokenizer, "we saw oslo")
@@ -165,7 +163,9 @@ def test_triples_as_text_of_a_tree_without_matrix(graph: Graph, tokenizer: Token
 
 
 @pytest.mark.parametrize("method", ["k-bert", "ernie-tsinghua", "ernie-baidu"])
-def test_what_cannot_go_with_a_prompt_says_why(method: str, graph: Graph, tokenizer: Tokenizer) -> None:
+def test_unsupported_knowledge_of_prompts_explains_why(
+    method: str, graph: Graph, tokenizer: Tokenizer
+) -> None:
     reasons = {
         "k-bert": "its tree needs a decoder-only model",
         "ernie-tsinghua": "entities are fused in an encoder such as bert or roberta, not in t5",
@@ -175,16 +175,14 @@ def test_what_cannot_go_with_a_prompt_says_why(method: str, graph: Graph, tokeni
         opened(graph, fresh(tokenizer, "t5"), method)
 
 
-def test_facts_that_an_encoder_decoder_reads_stand_before_its_text(
-    graph: Graph, tokenizer: Tokenizer
-) -> None:
+def test_encoder_decoder_gets_facts_before_the_prompt(graph: Graph, tokenizer: Tokenizer) -> None:
     scorer = fresh(tokenizer, "t5")
     (given,) = facts(opened(graph, scorer, "triples-as-text"), tokenizer, "we saw oslo")
     assert not isinstance(given, PromptTree)
     assert given.tolist() == tokens_of(tokenizer, "oslo lies in north . we saw oslo").tolist()
 
 
-def test_a_prompt_is_never_cut(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_prompt_is_never_truncated(graph: Graph, tokenizer: Tokenizer) -> None:
     short = opened(graph, fresh(tokenizer), {"method": "triples-as-text", "length": 20})
     with pytest.raises(ValueError, match="no room for a prompt of 19 tokens and 4 more"):
         facts(short, tokenizer, "and rain " * 9 + "oslo")
@@ -193,7 +191,7 @@ def test_a_prompt_is_never_cut(graph: Graph, tokenizer: Tokenizer) -> None:
     assert len(given) == 9, "there is room for the text alone: 9 + 4 + 4, and 5 of the fact"
 
 
-def test_no_room_for_any_fact_is_told(graph: Graph, tokenizer: Tokenizer) -> None:
+def test_dropped_facts_are_reported(graph: Graph, tokenizer: Tokenizer) -> None:
     scorer = fresh(tokenizer, positions=16)
     document = Document("a", "we saw oslo and it is rain .", mentions=(Mention(7, 11, "oslo", 1.0),))
     model = OpenedModel(Path(), language_model=scorer, knowledge=opened(graph, scorer, "triples-as-text"))
@@ -206,7 +204,7 @@ def test_no_room_for_any_fact_is_told(graph: Graph, tokenizer: Tokenizer) -> Non
 
 
 @pytest.mark.parametrize("method", ["triples-as-text", FLAT], ids=["sentences", "triples"])
-def test_right_facts_help_and_turned_ones_do_not(
+def test_right_facts_lower_perplexity_and_wrong_ones_do_not(
     method: str | dict[str, object], graph: Graph, turned: Graph, tokenizer: Tokenizer, reader: LMScorer
 ) -> None:
     """The model learned to say what the fact before a text says; the sides of the towns were drawn anew each time."""
@@ -229,7 +227,7 @@ def test_right_facts_help_and_turned_ones_do_not(
         assert right < wrong
 
 
-def test_a_task_in_words_is_answered_by_the_facts(
+def test_task_answers_follow_the_facts(
     graph: Graph, turned: Graph, tokenizer: Tokenizer, reader: LMScorer
 ) -> None:
     questions = tuple(
@@ -253,7 +251,7 @@ def test_a_task_in_words_is_answered_by_the_facts(
         assert accuracy(turned, task) == 0
 
 
-def test_it_goes_on_by_the_facts(turned: Graph, tokenizer: Tokenizer, reader: LMScorer) -> None:
+def test_generation_follows_the_facts(turned: Graph, tokenizer: Tokenizer, reader: LMScorer) -> None:
     knowledge = opened(turned, reader, "triples-as-text")
     text = tokens_of(tokenizer, "we saw oslo it is")
     given = with_facts(knowledge, [text], [[(2, 3, "oslo")]], 1, tokenizer.pad)

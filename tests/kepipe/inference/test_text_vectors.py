@@ -25,7 +25,7 @@ TEXTS = [
 ]
 
 
-def test_vectors_are_those_of_transformers() -> None:
+def test_text_vectors_equal_transformers() -> None:
     from transformers import AutoModel, AutoTokenizer
 
     vectors = open_text_vectors(minilm_folder())
@@ -42,7 +42,7 @@ def test_vectors_are_those_of_transformers() -> None:
     )
 
 
-def test_vectors_on_disk_go_on_where_they_stopped(tmp_path: Path) -> None:
+def test_writing_text_vectors_resumes(tmp_path: Path) -> None:
     vectors = open_text_vectors(minilm_folder())
     whole = bytes(write_vectors(tmp_path / "whole.f16", TEXTS, vectors))
     (tmp_path / "part.f16").write_bytes(whole[: 2 * 384 + 100])
@@ -51,7 +51,7 @@ def test_vectors_on_disk_go_on_where_they_stopped(tmp_path: Path) -> None:
     np.testing.assert_allclose(on_ND.astype(np.float32), vectors(TEXTS), atol=2e-3)
 
 
-def test_what_people_find_alike_is_ranked_so(tmp_path: Path) -> None:
+def test_similar_pairs_are_scored_by_spearman(tmp_path: Path) -> None:
     pairs = [
         ("A cat sits.", "A cat is sitting.", 5),
         ("A cat sits.", "A dog sleeps.", 2),
@@ -70,7 +70,7 @@ def test_what_people_find_alike_is_ranked_so(tmp_path: Path) -> None:
         read_similar(tmp_path / "bad.jsonl")
 
 
-def test_an_exported_model_says_how_it_is_read(tmp_path: Path) -> None:
+def test_exported_text_encoder_has_sentence_transformers_layout(tmp_path: Path) -> None:
     """By the layout that sentence-transformers documents: modules in order, each with its class and folder."""
     shards = write_shards(tmp_path / "shards")
     objective = {"name": "simcse", "pooling": "first"}

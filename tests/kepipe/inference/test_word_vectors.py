@@ -1,4 +1,4 @@
-"""Vectors of others as a model folder."""
+"""Imported word vectors as a model folder."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def imported(folder: Path, words: list[str]) -> np.ndarray:
     return table
 
 
-def test_texts_find_the_vectors_of_their_words(tmp_path: Path) -> None:
+def test_imported_vectors_are_found_for_the_words_of_a_text(tmp_path: Path) -> None:
     table = imported(tmp_path, ["the", "café", ",", "北"])
     tokenizer = load_tokenizer(tmp_path)
     tokens = tokenizer.encode(["The Café, 北 zzz"]).tokens
     assert table[tokens].tolist() == [[1, 2], [3, 4], [5, 6], [7, 8], [4, 5]], "unknown words are the mean"
 
 
-def test_capitals_stay_where_words_have_them(tmp_path: Path) -> None:
+def test_cased_words_keep_their_case(tmp_path: Path) -> None:
     table = imported(tmp_path, ["the", "The"])
     tokens = load_tokenizer(tmp_path).encode(["The the THE"]).tokens
     assert table[tokens[:2]].tolist() == [[3, 4], [1, 2]]
     assert tokens[2] == load_tokenizer(tmp_path).role("unk")
 
 
-def test_the_vector_of_unknown_words_is_the_files_own(tmp_path: Path) -> None:
+def test_vector_of_unknown_words_is_the_files_own(tmp_path: Path) -> None:
     table = imported(tmp_path, ["a", "<unk>"])
     assert table[load_tokenizer(tmp_path).role("unk")].tolist() == [3, 4]
 
 
-def test_what_is_asked_of_words_is_as_it_was_in_the_file(tmp_path: Path) -> None:
+def test_imported_words_are_listed_unchanged(tmp_path: Path) -> None:
     imported(tmp_path, ["a", "b", "[MASK]x"])
     assert open_vectors(str(tmp_path)).words == ["a", "b", "[MASK]x"]
     with pytest.raises(ValueError, match="expected a model folder"):

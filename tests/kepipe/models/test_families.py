@@ -1,4 +1,4 @@
-"""The table: published sizes, explicit sizes, and what a seed decides."""
+"""The table of families: published sizes, explicit sizes, seeded weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("family", "size", "vocabulary", "millions"), PUBLISHED)
-def test_number_of_parameters(family: str, size: str, vocabulary: int, millions: float) -> None:
+def test_number_of_parameters_is_the_published_one(
+    family: str, size: str, vocabulary: int, millions: float
+) -> None:
     from kepipe.models.assemble import assemble
 
     base = Base.model_validate({"family": family, "size": size})
@@ -70,7 +72,7 @@ def test_every_family_trains(family: str, norm: str | None) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_gradient_checkpointing_changes_nothing(family: str) -> None:
+def test_gradient_checkpointing_gives_identical_gradients(family: str) -> None:
     values = {"family": family, "layers": 2, "hidden": 32, "heads": 2}
     gradients = []
     for on in (False, True):
@@ -81,7 +83,7 @@ def test_gradient_checkpointing_changes_nothing(family: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
-def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
+def test_weights_depend_only_on_the_seed() -> None:
     base = Base(layers=1, hidden=32, heads=2)
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -92,7 +94,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_initial_weights_are_as_published_but_for_the_width(family: str) -> None:
+def test_initial_weights_are_as_published_up_to_width(family: str) -> None:
     model = build(Base.model_validate({"family": family, "size": "tiny", "init": "normal"}), 3000, seed=0)
     deviations = {
         name: float(weight.detach().std())
@@ -125,7 +127,7 @@ def test_initial_weights_are_as_published_but_for_the_width(family: str) -> None
             assert value == pytest.approx(expected, rel=0.03), name
 
 
-def test_gpt_1_draws_all_layers_alike() -> None:
+def test_gpt_1_initialises_all_layers_alike() -> None:
     base = Base(family="gpt2", layers=4, hidden=768, heads=2, feedforward=768, norm="post", init="normal")
     model = build(base, 300, 0)
     drawn = [
@@ -137,7 +139,7 @@ def test_gpt_1_draws_all_layers_alike() -> None:
 
 
 @pytest.mark.parametrize("hidden", [768, 1024])
-def test_at_the_published_width_and_above_all_deviations_are_as_published(hidden: int) -> None:
+def test_initial_deviations_are_as_published_from_width_768(hidden: int) -> None:
     model = build(Base(layers=1, hidden=hidden, heads=2, feedforward=8, init="normal"), 300, seed=0)
     matrices = [
         weight.detach() for weight in model.parameters() if weight.ndim == 2 and weight.numel() > 5000
@@ -146,7 +148,7 @@ def test_at_the_published_width_and_above_all_deviations_are_as_published(hidden
     assert all(float(weight.std()) == pytest.approx(0.02, rel=0.03) for weight in matrices)
 
 
-def test_hidden_states_of_every_layer() -> None:
+def test_encode_tokens_returns_all_hidden_states() -> None:
     model = build(Base(layers=3, hidden=32, heads=2), 50, seed=0)
     batch = batch_for(model.config)
     all_hidden_states: list[torch.Tensor] = []
@@ -168,17 +170,17 @@ def test_hidden_states_of_every_layer() -> None:
         ({"family": "bert", "decoder_layers": 2}, "bert has no `decoder_layers` to set"),
     ],
 )
-def test_mistakes_are_named(values: dict[str, object], problem: str) -> None:
+def test_invalid_base_settings_are_named(values: dict[str, object], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         Base.model_validate(values)
 
 
-def test_sizes_that_do_not_divide_are_refused() -> None:
+def test_indivisible_sizes_are_rejected() -> None:
     with pytest.raises(ValueError, match="hidden 30 is not a multiple of heads 4"):
         build(Base(hidden=30, heads=4), 10, 0)
 
 
-def test_what_a_family_lacks_is_said() -> None:
+def test_missing_parts_of_a_family_are_reported() -> None:
     gpt = build(Base(family="gpt2", layers=1, hidden=32, heads=2), 50, 0)
     batch = batch_for(gpt.config)
     with pytest.raises(ValueError, match="gpt2: this model has no encoder"):
@@ -197,7 +199,7 @@ def test_trained_models_have_a_fingerprint_and_a_vocabulary() -> None:
         build(minilm, 16000, 0)
 
 
-def test_the_table_is_read_without_torch() -> None:
+def test_table_of_families_imports_without_torch() -> None:
     import subprocess
     import sys
 
@@ -205,7 +207,7 @@ def test_the_table_is_read_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_table_and_fingerprint_do_not_import_torch() -> None:
+def test_base_table_and_fingerprint_import_without_torch() -> None:
     import subprocess
     import sys
 
@@ -218,7 +220,7 @@ sys.exit("torch" in sys.modules)
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_a_fresh_model_speaks_the_ids_of_its_tokenizer() -> None:
+def test_new_model_has_the_special_ids_of_its_tokenizer() -> None:
     offsets = {"bert": 0, "roberta": 4, "gpt2": 0, "bart": 2, "t5": 0}
     starts = {"bart": 9, "t5": 3}
     for family in offsets:

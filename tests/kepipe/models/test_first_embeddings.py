@@ -1,4 +1,4 @@
-"""Word vectors as the first values of a table of tokens."""
+"""Word vectors as initial token embeddings."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ WORDS = ["the", "river", "old", "castle", "elsewhere"]
 
 @pytest.fixture
 def vectors(tmp_path: Path) -> Path:
-    """Much longer than what a family draws."""
+    """Much longer than a family's initial embeddings."""
     values = np.random.default_rng(0).normal(size=(len(WORDS), 8)).astype(np.float32) * 30
     formats.write(tmp_path / "vectors.txt", WordVectors(WORDS, values))
     return tmp_path / "vectors.txt"
 
 
 def token_of(tokenizer: Tokenizer, word: str) -> int:
-    """The token that is the whole word, after a blank where the tokenizer tells."""
+    """The token of the whole word, with a preceding blank if the tokenizer has one."""
     found = [tokenizer.id(name) for name in (f"Ġ{word}", word)]
     return next(token for token in found if token is not None)
 
 
 @pytest.mark.parametrize(("kind", "family"), [("wordpiece", "bert"), ("bpe", "gpt2"), ("words", "roberta")])
-def test_tokens_that_are_words_begin_with_their_vectors(kind: Any, family: str, vectors: Path) -> None:
+def test_embeddings_of_words_start_from_their_vectors(kind: Any, family: str, vectors: Path) -> None:
     tokenizer = train_tokenizer(TEXT, kind, 400, True)
     told: list[str] = []
     settings = {"family": family, "layers": 1, "hidden": 8, "heads": 2}
@@ -46,7 +46,7 @@ def test_tokens_that_are_words_begin_with_their_vectors(kind: Any, family: str, 
     found, drawn = model.token_embeddings.weight.detach(), plain.token_embeddings.weight.detach()
     theirs = torch.from_numpy(formats.read(vectors).vectors[:3])
     ratio = (found[known] / theirs).detach()
-    assert float(ratio.std()) < 1e-4 * float(ratio.mean().abs()), "one number for all"
+    assert float(ratio.std()) < 1e-4 * float(ratio.mean().abs()), "the same scale for all"
     size = float(drawn.square().mean().sqrt())
     assert size / 2 < float(found[known].square().mean().sqrt()) < size * 2
     changed = (found != drawn).any(1).nonzero().flatten().tolist()
@@ -58,7 +58,7 @@ def test_tokens_that_are_words_begin_with_their_vectors(kind: Any, family: str, 
     assert all(torch.equal(plain.get_parameter(name), model.get_parameter(name)) for name in others)
 
 
-def test_what_does_not_fit_is_refused(vectors: Path, tmp_path: Path) -> None:
+def test_incompatible_embeddings_are_rejected(vectors: Path, tmp_path: Path) -> None:
     tokenizer = train_tokenizer(TEXT, "wordpiece", 400, True)
     base = Base.model_validate({"layers": 1, "hidden": 16, "heads": 2, "embeddings": str(vectors)})
     with pytest.raises(ValueError, match="are 8 wide, the model 16: set `hidden: 8`"):
@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_refused(vectors: Path, tmp_path: Path) -> None:
         Base.model_validate({"from": "minilm", "embeddings": str(vectors)})
 
 
-def test_the_key_of_a_stage_follows_the_file(vectors: Path) -> None:
+def test_embeddings_fingerprint_follows_the_file(vectors: Path) -> None:
     base = Base.model_validate({"embeddings": str(vectors)})
     before = fingerprint(base)
     assert [*before] == ["embeddings/vectors.txt"]

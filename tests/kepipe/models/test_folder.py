@@ -1,4 +1,4 @@
-"""Model folders: exact, byte for byte the same, whole or not at all."""
+"""Model folders: exact, deterministic, complete or not written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def small(family: str = "bert", seed: int = 0) -> Transformer:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_round_trip_is_exact(family: str, tmp_path: Path) -> None:
+def test_model_folder_round_trip_is_exact(family: str, tmp_path: Path) -> None:
     model = small(family)
     folder.save(tmp_path, model, provenance={"steps": 3})
     loaded = folder.load(tmp_path)
@@ -39,21 +39,21 @@ def test_round_trip_is_exact(family: str, tmp_path: Path) -> None:
         assert torch.equal(weight, expected)
 
 
-def test_same_weights_same_bytes(tmp_path: Path) -> None:
+def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         folder.save(tmp_path / name, small())
     for file in ("config.json", "model.safetensors", "kepipe.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-def test_the_tokenizer_comes_along(tmp_path: Path) -> None:
+def test_tokenizer_is_saved_with_the_model(tmp_path: Path) -> None:
     folder.save(tmp_path, small(), tokenizer=locate("minilm"))
     assert (tmp_path / "tokenizer.json").read_bytes() == (locate("minilm") / "tokenizer.json").read_bytes()
     with pytest.raises(ValueError, match="holds no tokenizer"):
         folder.save(tmp_path, small(), tokenizer=tmp_path / "empty")
 
 
-def test_a_full_disk_is_named_and_leaves_the_model_that_was_there(tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_keeps_the_previous_model(tmp_path: Path) -> None:
     folder.save(tmp_path, small())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     script = f"""
@@ -72,7 +72,7 @@ except OSError as error:
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_damage_is_named(tmp_path: Path) -> None:
+def test_damaged_model_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"config\.json: no readable config"):
         folder.load(tmp_path)
     folder.save(tmp_path, small())
@@ -90,7 +90,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
         folder.load(tmp_path)
 
 
-def test_training_goes_on_from_a_folder_with_its_own_dropout(tmp_path: Path) -> None:
+def test_trained_folder_loads_with_another_dropout(tmp_path: Path) -> None:
     model = small()
     folder.save(tmp_path, model)
     again = from_pretrained(str(tmp_path), dropout=0.2)
@@ -98,7 +98,7 @@ def test_training_goes_on_from_a_folder_with_its_own_dropout(tmp_path: Path) -> 
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))
 
 
-def test_a_name_that_leads_nowhere(tmp_path: Path) -> None:
+def test_unknown_model_name_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a model folder"):
         locate(str(tmp_path / "nowhere"))
 
@@ -115,7 +115,7 @@ def test_a_name_that_leads_nowhere(tmp_path: Path) -> None:
         ("encoder_layers", True),
     ],
 )
-def test_a_config_that_asks_for_the_impossible_is_refused_before_anything_is_built(
+def test_config_with_impossible_sizes_is_rejected_before_building(
     tmp_path: Path, name: str, size: object
 ) -> None:
     folder.save(tmp_path, small())
@@ -125,7 +125,7 @@ def test_a_config_that_asks_for_the_impossible_is_refused_before_anything_is_bui
         folder.load(tmp_path)
 
 
-def test_an_index_of_weights_names_files_beside_it(tmp_path: Path) -> None:
+def test_weight_index_may_only_name_files_in_the_folder(tmp_path: Path) -> None:
     from kepipe.models.hf import huggingface
 
     for names in ({"a": "../../etc/passwd.safetensors"}, {"a": 3}, [], {"a": "model.bin"}):
@@ -136,7 +136,7 @@ def test_an_index_of_weights_names_files_beside_it(tmp_path: Path) -> None:
             huggingface.read(tmp_path)
 
 
-def test_a_pipe_in_place_of_weights_or_of_a_tokenizer_is_refused(tmp_path: Path) -> None:
+def test_pipe_in_place_of_weights_or_tokenizer_is_rejected(tmp_path: Path) -> None:
     from kepipe.models.hf import huggingface
 
     folder.save(tmp_path, small())

@@ -1,4 +1,4 @@
-"""A mixture's probabilities are the weighted sum of its members', whatever is asked."""
+"""A mixture's probabilities are the weighted sum of its members'."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Scores:
         return np.full((len(rows), max(map(len, targets))), np.log(0.25))
 
 
-def test_probabilities_are_a_weighted_sum() -> None:
+def test_interpolated_probabilities_are_a_weighted_sum() -> None:
     one, two = member("lstm", 1), member("nnlm", 2)
     mixed = Interpolation((one, two), (0.3, 0.7))
     assert isinstance(mixed, LanguageModel)
@@ -62,7 +62,7 @@ def test_probabilities_are_a_weighted_sum() -> None:
     assert mixed.unknown(np.array([7, unknown])).tolist() == [False, True]
 
 
-def test_one_member_that_does_not_write_is_told() -> None:
+def test_mixture_with_a_scoring_member_cannot_generate() -> None:
     mixed = Interpolation((member("lstm", 1), Scores()), (0.5, 0.5))
     assert mixed.log_likelihoods([TEXTS[0]], [0], [TEXTS[1]]).shape == (1, 1)
     with pytest.raises(ValueError, match="does not write one"):
@@ -81,7 +81,9 @@ def test_one_member_that_does_not_write_is_told() -> None:
         ({"depth": 1}, "unknown keys"),
     ],
 )
-def test_a_config_that_cannot_be_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_invalid_interpolation_config_is_rejected(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     values = InterpolationConfig(members=("one", "two"), weights=(0.5, 0.5)).to_json()
     (tmp_path / "config.json").write_text(json.dumps(values))
     assert read_interpolation_config(tmp_path).to_json() == {

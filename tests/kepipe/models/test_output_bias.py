@@ -17,17 +17,17 @@ from kepipe.models.output_bias import TIED_SCALE
 from kepipe.models.pretrained import from_pretrained
 
 
-def test_a_fresh_model_expects_each_token_by_its_frequency() -> None:
+def test_new_model_predicts_token_frequencies() -> None:
     counts = np.array([0, 3, 6, 0, 1], np.int64)
     model = build(Base(layers=1, hidden=8, heads=2), 5, seed=0, counts=counts)
     with torch.no_grad():
         expected = model.vocabulary(torch.zeros(1, 8)).softmax(-1)
     hidden = model.head.transform(torch.zeros(1, 8))
-    assert torch.equal(hidden, torch.zeros(1, 8)), "so that the bias alone speaks"
+    assert torch.equal(hidden, torch.zeros(1, 8)), "so that only the bias counts"
     torch.testing.assert_close(expected, torch.tensor([[1, 4, 7, 1, 2]]) / 15)
 
 
-def test_a_model_without_an_output_bias_is_left_as_it_is() -> None:
+def test_model_without_an_output_bias_is_unchanged() -> None:
     base = Base.model_validate({"family": "gpt2", "layers": 1, "hidden": 8, "heads": 2})
     without_fusion, told = build(base, 5, 0), build(base, 5, 0, counts=np.arange(5))
     assert all(torch.equal(a, b) for a, b in zip(without_fusion.parameters(), told.parameters(), strict=True))
@@ -41,7 +41,7 @@ def batch_of(rows: Tensor, family: str) -> Batch:
 
 
 @pytest.mark.parametrize("family", ["bert", "bart"])
-def test_hidden_states_do_not_all_turn_towards_the_frequent_tokens(family: str) -> None:
+def test_hidden_states_do_not_align_with_frequent_tokens(family: str) -> None:
     """Each token is to be told from itself, and stands as often as Zipf's law says: after 40 updates hidden states
     agree far less with the prior than without (measured: 0.13 and 0.30, 0.06 and 0.33)."""
     shares = 1 / np.arange(1, 501)
@@ -63,7 +63,7 @@ def test_hidden_states_do_not_all_turn_towards_the_frequent_tokens(family: str) 
     assert agreement((1e6 * shares).astype(np.int64)) < 0.6 * agreement(None)
 
 
-def test_a_trained_encoder_without_a_head_reads_the_token_table_and_expects_frequencies(
+def test_trained_encoder_gets_a_head_tied_to_embeddings_with_frequencies(
     tmp_path: Path,
 ) -> None:
     """log p = scale · norm(h) · E + ln(frequency): no weight of the head is drawn at random."""

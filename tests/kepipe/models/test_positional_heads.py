@@ -1,4 +1,4 @@
-"""Heads that begin by looking at a token's neighbours."""
+"""Attention heads that are initialised to attend to neighbouring tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OFFSETS = (-1, 1)  # of half of the four heads
 
 
 def attention_of(model: Transformer, length: int) -> Tensor:
-    """What each head of the first layer attends to in a row of random tokens, [H, T, S]."""
+    """Attention weights of the first layer on random tokens, [H, T, S]."""
     tokens_T = torch.randint(VOCABULARY, (1, length), generator=torch.Generator().manual_seed(3))
     stack = model.encoder
     assert stack is not None
@@ -40,7 +40,7 @@ def attention_of(model: Transformer, length: int) -> Tensor:
 @pytest.mark.parametrize(
     "base", [{"family": "bert"}, {"family": "bert", "norm": "pre"}, {"family": "roberta"}]
 )
-def test_half_of_the_heads_look_at_neighbours(base: Any) -> None:
+def test_positional_heads_attend_to_neighbours(base: Any) -> None:
     model = build(Base.model_validate(base), VOCABULARY, seed=1)
     attention_HTT = attention_of(model, 128)
     for head, offset in enumerate(OFFSETS):
@@ -49,7 +49,7 @@ def test_half_of_the_heads_look_at_neighbours(base: Any) -> None:
         assert free.amax(-1)[64:].mean() < 0.3
 
 
-def test_all_but_queries_keys_and_positions_is_as_drawn() -> None:
+def test_positional_heads_change_only_queries_keys_and_positions() -> None:
     drawn = dict(build(Base(init="normal"), VOCABULARY, seed=1).named_parameters())
     model = build(Base(), VOCABULARY, seed=1)
     changed = {name for name, weight in model.named_parameters() if not weight.equal(drawn[name])}
@@ -62,14 +62,14 @@ def test_all_but_queries_keys_and_positions_is_as_drawn() -> None:
 
 
 @pytest.mark.parametrize("family", ["modernbert", "t5", "gpt2", "bart"])
-def test_other_models_are_as_drawn(family: Any) -> None:
+def test_positional_heads_leave_other_families_unchanged(family: Any) -> None:
     drawn = build(Base(family=family, init="normal"), VOCABULARY, seed=1)
     made = build(Base(family=family), VOCABULARY, seed=1)
     for mine, theirs in zip(made.parameters(), drawn.parameters(), strict=True):
         assert mine.equal(theirs)
 
 
-def test_the_seed_decides_them() -> None:
+def test_positional_heads_depend_on_the_seed() -> None:
     first, again, other = (build(Base(), VOCABULARY, seed=seed).state_dict() for seed in (1, 1, 2))
     name = "encoder.embeddings.positions.table.weight"
     assert first[name].equal(again[name])
@@ -104,7 +104,7 @@ def learned(init: str) -> float:
     return float(np.mean(losses[-10:]))
 
 
-def test_what_a_neighbour_says_is_learned_at_once() -> None:
+def test_positional_heads_learn_bigrams_fast() -> None:
     """All words are as frequent: a model that tells no neighbour from the rest of a row stays at log 30 = 3.40."""
     assert learned("positional-heads") < 0.3
     assert learned("normal") > 3.3
@@ -120,7 +120,7 @@ def test_what_a_neighbour_says_is_learned_at_once() -> None:
         ({"base": {"init": "normal"}}, "normal"),
     ],
 )
-def test_the_published_recipe_draws_as_published(settings: Any, init: str) -> None:
+def test_published_recipe_uses_normal_init(settings: Any, init: str) -> None:
     base = PretrainConfig.model_validate(settings).base
     assert isinstance(base, Base)
     assert base.init == init

@@ -1,4 +1,4 @@
-"""What a folder tells of its model before the weights are read."""
+"""A folder's config, read before the weights."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ BERT = {
         ({"model_type": "qwen3", "layer_types": ["full_attention"]}, None),
     ],
 )
-def test_a_release_is_known_by_its_config(config: dict[str, Any], release: str | None) -> None:
+def test_release_is_detected_by_its_config(config: dict[str, Any], release: str | None) -> None:
     assert release_of(config) == release
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_config_that_does_not_name_its_family_is_bert_s(tmp_path: Path, named: bool) -> None:
+def test_config_without_a_family_is_bert(tmp_path: Path, named: bool) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**BERT, **({"model_type": "bert"} if named else {})}))
     told = read_config(str(tmp_path))
     assert told is not None
@@ -46,7 +46,7 @@ def test_a_config_that_does_not_name_its_family_is_bert_s(tmp_path: Path, named:
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that opens and cannot be read")
-def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_config_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").symlink_to("/proc/self/mem")
     for read in (read_config, from_pretrained):
         with pytest.raises(ValueError, match=r"config\.json: no readable config of a model"):

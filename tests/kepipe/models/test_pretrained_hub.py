@@ -39,7 +39,7 @@ def kepipe(cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
-def test_a_model_is_opened_by_its_hub_id(cache: Path, tmp_path: Path) -> None:
+def test_model_opens_by_hub_id(cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "exported"
     ended = kepipe(cache, "export", NAME, str(out))
     assert ended.returncode == 0, ended.stderr
@@ -49,13 +49,13 @@ def test_a_model_is_opened_by_its_hub_id(cache: Path, tmp_path: Path) -> None:
     assert (stored / "tokenizer.json").read_bytes() == (out / "tokenizer.json").read_bytes()
 
 
-def test_a_tokenizer_is_opened_by_its_hub_id(cache: Path) -> None:
+def test_tokenizer_opens_by_hub_id(cache: Path) -> None:
     ended = kepipe(cache, "tokenizer", "show", NAME, "a rose")
     assert ended.returncode == 0, ended.stderr
     assert [line.split()[-1] for line in ended.stdout.splitlines()] == ["'a'", "'rose'"]
 
 
-def test_what_is_not_there_is_told_in_a_line(cache: Path) -> None:
+def test_unavailable_hub_model_is_reported_in_one_line(cache: Path) -> None:
     ended = kepipe(cache, "export", "no-one/nothing", "out")
     assert ended.returncode == 2
     assert "no-one/nothing: not a local folder, and not available from the hub" in ended.stderr

@@ -14,17 +14,17 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", PROMPT_STYLES)
-def test_a_style_is_documented(name: str) -> None:
+def test_prompt_style_is_documented(name: str) -> None:
     assert f"| {name} | " in (ROOT / "docs/zoo.md").read_text(encoding="utf-8")
 
 
-def test_families_and_objectives_name_styles_of_the_table() -> None:
+def test_prompt_styles_of_families_and_objectives_are_in_the_table() -> None:
     named = {family.prompt_style for family in FAMILIES.values()}
     named |= {row.prompt_style for row in TABLE.values()}
     assert named - {None} <= PROMPT_STYLES.keys()
 
 
-def test_a_family_of_decoders_has_a_style_of_decoders() -> None:
+def test_decoder_families_have_decoder_prompt_styles() -> None:
     for family in FAMILIES.values():
         if family.prompt_style is not None:
             assert PROMPT_STYLES[family.prompt_style].decoder_alone == (family.stacks == "decoder")

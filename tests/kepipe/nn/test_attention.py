@@ -1,4 +1,4 @@
-"""Attention against torch's own, with nobody to look at, and with a cache."""
+"""Attention against torch's, with fully masked rows, and with a cache."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mask(visibility: Visibility, rows: int, length: int, dtype: torch.dtype = to
 @pytest.mark.parametrize(
     "visibility", [full(), causal(), documents(torch.tensor([[1, 1, 2, 2, 2], [1, 1, 1, 2, 2]]))]
 )
-def test_both_kernels_give_softmax_attention(
+def test_attention_kernels_equal_torch_sdpa(
     visibility: Visibility, written_out: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not written_out:
@@ -45,7 +45,7 @@ def test_both_kernels_give_softmax_attention(
 
 @pytest.mark.parametrize("written_out", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_place_that_sees_nothing_gives_zeros(
+def test_fully_masked_query_gives_zeros(
     written_out: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not written_out:
@@ -61,14 +61,14 @@ def test_a_place_that_sees_nothing_gives_zeros(
     assert bool((qkv.grad[:, 1] == 0).all())
 
 
-def test_a_mask_is_dense_where_no_kernel_hides_anything_by_itself() -> None:
+def test_mask_is_dense_unless_a_kernel_masks_implicitly() -> None:
     assert Mask().is_dense
     assert Mask(torch.zeros(1, 1, 3, 3)).is_dense
     assert not Mask(causal=True).is_dense
 
 
 @pytest.mark.parametrize("length", [2, 5])
-def test_a_mask_is_cut_to_the_places_that_ask(length: int) -> None:
+def test_mask_is_sliced_to_the_queries(length: int) -> None:
     bias = torch.randn(2, 1, length, length)
     query_mask = torch.randint(2, (2, length, 1)).float()
     places = torch.tensor([[length - 1], [0]])
@@ -84,7 +84,7 @@ def test_a_mask_is_cut_to_the_places_that_ask(length: int) -> None:
     assert torch.equal(for_all.bias, bias[:, :, :1])
 
 
-def test_scores_are_divided_by_the_root_of_the_width_unless_told() -> None:
+def test_attention_scale_defaults_to_inverse_root_of_head_width() -> None:
     torch.manual_seed(0)
     part = SelfAttention(16, 2, 8)
     told = SelfAttention(16, 2, 8, scale=1.0)
@@ -96,7 +96,7 @@ def test_scores_are_divided_by_the_root_of_the_width_unless_told() -> None:
         torch.testing.assert_close(made(x_BTD, Mask()), part.output(expected))
 
 
-def test_self_attention_with_a_cache_gives_what_it_gives_at_once() -> None:
+def test_self_attention_with_a_cache_equals_one_pass() -> None:
     torch.manual_seed(0)
     part = SelfAttention(16, 2, 8)
     x_BTD = torch.randn(2, 5, 16)
@@ -119,7 +119,7 @@ def test_cross_attention_projects_its_memory_once() -> None:
     torch.testing.assert_close(moved[0], part(x_BTD[:1], memory_BSD[1:], Mask())[0])
 
 
-def test_block_masks_give_what_a_dense_mask_gives() -> None:
+def test_block_masks_equal_a_dense_mask() -> None:
     q, k, v = torch.randn(3, 2, 128, 2, 16, generator=torch.Generator().manual_seed(0)).unbind(0)
     descriptors = torch.tensor([[1] * 50 + [2] * 60 + [0] * 18, [1] * 100 + [2] * 28])
     visibility = causal() & documents(descriptors)
@@ -141,8 +141,8 @@ PACKED = [[1] * 50 + [2] * 60 + [0] * 18, [1] * 100 + [2] * 28]
 
 
 @pytest.mark.parametrize("visibility", ["full", "causal"])
-def test_documents_one_by_one_give_what_a_dense_mask_gives(visibility: str) -> None:
-    """Values and gradients, whatever stands at padding."""
+def test_document_attention_equals_a_dense_mask(visibility: str) -> None:
+    """Values and gradients, for any values on padding."""
     drawn = torch.randn(4, 2, 128, 2, 16, generator=torch.Generator().manual_seed(0))
     documents_BT = torch.tensor(PACKED)
     sight = by_name(visibility, documents_BT, host_BT=documents_BT)
@@ -166,7 +166,7 @@ def test_documents_one_by_one_give_what_a_dense_mask_gives(visibility: str) -> N
         torch.testing.assert_close(found, expected)
 
 
-def test_a_mask_that_says_more_than_documents_is_made_of_blocks() -> None:
+def test_mask_beyond_documents_uses_blocks() -> None:
     """So are documents in two pieces, and rows whose documents are not known on the CPU."""
     documents_BT = torch.tensor(PACKED)
     split_BT = torch.tensor([[1] * 50 + [2] * 50 + [1] * 28])
@@ -192,8 +192,8 @@ def test_a_mask_that_says_more_than_documents_is_made_of_blocks() -> None:
     assert all(each.blocks is not None for name, each in kinds.items() if name != "documents")
 
 
-def test_the_kernel_for_documents_is_asked_as_torch_defines_it() -> None:
-    """On "meta", which checks arguments and shapes: forward and backward. A CPU has no such kernel."""
+def test_varlen_kernel_is_called_with_valid_arguments() -> None:
+    """On "meta", where arguments and shapes are checked: forward and backward. A CPU has no such kernel."""
     q, k, v = (
         torch.empty(2, 128, 2, 16, dtype=torch.bfloat16, device="meta", requires_grad=True) for _ in range(3)
     )
@@ -209,7 +209,7 @@ CARDS = {"A100": ((8, 0), True), "T4": ((7, 5), False)}
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_which_cards_have_the_kernel(card: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_varlen_kernel_availability_by_gpu(card: str, monkeypatch: pytest.MonkeyPatch) -> None:
     capability, has = CARDS[card]
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
@@ -220,8 +220,8 @@ def test_which_cards_have_the_kernel(card: str, monkeypatch: pytest.MonkeyPatch)
     assert not has_varlen(torch.device("cpu"), half, 64)
 
 
-def test_block_masks_are_compiled_once_for_each_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other documents of a length that was there need nothing new. What traces is real, what it gives to is not a GPU's
+def test_block_masks_are_compiled_once_per_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other documents of a known length need no compilation. What traces is real, what it gives to is not a GPU's
     compiler."""
     tracing = CompileCounterWithBackend("eager")
     monkeypatch.setattr(attention, "KERNELS", tracing)

@@ -1,4 +1,4 @@
-"""The fused loss against torch's, over more rows than it holds at a time."""
+"""The fused cross-entropy against torch's, over more rows than one block."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def example(rows: int, bias: bool) -> tuple[Tensor, Tensor, Tensor | None, Tenso
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("rows", [0, 1, 7, 23])
-def test_loss_and_gradients_are_those_of_torch(
-    rows: int, bias: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fused_cross_entropy_equals_torch(rows: int, bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cross_entropy.ROWS, "cpu", 7)
     monkeypatch.setitem(cross_entropy.STRIP, "cpu", 3)
     results = []
@@ -38,7 +36,7 @@ def test_loss_and_gradients_are_those_of_torch(
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-def test_under_autocast_it_stays_as_near_to_the_truth_as_torch_does() -> None:
+def test_fused_cross_entropy_is_as_accurate_as_torch_under_autocast() -> None:
     x, weight, b, labels = example(200, True)
     truth = F.cross_entropy(F.linear(x, weight, b), labels, reduction="sum")
     (slope,) = torch.autograd.grad(truth, weight)
@@ -54,7 +52,7 @@ def test_under_autocast_it_stays_as_near_to_the_truth_as_torch_does() -> None:
     assert fused.dtype == torch.float32
 
 
-def test_a_hopeless_token_costs_much_but_not_infinity() -> None:
+def test_cross_entropy_of_an_improbable_token_is_finite() -> None:
     x, weight = torch.tensor([[200.0]]), torch.tensor([[1.0], [-1.0]])
     assert 87 < float(summed_cross_entropy(x, weight, None, torch.tensor([1]))) < 104
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What enters the first layer: each part is added as its equation says."""
+"""Input embeddings: the sum of their parts by its equation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 from kepipe.nn.embeddings import Embeddings
 
 
-def test_token_vectors_are_scaled_before_the_rest_is_added() -> None:
+def test_token_vectors_are_scaled_before_adding() -> None:
     """Vaswani et al. 2017, section 3.4: √D · token; the vectors of segments and tasks are added as they are."""
     token_BTD = torch.arange(24.0).reshape(2, 3, 4)
     segments, tasks = nn.Embedding(2, 4), nn.Embedding(3, 4)
@@ -21,7 +21,7 @@ def test_token_vectors_are_scaled_before_the_rest_is_added() -> None:
         assert torch.equal(Embeddings()(token_BTD), token_BTD)
 
 
-def test_the_sum_is_normed() -> None:
+def test_sum_of_embeddings_is_normed() -> None:
     embeddings = Embeddings(segments=nn.Embedding(2, 8), norm=nn.LayerNorm(8), scale=3.0)
     out_BTD = embeddings(torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0)))
     assert torch.allclose(out_BTD.mean(-1), torch.zeros(2, 5), atol=1e-5)

@@ -61,7 +61,7 @@ def identity(wide: int, narrow: int) -> nn.Linear:
     return layer
 
 
-def test_one_token_by_hand() -> None:
+def test_fusion_of_one_token_by_hand() -> None:
     """W_t = 1 0; 0 1, W_e = 1 1 (rows), b = 0, σ = relu: h, w' and e' are sums of two numbers before their norms."""
     part = FeedForward(2, 2, torch.relu)
     part.up_proj, part.down_proj = identity(2, 2), identity(2, 2)
@@ -81,7 +81,7 @@ def test_one_token_by_hand() -> None:
     assert e.tolist() == [[[1.0, 0.5], [10.0, 3.5]]]
 
 
-def test_slots() -> None:
+def test_place_entities_by_hand() -> None:
     entities = torch.tensor([[0, 3, 0, 5], [0, 0, 0, 0], [7, 0, 2, 0]])
     links = place_entities(entities, Visibility(), torch.float32)
     assert links.entities.tolist() == [[0, 3, 5], [0, 0, 0], [7, 2, 0]]
@@ -92,7 +92,7 @@ def test_slots() -> None:
     assert entities[0, 0] == 0
 
 
-def test_entities_of_another_document_are_not_seen() -> None:
+def test_entities_of_another_document_are_masked() -> None:
     entities = torch.tensor([[0, 3, 0, 5, 6]])
     links = place_entities(entities, documents(torch.tensor([[1, 1, 2, 2, 2]])), torch.float32)
     assert links.mask.bias is not None
@@ -170,7 +170,7 @@ def by_the_paper(model: Transformer, batch: Batch, row: int) -> tuple[list[Tenso
 
 
 @pytest.mark.parametrize("first", [0, 1, 3])
-def test_a_fused_encoder_computes_the_papers_equations(first: int) -> None:
+def test_fused_encoder_equals_the_papers_equations(first: int) -> None:
     model = fused(first=first).double()
     batch = rows([[0, 2, 0, 0, 1, 3, 0], [0, 0, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0]], lengths=[7, 6, 4])
     assert batch.entity_vectors is not None
@@ -190,7 +190,7 @@ def test_a_fused_encoder_computes_the_papers_equations(first: int) -> None:
         )
 
 
-def test_no_entity_anywhere_is_exact_and_without_nan() -> None:
+def test_fused_encoder_without_entities_is_exact_and_finite() -> None:
     model = fused()
     linked = rows([[0, 0, 1, 0], [0, 0, 0, 0]])
     none = Batch(linked.tokens, linked.documents)
@@ -206,7 +206,7 @@ def test_no_entity_anywhere_is_exact_and_without_nan() -> None:
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_the_last_layers_entity_outputs_feed_nothing() -> None:
+def test_last_layers_entity_outputs_get_no_gradient() -> None:
     model = fused()
     model(rows([[0, 2, 0, 1]])).sum().backward()
     last = model.config.encoder_layers - 1
@@ -222,7 +222,7 @@ def test_the_last_layers_entity_outputs_feed_nothing() -> None:
     }
 
 
-def test_new_weights_leave_the_base_as_it_is() -> None:
+def test_fusion_weights_keep_the_base_unchanged() -> None:
     base = build(Base.model_validate({"layers": 3, "hidden": D, "heads": 2}), V, 0)
     model, fresh = fuse(base, FusionConfig(first=1, hidden=E, heads=3), 7)
     again, _ = fuse(base, FusionConfig(first=1, hidden=E, heads=3), 7)
@@ -242,7 +242,7 @@ def test_new_weights_leave_the_base_as_it_is() -> None:
     assert without_fusion(model).config == base.config
 
 
-def test_gradient_checkpointing_changes_nothing() -> None:
+def test_gradient_checkpointing_of_fusion_gives_identical_gradients() -> None:
     batch = rows([[0, 2, 0, 1], [0, 0, 0, 3]])
     gradients = []
     for recompute in (False, True):
@@ -268,7 +268,7 @@ def test_entity_scores_by_hand() -> None:
     torch.testing.assert_close(model.entity_scores(hidden, vectors), expected)
 
 
-def test_what_cannot_be_fused_is_said() -> None:
+def test_invalid_fusion_is_rejected() -> None:
     with pytest.raises(ValueError, match="at least one must fuse"):
         fused(first=4)
     with pytest.raises(ValueError, match="cannot be shared out to 4 heads"):
@@ -278,6 +278,6 @@ def test_what_cannot_be_fused_is_said() -> None:
         fuse(gpt, FusionConfig(first=1, hidden=E, heads=3), 0)
 
 
-def test_a_config_survives_json() -> None:
+def test_fusion_config_round_trips_through_json() -> None:
     config = fused().config
     assert TransformerConfig.from_json(json.loads(json.dumps(config.to_json()))) == config

@@ -1,4 +1,4 @@
-"""Places of rows gathered into slots, and rows turned around, by hand."""
+"""Positions of rows gathered into slots, and reversed rows, by hand."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from kepipe.nn.gather import flat, pick, reversed_positions, slots
 THERE = torch.tensor([[True, True, True, False], [True, True, False, False]])
 
 
-def test_a_row_that_is_turned_around_keeps_its_padding_behind() -> None:
+def test_reversed_row_keeps_its_padding_at_the_end() -> None:
     assert reversed_positions(THERE).tolist() == [[2, 1, 0, 3], [1, 0, 2, 3]]
     of_one = reversed_positions(THERE, torch.tensor([False, True]))
     assert of_one.tolist() == [[0, 1, 2, 3], [1, 0, 2, 3]]
 
 
-def test_each_row_has_as_many_slots_as_the_fullest_needs() -> None:
+def test_rows_have_as_many_slots_as_the_fullest() -> None:
     places, slot, counts = slots(torch.tensor([2, 0, 2, 2]), torch.tensor([5, 1, 4, 0]), 3)
     assert places.tolist() == [[1, 0, 0], [0, 0, 0], [5, 4, 0]]
     assert slot.tolist() == [6, 0, 7, 8]
@@ -24,7 +24,7 @@ def test_each_row_has_as_many_slots_as_the_fullest_needs() -> None:
     assert (nothing.tolist(), slot.tolist(), counts.tolist()) == ([[0], [0]], [], [0, 0])
 
 
-def test_places_in_rows_are_places_among_all_tokens() -> None:
+def test_positions_in_rows_become_flat_positions() -> None:
     x = torch.arange(12.0).reshape(2, 3, 2)
     places = flat(torch.tensor([[0, 2], [1, 1]]), 3)
     assert places.tolist() == [0, 2, 4, 4]

@@ -7,7 +7,7 @@ import torch
 from kepipe.nn.norms import UnbiasedNorm
 
 
-def test_it_divides_by_the_deviation_over_all_but_one_and_a_little_more() -> None:
+def test_unbiased_norm_by_its_formula() -> None:
     norm = UnbiasedNorm(3, eps=0.5)
     with torch.no_grad():
         norm.weight.copy_(torch.tensor([1.0, 2.0, 3.0]))

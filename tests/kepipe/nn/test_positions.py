@@ -8,14 +8,14 @@ import torch
 from kepipe.nn.positions import LearnedPositions, RelativeBias, bucket
 
 
-def test_buckets_of_a_decoder() -> None:
+def test_t5_decoder_buckets() -> None:
     distance = -torch.tensor([0, 1, 15, 16, 20, 64, 127, 128, 1000])
     # 16 + ⌊ln(20/16)/ln(128/16)·16⌋ = 17, 16 + ⌊ln 4/ln 8·16⌋ = 26, 16 + ⌊15.9⌋ = 31
     assert bucket(distance, 32, 128, both_ways=False).tolist() == [0, 1, 15, 16, 17, 26, 31, 31, 31]
     assert bucket(torch.tensor([1, 50]), 32, 128, both_ways=False).tolist() == [0, 0]
 
 
-def test_buckets_of_an_encoder_tell_the_directions_apart() -> None:
+def test_t5_encoder_buckets_separate_directions() -> None:
     assert bucket(torch.tensor([-3, 3, -7, 7, -500, 500]), 32, 128, both_ways=True).tolist() == [
         3,
         19,
@@ -26,7 +26,7 @@ def test_buckets_of_an_encoder_tell_the_directions_apart() -> None:
     ]
 
 
-def test_bias_of_given_positions_is_that_of_their_distances() -> None:
+def test_relative_bias_depends_on_distances() -> None:
     part = RelativeBias(4)
     at = torch.arange(6)
     by_place = part(at, at)
@@ -35,7 +35,7 @@ def test_bias_of_given_positions_is_that_of_their_distances() -> None:
     assert torch.equal(shifted[0], by_place)
 
 
-def test_learned_positions() -> None:
+def test_learned_positions_with_offset_past_and_limit() -> None:
     part = LearnedPositions(5, 3, offset=2)
     assert torch.equal(part(3), part.table.weight[2:5])
     assert torch.equal(part(1, past=4), part.table.weight[6:])

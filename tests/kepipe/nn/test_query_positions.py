@@ -54,7 +54,7 @@ def gradients(model: Transformer, hidden_ND: Tensor) -> dict[str, Tensor]:
 
 
 def agree(model: Transformer, whole_ND: Tensor, part_ND: Tensor) -> None:
-    """The values, and what they teach."""
+    """Equal values and gradients."""
     torch.testing.assert_close(part_ND, whole_ND)
     expected, found = gradients(model, whole_ND), gradients(model, part_ND)
     assert expected.keys() == found.keys()
@@ -63,7 +63,7 @@ def agree(model: Transformer, whole_ND: Tensor, part_ND: Tensor) -> None:
 
 
 def fed(model: Transformer) -> list[int]:
-    """How many places pass the feed-forward part of the last layer, call by call."""
+    """Number of positions in the last layer's MLP, per call."""
     seen: list[int] = []
     assert model.encoder is not None
     last = model.encoder.layers[-1]
@@ -74,7 +74,7 @@ def fed(model: Transformer) -> list[int]:
 
 @pytest.mark.parametrize(("family", "recompute"), [("bert", False), ("bert", True), ("modernbert", False)])
 @pytest.mark.parametrize("case", CASES)
-def test_an_encoder_read_at_some_places(case: str, family: str, recompute: bool) -> None:
+def test_encoder_at_query_positions_equals_the_whole(case: str, family: str, recompute: bool) -> None:
     model = build(Base(family=family, layers=2, hidden=16, heads=2), V, 0).double().train()
     model.set_gradient_checkpointing(recompute)
     worked = fed(model)
@@ -84,7 +84,7 @@ def test_an_encoder_read_at_some_places(case: str, family: str, recompute: bool)
     agree(model, whole_ND, part_ND)
 
 
-def test_layers_with_the_norm_first_and_relative_positions() -> None:
+def test_pre_norm_encoder_with_relative_positions_at_query_positions() -> None:
     model = build(Base(family="t5", layers=2, hidden=16, heads=2), V, 0).double()
     rows = CASES["padding"]
     sees = encoder_visibility(rows)
@@ -96,7 +96,7 @@ def test_layers_with_the_norm_first_and_relative_positions() -> None:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bart"])
-def test_a_decoder_is_worked_out_whole(family: str) -> None:
+def test_decoder_computes_all_positions(family: str) -> None:
     model = build(
         Base.model_validate({"family": family, "layers": 1, "hidden": 16, "heads": 2}), V, 0
     ).double()
@@ -104,7 +104,7 @@ def test_a_decoder_is_worked_out_whole(family: str) -> None:
     agree(model, model(rows).flatten(0, 1)[READS], model(rows, READS))
 
 
-def test_most_places_or_none() -> None:
+def test_query_positions_of_most_or_no_tokens() -> None:
     model = build(Base(layers=1, hidden=16, heads=2), V, 0)
     worked = fed(model)
     most = torch.arange(B * T - 1)
@@ -115,7 +115,7 @@ def test_most_places_or_none() -> None:
 
 @given(st.data(), st.integers(1, 5), st.integers(1, 9))
 @settings(deadline=None)
-def test_every_place_is_found_again(data: st.DataObject, rows: int, length: int) -> None:
+def test_query_positions_round_trip(data: st.DataObject, rows: int, length: int) -> None:
     flat = torch.tensor(data.draw(st.lists(st.integers(0, rows * length - 1), max_size=12)), dtype=torch.long)
     x = torch.arange(rows * length, dtype=torch.float).view(rows, length, 1)
     found = plan_query_positions(flat, rows, length)

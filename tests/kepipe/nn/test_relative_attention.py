@@ -1,4 +1,4 @@
-"""Attention by relative positions is its equation, worked out query by query and key by key."""
+"""Relative attention equals its equation, computed query by query and key by key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kepipe.nn.relative_attention import RelativeAttention, RelativeMask, positi
 ROWS, QUERIES, KEYS, HIDDEN, HEADS, WIDTH = 2, 3, 5, 4, 2, 3
 
 
-def test_a_distance_is_sines_then_cosines_of_falling_frequencies() -> None:
+def test_position_encodings_are_sines_then_cosines() -> None:
     expected = [
         [math.sin(distance), math.sin(distance / 100), math.cos(distance), math.cos(distance / 100)]
         for distance in (3, 0, -2)
@@ -21,7 +21,7 @@ def test_a_distance_is_sines_then_cosines_of_falling_frequencies() -> None:
     torch.testing.assert_close(found, torch.tensor(expected))
 
 
-def test_scores_by_distance_become_scores_by_key() -> None:
+def test_relative_shift_converts_distances_to_keys() -> None:
     by_distance = torch.arange(15).reshape(1, 1, 3, 5)
     shifted = relative_shift(by_distance, 2)
     assert shifted.tolist() == [[[[3, 4], [5 + 2, 5 + 3], [10 + 1, 10 + 2]]]]
@@ -70,7 +70,7 @@ def _expected(
 @pytest.mark.parametrize("both_sides", [False, True])
 @pytest.mark.parametrize("segments", [False, True])
 @pytest.mark.parametrize("columns", [False, True])
-def test_the_equation(both_sides: bool, segments: bool, columns: bool) -> None:
+def test_relative_attention_equals_its_equation(both_sides: bool, segments: bool, columns: bool) -> None:
     random = torch.Generator().manual_seed(1)
     layer = _layer()
     x_BQD = torch.randn(ROWS, QUERIES, HIDDEN, generator=random)

@@ -1,4 +1,4 @@
-"""Rotary positions: a score depends on how far key and query are apart, and on nothing else."""
+"""Rotary positions: scores depend only on the distance between query and key."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from kepipe.nn.query_positions import QueryPositions
 from kepipe.nn.rotary import rotation
 
 
-def test_a_pair_is_turned_by_its_angle() -> None:
+def test_rotary_rotates_pairs_by_their_angle() -> None:
     x_BTHK = torch.tensor([1.0, 0.0, 0.0, 2.0]).expand(1, 3, 1, 4)  # pairs (1, 0) and (0, 2)
     turned = rotation(torch.arange(3), 1, 4, theta=100.0).turn(x_BTHK)
     one, tenth = 2.0, 0.2  # at position 2, angles 2 · 100^0 and 2 · 100^(-1/2)
     expected = [math.cos(one), -2 * math.sin(tenth), math.sin(one), 2 * math.cos(tenth)]
     assert turned[0, 2, 0].tolist() == pytest.approx(expected, abs=1e-6)
-    assert torch.equal(turned[0, 0], x_BTHK[0, 0]), "position 0 is not turned"
+    assert torch.equal(turned[0, 0], x_BTHK[0, 0]), "position 0 is not rotated"
 
 
-def test_scores_depend_on_distances_alone() -> None:
+def test_rotary_scores_depend_only_on_distance() -> None:
     generator = torch.Generator().manual_seed(0)
     q, k = torch.randn(2, 1, 1, 1, 8, generator=generator).double()
     here = torch.tensor([[0, 3], [20, 23], [7, 4]])
@@ -31,7 +31,7 @@ def test_scores_depend_on_distances_alone() -> None:
     assert abs(float(scores[0] - scores[2])) > 1e-3
 
 
-def test_some_places_alone() -> None:
+def test_rotary_at_query_positions() -> None:
     places = torch.tensor([[4, 1], [0, 2]])
     whole = rotation(torch.arange(5), 3, 6, theta=50.0)
     x = torch.randn(2, 2, 3, 6, generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Who sees whom, by hand and by the definitions."""
+"""Attention visibility, by hand and by the definitions."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ def shown(visibility: Visibility, rows: int, length: int) -> list[list[str]]:
     ]
 
 
-def test_directions() -> None:
+def test_full_causal_and_backward_visibility() -> None:
     assert full().dense(1, 3, 3) is None
     assert shown(causal(), 1, 3) == [["100", "110", "111"]]
     assert shown(backward(), 1, 3) == [["111", "011", "001"]]
 
 
-def test_prefix_sees_itself_and_not_the_target() -> None:
+def test_prefix_visibility() -> None:
     assert shown(prefix(torch.tensor([[1, 1, 0, 0]])), 1, 4) == [["1100", "1100", "1110", "1111"]]
 
 
-def test_padding_is_not_seen_and_packed_documents_are_apart() -> None:
+def test_padding_and_other_documents_are_masked() -> None:
     assert shown(documents(torch.tensor([[1, 1, 0], [1, 1, 1]])), 2, 3) == [["110"] * 3, ["111"] * 3]
     packed = documents(torch.tensor([[1, 2, 2, 0]]))
     assert shown(packed, 1, 4) == [["1000", "0110", "0110", "0000"]]
     assert shown(packed & causal(), 1, 4) == [["1000", "0100", "0110", "0000"]]
 
 
-def test_documents_of_a_decoder_and_its_memory() -> None:
+def test_cross_attention_visibility_by_documents() -> None:
     cross = documents(torch.tensor([[1, 2, 2]]), torch.tensor([[1, 1, 2, 0]]))
     dense = cross.dense(1, 3, 4)
     assert dense is not None
     assert dense.int().tolist() == [[[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]]]
 
 
-def test_tree_of_the_paper() -> None:
+def test_tree_visibility_of_the_papers_example() -> None:
     # [CLS] Tim Cook CEO Apple visits Beijing capital China: two branches that do not see each other
     branch = torch.tensor([[0, 0, 0, 1, 1, 0, 0, 2, 2]])
     mention = torch.tensor([[0, 1, 1, 1, 1, 0, 2, 2, 2]])
@@ -64,19 +64,19 @@ def test_tree_of_the_paper() -> None:
     ]
 
 
-def test_two_branches_of_one_mention_do_not_see_each_other() -> None:
+def test_branches_of_one_mention_do_not_see_each_other() -> None:
     visible = shown(tree(torch.tensor([[0, 1, 2]]), torch.tensor([[1, 1, 1]])), 1, 3)
     assert visible == [["111", "110", "101"]]
 
 
-def test_a_branch_that_hangs_from_no_mention_is_seen_by_itself_alone() -> None:
+def test_branch_without_a_mention_sees_only_itself() -> None:
     """Its mention was cut off, say: tokens of no mention are not tied to it."""
     assert shown(tree(torch.tensor([[0, 0, 1, 1]]), torch.tensor([[0, 1, 0, 0]])), 1, 4) == [
         ["1100", "1100", "0011", "0011"]
     ]
 
 
-def test_a_step_with_a_cache_is_a_line_of_the_whole() -> None:
+def test_cached_step_equals_the_last_row_of_the_mask() -> None:
     documents_BT = torch.tensor([[1, 1, 0, 1], [1, 1, 1, 1]])
     whole = (causal() & documents(documents_BT)).dense(2, 4, 4)
     step = (causal() & documents(documents_BT)).dense(2, 1, 4, past=3)
@@ -95,7 +95,7 @@ def packed(draw: st.DrawFn) -> Tensor:
 
 
 @given(packed(), st.sampled_from(NAMES))
-def test_no_rule_looks_outside_a_document_or_misses_the_place_itself(documents_BT: Tensor, name: str) -> None:
+def test_visibility_stays_within_documents_and_includes_itself(documents_BT: Tensor, name: str) -> None:
     length = documents_BT.shape[1]
     dense = by_name(name, documents_BT, prefix_BT=torch.zeros_like(documents_BT)).dense(1, length, length)
     allowed = (
@@ -109,7 +109,7 @@ def test_no_rule_looks_outside_a_document_or_misses_the_place_itself(documents_B
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_block_masks_say_the_same(name: str) -> None:
+def test_block_masks_equal_dense_masks(name: str) -> None:
     documents_BT = torch.tensor([[1] * 70 + [2] * 50 + [0] * 8, [1] * 128])
     prefix_BT = torch.arange(128).expand(2, -1).remainder(60).lt(20).long()
     visibility = by_name(name, documents_BT, prefix_BT=prefix_BT)
@@ -120,7 +120,7 @@ def test_block_masks_say_the_same(name: str) -> None:
     assert torch.equal(blocks.mask_mod(rows, torch.zeros_like(rows), q, k), dense.expand(2, 128, 128))
 
 
-def test_mistakes_are_named() -> None:
+def test_unknown_visibility_and_missing_descriptor_are_named() -> None:
     with pytest.raises(ValueError, match="unknown visibility 'ful'; known: full"):
         by_name("ful")
     with pytest.raises(ValueError, match="needs the descriptor `prefix`"):

@@ -1,4 +1,4 @@
-"""What a pipeline file says that cannot be, told with its line before any stage runs."""
+"""Conflicts in a pipeline file, reported with their line before any stage runs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from tests.support.conflicts import complaint
 
 @pytest.mark.parametrize("objective", TABLE)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_objective_goes_with_the_families_of_its_stacks_alone(
-    tmp_path: Path, family: str, objective: str
-) -> None:
+def test_objective_requires_a_family_with_its_stacks(tmp_path: Path, family: str, objective: str) -> None:
     format = TABLE[objective].formats[0] if TABLE[objective].formats else "doc-sentences"
     dropout = ", dropout: 0.1" if objective == "simcse" else ""
     file = ", file: p.yaml" if issubclass(TABLE[objective].section, OfFile) else ""
@@ -162,9 +160,7 @@ def test_an_objective_goes_with_the_families_of_its_stacks_alone(
         ("  pretrain: {}\n  evaluate:\n    reference: pretrian\n", 5, "did you mean `pretrain`"),
     ],
 )
-def test_what_cannot_be_is_told_with_its_line_and_what_to_set(
-    tmp_path: Path, stages: str, line: int, said: str
-) -> None:
+def test_conflict_is_reported_with_line_and_advice(tmp_path: Path, stages: str, line: int, said: str) -> None:
     told = complaint(tmp_path, stages).splitlines()
     assert any(one.startswith(f"{tmp_path}/p.yaml:{line}: `stages.") and said in one for one in told), told
 
@@ -180,19 +176,19 @@ def test_what_cannot_be_is_told_with_its_line_and_what_to_set(
         ),
     ],
 )
-def test_a_graph_without_its_files_is_told(tmp_path: Path, graph: str, said: str) -> None:
+def test_graph_without_its_files_is_reported(tmp_path: Path, graph: str, said: str) -> None:
     told = complaint(tmp_path, "  embed: {}\n", f"graph:\n{graph}")
     assert told.startswith(f"{tmp_path}/p.yaml:{said.format(folder=tmp_path)}")
 
 
-def test_a_corpus_without_its_files_is_told(tmp_path: Path) -> None:
+def test_corpus_without_its_files_is_reported(tmp_path: Path) -> None:
     told = complaint(tmp_path, "  link: {}\n", "corpus:\n  source: folder\n")
     assert told.startswith(
         f"{tmp_path}/p.yaml:5: `corpus.source`: `source: folder` needs `path`: a folder of"
     )
 
 
-def test_a_graph_among_the_stages_is_told_there(tmp_path: Path) -> None:
+def test_graph_error_in_a_stage_has_the_stages_line(tmp_path: Path) -> None:
     told = complaint(tmp_path, "  graph:\n    source: csv\n  embed: {}\n")
     assert told.startswith(f"{tmp_path}/p.yaml:4: `stages.graph.source`: `source: csv` needs `path`")
 
@@ -200,9 +196,7 @@ def test_a_graph_among_the_stages_is_told_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("base", "said"), [("fusion: {}", "`stages.pretrain.base.fusion`"), ("hidden: 30, heads: 4", "hidden 30")]
 )
-def test_what_is_wrong_with_a_base_is_told_of_its_own_stage_alone(
-    tmp_path: Path, base: str, said: str
-) -> None:
+def test_base_error_is_reported_only_for_its_stage(tmp_path: Path, base: str, said: str) -> None:
     stages = (
         f"  pretrain: {{base: {{{base}}}}}\n"
         "  more: {use: pretrain, inputs: {start: pretrain}}\n"
@@ -218,7 +212,7 @@ def test_what_is_wrong_with_a_base_is_told_of_its_own_stage_alone(
 VECTORS = "  words: {use: pretrain, base: {family: glove}}\n"
 
 
-def test_a_model_that_no_probe_asks_is_neither_measured_nor_offered_alone(tmp_path: Path) -> None:
+def test_model_without_a_probe_cannot_be_evaluated_or_registered_alone(tmp_path: Path) -> None:
     told = complaint(tmp_path, VECTORS + "  evaluate: {}\n  register: {name: n}\n")
     assert "p.yaml:4: `stages.evaluate.inputs.arms`: words: no probe supports this kind of model" in told
     assert "p.yaml:5: `stages.register.inputs.model`: words: no probe" in told
@@ -226,7 +220,7 @@ def test_a_model_that_no_probe_asks_is_neither_measured_nor_offered_alone(tmp_pa
     assert complaint(tmp_path, beside) == ""
 
 
-def test_arms_of_an_evaluation_have_one_tokenizer(tmp_path: Path) -> None:
+def test_arms_of_an_evaluation_share_one_tokenizer(tmp_path: Path) -> None:
     stages = (
         "  shards: {tokenizer: {kind: bpe, size: 600}}\n  words: {use: shards, tokenizer: {kind: words, size: 400}}\n"
         "  pieces: {use: pretrain, inputs: {shards: shards}, base: {family: ngram}}\n"
@@ -237,7 +231,7 @@ def test_arms_of_an_evaluation_have_one_tokenizer(tmp_path: Path) -> None:
     assert complaint(tmp_path, stages + "  evaluate: {inputs: {arms: [whole], shards: words}}\n") == ""
 
 
-def test_every_clash_is_told_at_once(tmp_path: Path) -> None:
+def test_all_conflicts_are_reported_at_once(tmp_path: Path) -> None:
     stages = "  pretrain:\n    objective: mass\n  other:\n    use: pretrain\n    length: 9999\n"
     assert [one.split(": ")[1] for one in complaint(tmp_path, stages).splitlines()] == [
         "`stages.pretrain.objective`",
@@ -257,13 +251,13 @@ STUDY = """study:
 """
 
 
-def test_an_arm_is_told_where_the_file_speaks_of_it(tmp_path: Path) -> None:
+def test_conflict_of_an_arm_has_the_arms_line(tmp_path: Path) -> None:
     said = complaint(tmp_path, "  pretrain: {base: {positions: 128}}\n", STUDY)
     assert said.startswith(f"{tmp_path}/p.yaml:12: `study.arms.long.pretrain.length`: 600 tokens")
     assert len(said.splitlines()) == 1, "once, not for each seed"
 
 
-def test_what_no_arm_does_is_not_told(tmp_path: Path) -> None:
-    """The stage itself does not run where every arm changes it."""
+def test_conflict_that_no_arm_has_is_not_reported(tmp_path: Path) -> None:
+    """If every arm changes a stage, the stage itself does not run."""
     study = STUDY.replace("    short: {}\n", "    short: {pretrain: {length: 64}}\n").replace("600", "128")
     assert complaint(tmp_path, "  pretrain: {base: {positions: 128}, length: 256}\n", study) == ""

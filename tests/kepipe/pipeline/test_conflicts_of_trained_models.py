@@ -21,7 +21,7 @@ from kg.vectors import save_vectors
 from tests.support.conflicts import complaint
 
 
-def test_a_model_goes_on_with_shards_that_share_its_tokenizer(tmp_path: Path) -> None:
+def test_start_model_must_share_the_tokenizer_of_its_shards(tmp_path: Path) -> None:
     more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
     shared = "  pretrain: {}\n  other: {use: shards, inputs: {tokenizer: shards}}\n"
     assert complaint(tmp_path, shared + more) == ""
@@ -31,7 +31,7 @@ def test_a_model_goes_on_with_shards_that_share_its_tokenizer(tmp_path: Path) ->
     assert complaint(tmp_path, made_alike + more) == "", "the run compares what has been made"
 
 
-def test_tokenizers_are_told_apart_by_what_they_are_alone(tmp_path: Path) -> None:
+def test_tokenizers_are_compared_by_content(tmp_path: Path) -> None:
     tokenizer = train_tokenizer(["the quick brown fox jumps over the lazy dog"] * 9, "wordpiece", 400)
     for folder_of_it in ("one", "same"):
         tokenizer.save(tmp_path / folder_of_it)
@@ -62,7 +62,7 @@ def test_tokenizers_are_told_apart_by_what_they_are_alone(tmp_path: Path) -> Non
             assert len(told.splitlines()) == 1
 
 
-def test_a_tokenizer_that_cannot_be_read_is_told_of_the_shards_that_name_it(tmp_path: Path) -> None:
+def test_unreadable_tokenizer_is_reported_for_its_shards(tmp_path: Path) -> None:
     shards = "  shards: {tokenizer: {from: .}}\n  pretrain: {}\n"
     other = "  other: {use: shards, inputs: {tokenizer: shards}}\n"
     more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
@@ -71,8 +71,8 @@ def test_a_tokenizer_that_cannot_be_read_is_told_of_the_shards_that_name_it(tmp_
     assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.shards.tokenizer.from`: ")
 
 
-def test_a_trained_model_that_fuses_already_brings_its_vectors(tmp_path: Path) -> None:
-    """It is not fused again, and asks for no other vectors."""
+def test_fused_trained_model_needs_no_vectors(tmp_path: Path) -> None:
+    """It is not fused again, and needs no other vectors."""
     save_vectors(tmp_path / "vectors", ["a", "b"], np.ones((2, 8), np.float32))
     settings = ErnieTsinghua(entity_heads=2, train_vectors=True)
     knowledge = FusedEntities(EntityVectors.open(tmp_path / "vectors"), settings)
@@ -86,7 +86,7 @@ def test_a_trained_model_that_fuses_already_brings_its_vectors(tmp_path: Path) -
         assert ("needs the vectors" in complaint(tmp_path, shards + stages)) is said
 
 
-def test_a_tokenizer_that_lacks_what_the_objective_takes_is_told(tmp_path: Path) -> None:
+def test_tokenizer_without_tokens_of_the_objective_is_reported(tmp_path: Path) -> None:
     texts = ["the quick brown fox jumps over the lazy dog"] * 9
     tokenizer = train_tokenizer(texts, "bpe", 400)
     made = json.loads(tokenizer.backend.to_str())
@@ -111,7 +111,7 @@ def test_a_tokenizer_that_lacks_what_the_objective_takes_is_told(tmp_path: Path)
 
 
 @pytest.mark.parametrize("form", ["kepipe", "hugging face"])
-def test_a_folder_tells_what_it_is_without_torch(tmp_path: Path, form: str) -> None:
+def test_model_folder_conflicts_are_found_without_torch(tmp_path: Path, form: str) -> None:
     from kepipe.models.hf import huggingface
 
     model = build(Base.model_validate({"layers": 1, "hidden": 32, "heads": 2, "positions": 64}), 99, 0)

@@ -1,4 +1,4 @@
-"""A pipeline's data, looked at before any work."""
+"""Inspection of a pipeline's data before it runs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from tests.support.own_data import write_project
 
 
 @pytest.mark.parametrize(("language", "other"), [("zh", "en"), ("en", "zh")])
-def test_a_text_in_another_language_than_said_is_told(tmp_path: Path, language: str, other: str) -> None:
+def test_text_in_another_language_than_configured_is_reported(
+    tmp_path: Path, language: str, other: str
+) -> None:
     file = write_project(tmp_path, language)
     assert list(inspect(load(file)[0])) == []
     (told,) = inspect(load(file, [f"stages.link.language={other}"])[0])
     assert told.startswith(f"link: `language: {other}`, but the text looks like `{language}`")
 
 
-def test_a_corpus_of_one_document_is_told_by_the_check_of_several_files(tmp_path: Path) -> None:
+def test_corpus_of_one_document_is_warned_about(tmp_path: Path) -> None:
     one, good = write_project(tmp_path / "one", "en"), write_project(tmp_path / "good", "en")
     for text in list((tmp_path / "one" / "texts").iterdir())[1:]:
         text.unlink()

@@ -46,7 +46,7 @@ def pretraining(file: Path, *assignments: str) -> tuple[str, Any]:
     return flow.device, next(node.config for node in flow.nodes if node.name == "pretrain")
 
 
-def test_a_profile_is_merged_into_the_file_and_set_goes_before_it(file: Path) -> None:
+def test_profile_overrides_the_file_and_set_overrides_the_profile(file: Path) -> None:
     device, config = pretraining(file)
     assert (device, config.base.size, config.steps) == ("auto", "mini", 10)
     device, config = pretraining(file, "stages.pretrain.steps=7", "profile=gpu")
@@ -56,13 +56,13 @@ def test_a_profile_is_merged_into_the_file_and_set_goes_before_it(file: Path) ->
     assert complete["stages"]["shards"]["tokenizer"]["size"] == 1000
 
 
-def test_a_file_may_name_its_profile(file: Path) -> None:
+def test_file_may_select_its_profile(file: Path) -> None:
     file.write_text(f"{FILE}profile: gpu\n")
     assert pretraining(file)[1].steps == 1000
     assert pretraining(file, "profile=null")[1].steps == 10
 
 
-def test_mistakes_are_told_with_the_line(file: Path) -> None:
+def test_invalid_profiles_are_reported_with_the_line(file: Path) -> None:
     with pytest.raises(ConfigError, match=re.escape("p.yaml:18: unknown key `stages.pretrain.stepps`")):
         load(file, ["profile=wrong"])
     with pytest.raises(ConfigError, match=r"p\.yaml:8: no profile `gpus`: there are gpu, wrong.*gpu"):
@@ -75,7 +75,7 @@ def test_mistakes_are_told_with_the_line(file: Path) -> None:
         load(file, ["profile=gpu"])
 
 
-def test_the_command_line_takes_one(file: Path, tmp_path: Path) -> None:
+def test_profile_option_of_run_and_plan(file: Path, tmp_path: Path) -> None:
     """`run --dry-run` and `plan` alike."""
     shown = [
         CliRunner().invoke(app, [*command, str(file), "--profile", name, "-w", str(tmp_path / "w")])

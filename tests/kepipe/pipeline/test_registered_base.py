@@ -1,4 +1,4 @@
-"""`base: {from: "models:/…"}` is the stage `champion` in other words."""
+"""`base: {from: "models:/…"}` is short for the stage `champion`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def nodes_of(tmp_path: Path, stages: str) -> dict[str, Any]:
     return {node.name: node for node in load(file)[0].nodes}
 
 
-def test_the_champion_or_a_fresh_model_before_there_is_one(tmp_path: Path) -> None:
+def test_registered_base_adds_a_champion_stage_with_a_fallback(tmp_path: Path) -> None:
     nodes = nodes_of(
         tmp_path,
         "  shards: {tokenizer: {from: minilm}}\n"
@@ -38,7 +38,7 @@ def test_the_champion_or_a_fresh_model_before_there_is_one(tmp_path: Path) -> No
     )
 
 
-def test_it_is_the_same_stage_as_the_one_that_is_written_out(tmp_path: Path) -> None:
+def test_registered_base_equals_the_explicit_stage(tmp_path: Path) -> None:
     short = nodes_of(
         tmp_path, f'  pretrain: {{base: {{from: "models:/moons@champion", {FRESH}}}, steps: 3}}\n'
     )
@@ -51,7 +51,7 @@ def test_it_is_the_same_stage_as_the_one_that_is_written_out(tmp_path: Path) -> 
         assert (short[name].config, dict(short[name].inputs)) == (long[name].config, dict(long[name].inputs))
 
 
-def test_stages_that_start_from_the_same_model_share_it(tmp_path: Path) -> None:
+def test_stages_with_the_same_registered_base_share_it(tmp_path: Path) -> None:
     nodes = nodes_of(
         tmp_path,
         "  pretrain: {base: {from: models:/moons/3}}\n"
@@ -80,6 +80,6 @@ def test_stages_that_start_from_the_same_model_share_it(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_mistakes_are_told_with_file_and_line(tmp_path: Path, stages: str, said: str) -> None:
+def test_invalid_registered_base_is_reported_with_the_line(tmp_path: Path, stages: str, said: str) -> None:
     with pytest.raises(ConfigError, match=rf"p\.yaml:\d+.*{said}"):
         nodes_of(tmp_path, stages)

@@ -17,7 +17,7 @@ from kepipe.pipeline.shipped import copy, find, shipped, summary
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_name_means_what_comes_with_kepipe_and_a_file_means_itself(
+def test_included_pipeline_name_and_file_path_are_resolved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,7 @@ def test_a_name_means_what_comes_with_kepipe_and_a_file_means_itself(
         ),
     ],
 )
-def test_what_is_not_there_says_what_may_be_meant(
+def test_unknown_pipeline_suggests_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -55,14 +55,14 @@ def test_what_is_not_there_says_what_may_be_meant(
         find(Path(given))
 
 
-def test_every_head_says_in_a_line_what_the_pipeline_does() -> None:
+def test_included_pipeline_has_a_summary() -> None:
     for name, file in shipped().items():
         told = summary(file)
         assert len(told.split()) > 5, name
         assert not {"Command:", "Hardware:", "#"} & set(told.split()), name
 
 
-def test_the_example_is_copied_whole_and_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_copy_copies_the_example_and_overwrites_nothing(tmp_path: Path) -> None:
     file = copy("example", tmp_path / "mine")
     flow, _ = load(file)
     graph = next(node.config for node in flow.nodes if node.name == "graph")
@@ -76,7 +76,7 @@ def test_the_example_is_copied_whole_and_nothing_is_overwritten(tmp_path: Path) 
         copy("quikstart", tmp_path)
 
 
-def test_the_built_package_has_them_inside(tmp_path: Path) -> None:
+def test_built_package_includes_the_pipelines(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "setup.py", "README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("kepipe", "kg", "pipelines", "docs/example"):

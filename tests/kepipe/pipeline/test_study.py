@@ -12,7 +12,7 @@ from kepipe.pipeline import schema
 from tests.support.study_flows import ARMS, STAGES, by_name, design, flow_of
 
 
-def test_copies_share_what_does_not_differ_and_draw_from_their_seed(tmp_path: Path) -> None:
+def test_study_stages_are_shared_or_copied_per_arm_and_seed(tmp_path: Path) -> None:
     flow = flow_of(tmp_path, STAGES + ARMS)
     nodes = by_name(flow)
     shared = ["graph", "corpus", "link", "shards", "embed"]
@@ -31,7 +31,7 @@ def test_copies_share_what_does_not_differ_and_draw_from_their_seed(tmp_path: Pa
     }
 
 
-def test_the_design_says_what_is_compared(tmp_path: Path) -> None:
+def test_study_design_lists_arms_seeds_measures_and_changes(tmp_path: Path) -> None:
     found = design(flow_of(tmp_path, STAGES + ARMS))
     assert (found.arms(), found.seeds(), found.reference) == (["full", "plain", "long"], [5, 6], "full")
     assert [(m.name, m.better) for m in found.measures] == [
@@ -60,9 +60,7 @@ study: {seeds: 1, arms: {a: {}, b: {tune: {epochs: 1}}}, may_differ: [epochs], m
         ("tune: [dev/accuracy, dev/f1]", "no figure `dev/f1`"),
     ],
 )
-def test_figures_that_will_not_be_there_are_told_before_anything_runs(
-    tmp_path: Path, measure: str, said: str
-) -> None:
+def test_unknown_measures_are_reported_before_running(tmp_path: Path, measure: str, said: str) -> None:
     (tmp_path / "train.tsv").write_text("label\ttext_a\n1\tfine\n")
     text = TUNED.replace("TRAIN", str(tmp_path / "train.tsv"))
     flow_of(tmp_path, text.replace("MEASURE", "tune: [dev/accuracy, held_out_accuracy, loss]"))
@@ -78,7 +76,7 @@ def test_figures_that_will_not_be_there_are_told_before_anything_runs(
         ("pretrain: final_heldout_loss", "did you mean `final_held_out_loss`"),
     ],
 )
-def test_figures_of_probes_and_of_training_are_known_too(tmp_path: Path, measure: str, said: str) -> None:
+def test_measures_of_probes_and_pretraining_are_known(tmp_path: Path, measure: str, said: str) -> None:
     text = (
         STAGES + "study: {seeds: 1, arms: {a: {}, b: {pretrain: {learning_rate: 0.1}}}, measure: {MEASURE}}\n"
     )
@@ -90,7 +88,7 @@ def test_figures_of_probes_and_of_training_are_known_too(tmp_path: Path, measure
     flow_of(tmp_path, asked.replace("MEASURE", "evaluate: graph_quiz/by_relation/P30/accuracy"))
 
 
-def test_a_gate_is_checked_against_the_scores_that_there_will_be(tmp_path: Path) -> None:
+def test_gate_metric_is_checked_before_running(tmp_path: Path) -> None:
     text = STAGES + "  register: {inputs: {model: pretrain}, gate: {metric: METRIC}}\n"
     flow_of(tmp_path, text.replace("METRIC", "entity_cloze/by_type/city/mrr"))
     with pytest.raises(
@@ -101,7 +99,7 @@ def test_a_gate_is_checked_against_the_scores_that_there_will_be(tmp_path: Path)
         flow_of(tmp_path, text.replace("METRIC", "entity_cloze.mrr"))
 
 
-def test_an_arm_is_the_file_with_changes_so_that_like_follows(tmp_path: Path) -> None:
+def test_arm_changes_also_apply_to_stages_with_like(tmp_path: Path) -> None:
     text = STAGES.replace("  evaluate", "  control: {like: pretrain, objective: mlm}\n  evaluate")
     text += (
         "study: {seeds: [1], arms: {a: {}, b: {pretrain: {learning_rate: 0.1}}}, measure: {control: loss}}\n"
@@ -112,7 +110,7 @@ def test_an_arm_is_the_file_with_changes_so_that_like_follows(tmp_path: Path) ->
     assert nodes["control.a.1"].seed == 1
 
 
-def test_a_stage_outside_of_the_study_keeps_what_it_needs(tmp_path: Path) -> None:
+def test_stage_outside_the_study_keeps_its_inputs(tmp_path: Path) -> None:
     text = STAGES + ARMS.replace("measure: {evaluate: [entity_cloze/mrr, {metric: mlm_loss/tokens, better: higher}], ",
                                  "measure: {").replace(", long: {evaluate: {context: 64}}", "")  # fmt: skip
     nodes = by_name(flow_of(tmp_path, text))
@@ -122,7 +120,7 @@ def test_a_stage_outside_of_the_study_keeps_what_it_needs(tmp_path: Path) -> Non
     assert "pretrain.full.5" not in nodes
 
 
-def test_where_nothing_differs_every_arm_is_the_same_nodes(tmp_path: Path) -> None:
+def test_equal_arms_share_all_stages(tmp_path: Path) -> None:
     text = STAGES + "study: {seeds: 2, arms: {a: {}, b: }, measure: {pretrain: loss}}\n"
     nodes = by_name(flow_of(tmp_path, text.replace("  evaluate: {}\n", "")))
     assert [name for name in nodes if name.startswith("pretrain")] == ["pretrain.5", "pretrain.6"]
@@ -147,12 +145,12 @@ def test_where_nothing_differs_every_arm_is_the_same_nodes(tmp_path: Path) -> No
         ("measure: {pretrain: loss}", r"there are no arms: add"),
     ],
 )  # fmt: skip
-def test_mistakes_are_located_and_come_with_a_way_out(tmp_path: Path, section: str, message: str) -> None:
+def test_invalid_study_is_reported_with_advice(tmp_path: Path, section: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         flow_of(tmp_path, f"{STAGES}study:\n  {section}\n")
 
 
-def test_a_stage_of_the_file_that_has_the_name_of_a_shuffling_is_refused(tmp_path: Path) -> None:
+def test_stage_with_the_name_of_a_control_is_rejected(tmp_path: Path) -> None:
     text = STAGES.replace(
         "  pretrain", "  embed-shuffled: {use: shuffled-vectors, inputs: {vectors: embed}}\n  pretrain"
     )
@@ -163,7 +161,7 @@ def test_a_stage_of_the_file_that_has_the_name_of_a_shuffling_is_refused(tmp_pat
         flow_of(tmp_path, text + "study: {controls: true, measure: {pretrain: loss}}\n")
 
 
-def test_a_shuffling_serves_only_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_shuffled_stage_is_used_only_if_named(tmp_path: Path) -> None:
     text = STAGES.replace(
         "  pretrain", "  wrong: {use: shuffled-vectors, inputs: {vectors: embed}}\n  pretrain"
     )
@@ -172,7 +170,7 @@ def test_a_shuffling_serves_only_where_it_is_asked_for(tmp_path: Path) -> None:
     assert nodes["wrong"].inputs == {"vectors": ["embed"]}
 
 
-def test_arms_may_differ_where_that_is_meant(tmp_path: Path) -> None:
+def test_may_differ_allows_arms_to_differ(tmp_path: Path) -> None:
     text = (
         f"{STAGES}study: {{arms: {{a: {{}}, b: {{pretrain: {{steps: 9}}}}}}, measure: {{pretrain: loss}}}}\n"
     )
@@ -180,7 +178,7 @@ def test_arms_may_differ_where_that_is_meant(tmp_path: Path) -> None:
     assert by_name(flow)["pretrain.b.5"].config.steps == 9
 
 
-def test_the_schema_describes_the_section() -> None:
+def test_schema_describes_the_study() -> None:
     made: dict[str, Any] = schema()
     fields = made["$defs"]["Study"]["properties"]
     assert {"arms", "seeds", "controls", "reference", "measure", "repeat", "may_differ"} == set(fields)

@@ -12,7 +12,7 @@ from kepipe.knowledge.triples_as_text.settings import TriplesAsText
 from tests.support.study_flows import STAGES, by_name, design, flow_of
 
 
-def test_controls_are_made_from_the_wiring(tmp_path: Path) -> None:
+def test_study_controls_are_derived_from_the_inputs(tmp_path: Path) -> None:
     text = STAGES + "study: {seeds: 1, controls: true, measure: {evaluate: entity_cloze/mrr}}\n"
     flow = flow_of(tmp_path, text)
     nodes, found = by_name(flow), design(flow)
@@ -52,8 +52,8 @@ stages:
 """
 
 
-def test_controls_of_a_method_that_takes_the_graph_itself(tmp_path: Path) -> None:
-    """They change what the stage with the knowledge takes; the pretraining before it is shared."""
+def test_controls_of_a_method_that_reads_the_graph(tmp_path: Path) -> None:
+    """They change the inputs of the stage with the knowledge; the pretraining before it is shared."""
     text = GRAPH + "study: {seeds: 1, controls: true, measure: {tune: dev/accuracy}}\n"
     nodes = by_name(flow_of(tmp_path, text))
     assert [name for name in nodes if name.startswith("pretrain")] == ["pretrain.5"]
@@ -68,7 +68,7 @@ def test_controls_of_a_method_that_takes_the_graph_itself(tmp_path: Path) -> Non
     assert as_text.inputs["graph"] == ["graph"]
 
 
-def test_several_methods_are_put_wrong_together(tmp_path: Path) -> None:
+def test_controls_apply_to_all_methods_together(tmp_path: Path) -> None:
     text = STAGES.replace(
         "knowledge: ernie-tsinghua", "knowledge: [{method: ernie-tsinghua, denoising: false}, k-bert]"
     )
@@ -85,7 +85,7 @@ def test_several_methods_are_put_wrong_together(tmp_path: Path) -> None:
     assert (as_text.inputs["graph"], as_text.inputs.get("vectors")) == (["graph"], None)
 
 
-def test_what_is_not_replaced_stays(tmp_path: Path) -> None:
+def test_triples_as_text_control_keeps_other_methods(tmp_path: Path) -> None:
     text = STAGES.replace("knowledge: ernie-tsinghua", "knowledge: [ernie-baidu, ernie-tsinghua]")
     nodes = by_name(
         flow_of(tmp_path, text + "study: {seeds: 1, controls: true, measure: {pretrain: loss}}\n")
@@ -93,8 +93,8 @@ def test_what_is_not_replaced_stays(tmp_path: Path) -> None:
     assert nodes["pretrain.triples-as-text.5"].config.knowledge == (ErnieBaidu(), TriplesAsText())
 
 
-def test_a_method_has_the_controls_that_mean_something(tmp_path: Path) -> None:
-    """ERNIE (Baidu) reads no facts: there is nothing to shuffle."""
+def test_method_without_inputs_has_only_graph_off(tmp_path: Path) -> None:
+    """ERNIE (Baidu) uses no facts, so there is no shuffled control."""
     text = STAGES.replace("knowledge: ernie-tsinghua", "knowledge: ernie-baidu")
     flow = flow_of(tmp_path, text + "study: {seeds: 1, controls: true, measure: {pretrain: loss}}\n")
     assert design(flow).arms() == ["graph-on", "graph-off"]
@@ -102,7 +102,7 @@ def test_a_method_has_the_controls_that_mean_something(tmp_path: Path) -> None:
         flow_of(tmp_path, text + "study: {seeds: 1, controls: [names-only], measure: {pretrain: loss}}\n")
 
 
-def test_each_seed_shuffles_anew_and_a_control_may_be_added_to(tmp_path: Path) -> None:
+def test_controls_are_shuffled_per_seed_and_can_be_extended(tmp_path: Path) -> None:
     text = STAGES + "study: {seeds: 2, controls: [graph-off, graph-shuffled], measure: {pretrain: loss}, "
     text += "arms: {full: {}, graph-off: {pretrain: {objective: mlm}}}}\n"
     flow = flow_of(tmp_path, text.replace("  evaluate: {}\n", ""))
@@ -129,7 +129,7 @@ study:
 """
 
 
-def test_what_is_not_named_in_repeat_is_done_once_but_for_what_a_control_shuffles(tmp_path: Path) -> None:
+def test_stages_outside_repeat_run_once_except_shuffled_controls(tmp_path: Path) -> None:
     def seeds(text: str, stage: str) -> set[int]:
         flow = flow_of(tmp_path, text)
         return {flow.seed_of(node) for node in flow.nodes if node.stage.name == stage}

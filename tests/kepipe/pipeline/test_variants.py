@@ -1,4 +1,4 @@
-"""One setting, several stages: a learning curve, alone and in a study."""
+"""A list of training sizes makes several stages: a learning curve, alone and in a study."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pipeline(folder: Path, **more: Any) -> Path:
     return file
 
 
-def test_a_list_of_sizes_stands_for_a_stage_each(tmp_path: Path) -> None:
+def test_list_of_sizes_makes_one_stage_each(tmp_path: Path) -> None:
     more = {"slow": {"like": "finetune", "learning_rate": 1e-6}, "task-report": {}}
     flow, _ = load(pipeline(tmp_path, stages=more))
     nodes = {node.name: node for node in flow.nodes}
@@ -42,7 +42,7 @@ def test_a_list_of_sizes_stands_for_a_stage_each(tmp_path: Path) -> None:
     assert nodes["task-report"].inputs["models"] == list(nodes)[:-1]
 
 
-def test_who_takes_one_model_takes_that_of_most_examples(tmp_path: Path) -> None:
+def test_stage_with_one_model_input_gets_the_largest_size(tmp_path: Path) -> None:
     again = {"like": "finetune", "base": None, "tokenizer": None, "data": {"max_train": 10}}
     more = {"again": {**again, "inputs": {"start": "finetune"}}}
     flow, _ = load(pipeline(tmp_path, stages=more))
@@ -51,7 +51,7 @@ def test_who_takes_one_model_takes_that_of_most_examples(tmp_path: Path) -> None
     assert nodes["again"].config.data.max_train == 10
 
 
-def test_in_a_study_every_size_is_a_task(tmp_path: Path) -> None:
+def test_every_size_is_a_task_of_a_study(tmp_path: Path) -> None:
     arms = {"full": {}, "slow": {"finetune": {"learning_rate": 1e-6}}}
     study = {"seeds": 2, "arms": arms, "measure": {"finetune": "dev/accuracy"}}
     flow, _ = load(pipeline(tmp_path, study=study))
@@ -66,7 +66,7 @@ def test_in_a_study_every_size_is_a_task(tmp_path: Path) -> None:
     assert [node.name for node in load(named)[0].nodes] == [node.name for node in flow.nodes]
 
 
-def test_the_file_spelt_out_says_the_same(tmp_path: Path) -> None:
+def test_expanded_file_gives_the_same_stages(tmp_path: Path) -> None:
     file = pipeline(tmp_path)
     whole = with_all_settings(file)
     assert whole["stages"]["finetune"]["data"]["max_train"] == [20, 50, None]
@@ -75,13 +75,13 @@ def test_the_file_spelt_out_says_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sizes", [[100, 50], [], [50, 50], ["all", 50]])
-def test_sizes_rise(tmp_path: Path, sizes: list[Any]) -> None:
+def test_sizes_must_increase(tmp_path: Path, sizes: list[Any]) -> None:
     file = pipeline(tmp_path)
     with pytest.raises(ConfigError, match="expected numbers in rising order"):
         load(file, [f"stages.finetune.data.max_train={sizes}"])
 
 
-def test_a_stage_in_the_way_is_told(tmp_path: Path) -> None:
+def test_stage_with_the_name_of_a_variant_is_rejected(tmp_path: Path) -> None:
     more = {"finetune-20": {"like": "finetune", "data": {"max_train": 5}}}
     with pytest.raises(ConfigError, match="stage `finetune-20` has the name of a variant"):
         load(pipeline(tmp_path, stages=more))

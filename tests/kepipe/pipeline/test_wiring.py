@@ -1,4 +1,4 @@
-"""Settings that follow from others, and a pipeline file with all of them written."""
+"""Settings that follow from others, and a pipeline file with all settings written out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tokenizer_of(flow: Flow) -> str | None:
     return shards.tokenizer.from_
 
 
-def test_shards_have_the_tokenizer_of_the_trained_base_that_learns_from_them(tmp_path: Path) -> None:
+def test_shards_use_the_tokenizer_of_the_trained_base(tmp_path: Path) -> None:
     start = "name: p\nstages:\n"
     assert tokenizer_of(flow_of(tmp_path, f"{start}  pretrain: {{base: {{from: minilm}}}}\n")) == "minilm"
     assert tokenizer_of(flow_of(tmp_path, f"{start}  pretrain: {{}}\n")) is None
@@ -63,7 +63,7 @@ stages:
 
 
 @pytest.mark.parametrize("text", [BUDGET, STUDY, TUNED])
-def test_a_file_with_every_setting_says_the_same(tmp_path: Path, text: str) -> None:
+def test_file_with_all_settings_loads_as_the_same_pipeline(tmp_path: Path, text: str) -> None:
     flow = flow_of(tmp_path, text)
     written = with_all_settings(tmp_path / "p.yaml")
     assert written["stages"].get("pretrain", {}).get("budget") == ("90s" if text == BUDGET else None)
@@ -76,12 +76,12 @@ def test_a_file_with_every_setting_says_the_same(tmp_path: Path, text: str) -> N
 
 
 @pytest.mark.parametrize("name", ["quickstart", "bert"])
-def test_a_shipped_pipeline_is_shown_as_one_that_loads(tmp_path: Path, name: str) -> None:
+def test_included_pipeline_with_all_settings_loads(tmp_path: Path, name: str) -> None:
     written = with_all_settings(find(Path(name)))
     assert [node.name for node in flow_of(tmp_path, yaml.safe_dump(written, sort_keys=False)).nodes]
 
 
-def test_a_report_has_no_vectors_made_for_it(tmp_path: Path) -> None:
+def test_report_does_not_add_an_embed_stage(tmp_path: Path) -> None:
     flow = flow_of(tmp_path, "name: p\nstages:\n  pretrain: {}\n  evaluate: {}\n  report: {}\n")
     assert "embed" not in [node.name for node in flow.nodes]
     (report,) = (node for node in flow.nodes if node.name == "report")

@@ -74,14 +74,14 @@ def test_missing_characters_of_unknown_words_are_noted(kind: str, notes: int) ->
     assert ["maps unknown words" in note for note in heard] == [True] * notes
 
 
-def test_both_directions_are_trained(trained: tuple[Path, Ear]) -> None:
+def test_elmo_trains_both_directions(trained: tuple[Path, Ear]) -> None:
     _, ear = trained
     for name in ("held_out_loss", "held_out_forward", "held_out_backward"):
         losses = ear.metric(name)
         assert losses[30] < losses[0] - 0.2, "more than the frequencies of words, with which it begins"
 
 
-def test_it_opens_as_a_language_model_and_as_an_encoder(trained: tuple[Path, Ear]) -> None:
+def test_elmo_opens_as_a_language_model_and_as_an_encoder(trained: tuple[Path, Ear]) -> None:
     folder, _ = trained
     assert read_config(folder).capabilities == {"encoder", "language-model"}
     opened = open_model(folder)
@@ -98,7 +98,7 @@ def test_it_opens_as_a_language_model_and_as_an_encoder(trained: tuple[Path, Ear
     assert written["prediction"].tolist()[0]
 
 
-def test_a_resumed_training_gives_the_same_bytes(words: Shards, tmp_path: Path) -> None:
+def test_resumed_elmo_training_is_bit_identical(words: Shards, tmp_path: Path) -> None:
     settings = {"steps": 9, "checkpoint_every": 3, "base": {**TINY, "dropout": 0.1}}
     whole, _ = pretrain(words, tmp_path / "whole", **settings)
 
@@ -127,20 +127,20 @@ def test_a_resumed_training_gives_the_same_bytes(words: Shards, tmp_path: Path) 
 @pytest.mark.parametrize(
     "softmax", [{"softmax": "sampled", "samples": 6}, {"softmax": "adaptive", "cutoffs": [4, 8]}]
 )
-def test_each_softmax_trains_and_opens(words: Shards, tmp_path: Path, softmax: dict[str, Any]) -> None:
+def test_elmo_trains_with_each_softmax(words: Shards, tmp_path: Path, softmax: dict[str, Any]) -> None:
     folder, ear = pretrain(words, tmp_path, base=TINY | softmax)
     losses = ear.metric("held_out_loss")
     assert losses[30] < losses[0] - 0.03
     assert open_model(folder).language_model is not None
 
 
-def test_rows_of_documents_train_it_without_streams(words: Shards, tmp_path: Path) -> None:
+def test_elmo_trains_on_documents_without_streams(words: Shards, tmp_path: Path) -> None:
     _, ear = pretrain(words, tmp_path, format="doc-sentences", streams=False, document_mask=True)
     losses = ear.metric("held_out_loss")
     assert losses[30] < losses[0] - 0.2
 
 
-def test_training_continues_from_a_trained_model(
+def test_elmo_training_continues_from_a_trained_model(
     words: Shards, trained: tuple[Path, Ear], tmp_path: Path
 ) -> None:
     ear = Ear()
@@ -156,7 +156,7 @@ def changed(before: Path, after: Path) -> set[str]:
     return {name for name in old if not torch.equal(old[name], new[name])}
 
 
-def test_a_task_on_frozen_layers_learns_its_mixture(trained: tuple[Path, Ear], tmp_path: Path) -> None:
+def test_elmo_task_on_frozen_layers_learns_the_mixture(trained: tuple[Path, Ear], tmp_path: Path) -> None:
     folder, _ = trained
     data = write_task(tmp_path / "data", "classification", train=80, test=60)
     start = Model(folder, "digest", name="elmo")
@@ -164,7 +164,7 @@ def test_a_task_on_frozen_layers_learns_its_mixture(trained: tuple[Path, Ear], t
     made = finetune(tmp_path / "frozen", start, "classification", data, **settings)
     assert changed(folder, made.folder) == {"mixture.scalars", "mixture.gamma"}
     scores = json.loads((made.folder / "scores.json").read_text())
-    assert scores["arms"]["model"]["dev"]["accuracy"]["value"] > 0.8, "words it never saw are spelled"
+    assert scores["arms"]["model"]["dev"]["accuracy"]["value"] > 0.8, "unseen words are spelled"
     said = Predictor.open(made.folder).predict(["we saw the lovely day", "an awful day again"])
     assert [one["predicted"] for one in said] == ["1", "0"]
     with pytest.raises(ValueError, match="expected a transformer, found a model of kind kepipe-elmo"):
@@ -172,10 +172,10 @@ def test_a_task_on_frozen_layers_learns_its_mixture(trained: tuple[Path, Ear], t
     tuned = finetune(tmp_path / "tuned", start, "classification", data, epochs=1, precision="fp32")
     touched = changed(folder, tuned.folder)
     assert {"mixture.scalars", "cnn.characters.weight", "lstm.layers.0.kernel"} <= touched
-    assert not {name for name in touched if name.startswith("head.")}, "tasks tell no words"
+    assert not {name for name in touched if name.startswith("head.")}, "tasks predict no words"
 
 
-def test_a_task_may_read_only_the_top_layer(trained: tuple[Path, Ear], tmp_path: Path) -> None:
+def test_elmo_task_may_use_only_the_top_layer(trained: tuple[Path, Ear], tmp_path: Path) -> None:
     mixing, batch = small_model(), batch_of("the moon of Io", "Äpfel")
     assert mixing.mixture is not None
     with torch.no_grad():
@@ -194,11 +194,11 @@ def test_a_task_may_read_only_the_top_layer(trained: tuple[Path, Ear], tmp_path:
         finetune(tmp_path / "again", again, "classification", data, **{**settings, "mixture": True})
 
 
-def test_markers_are_found_by_their_names(trained: tuple[Path, Ear], tmp_path: Path) -> None:
+def test_elmo_markers_are_spelled_by_their_names(trained: tuple[Path, Ear], tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "relations", train=160, test=60)
     start = Model(trained[0], "digest", name="elmo")
     made = finetune(tmp_path / "tuned", start, "relations", data, epochs=6, learning_rate=1e-2)
-    assert made.scores()["test"]["accuracy"].value > 0.9, "which of the two owns hangs on the markers alone"
+    assert made.scores()["test"]["accuracy"].value > 0.9, "the label depends on the markers alone"
     answers = Predictor.open(made.folder).predict(
         ["[[ann|head]] owns [[bob|tail]]", "[[ann|tail]] owns [[bob|head]]"]
     )
@@ -219,7 +219,7 @@ def test_a_tokenizer_without_spare_tokens_gets_markers() -> None:
     assert head.tolist() != tail.tolist()
 
 
-def test_dropout_is_set_by_the_task(trained: tuple[Path, Ear]) -> None:
+def test_elmo_dropout_is_set_by_the_task(trained: tuple[Path, Ear]) -> None:
     model = load_encoder(trained[0], dropout=0.3)
     assert isinstance(model, Elmo)
     assert model.lstm.dropout.p == 0.3

@@ -33,7 +33,7 @@ def layers_of(model: Elmo, batch: Batch) -> torch.Tensor:
     return torch.stack(model.layers(model.words(batch.tokens, batch.documents)))
 
 
-def test_all_layers_agree_with_the_published_equations(model: Elmo) -> None:
+def test_elmo_layers_agree_with_the_published_equations(model: Elmo) -> None:
     found_KBWD = layers_of(model, batch_of(*TEXTS))
     for row, text in enumerate(TEXTS):
         words = words_of(text)
@@ -42,7 +42,7 @@ def test_all_layers_agree_with_the_published_equations(model: Elmo) -> None:
         assert not found_KBWD[:, row, len(words) :].any(), "nothing stands beyond a row's end"
 
 
-def test_cells_and_projections_are_clipped(model: Elmo) -> None:
+def test_elmo_cells_and_projections_are_clipped(model: Elmo) -> None:
     weights, words = random_weights(OPTIONS), words_of(TEXTS[1])
     free = {**OPTIONS, "lstm": {**OPTIONS["lstm"], "cell_clip": 9.0, "proj_clip": 9.0}}
     half = {**OPTIONS, "lstm": {**OPTIONS["lstm"], "proj_clip": 9.0}}
@@ -56,7 +56,7 @@ def test_a_row_does_not_depend_on_its_batch(model: Elmo) -> None:
     torch.testing.assert_close(together[:, 2:3, :3], alone)
 
 
-def test_every_token_of_a_word_has_the_state_of_the_word_and_the_first_that_of_the_row(model: Elmo) -> None:
+def test_elmo_tokens_of_a_word_have_its_state_and_the_first_the_rows(model: Elmo) -> None:
     batch = batch_of("the Mär moon")
     hidden_TD = model.encode(batch)[0].detach()
     mixed_WD = layers_of(model, batch).mean(0)[0]

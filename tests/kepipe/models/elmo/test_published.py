@@ -51,9 +51,9 @@ def imported(folder: Path) -> Path:
     return folder / "elmo"
 
 
-def test_a_published_file_gives_the_published_states(tmp_path: Path) -> None:
+def test_published_elmo_file_gives_the_published_states(tmp_path: Path) -> None:
     opened = open_model(imported(tmp_path))
-    assert opened.language_model is None, "the layer that tells words is not in the file"
+    assert opened.language_model is None, "the output layer is not in the file"
     model = opened.encoder
     assert isinstance(model, Elmo)
     tokenizer = load_tokenizer(tmp_path / "elmo")
@@ -65,7 +65,7 @@ def test_a_published_file_gives_the_published_states(tmp_path: Path) -> None:
     np.testing.assert_allclose(found_KWD, expected_KWD, rtol=1e-5, atol=1e-5)
 
 
-def test_export_is_the_inverse_of_import(tmp_path: Path) -> None:
+def test_exported_elmo_files_round_trip(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     out = tmp_path / "again"
     printed = CliRunner().invoke(app, ["export", str(imported(tmp_path)), str(out)])

@@ -73,7 +73,7 @@ def test_sampling_all_words_equals_the_full_softmax() -> None:
     torch.testing.assert_close(head.summed_loss(*places()), FullSoftmax.summed_loss(head, *places()))
 
 
-def test_classes_are_the_end_the_unknown_word_and_the_words_in_token_order() -> None:
+def test_softmax_classes_are_end_unknown_and_words_in_token_order() -> None:
     tokenizer = words_or_bytes_tokenizer(WORDS)
     classes = classes_of(tokenizer, spelling_of(tokenizer))
     names = ["[CLS]", "[SEP]", "[UNK]", "Ġ", "a", "Ġthe", "Ġmoon"]

@@ -1,4 +1,4 @@
-"""The tables of Hugging Face's families say of the same families."""
+"""The tables of Hugging Face's families are consistent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kepipe.tokenization.tokenizer import ROLES
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_row_names_what_there_is(name: str) -> None:
+def test_dialect_names_existing_architecture_role_and_family(name: str) -> None:
     sizes = {"vocabulary": 9, "hidden": 8, "heads": 2, "feedforward": 8}
     dialect, config = DIALECTS[name], TransformerConfig(family=name, **sizes, encoder_layers=1)
     assert hasattr(transformers, dialect.architecture(config))
@@ -21,7 +21,7 @@ def test_a_row_names_what_there_is(name: str) -> None:
     assert name in FAMILIES
 
 
-def test_both_tables_have_the_same_families() -> None:
+def test_dialects_and_ports_have_the_same_families() -> None:
     assert list(DIALECTS) == list(PORTS)
     with pytest.raises(ValueError, match="known: bert, roberta, modernbert, gpt2, bart, t5"):
         dialect_of("elmo")

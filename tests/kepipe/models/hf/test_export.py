@@ -26,7 +26,7 @@ SIZES: dict[str, Any] = {"layers": 1, "hidden": 32, "heads": 2}
 
 
 def made(family: Any, kind: str, folder: Path) -> tuple[Transformer, Tokenizer]:
-    """A fresh model of the family with a trained tokenizer, and both exported to `folder`."""
+    """A new model of the family with a trained tokenizer, both exported to `folder`."""
     tokenizer = train_tokenizer(TEXTS, kind, 500, lowercase=False)
     tokenizer.save(folder / "ours")
     special = {"pad": tokenizer.pad, "sep": tokenizer.sep}
@@ -39,7 +39,9 @@ def made(family: Any, kind: str, folder: Path) -> tuple[Transformer, Tokenizer]:
     ("bert", "wordpiece"), ("roberta", "bpe"), ("roberta", "wordpiece"), ("bart", "bpe"), ("gpt2", "bpe"),
     ("t5", "unigram"), ("t5-v1.1", "unigram"),
 ])  # fmt: skip
-def test_rows_have_the_special_tokens_of_training(family: str, kind: str, tmp_path: Path) -> None:
+def test_exported_tokenizer_adds_the_special_tokens_of_training(
+    family: str, kind: str, tmp_path: Path
+) -> None:
     model, ours = made(family, kind, tmp_path)
     text = ours.encode(["the rose"]).tokens.tolist()
     rows = {"gpt2": text, "t5": [*text, ours.sep], "t5-v1.1": [*text, ours.sep]}
@@ -60,7 +62,7 @@ def test_rows_have_the_special_tokens_of_training(family: str, kind: str, tmp_pa
     )
 
 
-def test_a_row_needs_no_token_that_does_not_stand_in_it() -> None:
+def test_exported_t5_tokenizer_needs_no_begin_token() -> None:
     """T5's own vocabulary has none that begins a text."""
     backend = Backend(WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3}, unk_token="<unk>"))
     bare = Tokenizer(backend, {"pad": "<pad>", "sep": "</s>", "unk": "<unk>"})
@@ -68,7 +70,7 @@ def test_a_row_needs_no_token_that_does_not_stand_in_it() -> None:
     assert theirs.encode("a").tokens == ["a", "</s>"]
 
 
-def test_two_texts_are_a_pair_with_its_segments(tmp_path: Path) -> None:
+def test_exported_tokenizer_gives_pairs_segments(tmp_path: Path) -> None:
     _, ours = made("bert", "wordpiece", tmp_path)
     first, second = (ours.encode([text]).tokens.tolist() for text in ("the rose", "a rose"))
     row = AutoTokenizer.from_pretrained(tmp_path / "theirs")("the rose", "a rose")
@@ -77,7 +79,7 @@ def test_two_texts_are_a_pair_with_its_segments(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "bpe"])
-def test_roberta_comes_back_with_its_positions_wherever_padding_stands(kind: str, tmp_path: Path) -> None:
+def test_exported_roberta_round_trips_with_any_padding_id(kind: str, tmp_path: Path) -> None:
     """`AutoModel` gives the hidden states of ours, and so does what is read again."""
     model, ours = made("roberta", kind, tmp_path)
     assert model.config.position_offset == ours.pad + 1
@@ -96,7 +98,7 @@ def test_roberta_comes_back_with_its_positions_wherever_padding_stands(kind: str
 @pytest.mark.parametrize(
     ("family", "kind"), [("gpt2", "bpe"), ("bart", "bpe"), ("t5", "unigram"), ("t5-v1.1", "unigram")]
 )
-def test_what_is_generated_begins_and_ends_as_ours(family: str, kind: str, tmp_path: Path) -> None:
+def test_exported_generation_config_has_our_special_tokens(family: str, kind: str, tmp_path: Path) -> None:
     model, ours = made(family, kind, tmp_path)
     auto = AutoModelForCausalLM if family == "gpt2" else AutoModelForSeq2SeqLM
     settings = auto.from_pretrained(tmp_path / "theirs").generation_config
@@ -106,7 +108,7 @@ def test_what_is_generated_begins_and_ends_as_ours(family: str, kind: str, tmp_p
     assert replace(again, width=model.config.width) == model.config
 
 
-def test_a_tokenizer_that_makes_rows_keeps_its_own(tmp_path: Path) -> None:
+def test_exported_pretrained_tokenizer_keeps_its_own_rows(tmp_path: Path) -> None:
     export(tmp_path, from_pretrained("minilm"), locate("minilm"))
     ours, theirs = (AutoTokenizer.from_pretrained(place) for place in (locate("minilm"), tmp_path))
     for texts in (("a rose", "is a rose"), ("a [MASK] is",)):

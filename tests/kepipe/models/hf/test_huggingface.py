@@ -27,7 +27,7 @@ def rewrite(folder: Path, weights: dict[str, torch.Tensor]) -> None:
     save_file(weights, folder / huggingface.WEIGHTS)
 
 
-def test_old_names_of_norms_and_missing_prefix(tmp_path: Path) -> None:
+def test_old_norm_names_and_missing_prefix_are_read(tmp_path: Path) -> None:
     model = small()
     huggingface.save(tmp_path, model)
     weights = load_file(tmp_path / huggingface.WEIGHTS)
@@ -41,7 +41,7 @@ def test_old_names_of_norms_and_missing_prefix(tmp_path: Path) -> None:
     assert equal(huggingface.load(tmp_path).model, model)
 
 
-def test_half_precision_and_several_files(tmp_path: Path) -> None:
+def test_half_precision_and_sharded_weights_are_read(tmp_path: Path) -> None:
     model = small(family="gpt2")
     huggingface.save(tmp_path, model)
     weights = {name: value.bfloat16() for name, value in load_file(tmp_path / huggingface.WEIGHTS).items()}
@@ -56,7 +56,7 @@ def test_half_precision_and_several_files(tmp_path: Path) -> None:
     assert torch.equal(loaded.tokens.weight, model.tokens.weight.bfloat16().float())
 
 
-def test_what_is_lacking_and_what_is_left_over_is_reported(tmp_path: Path) -> None:
+def test_missing_and_unused_weights_are_reported(tmp_path: Path) -> None:
     huggingface.save(tmp_path, small())
     weights = load_file(tmp_path / huggingface.WEIGHTS)
     encoder = {name: value for name, value in weights.items() if not name.startswith("cls.")}
@@ -68,7 +68,7 @@ def test_what_is_lacking_and_what_is_left_over_is_reported(tmp_path: Path) -> No
     assert not ported.model.config.next_sentence
 
 
-def test_an_untied_output_matrix_is_kept(tmp_path: Path) -> None:
+def test_untied_output_matrix_is_kept(tmp_path: Path) -> None:
     huggingface.save(tmp_path, small(family="gpt2"))
     weights = load_file(tmp_path / huggingface.WEIGHTS)
     output = torch.randn(50, 32)
@@ -88,7 +88,7 @@ def test_an_untied_output_matrix_is_kept(tmp_path: Path) -> None:
         ({"vocab_size": 51}, r"tokens\.weight is \(50, 32\); its config\.json says \(51, 32\)"),
     ],
 )
-def test_mistakes_name_file_and_key(change: dict[str, Any], problem: str, tmp_path: Path) -> None:
+def test_config_errors_name_file_and_key(change: dict[str, Any], problem: str, tmp_path: Path) -> None:
     huggingface.save(tmp_path, small())
     file = tmp_path / huggingface.CONFIG
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
@@ -97,14 +97,14 @@ def test_mistakes_name_file_and_key(change: dict[str, Any], problem: str, tmp_pa
     assert str(tmp_path) in str(error.value)
 
 
-def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+def test_pickled_weights_are_rejected(tmp_path: Path) -> None:
     huggingface.save(tmp_path, small())
     (tmp_path / huggingface.WEIGHTS).rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(ValueError, match="Weights are read from safetensors only, never unpickled"):
         huggingface.load(tmp_path)
 
 
-def test_what_has_no_form_there_is_refused(tmp_path: Path) -> None:
+def test_export_of_unsupported_settings_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="gpt2 with norm_place = 'post' has no form at Hugging Face"):
         huggingface.save(tmp_path, small(family="gpt2", norm="post"))
     with pytest.raises(ValueError, match="task embeddings"):
@@ -114,10 +114,10 @@ def test_what_has_no_form_there_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("told", "pad"), [
     ({"eos_token_id": 7}, 7), ({"eos_token_id": 7, "pad_token_id": 5}, 5), ({}, 0),
 ])  # fmt: skip
-def test_a_gpt_without_padding_fills_up_with_the_token_that_ends(
+def test_gpt_without_padding_token_pads_with_the_end_token(
     tmp_path: Path, told: dict[str, int], pad: int
 ) -> None:
-    """Else texts that end early would be filled up with token 0, an exclamation mark in the release."""
+    """Otherwise texts that end early would be padded with token 0, an exclamation mark in the release."""
     huggingface.save(tmp_path, small(family="gpt2"))
     file = tmp_path / "config.json"
     theirs = {k: v for k, v in json.loads(file.read_text()).items() if k != "pad_token_id"}

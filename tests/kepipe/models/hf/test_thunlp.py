@@ -151,7 +151,7 @@ def batch() -> Batch:
 
 
 @pytest.mark.parametrize("kinds", [KINDS, WITHOUT_MIX, ["norm"] * LAYERS])
-def test_every_layers_tokens_and_entities_are_the_releases(kinds: Sequence[str], tmp_path: Path) -> None:
+def test_thunlp_layers_equal_the_releases_equations(kinds: Sequence[str], tmp_path: Path) -> None:
     ported, first = thunlp.load(write_release(tmp_path / "release", kinds)), kinds.count("sim")
     assert (ported.fresh, ported.unused) == ((), ())
     model = ported.model.double().eval()
@@ -196,7 +196,7 @@ def test_every_layers_tokens_and_entities_are_the_releases(kinds: Sequence[str],
     torch.testing.assert_close(model.next_sentence(hidden).flip(1), judged, atol=1e-11, rtol=0)
 
 
-def test_plain_layers_alone_are_a_plain_bert(tmp_path: Path) -> None:
+def test_thunlp_without_fusion_layers_is_a_plain_bert(tmp_path: Path) -> None:
     ported = thunlp.load(write_release(tmp_path / "release", ["sim"] * LAYERS))
     assert ported.model.config.fusion is None
     assert ported.fresh == ()
@@ -206,7 +206,7 @@ def test_plain_layers_alone_are_a_plain_bert(tmp_path: Path) -> None:
     }
 
 
-def test_our_own_folder_keeps_it(checkpoint: Path, tmp_path: Path) -> None:
+def test_thunlp_model_round_trips_through_our_folder(checkpoint: Path, tmp_path: Path) -> None:
     model = from_pretrained(str(checkpoint))
     own.save(tmp_path / "own", model)
     loaded = from_pretrained(str(tmp_path / "own"))
@@ -215,7 +215,7 @@ def test_our_own_folder_keeps_it(checkpoint: Path, tmp_path: Path) -> None:
         assert torch.equal(weight, other), name
 
 
-def test_the_token_side_is_a_plain_bert_elsewhere(checkpoint: Path, tmp_path: Path) -> None:
+def test_thunlp_token_side_loads_as_bert_in_transformers(checkpoint: Path, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     model = from_pretrained(str(checkpoint)).eval()
     huggingface.save(tmp_path / "bert", model)
@@ -231,7 +231,7 @@ def test_the_token_side_is_a_plain_bert_elsewhere(checkpoint: Path, tmp_path: Pa
     torch.testing.assert_close(ours[real], hidden[real], atol=1e-4, rtol=1e-4)
 
 
-def test_automodel_opens_the_whole(checkpoint: Path, tmp_path: Path) -> None:
+def test_thunlp_export_opens_with_automodel(checkpoint: Path, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     from kepipe.models.hf import auto
 
@@ -253,7 +253,7 @@ def test_automodel_opens_the_whole(checkpoint: Path, tmp_path: Path) -> None:
         auto.save(tmp_path / "plain", without_fusion(model))
 
 
-def test_what_is_wrong_with_a_folder_is_said(checkpoint: Path) -> None:
+def test_invalid_thunlp_folder_is_reported(checkpoint: Path) -> None:
     file = checkpoint / "config.json"
     file.write_text(json.dumps(CONFIG | {"layer_types": ["mix", "sim", "norm", "norm", "norm"]}))
     with pytest.raises(ValueError, match="expected plain layers"):
@@ -266,7 +266,7 @@ def test_what_is_wrong_with_a_folder_is_said(checkpoint: Path) -> None:
         thunlp.load(checkpoint)
 
 
-def test_weights_that_are_lacking_are_told(checkpoint: Path) -> None:
+def test_thunlp_missing_and_unused_weights_are_reported(checkpoint: Path) -> None:
     weights = {name: value for name, value in release().items() if "predictions_ent" not in name}
     save_file(weights | {"bert.extra": torch.zeros(1)}, checkpoint / "model.safetensors")
     ported = thunlp.load(checkpoint)

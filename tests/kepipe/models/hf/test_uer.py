@@ -114,7 +114,7 @@ def example() -> tuple[Batch, Tensor]:
     return batch, visible
 
 
-def test_parity_with_the_release(weights: dict[str, Tensor], tmp_path: Path) -> None:
+def test_uer_checkpoint_equals_the_release(weights: dict[str, Tensor], tmp_path: Path) -> None:
     ported = uer.load(write(tmp_path, weights, upstream=True))
     assert ported.fresh == ()
     assert ported.unused == ()
@@ -132,7 +132,7 @@ def test_parity_with_the_release(weights: dict[str, Tensor], tmp_path: Path) -> 
         torch.testing.assert_close(ported.model.pool(ours), pooled, atol=2e-5, rtol=2e-5)
 
 
-def test_without_upstream_norms_are_berts(weights: dict[str, Tensor], tmp_path: Path) -> None:
+def test_uer_checkpoint_without_upstream_uses_layer_norm(weights: dict[str, Tensor], tmp_path: Path) -> None:
     model = uer.load(write(tmp_path, weights)).model.eval()
     assert model.config.norm == "layer"
     batch, visible = example()
@@ -143,7 +143,7 @@ def test_without_upstream_norms_are_berts(weights: dict[str, Tensor], tmp_path: 
         assert not torch.allclose(model(batch)[0], expected[0], atol=1e-3)
 
 
-def test_a_classifier_of_the_release_and_a_round_trip(weights: dict[str, Tensor], tmp_path: Path) -> None:
+def test_uer_classifier_loads_and_round_trips(weights: dict[str, Tensor], tmp_path: Path) -> None:
     """Fine-tuned K-BERT: no heads of pretraining, a classifier's layers of its own."""
     tuned = {name: value for name, value in weights.items() if not name.startswith("target.")}
     tuned["output_layer_1.weight"] = torch.zeros(D, D)
@@ -159,7 +159,7 @@ def test_a_classifier_of_the_release_and_a_round_trip(weights: dict[str, Tensor]
         assert torch.equal(model.eval()(batch), again(batch))
 
 
-def test_what_is_no_checkpoint_of_the_release_is_refused(weights: dict[str, Tensor], tmp_path: Path) -> None:
+def test_invalid_uer_checkpoint_is_rejected(weights: dict[str, Tensor], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"head.transform.dense.weight is \(16, 16\)|is \("):
         uer.load(write(tmp_path, weights, feedforward_size=F + 1))
     del weights["embedding.segment_embedding.weight"]

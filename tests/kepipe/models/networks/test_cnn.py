@@ -17,7 +17,7 @@ def cnn(**settings: object) -> CNN:
     return made
 
 
-def test_a_filter_by_hand() -> None:
+def test_cnn_filter_by_hand() -> None:
     """Embeddings of width 1: 1 2 −1 3; filters (1, 2, −1) + ½ of three tokens, and (1, −1) of two, to the right."""
     model = CNN(replace(cnn(embedding=1, hidden=2, widths=[3, 2]).config, vocabulary=4)).eval()
     with torch.no_grad():
@@ -56,7 +56,7 @@ def window_by_window(model: CNN, x_TD: torch.Tensor) -> torch.Tensor:
     return x_TD
 
 
-def test_layers_are_sums_of_products() -> None:
+def test_cnn_layers_are_sums_of_products() -> None:
     model, batch = cnn(widths=[1, 2, 3, 4], layers=2), rows()
     states_BTD, read_BTD = model.states(batch), model.encode(batch)
     for row, length in enumerate(LENGTHS):
@@ -65,7 +65,7 @@ def test_layers_are_sums_of_products() -> None:
         torch.testing.assert_close(read_BTD[row, 0], expected_TD.amax(0))
 
 
-def test_padding_is_never_the_maximum() -> None:
+def test_cnn_padding_is_never_the_maximum() -> None:
     """With negative weights and a large bias, the output on padding would be the maximum."""
     model, batch = cnn(widths=[1]), rows()
     with torch.no_grad():

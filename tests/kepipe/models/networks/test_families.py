@@ -112,7 +112,7 @@ def test_a_fresh_network_predicts_token_frequencies(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", NETWORKS)
-def test_its_config_lists_objectives_and_capabilities(family: str) -> None:
+def test_network_config_lists_objectives_and_capabilities(family: str) -> None:
     config = network(family).config
     assert isinstance(config, EncoderConfig)
     assert isinstance(config, TrainableConfig)

@@ -119,7 +119,7 @@ def test_the_memory_holds_the_last_tokens_aligned_to_the_right() -> None:
     assert present_BM.all()
 
 
-def test_the_shift_gives_each_key_its_distance() -> None:
+def test_relative_shift_gives_each_key_its_distance() -> None:
     queries, keys = 4, 7
     x_11QP = torch.arange(queries * (keys + queries)).float().reshape(1, 1, queries, -1)
     shifted = relative_shift(x_11QP, keys)[0, 0]

@@ -62,7 +62,7 @@ def entries_of(text: str) -> dict[tuple[str, ...], tuple[float, float]]:
 
 @pytest.mark.parametrize("ending", ["arpa", "arpa.gz"])
 @pytest.mark.parametrize("name", SMOOTHINGS)
-def test_what_is_written_is_read_again(name: str, ending: str, tmp_path: Path) -> None:
+def test_arpa_round_trips_bit_identically(name: str, ending: str, tmp_path: Path) -> None:
     tables = estimated(zipf(1, 90, 40), 40, 4, name, tmp_path, (0, 0, 1))
     file = tmp_path / f"model.{ending}"
     arpa.write(file, tables, WORDS)
@@ -77,7 +77,7 @@ def test_what_is_written_is_read_again(name: str, ending: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", SMOOTHINGS)
-def test_a_reader_of_the_format_finds_the_same(name: str, tmp_path: Path) -> None:
+def test_arpa_probabilities_equal_an_independent_reader(name: str, tmp_path: Path) -> None:
     tables = estimated(zipf(2, 90, 40), 40, 4, name, tmp_path, (0, 0, 1))
     arpa.write(tmp_path / "model.arpa", tables, WORDS)
     entries = entries_of((tmp_path / "model.arpa").read_text())
@@ -88,7 +88,7 @@ def test_a_reader_of_the_format_finds_the_same(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", SMOOTHINGS)
-def test_kenlm_finds_the_same(name: str, tmp_path: Path) -> None:
+def test_arpa_probabilities_equal_kenlm(name: str, tmp_path: Path) -> None:
     kenlm = pytest.importorskip("kenlm")
     tables = estimated(zipf(2, 200, 40), 40, 5, name, tmp_path, (0, 0, 1))
     arpa.write(tmp_path / "model.arpa", tables, WORDS)
@@ -102,7 +102,7 @@ def test_kenlm_finds_the_same(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prune", [(0,), (0, 0, 1)])
 @pytest.mark.parametrize(("order", "sentences"), [(5, 2000), (3, 2000), (3, 40)])
-def test_lmplz_estimates_the_same(order: int, sentences: int, prune: tuple[int, ...], tmp_path: Path) -> None:
+def test_estimates_equal_lmplz(order: int, sentences: int, prune: tuple[int, ...], tmp_path: Path) -> None:
     lmplz = shutil.which("lmplz")
     if lmplz is None:
         pytest.skip("KenLM's lmplz is not installed")
@@ -129,7 +129,7 @@ def test_lmplz_estimates_the_same(order: int, sentences: int, prune: tuple[int, 
         assert ours[ngram] == pytest.approx((log_prob, weight), abs=1e-5), ngram
 
 
-def test_a_file_of_others_is_read(tmp_path: Path) -> None:
+def test_arpa_file_of_another_program_is_read(tmp_path: Path) -> None:
     (tmp_path / "m.arpa").write_text(SMALL)
     tables, words = arpa.read(tmp_path / "m.arpa")
     assert words == ["<unk>", "<s>", "</s>", "a"]
@@ -137,7 +137,7 @@ def test_a_file_of_others_is_read(tmp_path: Path) -> None:
     assert tables.score(np.array([BOS, a, a, end]))[1:] == pytest.approx([-0.1, -0.2 - 0.4, -0.2])
 
 
-def test_white_space_that_is_not_asciis_is_part_of_a_word(tmp_path: Path) -> None:
+def test_non_ascii_white_space_is_part_of_a_word(tmp_path: Path) -> None:
     file = tmp_path / "m.arpa"
     file.write_text(SMALL.replace(" a", " a\u3000b"), encoding="utf-8")
     assert arpa.read(file)[1][3] == "a\u3000b"
@@ -160,14 +160,14 @@ def test_white_space_that_is_not_asciis_is_part_of_a_word(tmp_path: Path) -> Non
         ("\\2-grams:", "\\3-grams:", r"m.arpa:11: expected \\2-grams:"),
     ],
 )
-def test_a_fault_is_told_with_its_line(old: str, new: str, message: str, tmp_path: Path) -> None:
+def test_arpa_errors_have_a_line_number(old: str, new: str, message: str, tmp_path: Path) -> None:
     assert old in SMALL
     (tmp_path / "m.arpa").write_text(SMALL.replace(old, new))
     with pytest.raises(ValueError, match=message):
         arpa.read(tmp_path / "m.arpa")
 
 
-def test_a_prefix_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_missing_prefix_of_an_n_gram_is_reported(tmp_path: Path) -> None:
     longer = SMALL.replace("ngram 2=2", "ngram 2=2\nngram 3=1")
     longer = longer.replace("\\end\\", "\\3-grams:\n-0.1 a a </s>\n\n\\end\\")
     (tmp_path / "m.arpa").write_text(longer)
@@ -175,14 +175,14 @@ def test_a_prefix_that_is_missing_is_told(tmp_path: Path) -> None:
         arpa.read(tmp_path / "m.arpa")
 
 
-def test_half_a_gzip_file_is_told(tmp_path: Path) -> None:
+def test_truncated_gzip_file_is_reported(tmp_path: Path) -> None:
     whole = gzip.compress(SMALL.encode() * 50)
     (tmp_path / "m.arpa.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="the packed data is damaged"):
         arpa.read(tmp_path / "m.arpa.gz")
 
 
-def test_a_packed_file_and_a_line_without_an_end_are_refused(
+def test_decompression_bombs_and_endless_lines_are_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "FREE", 1 << 20)

@@ -1,4 +1,4 @@
-"""Counting: exact, whatever fits into memory at once."""
+"""Counting of n-grams: exact, for any chunk size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def as_counter(counts: Counts, order: int) -> Counter[Ngram]:
 
 
 @pytest.mark.parametrize("stretch", [7, 64, 1 << 20])
-def test_every_order_is_counted_exactly(
+def test_n_grams_of_every_order_are_counted_exactly(
     stretch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "STRETCH", stretch)
@@ -38,10 +38,10 @@ def test_every_order_is_counted_exactly(
         assert as_counter(counts, order) == occurrences(text, order)
         assert ngrams(counts, order) == sorted(ngrams(counts, order))
     assert counts.unigrams[BOS] == 60
-    assert not list((tmp_path / "c").glob("**/run-*")), "what was needed on the way is gone"
+    assert not list((tmp_path / "c").glob("**/run-*")), "temporary files are removed"
 
 
-def test_an_n_gram_knows_its_suffix(tmp_path: Path) -> None:
+def test_n_gram_has_the_index_of_its_suffix(tmp_path: Path) -> None:
     counts = counted(zipf(2, 60, 20), 20, 4, tmp_path / "c")
     for order in (2, 3, 4):
         below, here = ngrams(counts, order - 1), ngrams(counts, order)
@@ -49,7 +49,7 @@ def test_an_n_gram_knows_its_suffix(tmp_path: Path) -> None:
         assert [below[row] for row in partners] == [ngram[1:] for ngram in here]
 
 
-def test_words_before_an_n_gram_are_counted_once_each(tmp_path: Path) -> None:
+def test_distinct_words_before_an_n_gram_are_counted(tmp_path: Path) -> None:
     text = zipf(3, 80, 15)
     counts = counted(text, 15, 3, tmp_path / "c")
     for order in (1, 2):
@@ -62,7 +62,7 @@ def test_words_before_an_n_gram_are_counted_once_each(tmp_path: Path) -> None:
         assert continuations(counts, order).tolist() == expected
 
 
-def test_n_grams_that_begin_a_text_stand_together(tmp_path: Path) -> None:
+def test_n_grams_at_the_beginning_of_a_text_are_adjacent(tmp_path: Path) -> None:
     counts = counted(zipf(4, 50, 12), 12, 4, tmp_path / "c")
     for order in (1, 2, 3, 4):
         own = counts.begins(order)
@@ -70,7 +70,7 @@ def test_n_grams_that_begin_a_text_stand_together(tmp_path: Path) -> None:
         assert begins == [own.start <= row < own.stop for row in range(len(begins))]
 
 
-def test_a_text_in_stretches_is_the_text(tmp_path: Path) -> None:
+def test_counting_in_chunks_equals_counting_at_once(tmp_path: Path) -> None:
     whole = stream(zipf(5, 40, 12))
     at_once = count([whole], 12, 3, tmp_path / "a")
     in_parts = count(np.array_split(whole, 9), 12, 3, tmp_path / "b")
@@ -79,7 +79,7 @@ def test_a_text_in_stretches_is_the_text(tmp_path: Path) -> None:
         assert np.array_equal(one.counts[:], other.counts[:])
 
 
-def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counting_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 
     monkeypatch.setattr(counting, "STRETCH", 4096)
@@ -94,7 +94,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.
     assert peaks[1] < 2 * peaks[0], "of a text six times as long"
 
 
-def test_no_text_and_too_many_words_are_refused(tmp_path: Path) -> None:
+def test_empty_text_and_too_large_vocabulary_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no text to count"):
         count([], 10, 3, tmp_path / "a")
     with pytest.raises(ValueError, match="too large"):

@@ -29,7 +29,7 @@ def model_in(folder: Path, order: int = 4) -> NgramModel:
 
 
 @pytest.mark.parametrize("order", [1, 2, 4])
-def test_targets_after_shared_prompts_are_scored_as_texts_are(order: int, tmp_path: Path) -> None:
+def test_n_gram_targets_with_shared_prompts_are_scored_like_texts(order: int, tmp_path: Path) -> None:
     model = model_in(tmp_path, order)
     prompts = [np.array(row, np.int64) for row in ([], [3], [4, 3], [3, 5, 4, 3, 6, 3])]
     targets = [np.array(row, np.int64) for row in ([3, 4], [5], [4, 4, 3, 29, 3], [3], [6, 6])]
@@ -43,7 +43,7 @@ def test_targets_after_shared_prompts_are_scored_as_texts_are(order: int, tmp_pa
         assert not found[number, len(target) :].any()
 
 
-def test_the_next_token_is_as_likely_as_it_is_scored(tmp_path: Path) -> None:
+def test_n_gram_next_token_probabilities_equal_scores(tmp_path: Path) -> None:
     model = model_in(tmp_path)
     texts = [np.array(row, np.int64) for row in ([], [3, 4], [3, 5, 4, 3, 6, 3])]
     found = model.log_probabilities(texts)
@@ -54,7 +54,7 @@ def test_the_next_token_is_as_likely_as_it_is_scored(tmp_path: Path) -> None:
     assert np.isneginf(found[:, :2]).all()
 
 
-def test_it_writes_the_likeliest_words_to_the_end(tmp_path: Path) -> None:
+def test_n_gram_model_generates_the_likeliest_words(tmp_path: Path) -> None:
     text = [[3, 4, 5, 6]] * 9 + [[7, 8]]
     tables = estimated(text, 30, 3, "witten-bell", tmp_path)
     words_tokenizer(WORDS).save(tmp_path / "out")
@@ -74,7 +74,7 @@ def test_special_tokens_are_no_words(tmp_path: Path) -> None:
     assert len(words) == len(set(words)) == 3 + len(tokenizer.ordinary)
 
 
-def test_words_beyond_the_model_are_unknown(tmp_path: Path) -> None:
+def test_tokens_outside_the_model_are_unknown(tmp_path: Path) -> None:
     (tmp_path / "m.arpa").write_text(
         "\\data\\\nngram 1=3\n\n\\1-grams:\n-1 <unk>\n-0.5 </s>\n-0.25 a\n\n\\end\\\n"
     )
@@ -102,7 +102,9 @@ def test_words_beyond_the_model_are_unknown(tmp_path: Path) -> None:
         ("words.utf8", b"abc", "damaged"),
     ],
 )
-def test_a_damaged_folder_is_refused(name: str, content: bytes | None, message: str, tmp_path: Path) -> None:
+def test_damaged_n_gram_folder_is_rejected(
+    name: str, content: bytes | None, message: str, tmp_path: Path
+) -> None:
     model_in(tmp_path)
     file = tmp_path / "out" / name
     file.unlink()
@@ -112,7 +114,7 @@ def test_a_damaged_folder_is_refused(name: str, content: bytes | None, message: 
         load(tmp_path / "out")
 
 
-def test_columns_of_two_models_are_refused(tmp_path: Path) -> None:
+def test_inconsistent_n_gram_columns_are_rejected(tmp_path: Path) -> None:
     model_in(tmp_path)
     np.save(tmp_path / "out" / "weights-2.npy", np.zeros(3, np.float32))
     with pytest.raises(ValueError, match="are inconsistent"):

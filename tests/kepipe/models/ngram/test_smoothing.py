@@ -1,4 +1,4 @@
-"""Smoothing: the equations, worked out by hand or by another program, and distributions that sum to one."""
+"""Smoothing: the equations, computed by hand or by another program, and distributions that sum to one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def distribution(tables: NgramTables, context: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", SMOOTHINGS)
-def test_a_method_is_documented(name: str) -> None:
+def test_smoothing_method_is_documented(name: str) -> None:
     assert f"| {name} |" in (ROOT / "docs/ngram.md").read_text(encoding="utf-8")
 
 
@@ -40,7 +40,7 @@ def test_a_method_is_documented(name: str) -> None:
     prune=st.sampled_from([(0,), (0, 1), (0, 0, 1), (0, 1, 2)]),
     k=st.sampled_from([0.01, 1.0, 3.5]),
 )
-def test_after_any_words_all_that_may_follow_sums_to_one(
+def test_smoothed_probabilities_sum_to_one(
     text: list[list[int]], order: int, name: str, prune: tuple[int, ...], k: float
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +53,7 @@ def test_after_any_words_all_that_may_follow_sums_to_one(
 
 @pytest.mark.parametrize("prune", [(), (0, 0, 1), (0, 1, 2, 2)])
 @pytest.mark.parametrize(("sentences", "order"), [(300, 4), (300, 3), (6, 3), (60, 2), (60, 1)])
-def test_kneser_ney_is_that_of_the_equations(
+def test_kneser_ney_equals_its_equations(
     sentences: int, order: int, prune: tuple[int, ...], tmp_path: Path
 ) -> None:
     text = zipf(7, sentences, 25)
@@ -68,7 +68,7 @@ def test_kneser_ney_is_that_of_the_equations(
         assert np.abs(np.log10(found[2:]) - np.log10(expected[2:])).max() < 1e-5
 
 
-def test_discounts_of_a_count_of_counts() -> None:
+def test_discounts_by_hand() -> None:
     # Y = 100 / (100 + 2 · 40); D1 = 1 − 2Y·40/100, D2 = 2 − 3Y·20/40, D3+ = 3 − 4Y·12/20
     y = 100 / 180
     expected = (1 - 2 * y * 0.4, 2 - 3 * y * 0.5, 3 - 4 * y * 0.6)
@@ -77,7 +77,7 @@ def test_discounts_of_a_count_of_counts() -> None:
     assert discounts([0, 10, 0, 0, 0, 0, 0, 0]) == FALLBACK
 
 
-def test_witten_bell_is_that_of_the_equation(tmp_path: Path) -> None:
+def test_witten_bell_equals_its_equation(tmp_path: Path) -> None:
     text = zipf(9, 80, 12)
     tables = estimated(text, 12, 2, "witten-bell", tmp_path)
     singles, pairs = occurrences(text, 1), occurrences(text, 2)
@@ -95,7 +95,7 @@ def test_witten_bell_is_that_of_the_equation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("k", [0.1, 1.0])
-def test_add_k_adds_k_and_asks_no_shorter_context(k: float, tmp_path: Path) -> None:
+def test_add_k_does_not_back_off(k: float, tmp_path: Path) -> None:
     text = zipf(10, 60, 8)
     tables = estimated(text, 8, 3, "add-k", tmp_path, k=k)
     triples, pairs = occurrences(text, 3), occurrences(text, 2)
@@ -108,7 +108,7 @@ def test_add_k_adds_k_and_asks_no_shorter_context(k: float, tmp_path: Path) -> N
     assert distribution(tables, (BOS,))[2:] == pytest.approx(expected[2:], rel=1e-5)
 
 
-def test_good_turing_of_a_count_of_counts() -> None:
+def test_good_turing_by_hand() -> None:
     n = [0, 1000, 400, 220, 140, 95, 70, 55]
     a = 6 * 70 / 1000
     for c in range(1, 6):
@@ -117,7 +117,7 @@ def test_good_turing_of_a_count_of_counts() -> None:
     assert good_turing([0, 3, 0, 0, 0, 0, 0, 0]).tolist() == [0, 0.5, 1.5, 2.5, 3.5, 4.5]
 
 
-def test_katz_leaves_the_mass_of_discounts_to_what_was_not_seen(tmp_path: Path) -> None:
+def test_katz_gives_the_discounted_mass_to_unseen_words(tmp_path: Path) -> None:
     text = zipf(11, 400, 30)
     tables = estimated(text, 30, 2, "katz", tmp_path)
     pairs = occurrences(text, 2)
@@ -136,14 +136,14 @@ def test_katz_leaves_the_mass_of_discounts_to_what_was_not_seen(tmp_path: Path) 
         )  # 1 − a sum near 1, in float32
 
 
-def test_katz_leaves_something_where_all_counts_are_reliable(tmp_path: Path) -> None:
+def test_katz_keeps_mass_if_all_counts_are_reliable(tmp_path: Path) -> None:
     tables = estimated([[3, 4]] * 20 + [[5]] * 20, 8, 2, "katz", tmp_path)
     after_3 = distribution(tables, (3,))
     assert after_3[4] == pytest.approx(20 / 21, rel=1e-5)
     assert (after_3[[0, 5, EOS]] > 0).all()
 
 
-def test_pruning_leaves_out_what_is_rare_and_keeps_prefixes(tmp_path: Path) -> None:
+def test_pruning_removes_rare_n_grams_and_keeps_prefixes(tmp_path: Path) -> None:
     text = zipf(12, 200, 40)
     tables = estimated(text, 40, 4, "kneser-ney", tmp_path, (0, 0, 1, 2))
     for order, limit in ((2, 0), (3, 1), (4, 2)):
@@ -151,7 +151,7 @@ def test_pruning_leaves_out_what_is_rare_and_keeps_prefixes(tmp_path: Path) -> N
         assert [*map(tuple, tables.ngrams(order, slice(0, None)).tolist())] == expected
 
 
-def test_a_text_is_likelier_by_longer_n_grams(tmp_path: Path) -> None:
+def test_longer_n_grams_make_a_text_likelier(tmp_path: Path) -> None:
     text = zipf(13, 10, 30) * 5
     means = []
     for order in (1, 2, 4):

@@ -30,7 +30,7 @@ NETWORK_SETTINGS = {"bilstm": {"family": "lstm", "bidirectional": True, "layers"
 
 
 def transformer(family: str, vocabulary: int = VOCABULARY) -> Transformer:
-    """Every weight drawn, biases and norms too."""
+    """Every weight random, biases and norms too."""
     model = build(Base(family=family, layers=1, hidden=16, heads=2), vocabulary, 0)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -58,7 +58,7 @@ def graph_of(name: str) -> GraphModule:
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, *NETWORKS, "bilstm", "static"])
-def test_a_graph_gives_what_the_model_gives(name: str, tmp_path: Path) -> None:
+def test_onnx_graph_equals_the_model(name: str, tmp_path: Path) -> None:
     graph = graph_of(name)
     write_graph(tmp_path / "model.onnx", graph)
     assert largest_difference(tmp_path / "model.onnx", graph, VOCABULARY) < 1e-4
@@ -79,7 +79,7 @@ def test_a_graph_gives_what_the_model_gives(name: str, tmp_path: Path) -> None:
     assert str(Path(__file__).parents[4]) not in str(made), "paths of the machine that made it"
 
 
-def test_the_model_stays_as_it_was() -> None:
+def test_onnx_conversion_keeps_the_model_unchanged() -> None:
     model = network("lstm")
     copied = with_onnx_lstms(model)
     assert sum(isinstance(part, OnnxLSTM) for part in copied.modules()) == 1
@@ -87,13 +87,13 @@ def test_the_model_stays_as_it_was() -> None:
     assert copied.tokens.weight is model.tokens.weight
 
 
-def test_a_model_that_fuses_entities_is_refused() -> None:
+def test_onnx_export_of_fused_models_is_rejected() -> None:
     fusion = FusionConfig(first=1, hidden=8, heads=2)
     with pytest.raises(ValueError, match="fuse entity vectors"):
         transformer_graph(assemble(replace(transformer("bert").config, encoder_layers=2, fusion=fusion)))
 
 
-def test_without_the_packages_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_onnx_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
     with pytest.raises(ValueError, match=r"pip install kepipe\[onnx\]"):
         write_graph(tmp_path / "model.onnx", network_graph(network("nnlm")))

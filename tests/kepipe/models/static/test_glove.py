@@ -76,7 +76,7 @@ def test_pairs_of_a_longer_text_agree_with_the_definition(
     assert sums == pytest.approx(sum(by_definition(texts, 7).values()), rel=1e-6)
 
 
-def test_the_weight_rises_to_one() -> None:
+def test_glove_weight_rises_to_one() -> None:
     found = weight(torch.tensor([1.0, 16.0, 100.0, 500.0]), 100.0, 0.75)
     assert found.tolist() == pytest.approx([100**-0.75, 0.16**0.75, 1.0, 1.0])
 
