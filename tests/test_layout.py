@@ -61,7 +61,7 @@ def test_nothing_imports_a_test_or_a_conftest(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_test_lies_where_its_module_lies(file: Path) -> None:
+def test_file_is_in_the_folder_of_its_module(file: Path) -> None:
     place = file.relative_to(TESTS).parent.as_posix()
     if place in OF_THE_WHOLE:
         return
@@ -79,12 +79,12 @@ def test_a_test_lies_where_its_module_lies(file: Path) -> None:
         (".conftest import graph", [".conftest"]),
     ],
 )
-def test_imports_are_seen_in_code_and_in_programs(line: str, wrong: list[str]) -> None:
+def test_imports_are_detected_in_code_and_in_programs(line: str, wrong: list[str]) -> None:
     for before in ("", "    ", '    "'):
         assert wrong_imports(f"import sys\n{before}from {line}\n") == wrong
 
 
-def test_a_misplaced_test_is_noticed() -> None:
+def test_misplaced_test_is_detected() -> None:
     assert subject(TESTS / "kepipe/models/test_query_positions.py") is None
     assert subject(TESTS / "kepipe/nn/test_query_positions.py") == "query_positions"
     assert subject(TESTS / "kepipe/test_models_of_all_sizes.py") == "models"

@@ -24,7 +24,7 @@ def first(numbers: list[int], most: int = 0) -> int:
 '''
 
 
-def test_every_change_of_behaviour_is_tried_and_nothing_of_wording() -> None:
+def test_mutants_cover_every_change_of_behaviour_and_no_wording() -> None:
     changes = [
         f"{each.line}: {each.where.change.partition(' → ')[2]}" for each in mutants(Path("m.py"), SOURCE)
     ]
@@ -47,7 +47,7 @@ def test_every_change_of_behaviour_is_tried_and_nothing_of_wording() -> None:
     )
 
 
-def test_a_mutant_is_the_module_with_one_place_changed() -> None:
+def test_mutant_is_the_module_with_one_change() -> None:
     texts = {each.source(SOURCE) for each in mutants(Path("m.py"), SOURCE)}
     assert SOURCE.replace("most is not None", "(most is None)") in texts
     assert SOURCE.replace("most % 2", "(most // 2)") in texts  # behind a letter of two bytes
@@ -55,7 +55,7 @@ def test_a_mutant_is_the_module_with_one_place_changed() -> None:
         compile(text, "m.py", "exec")
 
 
-def test_what_is_listed_as_changing_nothing_is_there_and_has_a_reason(tmp_path: Path) -> None:
+def test_equivalent_mutants_exist_and_have_a_reason(tmp_path: Path) -> None:
     listed = equivalents(EQUIVALENT)
     files = {Path(change.file) for change in listed}
     there = {
@@ -67,7 +67,7 @@ def test_what_is_listed_as_changing_nothing_is_there_and_has_a_reason(tmp_path: 
         equivalents(tmp_path / "list.yaml")
 
 
-def test_a_module_is_tried_by_the_tests_of_its_name_and_by_those_that_import_it() -> None:
+def test_mutants_are_tested_by_tests_of_the_module_and_its_importers() -> None:
     tests = [str(test.relative_to(ROOT)) for test in named_tests(Path("kepipe/flow/runner.py"))]
     assert tests == [f"tests/kepipe/flow/test_runner{part}.py" for part in ("", "_damage", "_sources")]
     assert named_tests(Path("kepipe/flow/usage.py")) == [

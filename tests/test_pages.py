@@ -1,4 +1,4 @@
-"""What the pages tell a user to type or to run in Python is done, page by page, on small data under the names that the
+"""Commands and Python code of the pages are run, page by page, on small data under the names that the
 pages use. The tutorials and the pages about Python and about extending kepipe have tests of their own, the pipelines
 that are shipped too."""
 
@@ -283,7 +283,7 @@ BEFORE: Mapping[str, Callable[[], None]] = {
 """Page → what lies there before its first command."""
 
 
-def test_what_is_laid_down_is_for_pages_that_there_are() -> None:
+def test_prepared_pages_exist() -> None:
     assert BEFORE.keys() <= SHOWN.keys()
 
 
@@ -330,7 +330,7 @@ def is_shipped(line: str) -> bool:
 
 @pytest.mark.parametrize("page", [name for name in SHOWN if name not in ELSEWHERE])
 @pytest.mark.usefixtures("there")
-def test_what_a_page_shows_runs(page: str) -> None:
+def test_commands_and_code_of_a_page_run(page: str) -> None:
     names: dict[str, object] = {}
     BEFORE.get(page, lambda: None)()
     for language, block in blocks(SHOWN[page]):

@@ -1,4 +1,4 @@
-"""Commands and Python that the pages show are ones: there are such options, programs compile, imports are found."""
+"""Commands and Python code in the docs are valid: there are such options, programs compile, imports are found."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ def parse(words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("page", "command"), KEPIPE, ids=[f"{page}-{n}" for n, (page, _) in enumerate(KEPIPE)]
 )
-def test_a_command_that_is_shown_has_these_options(page: str, command: str) -> None:
+def test_shown_command_has_these_options(page: str, command: str) -> None:
     words = shlex.split(command.replace("…", ""), comments=True)[1:]
     words = words[: next((n for n, word in enumerate(words) if word in (">", ">>", "<")), len(words))]
     if "--help" not in words:
         parse([word for word in words if not word.startswith("[")])
 
 
-def test_the_pages_show_commands() -> None:
+def test_pages_show_commands() -> None:
     assert len(KEPIPE) > 60
 
 
 @pytest.mark.parametrize(("page", "command"), MAKE)
-def test_a_target_that_is_shown_is_in_the_makefile(page: str, command: str) -> None:
+def test_shown_make_target_exists(page: str, command: str) -> None:
     assert command.split()[1] in TARGETS
 
 
@@ -77,7 +77,7 @@ PYTHON = [
 
 
 @pytest.mark.parametrize(("page", "number", "block"), PYTHON, ids=[f"{p}-{n}" for p, n, _ in PYTHON])
-def test_python_that_is_shown_compiles_and_imports_what_there_is(page: str, number: int, block: str) -> None:
+def test_shown_python_compiles_and_its_imports_exist(page: str, number: int, block: str) -> None:
     for node in ast.walk(ast.parse(block)):
         if isinstance(node, ast.Import):
             for name in node.names:

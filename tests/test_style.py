@@ -67,7 +67,7 @@ def test_files_are_short() -> None:
     assert not found, f"more than {LINES} lines:\n" + "\n".join(found)
 
 
-def test_no_file_names_a_folder_of_the_machine() -> None:
+def test_no_file_contains_a_local_path() -> None:
     found = []
     for file in tracked():
         try:

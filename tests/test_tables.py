@@ -48,7 +48,7 @@ def in_use(keys: Iterable[str], row: str, files: str) -> bool:
 
 
 @pytest.mark.parametrize(("keys", "row"), ROWS)
-def test_a_row_is_documented_tested_and_in_use(keys: tuple[str, ...], row: str) -> None:
+def test_row_is_documented_tested_and_in_use(keys: tuple[str, ...], row: str) -> None:
     assert documented(row, read("docs/*.md")), "no page has it"
     tests = read("tests/kepipe/**/*.py", "tests/kg/**/*.py", "tests/parity/**/*.py", "tests/support/*.py")
     assert re.search(rf"[\"':/ ]{re.escape(row)}[\"',}} \\]", tests), "no test names it"
@@ -57,7 +57,7 @@ def test_a_row_is_documented_tested_and_in_use(keys: tuple[str, ...], row: str) 
     )
 
 
-def test_a_row_that_is_missing_is_noticed() -> None:
+def test_missing_row_is_detected() -> None:
     assert not documented("t5", "| t5-v1.1 | encoder-decoder |")
     assert not in_use(["family"], "t5", "base: {family: t5-v1.1}")
     assert in_use(["family"], "t5", "base: {family: t5, size: mini}")

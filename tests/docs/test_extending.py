@@ -48,7 +48,7 @@ def placed(language: str) -> list[tuple[str, str]]:
 
 
 def patch(text: str, diff: str) -> str:
-    """The text with a diff's lines added and taken away; each hunk's own lines have to be in it once."""
+    """The text with a diff applied; each hunk's context has to be in it once."""
     for hunk in diff.split("@@\n"):
         lines = hunk.splitlines()
         before, after = (
@@ -86,7 +86,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def workspace(extended: Path) -> Path:
-    """What the page's stages make of the example's text."""
+    """The results of the page's stages on the example's text."""
     project = extended / "project"
     shutil.copytree(ROOT / "docs" / "example", project)
     for name, examples in zip(("grades", "counting"), blocks("json"), strict=True):
@@ -141,19 +141,19 @@ def test_examples_are_short() -> None:
     assert long == {}
 
 
-def test_an_objective(workspace: Path) -> None:
+def test_extension_objective_trains(workspace: Path) -> None:
     config = json.loads((workspace / "pretrain" / "kepipe.json").read_text())["config"]
     assert config["objective"]["name"] == "near-names"
     assert logged(workspace, "pretrain")["final_held_out_loss"] > 0
 
 
-def test_a_knowledge_method(workspace: Path) -> None:
+def test_extension_knowledge_method_trains(workspace: Path) -> None:
     values = logged(workspace, "described")
     assert values["loss_description"] > 0
     assert values["loss_mlm"] > 0
 
 
-def test_a_term_that_a_method_adds_shares_the_forward_pass(extended: Path) -> None:
+def test_extension_loss_term_shares_the_forward_pass(extended: Path) -> None:
     spec = importlib.util.spec_from_file_location(
         "descriptions", extended / "kepipe/knowledge/descriptions.py"
     )
@@ -176,19 +176,19 @@ def test_a_term_that_a_method_adds_shares_the_forward_pass(extended: Path) -> No
     assert len(forwards) == 1
 
 
-def test_a_probe(workspace: Path) -> None:
+def test_extension_probe_is_scored_and_on_the_page(workspace: Path) -> None:
     measured = scores(workspace)
     assert {arm for arm in measured if "type_cloze" in measured[arm]} == {"pretrain", "described"}
     assert "Types of entities" in (workspace / "report" / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_model_that_counts(workspace: Path) -> None:
+def test_extension_bigram_model_is_scored(workspace: Path) -> None:
     measured = scores(workspace)["bigrams"]
     assert list(measured) == ["perplexity"]
     assert measured["perplexity"]["token_perplexity"]["value"] < VOCABULARY
 
 
-def test_a_model_that_counts_is_asked_in_words(extended: Path, workspace: Path) -> None:
+def test_extension_bigram_model_answers_few_shot(extended: Path, workspace: Path) -> None:
     command = [
         sys.executable,
         "-m",
@@ -210,13 +210,13 @@ def test_a_model_that_counts_is_asked_in_words(extended: Path, workspace: Path) 
     assert "95% interval" in done.stdout
 
 
-def test_a_task(workspace: Path) -> None:
+def test_extension_task_is_scored(workspace: Path) -> None:
     found = json.loads((workspace / "finetune" / "scores.json").read_text())["arms"]["model"]["dev"]
     assert set(found) == {"exact", "near"}
 
 
-def test_a_task_that_answers_with_numbers(extended: Path, workspace: Path) -> None:
-    """It is learned, and a text gets the answer that it was taught."""
+def test_extension_task_with_numbers_predicts(extended: Path, workspace: Path) -> None:
+    """It is learned, and a text gets the answer that it was trained on."""
     folder = workspace / "counting"
     assert json.loads((folder / "scores.json").read_text())["arms"]["model"]["dev"]["right"]["value"] == 1
     asked = [json.loads(line) for line in blocks("json")[1].splitlines()]
@@ -247,7 +247,7 @@ Europa has an ocean.
 """
 
 
-def test_sources(extended: Path, tmp_path: Path) -> None:
+def test_extension_graph_and_text_formats_are_read(extended: Path, tmp_path: Path) -> None:
     """A graph and a text of the page's formats: what they hold, and what was wrong with a line."""
     (tmp_path / "moons.arrows").write_text(MOONS)
     (tmp_path / "letters.mbox").write_text(LETTERS)

@@ -26,17 +26,17 @@ def endings(row: tuple[str, ...]) -> str:
     return " ".join(f"`{ending}`" for ending in row)
 
 
-def test_graphs() -> None:
+def test_page_lists_all_graph_formats() -> None:
     assert rows("Graphs") == [[f"`{name}`", row.about, endings(row.endings)] for name, row in GRAPHS.items()]
 
 
-def test_texts() -> None:
+def test_page_lists_all_text_formats() -> None:
     assert rows("Texts") == [[f"`{row.name}`", row.about, endings(row.endings)] for row in texts.FORMATS]
 
 
-def test_gold_links() -> None:
+def test_page_lists_all_gold_formats() -> None:
     assert rows("Gold links") == [[f"`{row.name}`", row.about] for row in gold.FORMATS]
 
 
-def test_vectors() -> None:
+def test_page_lists_all_vector_formats() -> None:
     assert rows("Vectors") == [[f"`{name}`", row.about] for name, row in vector_files.FORMATS.items()]

@@ -1,4 +1,4 @@
-"""The glossary says each word once, and what it points at exists."""
+"""The glossary defines each word once, and its references exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENTRIES = [
 ]
 
 
-def test_every_word_stands_once_with_its_meaning_and_its_place() -> None:
+def test_every_word_has_one_entry_with_meaning_and_place() -> None:
     assert {len(entry) for entry in ENTRIES} == {3}
     words = [word.lower() for entry in ENTRIES for word in entry[0].split(", ")]
     assert len(words) == len(set(words))

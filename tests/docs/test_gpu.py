@@ -1,4 +1,4 @@
-"""What docs/gpu.md shows: every row of the check, and manifests of the form that Kubernetes has."""
+"""The contents of docs/gpu.md: every row of the check, and manifests that match Kubernetes' schema."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def manifest(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_a_manifest_has_the_form_that_kubernetes_has(name: str) -> None:
+def test_kubernetes_manifest_matches_the_schema(name: str) -> None:
     read = manifest(name)
     assert [error.message for error in Draft202012Validator(SCHEMAS[name]).iter_errors(read)] == []
     pod = (read if name == "job" else read["spec"]["jobTemplate"])["spec"]["template"]["spec"]
@@ -118,11 +118,11 @@ def test_a_manifest_has_the_form_that_kubernetes_has(name: str) -> None:
     assert {mount["name"] for mount in container["volumeMounts"]} == {one["name"] for one in pod["volumes"]}
 
 
-def test_the_cron_jobs_job_is_the_job() -> None:
+def test_cron_job_runs_the_job() -> None:
     assert manifest("cronjob")["spec"]["jobTemplate"]["spec"] == manifest("job")["spec"]
 
 
-def test_a_field_in_the_wrong_place_is_noticed() -> None:
+def test_misplaced_manifest_field_is_detected() -> None:
     read = manifest("job")
     read["spec"]["restartPolicy"] = read["spec"]["template"]["spec"].pop("restartPolicy")
     messages = [error.message for error in Draft202012Validator(JOB).iter_errors(read)]
@@ -130,7 +130,7 @@ def test_a_field_in_the_wrong_place_is_noticed() -> None:
     assert "'restartPolicy' was unexpected" in messages[0] + messages[1]
 
 
-def test_expected_hours_are_those_that_the_program_prints() -> None:
+def test_expected_gpu_hours_are_those_that_the_program_prints() -> None:
     """For every shipped pipeline with the profile, which loads with it."""
     page = (DOCS / "gpu.md").read_text(encoding="utf-8")
     printed = list(gpu_hours.lines())
@@ -139,7 +139,7 @@ def test_expected_hours_are_those_that_the_program_prints() -> None:
         assert f"{line}\n" in page
 
 
-def test_every_row_of_the_check_is_on_the_page() -> None:
+def test_every_row_of_the_gpu_check_is_on_the_page() -> None:
     page = (DOCS / "gpu.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     names = ", ".join(line.split("|")[1].strip() for line in rows)

@@ -1,4 +1,4 @@
-"""What the pages show of pipeline files is valid."""
+"""Pipeline files shown in the docs are valid."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def as_pipeline(shown: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("page", "number", "block"), BLOCKS, ids=[f"{page}-{number}" for page, number, _ in BLOCKS]
 )
-def test_a_pipeline_that_is_shown_is_one(page: str, number: int, block: str, tmp_path: Path) -> None:
+def test_shown_pipeline_is_valid(page: str, number: int, block: str, tmp_path: Path) -> None:
     for short, meant in FILLED.items():
         block = block.replace(short, meant)
     shown = yaml.safe_load(block)

@@ -55,7 +55,7 @@ def lay_out(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Any], str]]:
-    """The names that the snippets leave, and what they print."""
+    """The variables of the snippets, and their output."""
     folder = tmp_path_factory.mktemp("python")
     lay_out(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -76,7 +76,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, 
         yield names, "\n".join(printed)
 
 
-def test_a_run_says_what_it_made(shown: tuple[dict[str, Any], str]) -> None:
+def test_run_result_has_folders_and_metrics(shown: tuple[dict[str, Any], str]) -> None:
     result: kepipe.RunResult = shown[0]["result"]
     assert list(result.folders)[:4] == ["graph", "corpus", "link", "shards"]
     assert result.folders["pretrain"] == (Path("workspace") / "own-en" / "pretrain").resolve()
@@ -91,7 +91,7 @@ def test_a_run_says_what_it_made(shown: tuple[dict[str, Any], str]) -> None:
         result.figure("evaluate", "pretrain/mlm_loss/tokes")
 
 
-def test_a_notebook_shows_the_report_in_a_frame_where_nothing_runs(shown: tuple[dict[str, Any], str]) -> None:
+def test_notebook_shows_the_report_in_a_sandboxed_frame(shown: tuple[dict[str, Any], str]) -> None:
     result: kepipe.RunResult = shown[0]["result"]
     frame = result._repr_html_()
     (attributes,) = re.findall(r"^<iframe ([^>]*)></iframe>$", frame)
@@ -102,7 +102,7 @@ def test_a_notebook_shows_the_report_in_a_frame_where_nothing_runs(shown: tuple[
     assert html.unescape(page) == result.report.read_text(encoding="utf-8")
 
 
-def test_a_result_without_a_page_is_a_table_of_folders_escaped(tmp_path: Path) -> None:
+def test_result_without_a_report_is_an_escaped_table(tmp_path: Path) -> None:
     from kepipe.flow.artifact import Artifact
 
     made = {"<script>": Artifact(tmp_path, "digest")}
@@ -112,7 +112,7 @@ def test_a_result_without_a_page_is_a_table_of_folders_escaped(tmp_path: Path) -
     assert "<script>" not in shown
 
 
-def test_models_answer(shown: tuple[dict[str, Any], str]) -> None:
+def test_loaded_models_answer(shown: tuple[dict[str, Any], str]) -> None:
     names, printed = shown
     assert "did you mean `steps`?" in printed
     answers = re.findall(r"^([01]) (0\.\d+)$", printed, re.MULTILINE)
@@ -129,7 +129,7 @@ def test_models_answer(shown: tuple[dict[str, Any], str]) -> None:
     assert [len(fillings) for fillings in filled["masks"]] == [5, 5]
 
 
-def test_what_a_model_does_not_do_is_refused_with_what_it_does(shown: tuple[dict[str, Any], str]) -> None:
+def test_unsupported_method_error_lists_the_supported_ones(shown: tuple[dict[str, Any], str]) -> None:
     names, _ = shown
     assert names["linker"].abilities == ("link",)
     assert names["champion"].abilities == names["reviews"].abilities == ("predict",)

@@ -25,7 +25,7 @@ def test_every_promise_has_a_test(table: str) -> None:
         assert [test for test in tests if not (ROOT / test).exists()] == [], row
 
 
-def test_what_the_page_says_to_type_is_there() -> None:
+def test_commands_of_the_page_exist() -> None:
     commands = {tuple(line.split()) for line in re.findall(r"`kepipe ([a-z][^`]*)`", PAGE)}
     assert ("cache", "clear", "--unfinished") in commands
     for command in sorted(commands):

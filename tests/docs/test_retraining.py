@@ -74,11 +74,11 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
 
 
 def outputs(followed: Tutorial, command: str) -> list[str]:
-    """What each command that begins so said, in order."""
+    """The output of each command with this beginning, in order."""
     return [output for typed, output in followed.typed if typed.startswith(command)]
 
 
-def test_the_clock_fires_and_a_better_model_is_promoted(followed: Tutorial) -> None:
+def test_cron_schedule_runs_and_a_better_model_is_promoted(followed: Tutorial) -> None:
     assert "fires: cron 0 2 * * * Europe/Berlin" in outputs(followed, "kepipe scheduler --once")[0]
     assert len(re.findall(r"\d\d:00:00 (?:CET|CEST)", followed.said("kepipe schedule next"))) >= 2
     history = outputs(followed, "kepipe models history")[0]
@@ -88,7 +88,7 @@ def test_the_clock_fires_and_a_better_model_is_promoted(followed: Tutorial) -> N
     )
 
 
-def test_new_text_fires_once_and_nothing_new_is_said(followed: Tutorial) -> None:
+def test_new_text_triggers_one_run(followed: Tutorial) -> None:
     once = outputs(followed, "kepipe scheduler --once")
     assert "arrivals  fires: never fired before" in once[1]
     assert once[2] == "no schedule is due, and no source has changed\n"
@@ -98,7 +98,7 @@ def test_new_text_fires_once_and_nothing_new_is_said(followed: Tutorial) -> None
     assert "corpus/voyager.txt" in newest
 
 
-def test_drift_is_told_and_starts_a_candidate(followed: Tutorial) -> None:
+def test_drift_is_reported_and_starts_a_run(followed: Tutorial) -> None:
     said = followed.said("kepipe drift")
     assert re.search(r"^domain .* drift$", said, re.MULTILINE)
     assert "drift in 12 new documents: " in said
@@ -111,7 +111,7 @@ def test_drift_is_told_and_starts_a_candidate(followed: Tutorial) -> None:
     assert "drift in 12 new documents" in followed.said("kepipe schedule history drifts").splitlines()[0]
 
 
-def test_one_that_forgot_and_a_worse_model_are_refused_and_the_title_goes_back(followed: Tutorial) -> None:
+def test_forgetting_and_worse_models_are_refused_and_rollback_works(followed: Tutorial) -> None:
     history = followed.said("kepipe models history")
     versions = [int(number) for number in re.findall(r"version (\d+) (?:promoted|refused)", history)]
     forgot, worst = sorted(versions)[-2:]
@@ -128,13 +128,13 @@ def test_one_that_forgot_and_a_worse_model_are_refused_and_the_title_goes_back(f
 
 
 def asked(*words: str, code: int = 0) -> str:
-    """What a command says in the folder of the page."""
+    """The output of a command in the folder of the page."""
     ended = CliRunner().invoke(app, list(words))
     assert ended.exit_code == code, ended.output
     return ended.output
 
 
-def test_a_training_that_fails_by_itself_is_told_and_leaves_the_champion(followed: Tutorial) -> None:
+def test_failed_training_is_notified_and_keeps_the_champion(followed: Tutorial) -> None:
     models, decided = asked("models", "list", "fresh"), asked("models", "history", "fresh")
     assert followed.said("kepipe models rollback").split()[2] in models
     fails = "--set", "stages.pretrain.learning_rate=1e30", "--set", "stages.pretrain.steps=80"
@@ -161,7 +161,7 @@ def test_a_training_that_fails_by_itself_is_told_and_leaves_the_champion(followe
     asked("run", "project/fresh.yaml", "--set", "stages.pretrain.steps=2")  # as before, from the cache
 
 
-def test_checkpoints_of_a_training_are_models_with_its_held_out_loss(followed: Tutorial) -> None:
+def test_checkpoints_are_logged_models_with_held_out_loss(followed: Tutorial) -> None:
     short = [f"stages.pretrain.{name}" for name in ("steps=2", "checkpoint_every=1", "eval_every=1")]
     flags = [word for setting in short for word in ("--set", setting)]
     asked("run", "project/fresh.yaml", *flags, "--until", "pretrain")
@@ -174,13 +174,13 @@ def test_checkpoints_of_a_training_are_models_with_its_held_out_loss(followed: T
     assert (measured.key, measured.step, measured.dataset_name) == ("held_out_loss", 1, "shards/held_out")
 
 
-def test_the_pipeline_that_goes_on_is_fine(followed: Tutorial) -> None:
+def test_continued_pipeline_is_valid(followed: Tutorial) -> None:
     assert "valid; stages graph, corpus, link, shards, champion, pretrain" in followed.said(
         "kepipe config check"
     )
 
 
-def test_the_card_and_the_archive(followed: Tutorial) -> None:
+def test_model_card_and_archive(followed: Tutorial) -> None:
     card = followed.said("kepipe models card")
     assert "## Licence\n\nApache-2.0" in card
     assert "To try retraining." in card
@@ -195,7 +195,7 @@ def test_the_card_and_the_archive(followed: Tutorial) -> None:
     [TRIGGERS, CONDITIONS, MEASURES, CHANNELS],
     ids=["triggers", "conditions", "measures", "channels"],
 )
-def test_every_row_is_on_the_page(table: dict[str, object]) -> None:
+def test_every_row_of_the_tables_is_on_the_page(table: dict[str, object]) -> None:
     for row in table:
         assert any(f"| `{mark}{row}" in PAGE or f"| `{mark}{row}=" in PAGE for mark in ("", "--")), row
 

@@ -1,4 +1,4 @@
-"""What docs/safety.md names is there: the tests of its promises, and weights of third parties with their digests."""
+"""The references of docs/safety.md exist: the tests of its promises, and weights of third parties with their digests."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_promise_has_a_test() -> None:
     assert [test for test in tests if not (ROOT / test).is_file()] == []
 
 
-def test_versions_are_those_that_are_pinned() -> None:
+def test_versions_on_the_page_are_the_pinned_ones() -> None:
     constraints = (ROOT / "constraints.txt").read_text()
     for name, number in re.findall(r"^\| `([\w-]+)` ([\d.]+) \|", PAGE, re.MULTILINE):
         assert f"{name}=={number} " in constraints
@@ -58,7 +58,7 @@ def test_versions_are_those_that_are_pinned() -> None:
 
 
 @pytest.mark.parametrize(("package", "file", "digest"), weights())
-def test_weights_of_third_parties_are_those_that_are_named(package: str, file: str, digest: str) -> None:
+def test_third_party_weights_have_the_stated_digests(package: str, file: str, digest: str) -> None:
     found = find_spec(package)
     assert found is not None
     assert found.origin is not None
@@ -73,7 +73,7 @@ def test_every_pinned_package_has_digests() -> None:
         assert [pin.split("\n")[0] for pin in pins if "--hash=sha256:" not in pin] == []
 
 
-def test_the_build_for_gpus_is_of_the_same_versions_each_with_digests() -> None:
+def test_gpu_constraints_have_the_same_versions_with_digests() -> None:
     """The container with CUDA installs nothing of torch's that is not named."""
     (named, pinned) = ((ROOT / f"constraints-{name}.txt").read_text() for name in ("torch", "cuda"))
     pins = re.findall(
@@ -85,7 +85,7 @@ def test_the_build_for_gpus_is_of_the_same_versions_each_with_digests() -> None:
     )
 
 
-def test_the_bill_of_materials_lists_what_is_installed(tmp_path: Path) -> None:
+def test_bill_of_materials_lists_installed_packages(tmp_path: Path) -> None:
     """By the recipe of `make sbom`, which SECURITY.md names."""
     pytest.importorskip("cyclonedx_py")
     assert "`make sbom` writes `kepipe.cdx.json`" in (ROOT / "SECURITY.md").read_text()

@@ -1,4 +1,4 @@
-"""The page about studies lists the figures that stages have."""
+"""The page about studies lists the metrics of stages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shown(names: list[str]) -> set[str]:
     return {name.replace("*", "…") for name in names}
 
 
-def test_every_figure_of_tasks_probes_and_training_is_listed() -> None:
+def test_every_metric_of_tasks_probes_and_training_is_listed() -> None:
     assert listed("finetune") == {f"SPLIT/{name}" for task in TASKS.values() for name in task.metrics}
     assert all(task.metrics for task in TASKS.values())
     of_probes = [f"{score_name(name)}/{figure}" for name, row in PROBES.items() for figure in row.figures]

@@ -1,4 +1,4 @@
-"""The page about the zoo says what the tables say."""
+"""The page about the zoo matches the tables."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def rows(heading: str) -> dict[str, list[str]]:
     return {first: rest for first, *rest in cells}
 
 
-def test_families_are_those_of_the_table() -> None:
+def test_page_lists_the_families_of_the_table() -> None:
     told = rows("Families")
     assert list(told) == list(FAMILIES)
     for name, family in FAMILIES.items():
@@ -29,21 +29,21 @@ def test_families_are_those_of_the_table() -> None:
         assert told[name][:2] == ["-".join(stacks), ", ".join(family.sizes)], name
 
 
-def test_fitting_families_are_those_of_the_table() -> None:
+def test_page_lists_the_fitted_families_of_the_table() -> None:
     told = rows("Before the transformer")
     assert {name: cells[0] for name, cells in told.items()} == {
         name: row.about for name, row in FITTED.items()
     }
 
 
-def test_networks_are_those_of_the_table() -> None:
+def test_page_lists_the_networks_of_the_table() -> None:
     told = rows("Networks")
     assert {name: cells[0] for name, cells in told.items()} == {
         name: row.about for name, row in TRAINED.items()
     }
 
 
-def test_objectives_are_those_of_the_table() -> None:
+def test_page_lists_the_objectives_of_the_table() -> None:
     told = rows("Objectives")
     assert list(told) == list(TABLE)
     for name, row in TABLE.items():
@@ -51,7 +51,7 @@ def test_objectives_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("file", ["table", "span_masking"])
-def test_the_diff_shown_is_the_code_there_is(file: str) -> None:
+def test_shown_diff_is_the_existing_code(file: str) -> None:
     shown = PAGE.split("```diff\n")[1].split("```")[0].split(f"+++ b/kepipe/objectives/{file}.py\n")[1]
     added = [line[1:] for line in shown.split("\n\n---")[0].splitlines() if line.startswith("+")]
     code = (ROOT / "kepipe" / "objectives" / f"{file}.py").read_text(encoding="utf-8")

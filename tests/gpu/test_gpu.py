@@ -1,4 +1,4 @@
-"""Every row of the check runs here on the CPU at small sizes; what is wrong is noticed."""
+"""Every row of the GPU check runs on the CPU at small sizes, and errors are detected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.gpu.__main__ import CHECKS, main
 from tests.gpu.check import Check, Figures, NotHere, Setting, outcomes
 
 
-def test_every_row_passes_on_the_cpu_at_small_sizes(tmp_path: Path) -> None:
+def test_every_gpu_check_passes_on_the_cpu_at_small_sizes(tmp_path: Path) -> None:
     code = main(["--device", "cpu", "--smoke", "--minutes", "100000", "--out", str(tmp_path)])
     report = json.loads((tmp_path / "gpu-check.json").read_text())
     assert {row["name"]: row["reason"] for row in report["checks"] if row["status"] != "passed"} == {}
@@ -26,12 +26,12 @@ def test_every_row_passes_on_the_cpu_at_small_sizes(tmp_path: Path) -> None:
     assert (tmp_path / "gpu-check.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_names_are_used_once() -> None:
+def test_gpu_check_names_are_unique() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names)
 
 
-def test_a_row_that_fails_leaves_the_others_and_one_without_its_machine_says_so(tmp_path: Path) -> None:
+def test_failed_gpu_check_does_not_stop_the_others(tmp_path: Path) -> None:
     def broken(_: Setting) -> Figures:
         raise AssertionError("2 is not 1")
 
@@ -47,10 +47,10 @@ def test_a_row_that_fails_leaves_the_others_and_one_without_its_machine_says_so(
 
 
 @pytest.mark.parametrize("kind", ["fp32", "bf16"])
-def test_a_weight_that_is_wrong_on_the_device_is_noticed(
+def test_wrong_weight_on_the_device_is_detected(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other copy of the model is the one that the CPU runs."""
+    """The other copy of the model runs on the CPU."""
 
     def changed(model: nn.Module) -> nn.Module:
         copy = deepcopy(model)

@@ -1,4 +1,4 @@
-"""`import kepipe`: cheap, and with the names that it promises."""
+"""`import kepipe`: fast, and with all public names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import kepipe
 
 
-def test_importing_kepipe_imports_none_of_its_libraries() -> None:
+def test_importing_kepipe_imports_no_heavy_libraries() -> None:
     program = (
         "import sys, kepipe\n"
         "assert callable(kepipe.run) and callable(kepipe.load)\n"
@@ -22,7 +22,7 @@ def test_importing_kepipe_imports_none_of_its_libraries() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def test_every_name_is_there_and_listed() -> None:
+def test_public_names_exist_and_are_listed() -> None:
     for name in kepipe.__all__:
         assert name in dir(kepipe)
         assert getattr(kepipe, name) is not None

@@ -6,11 +6,11 @@ from kepipe.arrays import pad, ranges
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 6))))
-def test_ranges_are_those_of_python(pairs: list[tuple[int, int]]) -> None:
+def test_ranges_equal_pythons(pairs: list[tuple[int, int]]) -> None:
     starts, lengths = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
     assert ranges(starts, lengths).tolist() == [n for a, size in pairs for n in range(a, a + size)]
 
 
-def test_pad_puts_rows_side_by_side() -> None:
+def test_pad_makes_rows_of_equal_length() -> None:
     assert pad(np.array([1, 2, 3]), np.array([2, 0, 1]), -1).tolist() == [[1, 2], [-1, -1], [3, -1]]
     assert pad(np.array([], dtype=np.int64), np.array([0, 0]), -1).shape == (2, 0)

@@ -24,7 +24,7 @@ TEXT = "He [citation needed] saw :cat: in Lincoln [/ref] and Nebrasca."
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two Lincolns, whose ids and labels would be tags that close and open; one lies in [bold]Nebraska."""
+    """Two Lincolns, whose ids and labels look like opening and closing tags; one lies in [bold]Nebraska."""
     folder = tmp_path_factory.mktemp("brackets")
     entities = [
         Entity("[/ne]", "Lincoln [bold]", ("Lincoln",), prior=2.0),
@@ -46,20 +46,20 @@ def run(*arguments: str) -> str:
     return result.output
 
 
-def test_link_explains_names_in_brackets(graph: Path) -> None:
+def test_link_explain_prints_names_in_brackets(graph: Path) -> None:
     told = run("link", "--explain", TEXT, "-l", str(graph), "--rules")
     for written in ("[/ne]", "Lincoln [bold]", "[red]uk", "Lincoln [/uk]"):
         assert written in told
 
 
-def test_the_doctor_lists_names_in_brackets(graph: Path, tmp_path: Path) -> None:
+def test_link_doctor_prints_names_in_brackets(graph: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
     told = run("link", "doctor", str(tmp_path / "text.txt"), "-l", str(graph), "--rules")
     for written in ("Lincoln [bold]", "Lincoln [/uk]"):
         assert written in told
 
 
-def test_a_text_with_brackets_is_drawn_whole(graph: Path) -> None:
+def test_text_with_brackets_is_printed_unchanged(graph: Path) -> None:
     told = run("inject", TEXT, "-g", str(graph))
     for written in (TEXT, "Lincoln (Lincoln [bold])", "[/in] → [bold]Nebraska"):
         assert written in told
@@ -128,7 +128,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "few-shot {0}/none{2} {0}/none{2}",
     ],
 )
-def test_nothing_printed_is_obeyed_by_a_terminal(
+def test_terminal_control_sequences_are_never_printed(
     hostile: Path,
     tmp_path: Path,
     command: str,
@@ -148,7 +148,7 @@ def test_nothing_printed_is_obeyed_by_a_terminal(
     assert not [mark for mark in OBEYED if mark in printed], printed
 
 
-def test_files_are_named_in_utf_8_in_any_locale(tmp_path: Path) -> None:
+def test_utf_8_file_names_work_in_any_locale(tmp_path: Path) -> None:
     (tmp_path / "Zürich ☃.tsv").write_text("Łódź\tliegt in\tPolen\n" * 2, encoding="utf-8")
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run(
@@ -162,7 +162,7 @@ def test_files_are_named_in_utf_8_in_any_locale(tmp_path: Path) -> None:
     assert (tmp_path / "Städte" / "graph.json").is_file()
 
 
-def test_letters_that_the_terminal_lacks_are_printed_as_json_has_them(graph: Path) -> None:
+def test_unencodable_characters_are_printed_as_json_escapes(graph: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kepipe", "graph", "query", str(graph), "Zürich ☃"],
         env={**os.environ, "PYTHONIOENCODING": "latin-1"},
@@ -172,7 +172,7 @@ def test_letters_that_the_terminal_lacks_are_printed_as_json_has_them(graph: Pat
     assert b"Z\xfcrich \\u2603" in done.stdout + done.stderr
 
 
-def test_the_version_and_the_options_of_link_are_shown() -> None:
+def test_version_and_options_of_link_are_shown() -> None:
     shown = CliRunner().invoke(app, ["--version"])
     assert (shown.exit_code, shown.output) == (0, f"kepipe {__version__}\n")
     shown = CliRunner().invoke(app, ["link", "--help"], env={"COLUMNS": "200"})

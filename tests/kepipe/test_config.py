@@ -1,4 +1,4 @@
-"""Settings: located errors, overrides, keys that do not count."""
+"""Settings: located errors, overrides, fields outside the cache key."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def written(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key(tmp_path: Path) -> None:
+def test_unknown_key_is_rejected_with_line_and_suggestion(tmp_path: Path) -> None:
     settings = read(written(tmp_path, "steps: 3\noptimiser:\n  rte: 0.5\n"))
     with pytest.raises(ConfigError, match=r"p\.yaml:3: unknown key `optimiser\.rte`; did you mean `rate`\?"):
         validate(TrainingSettings, settings.data, settings)
@@ -65,25 +65,25 @@ class Longer(TrainingSettings):
         ("speed: 3", "p.yaml:1: unknown key `speed`"),
     ],
 )
-def test_a_key_of_an_earlier_version_is_told_by_its_name_now(tmp_path: Path, text: str, message: str) -> None:
+def test_former_key_is_reported_with_its_new_name(tmp_path: Path, text: str, message: str) -> None:
     settings = read(written(tmp_path, text))
     with pytest.raises(ConfigError) as caught:
         validate(Longer, settings.data, settings)
     assert message in str(caught.value)
 
 
-def test_an_assignment_to_a_key_of_an_earlier_version_is_told_by_its_name_now(tmp_path: Path) -> None:
+def test_assignment_to_a_former_key_is_reported_with_its_new_name(tmp_path: Path) -> None:
     settings = override(read(written(tmp_path, "steps: 3")), ["optimiser.speed=1"])
     with pytest.raises(ConfigError, match=r"`optimiser\.speed` is now called `rate`"):
         validate(Longer, settings.data, settings)
 
 
-def test_a_flag_is_taken_where_one_may_stand(tmp_path: Path) -> None:
+def test_boolean_setting_is_accepted(tmp_path: Path) -> None:
     settings = read(written(tmp_path, "trace: true\n"))
     assert validate(TrainingSettings, settings.data, settings).trace is True
 
 
-def test_every_problem_is_listed_each_with_its_line(tmp_path: Path) -> None:
+def test_all_config_errors_are_listed_with_lines(tmp_path: Path) -> None:
     settings = read(written(tmp_path, "steps: many\noptimiser:\n  kind: lbfgs\n"))
     with pytest.raises(ConfigError) as caught:
         validate(TrainingSettings, settings.data, settings)
@@ -111,7 +111,7 @@ def test_every_problem_is_listed_each_with_its_line(tmp_path: Path) -> None:
         ("optimiser: {kind: lbfgs}", "expected 'adam' or 'sgd', found 'lbfgs'"),
     ],
 )
-def test_a_wrong_value_is_told_in_words_of_the_file(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_value_is_explained(tmp_path: Path, text: str, message: str) -> None:
     settings = read(written(tmp_path, text))
     with pytest.raises(ConfigError) as caught:
         validate(TrainingSettings, settings.data, settings)
@@ -131,14 +131,12 @@ def test_a_wrong_value_is_told_in_words_of_the_file(tmp_path: Path, text: str, m
         ("steps: !!python/object/apply:os.system ['true']\n", r"p\.yaml:1: not valid YAML"),
     ],
 )
-def test_files_that_cannot_be_used_are_refused_with_their_line(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_invalid_config_files_are_rejected_with_lines(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read(written(tmp_path, text))
 
 
-def test_a_missing_file_and_bytes_that_are_not_text_are_named(tmp_path: Path) -> None:
+def test_missing_and_binary_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
         read(tmp_path / "none.yaml")
     file = tmp_path / "binary.yaml"
@@ -147,7 +145,7 @@ def test_a_missing_file_and_bytes_that_are_not_text_are_named(tmp_path: Path) ->
         read(file)
 
 
-def test_assignments_override_values_and_make_missing_groups(tmp_path: Path) -> None:
+def test_assignments_override_values_and_create_groups(tmp_path: Path) -> None:
     settings = override(
         read(written(tmp_path, "steps: 3\n")), ["optimiser.rate=0.5", "steps=7", "optimiser.kind=sgd"]
     )
@@ -156,23 +154,23 @@ def test_assignments_override_values_and_make_missing_groups(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("bad", ["steps", "=3", "steps.deep=1", "steps=[1"])
-def test_assignments_that_make_no_sense_are_refused(tmp_path: Path, bad: str) -> None:
+def test_invalid_assignments_are_rejected(tmp_path: Path, bad: str) -> None:
     with pytest.raises(ConfigError, match="--set"):
         override(read(written(tmp_path, "steps: 3\n")), [bad])
 
 
-def test_merging_goes_group_by_group_and_leaves_the_base_alone() -> None:
+def test_merge_is_recursive_and_keeps_the_base_unchanged() -> None:
     base = {"a": {"x": 1, "y": 2}, "b": 3}
     assert merge(base, {"a": {"y": 5}, "c": 6}) == {"a": {"x": 1, "y": 5}, "b": 3, "c": 6}
     assert base == {"a": {"x": 1, "y": 2}, "b": 3}
 
 
-def test_fields_set_aside_are_no_part_of_the_key() -> None:
+def test_runtime_only_fields_are_not_in_the_cache_key() -> None:
     assert cache_key_fields(TrainingSettings(workers=8)) == cache_key_fields(TrainingSettings(workers=1))
     assert cache_key_fields(TrainingSettings(steps=3)) != cache_key_fields(TrainingSettings(steps=4))
 
 
-def test_a_users_path_starts_at_the_file_and_must_exist(
+def test_user_path_is_relative_to_the_file_and_must_exist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Source(Section):
@@ -189,7 +187,7 @@ def test_a_users_path_starts_at_the_file_and_must_exist(
         validate(Source, {"path": "$SURELY_NOT_SET/data"}, settings)
 
 
-def test_a_source_is_a_users_path_or_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_is_a_user_path_or_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Start(Section):
         source: UserSource
 
@@ -208,7 +206,7 @@ def test_a_source_is_a_users_path_or_a_name(tmp_path: Path, monkeypatch: pytest.
         opened("$HERE/other.txt")
 
 
-def test_a_merged_group_is_overridden_by_what_stands_beside_it(tmp_path: Path) -> None:
+def test_merged_yaml_group_is_overridden_by_explicit_keys(tmp_path: Path) -> None:
     text = "steps: 1\nbase: &base {rate: 0.5, kind: sgd}\noptimiser: {<<: *base, rate: 0.25}\n"
     settings = read(written(tmp_path, text))
     assert settings.data["optimiser"] == {"rate": 0.25, "kind": "sgd"}
@@ -236,25 +234,25 @@ MERGED = "a0: &a0 {k: 1}\n" + "".join(
         ("a: 1\nname: x\0\n", r"p\.yaml:2: not valid YAML: the character U\+0000"),
     ],
 )
-def test_yaml_that_is_meant_to_fill_the_memory_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_yaml_bombs_are_rejected(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "p.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         read(tmp_path / "p.yaml")
 
 
-def test_aliases_are_read_where_they_stand_for_little(tmp_path: Path) -> None:
+def test_small_yaml_aliases_are_read(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("a: &a {k: 1}\nb: [*a, *a]\nc: {<<: *a, l: 2}\n")
     assert read(tmp_path / "p.yaml").data == {"a": {"k": 1}, "b": [{"k": 1}, {"k": 1}], "c": {"k": 1, "l": 2}}
 
 
-def test_settings_that_are_a_pipe_or_a_device_are_refused(tmp_path: Path) -> None:
+def test_config_that_is_a_pipe_or_device_is_rejected(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     for file in (tmp_path / "pipe.yaml", Path("/dev/zero")):
         with pytest.raises(ValueError, match="expected a file, found a"):
             read(file)
 
 
-def test_an_assignment_that_is_meant_to_fill_the_memory_is_refused(tmp_path: Path) -> None:
+def test_assignment_bombs_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("a: 1\n")
     for value in ("[" * 100_000, "&a [*a]"):
         with pytest.raises(ConfigError, match="is not a YAML value"):
@@ -304,9 +302,7 @@ class Named(Section):
         ),
     ],
 )
-def test_a_mistake_among_several_kinds_is_told_as_the_file_has_it(
-    tmp_path: Path, text: str, messages: list[str]
-) -> None:
+def test_error_of_a_union_names_the_selected_kind(tmp_path: Path, text: str, messages: list[str]) -> None:
     settings = read(written(tmp_path, text))
     with pytest.raises(ConfigError) as caught:
         validate(Named, settings.data, settings)

@@ -120,7 +120,7 @@ def add_schedules(project: Project) -> None:
         )
 
 
-def test_a_pipeline_is_materialised_cached_and_checked(project: Project) -> None:
+def test_dagster_materialises_caches_and_checks_a_pipeline(project: Project) -> None:
     first = project.run(limits=LIMITS)
     assert first.success
     made = metadata(first)
@@ -174,7 +174,7 @@ def test_a_pipeline_is_materialised_cached_and_checked(project: Project) -> None
     assert "content does not match its digest" in str(found.description)
 
 
-def test_an_asset_has_no_value_that_could_be_loaded(project: Project) -> None:
+def test_dagster_asset_value_cannot_be_loaded(project: Project) -> None:
     @dg.asset(ins={"model": dg.AssetIn(key=["dag-test", "pretrain"])})
     def reader(model: object) -> None: ...
 
@@ -187,7 +187,7 @@ def test_an_asset_has_no_value_that_could_be_loaded(project: Project) -> None:
         )
 
 
-def test_a_stage_whose_inputs_are_missing_fails_and_says_what_to_select(project: Project) -> None:
+def test_stage_with_missing_inputs_says_what_to_select(project: Project) -> None:
     job = definitions(project.pipeline, workspace=project.folder / "empty").resolve_job_def("dag_test")
     chosen = [dg.AssetKey(["dag-test", name]) for name in ("link", "shards")]
     ended = job.execute_in_process(raise_on_error=False, asset_selection=chosen)
@@ -195,7 +195,7 @@ def test_a_stage_whose_inputs_are_missing_fails_and_says_what_to_select(project:
     assert "their input `graph` does not exist yet" in str(failure.step_failure_data.error)
 
 
-def test_a_sensor_asks_for_one_run_for_each_change(project: Project) -> None:
+def test_dagster_sensor_requests_one_run_per_change(project: Project) -> None:
     sensor = project.definitions().resolve_sensor_def("dag_test_changed")
     cursor: str | None = None
 
@@ -218,7 +218,7 @@ def test_a_sensor_asks_for_one_run_for_each_change(project: Project) -> None:
     text.unlink()
 
 
-def test_schedules_of_the_workspace_are_dagsters_too(project: Project) -> None:
+def test_workspace_schedules_become_dagster_schedules(project: Project) -> None:
     with pytest.warns(UserWarning, match="each-second: Dagster has no times within a minute"):
         made = project.definitions()
     nightly = made.resolve_schedule_def("dag_test_nightly")
@@ -234,7 +234,7 @@ def test_schedules_of_the_workspace_are_dagsters_too(project: Project) -> None:
     }
 
 
-def test_a_run_follows_a_success_of_another_schedule(project: Project) -> None:
+def test_dagster_run_follows_another_schedules_success(project: Project) -> None:
     sensor = project.definitions().resolve_sensor_def("dag_test_then")
     assert isinstance(sensor, dg.RunStatusSensorDefinition)
 
@@ -252,7 +252,7 @@ def test_a_run_follows_a_success_of_another_schedule(project: Project) -> None:
     assert isinstance(follow({}), dg.SkipReason)
 
 
-def test_a_check_that_fails_starts_nothing_and_says_why(project: Project, tmp_path: Path) -> None:
+def test_failed_sensor_check_starts_nothing_and_explains(project: Project, tmp_path: Path) -> None:
     pipeline = tmp_path / "dag-test.yaml"
     shutil.copytree(ROOT / "docs" / "example", tmp_path, dirs_exist_ok=True)
     pipeline.write_text(PIPELINE)
@@ -264,13 +264,13 @@ def test_a_check_that_fails_starts_nothing_and_says_why(project: Project, tmp_pa
     assert "stepz" in str(found.skip_message)
 
 
-def test_every_stage_of_a_study_has_an_asset_of_its_own() -> None:
+def test_every_stage_of_a_study_has_an_asset() -> None:
     made = definitions("k-bert-choices", workspace="unused")
     keys = made.resolve_asset_graph().get_all_asset_keys()
     assert any("." in key.path[1] for key in keys)
 
 
-def test_mistakes_are_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_definitions_are_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="limits: no stage `evaluat`"):
         project.definitions(limits={"evaluat": {"mlm_loss/tokens": 1.0}})
     other = project.folder / "other.yaml"
@@ -279,7 +279,7 @@ def test_mistakes_are_named(project: Project, monkeypatch: pytest.MonkeyPatch) -
         definitions(project.pipeline, other)
 
 
-def test_dagsters_command_loads_the_pipelines_of_the_environment(project: Project) -> None:
+def test_dagster_command_loads_pipelines_of_the_environment(project: Project) -> None:
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "kepipe.flow.dagster"]
     environment = {**os.environ, "DAGSTER_HOME": project.instance.root_directory}
     environment |= {"KEPIPE_PIPELINES": str(project.pipeline), "KEPIPE_WORKSPACE": str(project.workspace)}

@@ -1,4 +1,4 @@
-"""Memory that training keeps while it lasts; numbers that a device has; what answers, answers on the best device."""
+"""Memory kept by the allocator during training; dtypes of devices; prediction on the best device."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ with freed_memory_kept("cuda"):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library is not glibc")
-def test_pages_are_used_again_while_it_lasts_and_given_back_after() -> None:
+def test_allocator_reuses_pages_during_training_and_releases_them_after() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     inside, after, usual = done.stdout.splitlines()
     faults, kept = map(int, inside.split())
-    assert faults < 100, "no page of a tensor that is freed and made again is cleared anew"
+    assert faults < 100, "pages of a freed and reallocated tensor are not cleared again"
     assert kept >= 60
     assert int(after) < 10
-    assert int(usual) >= 1000, "elsewhere memory is asked for as always"
+    assert int(usual) >= 1000, "outside, allocation is as usual"
 
 
-def test_apples_gpus_have_no_float64() -> None:
+def test_mps_has_no_float64() -> None:
     kinds = [exact(torch.device(name)) for name in ("cpu", "cuda", "mps")]
     assert kinds == [torch.float64, torch.float64, torch.float32]
 
 
-def test_numbers_become_double_on_the_cpu_alone() -> None:
-    """Or as `exact` says: another device may have no such numbers."""
+def test_float64_is_used_only_on_the_cpu() -> None:
+    """Or by `exact`: another device may lack float64."""
     pattern = r"^.*(?:(?<!\.cpu\(\))\.double\(\)|torch\.float64[^\n]*device=).*$"
     found = [line for file in SOURCES for line in re.findall(pattern, file.read_text(), re.MULTILINE)]
     on_the_cpu = {
@@ -91,7 +91,7 @@ OPENED: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 @pytest.mark.usefixtures("_best_device_is_meta")
 @pytest.mark.parametrize("name", OPENED)
-def test_what_answers_is_on_the_best_device_there_is(name: str, tmp_path: Path) -> None:
+def test_prediction_uses_the_best_device(name: str, tmp_path: Path) -> None:
     family, opened = OPENED[name]
     answering = opened(base_model(tmp_path, family).folder)
     weights = answering.model.parameters()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Files and folders: whole or as they were before, whatever happens on the way; links; locks."""
+"""Files and folders are written completely or not at all; links; locks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KILL = (
 )
 
 
-def test_a_kill_between_write_and_rename_leaves_the_old_file(tmp_path: Path) -> None:
+def test_kill_during_a_write_keeps_the_old_file(tmp_path: Path) -> None:
     file = tmp_path / "state.json"
     files.write_text(file, "old")
     program = (
@@ -43,7 +43,7 @@ def test_a_kill_between_write_and_rename_leaves_the_old_file(tmp_path: Path) -> 
     assert (file.read_text(), names(tmp_path)) == ("newer", ["state.json"])
 
 
-def test_a_kill_before_a_folder_is_whole_leaves_the_old_folder(tmp_path: Path) -> None:
+def test_kill_during_a_folder_write_keeps_the_old_folder(tmp_path: Path) -> None:
     folder = tmp_path / "step-1"
     with files.filling(folder) as new:
         (new / "a").write_text("old")
@@ -73,7 +73,7 @@ except OSError as error:
 """
 
 
-def test_a_full_disk_leaves_the_old_file_and_is_told_with_the_files_name(tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_keeps_the_old_file(tmp_path: Path) -> None:
     file = tmp_path / "state.json"
     files.write_text(file, "old")
     said = subprocess.run(
@@ -85,7 +85,7 @@ def test_a_full_disk_leaves_the_old_file_and_is_told_with_the_files_name(tmp_pat
 
 
 @pytest.mark.parametrize("concurrent", [False, True])
-def test_after_an_error_nothing_has_changed(tmp_path: Path, concurrent: bool) -> None:
+def test_error_during_a_write_changes_nothing(tmp_path: Path, concurrent: bool) -> None:
     file, folder = tmp_path / "f", tmp_path / "g"
     file.write_text("old")
     folder.mkdir()
@@ -96,8 +96,8 @@ def test_after_an_error_nothing_has_changed(tmp_path: Path, concurrent: bool) ->
     assert (file.read_text(), names(tmp_path), names(folder)) == ("old", ["f", "g"], [])
 
 
-def test_writers_at_once_do_not_mix_what_they_write(tmp_path: Path) -> None:
-    """Of several processes each has a name of its own beside the file."""
+def test_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
+    """Each process writes to its own temporary name next to the file."""
     program = (
         "import sys\nfrom pathlib import Path\nfrom kepipe.files import replacing\n"
         "for n in range(200):\n    with replacing(Path(sys.argv[1]), durable=False, concurrent=True) as new:\n"
@@ -111,23 +111,21 @@ def test_writers_at_once_do_not_mix_what_they_write(tmp_path: Path) -> None:
     assert names(tmp_path) == ["f"]
 
 
-def test_a_link_is_replaced_in_one_step(tmp_path: Path) -> None:
+def test_link_is_replaced_atomically(tmp_path: Path) -> None:
     for target in ("one", "two"):
         with files.replacing(tmp_path / "latest", durable=False) as new:
             new.symlink_to(target)
     assert (tmp_path / "latest").readlink() == Path("two")
 
 
-def test_a_published_folder_is_moved(tmp_path: Path) -> None:
+def test_publish_moves_the_folder(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a").write_text("a")
     files.publish(tmp_path / "out", tmp_path / "store" / "done" / "key")
     assert (names(tmp_path), names(tmp_path / "store" / "done" / "key")) == (["store"], ["a"])
 
 
-def test_everything_is_forced_to_disk_before_it_is_renamed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_synced_before_renaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     sync, rename, replace = os.fsync, Path.rename, Path.replace
 
@@ -158,13 +156,13 @@ def test_everything_is_forced_to_disk_before_it_is_renamed(
     ]
 
 
-def test_a_linked_file_takes_no_room_twice(tmp_path: Path) -> None:
+def test_linked_file_shares_its_blocks(tmp_path: Path) -> None:
     (tmp_path / "table").write_text("vectors")
     files.link_or_copy(tmp_path / "table", tmp_path / "models" / "new" / "table")
     assert (tmp_path / "models" / "new" / "table").samefile(tmp_path / "table")
 
 
-def test_linking_replaces_and_does_not_write_through(tmp_path: Path) -> None:
+def test_linking_replaces_the_target_instead_of_writing_through(tmp_path: Path) -> None:
     """The place may hold a link to another file, whose content is nobody's to change."""
     for name in ("old", "new"):
         (tmp_path / name).write_text(name)
@@ -173,7 +171,7 @@ def test_linking_replaces_and_does_not_write_through(tmp_path: Path) -> None:
     assert ((tmp_path / "model").read_text(), (tmp_path / "old").read_text()) == ("new", "old")
 
 
-def test_without_links_it_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_or_copy_falls_back_to_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError("no links here")
 
@@ -184,7 +182,7 @@ def test_without_links_it_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not (tmp_path / "copy").samefile(tmp_path / "table")
 
 
-def test_a_lock_keeps_others_out_and_is_free_after_a_kill(tmp_path: Path) -> None:
+def test_lock_is_exclusive_and_free_after_a_kill(tmp_path: Path) -> None:
     file = tmp_path / "locks" / "key.lock"
     with files.lock(file) as held, files.lock(file, timeout=0) as again:
         assert (held, again) == (True, False)
@@ -196,7 +194,7 @@ def test_a_lock_keeps_others_out_and_is_free_after_a_kill(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "name", ["plain.db", "a b'c\"d ü$HOME.db", "50%41.db", "a?mode=ro.db", "a#b.db", "a+b%.db"]
 )
-def test_an_address_of_sqlite_names_the_file_that_it_was_made_of(name: str, tmp_path: Path) -> None:
+def test_sqlite_address_round_trips(name: str, tmp_path: Path) -> None:
     """As SQLAlchemy reads it, and as it is read here."""
     file = tmp_path / name
     address = files.sqlite_address(file)
@@ -208,5 +206,5 @@ def test_an_address_of_sqlite_names_the_file_that_it_was_made_of(name: str, tmp_
 @pytest.mark.parametrize(
     "address", ["http://127.0.0.1:5000", "postgresql://me@there/runs", "databricks", "mlruns"]
 )
-def test_another_address_names_no_file_of_sqlite(address: str) -> None:
+def test_non_sqlite_address_has_no_file(address: str) -> None:
     assert files.sqlite_file(address) is None

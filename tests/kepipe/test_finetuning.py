@@ -26,13 +26,13 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The graph, and one that says the opposite."""
+    """The graph, and one with opposite facts."""
     root = tmp_path_factory.mktemp("worlds")
     return {"true": write_world(root / "true", SIDE), "turned": write_world(root / "turned", OTHER)}
 
 
 def answers(made: FineTuned, graph: Path | None) -> list[str]:
-    """What the folder's model says of the towns that it never saw."""
+    """The model's predictions for unseen towns."""
     texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN]
     return [
         next(iter(record["predicted"])) for record in Predictor.open(made.folder, graph=graph).predict(texts)
@@ -48,7 +48,7 @@ def answers(made: FineTuned, graph: Path | None) -> list[str]:
         ("gpt2", {}),  # branches stand before the last token of their mention
     ],
 )
-def test_every_base_reads_the_graph(
+def test_every_base_uses_injected_triples(
     family: str, changes: dict[str, Any], pieces: str, worlds: dict[str, Path], tmp_path: Path
 ) -> None:
     """Trained on other towns it answers, and another graph turns the answers round: they come from nowhere else."""

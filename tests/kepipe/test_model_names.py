@@ -18,7 +18,7 @@ from kepipe.model_names import means_place
         ("a/b/c", True),
     ],
 )
-def test_hub_ids_are_told_from_places(
+def test_hub_ids_are_distinguished_from_paths(
     name: str, place: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""YAML → wired stages: inputs by type, `use`, `like`, stages that nobody named, and located mistakes."""
+"""YAML → wired stages: inputs by type, `use`, `like`, implied stages, and located mistakes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def flow_of(tmp_path: Path, text: str, *assignments: str) -> Any:
     return load(file, assignments)[0]
 
 
-def test_inputs_are_found_by_type_and_unnamed_stages_are_added(tmp_path: Path) -> None:
+def test_inputs_are_wired_by_type_and_implied_stages_added(tmp_path: Path) -> None:
     flow = flow_of(tmp_path, "name: p\nstages:\n  pretrain: {steps: 3}\n")
     assert [node.name for node in flow.nodes] == ["graph", "corpus", "link", "shards", "pretrain"]
     wired = {node.name: {slot: list(names) for slot, names in node.inputs.items()} for node in flow.nodes}
@@ -31,7 +31,7 @@ def test_inputs_are_found_by_type_and_unnamed_stages_are_added(tmp_path: Path) -
     assert wired["link"]["corpus"] == ["corpus"]
 
 
-def test_an_optional_input_can_be_left_out_again(tmp_path: Path) -> None:
+def test_optional_input_can_be_disabled(tmp_path: Path) -> None:
     more, alone = "{like: pretrain, inputs: {start: pretrain}}", "{like: more, inputs: {start: null}}"
     stages = f"  pretrain: {{}}\n  more: {more}\n  alone: {alone}\n"
     nodes = {node.name: node for node in flow_of(tmp_path, f"name: p\nstages:\n{stages}").nodes}
@@ -39,7 +39,7 @@ def test_an_optional_input_can_be_left_out_again(tmp_path: Path) -> None:
     assert "start" not in nodes["alone"].inputs
 
 
-def test_an_optional_input_is_filled_where_the_settings_need_it(tmp_path: Path) -> None:
+def test_optional_input_is_wired_if_the_settings_need_it(tmp_path: Path) -> None:
     """By its type, as the others are; where nothing makes it, a stage that does is added."""
 
     def wired(stages: str) -> dict[str, dict[str, list[str]]]:
@@ -63,12 +63,12 @@ def test_an_optional_input_is_filled_where_the_settings_need_it(tmp_path: Path) 
         wired(fused % ", inputs: {vectors: null}")
 
 
-def test_a_pipeline_without_text_reads_none(tmp_path: Path) -> None:
+def test_pipeline_without_text_has_no_corpus(tmp_path: Path) -> None:
     flow = flow_of(tmp_path, "name: p\nstages:\n  embed: {}\n")
     assert [node.name for node in flow.nodes] == ["graph", "embed"]
 
 
-def test_an_arm_differs_in_what_it_says_and_in_nothing_else(tmp_path: Path) -> None:
+def test_stage_with_like_differs_only_in_its_own_settings(tmp_path: Path) -> None:
     text = """
 name: p
 stages:
@@ -85,7 +85,7 @@ stages:
     assert nodes["longer"].stage is KINDS["pretrain"]
 
 
-def test_a_stage_that_takes_several_gets_all_and_one_that_takes_one_asks(tmp_path: Path) -> None:
+def test_input_of_several_gets_all_and_an_ambiguous_one_is_an_error(tmp_path: Path) -> None:
     arms = "name: p\nstages:\n  pretrain: {}\n  control: {like: pretrain}\n  evaluate: {}\n"
     nodes = {node.name: node for node in flow_of(tmp_path, arms).nodes}
     assert list(nodes["evaluate"].inputs["arms"]) == ["pretrain", "control"]
@@ -97,7 +97,7 @@ def test_a_stage_that_takes_several_gets_all_and_one_that_takes_one_asks(tmp_pat
         flow_of(tmp_path, arms + "  register: {name: p, inputs: {model: [pretrain, control]}}\n")
 
 
-def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(tmp_path: Path) -> None:
+def test_start_model_is_used_only_if_named(tmp_path: Path) -> None:
     text = "name: p\nstages:\n  pretrain: {}\n  dapt: {like: pretrain, inputs: {start: pretrain}}\n"
     text += "  tapt: {like: dapt, steps: 5, inputs: {start: dapt}}\n"
     nodes = {node.name: node for node in flow_of(tmp_path, text).nodes}
@@ -111,7 +111,7 @@ def test_a_stage_starts_from_the_model_of_an_earlier_one_only_where_it_is_told(t
         flow_of(tmp_path, text.replace("start: pretrain", "start: shards"))
 
 
-def test_a_model_that_goes_on_has_no_recipe_of_fresh_ones(tmp_path: Path) -> None:
+def test_continued_model_has_no_recipe_of_new_ones(tmp_path: Path) -> None:
     text = "name: p\nstages:\n  pretrain: {}\n  more: {like: pretrain, inputs: {start: pretrain}}\n"
     text += "  as-before: {like: more, optimizer: muon, learning_rate: 1.0e-3}\n"
     nodes: dict[str, Any] = {node.name: node.config for node in flow_of(tmp_path, text).nodes}
@@ -154,7 +154,7 @@ def test_a_model_that_goes_on_has_no_recipe_of_fresh_ones(tmp_path: Path) -> Non
         ("pretrain: {objective: mml}", r"unknown objective 'mml'; did you mean `mlm`"),
     ],
 )  # fmt: skip
-def test_mistakes_are_located_and_come_with_a_way_out(tmp_path: Path, text: str, message: str) -> None:
+def test_pipeline_errors_are_located_with_advice(tmp_path: Path, text: str, message: str) -> None:
     top = text.startswith(("name:", "graph:"))
     whole = f"{text}\nname: p\nstages: {{}}\n" if top else f"name: p\nstages:\n  {text}\n"
     with pytest.raises(ConfigError, match=message):
@@ -169,7 +169,7 @@ def test_assignments_reach_settings_of_any_stage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "file", sorted([*ROOT.glob("pipelines/*.yaml"), *ROOT.glob("docs/**/pipeline.yaml")]), ids=str
 )
-def test_every_pipeline_that_we_ship_is_sound(
+def test_included_pipeline_is_valid_and_documented(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for named in re.findall(
@@ -185,7 +185,7 @@ def test_every_pipeline_that_we_ship_is_sound(
     assert all(word in header for word in ("# What:", "# Command:", "# Hardware:"))
 
 
-def test_the_schema_describes_every_setting_and_resolves_its_references() -> None:
+def test_schema_describes_every_setting_and_resolves_references() -> None:
     made = schema()
     references = _references(made)
     assert references
@@ -208,7 +208,7 @@ def _references(node: Any) -> set[str]:
     return set()
 
 
-def test_a_fine_tuned_model_is_a_model_where_it_is_named_and_no_arm_where_it_is_not(tmp_path: Path) -> None:
+def test_fine_tuned_model_is_an_input_only_if_named(tmp_path: Path) -> None:
     (tmp_path / "x.tsv").touch()
     data = "{task: classification, data: {train: x.tsv}, inputs: {start: %s}}"
     text = "name: p\nstages:\n  pretrain: {}\n"
@@ -222,13 +222,13 @@ def test_a_fine_tuned_model_is_a_model_where_it_is_named_and_no_arm_where_it_is_
     assert nodes["forgotten"].inputs["arms"] == ["pretrain", "finetune"]
 
 
-def test_a_model_is_no_fine_tuned_one(tmp_path: Path) -> None:
+def test_subtype_input_is_wired_by_its_own_type(tmp_path: Path) -> None:
     """The other way round it does not hold: what is more special is asked for by its own name."""
     with pytest.raises(ConfigError, match="`corpus` is not a stage before `shards` that makes `Linked`"):
         flow_of(tmp_path, "name: p\nstages:\n  shards: {inputs: {linked: corpus}}\n")
 
 
-def test_however_many_stages_follow_upon_each_other_none_is_too_many(tmp_path: Path) -> None:
+def test_long_chains_of_stages_are_supported(tmp_path: Path) -> None:
     """Each like the one before it, and each going on with its model; the other way round in the file too."""
     count = 1200
     first = "  s0: {use: pretrain, knowledge: {method: ernie-tsinghua}, length: 64}\n"
@@ -245,13 +245,13 @@ def test_however_many_stages_follow_upon_each_other_none_is_too_many(tmp_path: P
     flow_of(tmp_path, f"name: p\nstages:\n  s0: {{use: shards}}\n{''.join(taken)}")
 
 
-def test_a_circle_of_likes_is_told_with_its_line(tmp_path: Path) -> None:
+def test_circular_like_is_reported_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"p\.yaml:5: `like: a` is circular: a → b → c → a"):
         flow_of(tmp_path, "name: p\nstages:\n  a: {like: b}\n  b: {like: c}\n  c: {like: a}\n")
 
 
-def test_work_grows_with_the_number_of_stages_and_not_with_its_square(tmp_path: Path) -> None:
-    """Calls of functions, which no busy machine makes more: four times the stages, about four times the calls."""
+def test_wiring_time_is_linear_in_the_number_of_stages(tmp_path: Path) -> None:
+    """Counts function calls, which a busy machine does not more: four times the stages, about four times the calls."""
 
     def calls(count: int) -> int:
         entries: dict[str, dict[str, Any]] = {"graph": {}, "pretrain": {}}

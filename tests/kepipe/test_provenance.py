@@ -1,4 +1,4 @@
-"""The commit of real repositories, among them such as would run a command where git obeyed them."""
+"""The commit of real repositories, including ones that would run a command if git obeyed them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def checkout(tmp_path: Path) -> Path:
     return repository(tmp_path / "checkout")
 
 
-def test_the_commit_and_whether_files_differ_from_it(checkout: Path) -> None:
+def test_git_commit_and_whether_files_differ(checkout: Path) -> None:
     head = git(checkout, "rev-parse", "HEAD")
     (checkout / "sub").mkdir()
     (checkout / "new.txt").write_text("not tracked")
@@ -48,12 +48,12 @@ def test_the_commit_and_whether_files_differ_from_it(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("pack-refs", "--all"), ("gc", "-q"), ("checkout", "-q", "--detach")])
-def test_wherever_git_keeps_it(checkout: Path, words: tuple[str, ...]) -> None:
+def test_git_commit_from_packed_or_loose_refs(checkout: Path, words: tuple[str, ...]) -> None:
     git(checkout, *words)
     assert git_commit(checkout) == git(checkout, "rev-parse", "HEAD")
 
 
-def test_linked_checkouts_and_line_ends(checkout: Path) -> None:
+def test_git_commit_of_worktrees_and_crlf_files(checkout: Path) -> None:
     git(checkout, "worktree", "add", "-q", "../linked", "-b", "other")
     assert git_commit(checkout.parent / "linked") == git(checkout, "rev-parse", "HEAD")
     git(checkout, "config", "core.autocrlf", "true")
@@ -64,7 +64,7 @@ def test_linked_checkouts_and_line_ends(checkout: Path) -> None:
     assert git_commit(checkout) == git(checkout, "rev-parse", "HEAD")
 
 
-def test_a_repository_of_longer_hashes(tmp_path: Path) -> None:
+def test_git_commit_of_sha256_repositories(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--object-format=sha256", "long")
     (tmp_path / "long" / "a").write_text("a")
     git(tmp_path / "long", "add", ".")
@@ -73,7 +73,7 @@ def test_a_repository_of_longer_hashes(tmp_path: Path) -> None:
     assert (len(head), git_commit(tmp_path / "long")) == (64, head)
 
 
-def test_outside_of_a_repository_and_before_its_first_commit(tmp_path: Path) -> None:
+def test_git_commit_is_empty_outside_a_repository(tmp_path: Path) -> None:
     assert git_commit(tmp_path) == ""
     git(tmp_path, "init", "-q", "empty")
     assert git_commit(tmp_path / "empty") == ""
@@ -81,7 +81,7 @@ def test_outside_of_a_repository_and_before_its_first_commit(tmp_path: Path) -> 
     assert git_commit(tmp_path / "empty") == ""
 
 
-def test_a_repository_runs_nothing(checkout: Path) -> None:
+def test_reading_the_commit_runs_no_command_of_the_repository(checkout: Path) -> None:
     """Each way by which `git status` would run a command of the repository's, shown to be one by git itself."""
     mark, hook = checkout.parent / "ran", checkout.parent / "hook.sh"
     hook.write_text(f"#!/bin/sh\ntouch {mark}\ncat\n")
@@ -111,7 +111,7 @@ def test_a_repository_runs_nothing(checkout: Path) -> None:
         git(place, "config", "--unset", name)
 
 
-def test_what_was_set_on_the_command_line_is_told_as_a_shell_takes_it(checkout: Path) -> None:
+def test_command_line_settings_are_logged_shell_quoted(checkout: Path) -> None:
     assignments = ("stages.pretrain.steps=9", "corpus.path=my texts")
     told = run_tags(checkout / "p.yaml", 3, assignments)["pipeline.set"]
     assert shlex.split(told) == ["--set", assignments[0], "--set", assignments[1]]

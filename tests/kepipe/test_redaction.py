@@ -1,4 +1,4 @@
-"""Secrets of the environment do not get out; what users wrote stays as it is."""
+"""Secrets of the environment are redacted; other text stays unchanged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_secrets_of_the_environment_are_hidden_wherever_they_stand(text: str, shown: str) -> None:
+def test_secrets_of_the_environment_are_redacted(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
@@ -52,11 +52,11 @@ def test_secrets_of_the_environment_are_hidden_wherever_they_stand(text: str, sh
         ("", ""),
     ],
 )
-def test_an_address_keeps_its_host(address: str, shown: str) -> None:
+def test_redacted_address_keeps_its_host(address: str, shown: str) -> None:
     assert without_secrets(address) == shown
 
 
-def test_the_folder_in_which_one_works_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_current_folder_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PWD", "OLDPWD"):
         monkeypatch.setenv(name, "/srv/project")
     assert redact("/srv/project/report.html") == "/srv/project/report.html"

@@ -1,4 +1,4 @@
-"""A folder's signature by real keys: any change is found, and the format is the one that others read."""
+"""A folder's signature by real keys: every change is detected, and the format is the one that others read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_signed_folder_is_verified_and_every_change_is_found(model: Path, tmp_path: Path) -> None:
+def test_signed_folder_is_verified_and_changes_are_detected(model: Path, tmp_path: Path) -> None:
     private, public = keys(tmp_path, "ours")
     assert sign(model, private) == model / SIGNATURE
     assert verify(model, public) == 3
@@ -58,7 +58,7 @@ def test_a_signed_folder_is_verified_and_every_change_is_found(model: Path, tmp_
     assert verify(model, public) == 3
 
 
-def test_another_key_and_another_signature_are_refused(model: Path, tmp_path: Path) -> None:
+def test_signature_by_another_key_is_rejected(model: Path, tmp_path: Path) -> None:
     private, public = keys(tmp_path, "ours")
     with pytest.raises(ValueError, match="not signed"):
         verify(model, public)
@@ -77,7 +77,7 @@ def test_another_key_and_another_signature_are_refused(model: Path, tmp_path: Pa
         sign(model, public)
 
 
-def test_the_packages_own_command_reads_it(model: Path, tmp_path: Path) -> None:
+def test_model_signing_command_verifies_the_signature(model: Path, tmp_path: Path) -> None:
     private, public = keys(tmp_path, "ours")
     sign(model, private)
     bundle = json.loads((model / SIGNATURE).read_text())

@@ -1,4 +1,4 @@
-"""Models that fuse, through the stages: killed and continued, in two processes, neighbours composed, after a linker."""
+"""Fused models in the stages: killed and resumed, in two processes, neighbours composed, after a linker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ pretrain(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-def test_kill_9_and_again_ends_with_the_same_bytes(world: Path, tmp_path: Path) -> None:
+def test_killed_fused_pretraining_resumes_bit_identically(world: Path, tmp_path: Path) -> None:
     def start(name: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", RUN, str(world), str(tmp_path / name)]
         return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -68,7 +68,7 @@ def test_kill_9_and_again_ends_with_the_same_bytes(world: Path, tmp_path: Path) 
     assert {"model.safetensors", "vectors.safetensors", "entities.txt"} <= files["whole"].keys()
 
 
-def test_two_processes_have_the_losses_of_one(world: Path, tmp_path: Path) -> None:
+def test_fused_pretraining_in_two_processes_has_the_losses_of_one(world: Path, tmp_path: Path) -> None:
     """With entities in the rows, dropout, and a loss over the entities of each part."""
     alone, ear = pretrain(world, tmp_path / "alone", accumulate=2)
     shared, heard = pretrain(world, tmp_path / "shared", accumulate=2, processes=2)
@@ -79,7 +79,7 @@ def test_two_processes_have_the_losses_of_one(world: Path, tmp_path: Path) -> No
     assert all(weights[name].allclose(value, atol=1e-5) for name, value in load(alone).named_parameters())
 
 
-def test_entities_new_to_the_graph_are_composed_and_learnt_with(world: Path, tmp_path: Path) -> None:
+def test_new_entities_get_composed_vectors_in_pretraining(world: Path, tmp_path: Path) -> None:
     """Q12 has no vector; the graph says it is near Q10, and so it becomes Q10 + near, in training and in the folder."""
     (without, quiet), (made, ear) = (
         pretrain(world, tmp_path / str(neighbours), neighbours, steps=1, eval_every=1)
@@ -162,7 +162,7 @@ def tuned(linked: Linked, tmp_path_factory: pytest.TempPathFactory) -> FineTuned
     return FineTuned(context.out, "")
 
 
-def test_a_model_tuned_after_a_linker_answers_by_it(tuned: FineTuned, tmp_path: Path) -> None:
+def test_tuned_model_links_raw_text_with_its_linker(tuned: FineTuned, tmp_path: Path) -> None:
     """The folder, moved elsewhere, links raw texts by the linker that it carries."""
     assert json.loads((tuned.folder / "task.json").read_text())["mentions"] == "linker"
     assert tuned.scores()["test"]["strict"].value > 0.9
@@ -174,7 +174,7 @@ def test_a_model_tuned_after_a_linker_answers_by_it(tuned: FineTuned, tmp_path: 
     assert [one["entities"][0]["entity"] for one in told] == [f"Q{town}" for town in UNSEEN]
 
 
-def test_predict_links_raw_text_on_the_command_line(tuned: FineTuned) -> None:
+def test_predict_command_links_raw_text(tuned: FineTuned) -> None:
     town = UNSEEN[3]
     text = f"They say [[{town}|mention]] was larger."
     said = CliRunner().invoke(app, ["predict", str(tuned.folder), text])

@@ -1,4 +1,4 @@
-"""Each file of the user's that a stage opens is in its key, whichever library opens it."""
+"""Every user file that a stage opens is in its cache key, whichever library opens it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def shards_vocabulary(files: Path, rest: Path) -> Case:
 
 
 def pretrain_fused(files: Path, rest: Path) -> Case:
-    """A base that brings vectors of its own."""
+    """A base with its own vectors."""
     world = write_world(rest / "world")
     out, _ = pretrain(world, rest / "first", steps=2, eval_every=2)
     shutil.copytree(out, files, dirs_exist_ok=True)
@@ -118,7 +118,7 @@ def pretrain_fused(files: Path, rest: Path) -> Case:
 
 
 def pretrain_embeddings(files: Path, rest: Path) -> Case:
-    """A fresh base whose table of tokens begins with the vectors of a file."""
+    """A new base with token embeddings from a file."""
     world = write_world(rest / "world")
     shards = Shards(world / "text" / "work" / "out", "")
     backend = load_tokenizer(shards.folder / "tokenizer").backend
@@ -130,7 +130,7 @@ def pretrain_embeddings(files: Path, rest: Path) -> Case:
 
 
 def pretrain_vector_folder(files: Path, rest: Path) -> Case:
-    """A fresh base whose table of tokens begins with that of a model of word vectors."""
+    """A new base with token embeddings from a model of word vectors."""
     case = pretrain_embeddings(files, rest)
     vectors = formats.read(files / "v.txt")
     (files / "v.txt").unlink()
@@ -228,14 +228,14 @@ def make_case(make: Callable[[Path, Path], Case], root: Path) -> Case:
     return make(root / "files", root / "rest")
 
 
-def test_each_stage_that_reads_files_of_the_users_is_tried() -> None:
+def test_every_stage_that_reads_user_files_is_tested() -> None:
     default = Stage.__dataclass_fields__["fingerprint"].default
     with_sources = {stage.name for stage in STAGES if stage.fingerprint is not default}
     assert with_sources - PACKAGES_ONLY == CASES.keys()
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_what_a_stage_opens_is_in_its_key(make: Callable[[Path, Path], Case], tmp_path: Path) -> None:
+def test_opened_files_are_in_the_cache_key(make: Callable[[Path, Path], Case], tmp_path: Path) -> None:
     case = make_case(make, tmp_path)
     config = case.stage.config.model_validate(case.settings)
     before = case.stage.fingerprint(config)

@@ -62,7 +62,7 @@ def ended(pipeline: Path, moment: str, number: int, *more: str) -> subprocess.Co
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("moment", ["kepipe.terminal", "kepipe.cli.vectors", "end"])
-def test_before_and_after_its_work_a_command_ends_at_once(
+def test_signal_before_or_after_work_exits_silently_with_130(
     pipeline: Path, moment: str, number: signal.Signals
 ) -> None:
     done = ended(pipeline, moment, number)
@@ -70,12 +70,12 @@ def test_before_and_after_its_work_a_command_ends_at_once(
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_at_work_a_command_says_that_it_was_interrupted(pipeline: Path, number: signal.Signals) -> None:
+def test_signal_during_work_reports_the_interruption(pipeline: Path, number: signal.Signals) -> None:
     done = ended(pipeline, "work", number)
     assert (done.returncode, done.stderr) == (130, SAID)
 
 
-def test_an_import_that_a_signal_meets_is_brought_to_its_end(tmp_path: Path) -> None:
+def test_signal_during_an_import_is_deferred(tmp_path: Path) -> None:
     """What is raised within one aborts libraries in C++."""
     (tmp_path / "slow.py").write_text(SLOW)
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}){IMPORT}"]
@@ -83,7 +83,7 @@ def test_an_import_that_a_signal_meets_is_brought_to_its_end(tmp_path: Path) -> 
     assert (done.returncode, done.stdout, done.stderr) == (0, "['part1', 'part2']\n", "")
 
 
-def test_what_a_shell_runs_in_its_background_hears_no_ctrl_c(pipeline: Path) -> None:
+def test_background_process_ignores_ctrl_c(pipeline: Path) -> None:
     for moment in ("kepipe.terminal", "work", "end"):
         done = ended(pipeline, moment, signal.SIGINT, "ignored")
         assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""What others wrote is shown and not obeyed, whatever prints it."""
+"""Text of others is printed without control sequences, whatever prints it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HOSTILE = "\x1b]0;title\x07\x1b[31mred\x1b[2J\x9b31m\x1b]8;;http://evil\x07\r\x0
 OBEYED = ("\x1b", "\x07", "\x9b", "\r", "\x08", "\x7f", "\u202e", "\ud800")
 
 
-def test_control_characters_stand_as_json_has_them() -> None:
+def test_control_characters_are_printed_as_json_escapes() -> None:
     harmless = "\tMünchen 北京 👩\u200d💻\n"
     assert clean(f"\x1b[2J \x9b \u202e{harmless}") == f"\\u001b[2J \\u009b \\u202e{harmless}"
     record = {"text": HOSTILE}
     assert json.loads(clean(json.dumps(record, ensure_ascii=False))) == record
 
 
-def test_only_our_own_colours_are_colours(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_our_own_colours_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     look = style(f"a{HOSTILE}", fg="green")
     assert look.startswith("\x1b[32ma\\u001b]0;title")
     assert look.count("\x1b") == 2
@@ -33,7 +33,7 @@ def test_only_our_own_colours_are_colours(capsys: pytest.CaptureFixture[str]) ->
     assert not any(mark in printed for mark in OBEYED)  # no terminal here: our colours go too
 
 
-def test_what_rich_draws_is_cleaned_at_any_depth() -> None:
+def test_rich_output_is_cleaned_at_any_depth() -> None:
     stream = StringIO()
     screen = console(file=stream, width=200, force_terminal=True, color_system="truecolor")
     table, tree = Table(title=escape(HOSTILE)), Tree(escape(HOSTILE))

@@ -80,7 +80,7 @@ def masks(model: Transformer, additive: torch.Tensor) -> Any:
 
 
 @pytest.mark.parametrize("family", ENCODERS)
-def test_encoder_with_positions_and_tree_of_ones_own(family: str, tmp_path: Path) -> None:
+def test_encoder_with_custom_positions_and_tree(family: str, tmp_path: Path) -> None:
     reference, model = ours(family, tmp_path)
     tokens_BT, real_BT = tokens(2, 11), padded([11, 9])
     positions_BT = torch.randint(0, 30, (2, 11), generator=torch.Generator().manual_seed(1))
@@ -141,7 +141,7 @@ def test_encoder_decoder_with_padding(family: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", SIZES)
-def test_round_trip_is_exact(family: str, tmp_path: Path) -> None:
+def test_transformers_round_trip_is_exact(family: str, tmp_path: Path) -> None:
     import transformers
 
     reference, model = ours(family, tmp_path / "theirs")
@@ -169,9 +169,7 @@ def test_round_trip_is_exact(family: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"hidden_act": "relu"}, {"hidden_act": "gelu_new"}, {"tie_word_embeddings": False}]
 )
-def test_the_heads_of_masked_models_in_both_directions(
-    family: str, changes: dict[str, Any], tmp_path: Path
-) -> None:
+def test_masked_lm_heads_round_trip(family: str, changes: dict[str, Any], tmp_path: Path) -> None:
     """RoBERTa's head has the exact GELU whatever the layers have; what is not tied has a bias of its own."""
     import transformers
 
@@ -191,7 +189,7 @@ def test_the_heads_of_masked_models_in_both_directions(
         assert torch.equal(again(tokens_BT)[0], expected)
 
 
-def test_minilm() -> None:
+def test_minilm_hidden_states_equal_transformers() -> None:
     from transformers import AutoModel
 
     told: list[str] = []
@@ -210,7 +208,7 @@ def test_minilm() -> None:
 
 
 @pytest.mark.parametrize("name", ["full", "causal", "backward", "prefix"])
-def test_packed_rows_give_what_their_documents_give_alone(name: str, tmp_path: Path) -> None:
+def test_packed_rows_equal_their_documents_alone(name: str, tmp_path: Path) -> None:
     _, model = ours("bert", tmp_path)
     first, second = tokens(1, 6, 1), tokens(1, 8, 2)
     positions_BT = torch.cat([torch.arange(6), torch.arange(8), torch.zeros(2, dtype=torch.long)])[None]

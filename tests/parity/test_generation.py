@@ -22,7 +22,7 @@ LENGTHS = [9, 4, 6]
 
 
 def sharpened(family: str) -> torch.nn.Module:
-    """A model whose distributions are neither flat nor a single token, so that ways of choosing differ."""
+    """A model whose distributions are neither flat nor a single token, so that decoding methods differ."""
     model = theirs(family, seed=3)
     with torch.no_grad():
         model.get_output_embeddings().weight *= 3 if family == "t5" else 1.5  # type: ignore[operator]
@@ -65,7 +65,7 @@ def filled(new: Tensor, model: Transformer) -> Tensor:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_greedy(family: str, tmp_path: Path) -> None:
+def test_greedy_decoding_equals_transformers(family: str, tmp_path: Path) -> None:
     reference, model = both(family, tmp_path)
     asked, inputs = prompt(model)
     new = generate(model, asked, limit=LIMIT, end=END)
@@ -77,7 +77,7 @@ def test_greedy(family: str, tmp_path: Path) -> None:
     [{}, {"temperature": 0.7}, {"top_k": 5}, {"top_p": 0.8}, {"temperature": 1.3, "top_k": 20, "top_p": 0.6}],
 )
 @pytest.mark.parametrize("family", ["gpt2", "t5"])
-def test_sampling(family: str, options: dict[str, Any], tmp_path: Path) -> None:
+def test_sampling_equals_transformers(family: str, options: dict[str, Any], tmp_path: Path) -> None:
     reference, model = both(family, tmp_path)
     asked, inputs = prompt(model)
     new = generate(
@@ -90,7 +90,7 @@ def test_sampling(family: str, options: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_beam(family: str, length_penalty: float, tmp_path: Path) -> None:
+def test_beam_search_equals_transformers(family: str, length_penalty: float, tmp_path: Path) -> None:
     reference, model = both(family, tmp_path)
     asked, inputs = prompt(model)
     new, scores = search(model, asked, limit=LIMIT, end=END, beams=4, length_penalty=length_penalty)
@@ -110,7 +110,7 @@ def test_beam(family: str, length_penalty: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("family", ["bart", "t5"])
-def test_no_run_of_tokens_twice(family: str, size: int, tmp_path: Path) -> None:
+def test_no_repeat_ngram_equals_transformers(family: str, size: int, tmp_path: Path) -> None:
     reference, model = both(family, tmp_path)
     asked, inputs = prompt(model)
     options = {"do_sample": False, "no_repeat_ngram_size": size}

@@ -49,7 +49,7 @@ socket.socket.connect = refuse
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project whose graph and some of whose texts lie beside it."""
+    """A project whose graph and some texts are outside of it."""
     example, folder, beside = ROOT / "docs" / "example", tmp_path / "project", tmp_path / "solar"
     shutil.copytree(example / "texts", folder / "texts")
     beside.mkdir()
@@ -80,7 +80,7 @@ def digests(workspace: Path) -> dict[str, str]:
     return {link.name: read_manifest(link)["digest"] for link in sorted((workspace / "packed").iterdir())}
 
 
-def test_a_bundle_runs_elsewhere_without_network_with_the_same_results(
+def test_bundle_runs_without_network_with_the_same_results(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
@@ -116,7 +116,7 @@ def test_a_bundle_runs_elsewhere_without_network_with_the_same_results(
     assert "mars.txt" in ended.stdout + ended.stderr
 
 
-def test_wheels_of_a_folder_are_packed_with_their_digests(project: Path, tmp_path: Path) -> None:
+def test_bundle_includes_wheels_of_a_folder_with_hashes(project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "wheels"
     folder.mkdir()
     version = needed()["joblib"]
@@ -155,9 +155,7 @@ stages:
 """
 
 
-def test_models_of_the_hub_and_of_the_registry_are_packed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bundle_includes_models_of_hub_and_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
     for name in SET_BY_MLFLOW:
         monkeypatch.delenv(name, raising=False)
@@ -196,7 +194,9 @@ def test_models_of_the_hub_and_of_the_registry_are_packed(
     )
 
 
-def test_what_is_not_packed_is_told(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bundle_reports_what_it_leaves_out(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     stages = """\

@@ -1,4 +1,4 @@
-"""What a run says on a terminal and elsewhere."""
+"""The output of a run on a terminal and elsewhere."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from kepipe.flow.events import Event, Metrics, Noted, Progressed, RunEnded, Stag
         (Noted(stage="link", level="warning", message="odd"), "  link       warning: odd"),
     ],
 )
-def test_an_event_as_a_line(event: Event, said: str) -> None:
+def test_event_is_described_in_one_line(event: Event, said: str) -> None:
     assert describe(event) == said
 
 
-def test_a_terminal_shows_bars_while_work_goes_on_and_lines_of_what_has_happened(
+def test_terminal_shows_progress_bars_and_event_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with Live() as live:
@@ -48,7 +48,7 @@ def test_a_terminal_shows_bars_while_work_goes_on_and_lines_of_what_has_happened
     assert "train      interrupted after 1.0 s" in capsys.readouterr().out
 
 
-def test_without_a_terminal_a_line_comes_every_so_often(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_without_a_terminal_is_throttled(capsys: pytest.CaptureFixture[str]) -> None:
     often, seldom = Lines(every=0.0), Lines(every=3600.0)
     for sink in (often, seldom):
         sink(Progressed(stage="train", what="training", done=0, total=10, unit="steps"))
@@ -63,7 +63,7 @@ def test_without_a_terminal_a_line_comes_every_so_often(capsys: pytest.CaptureFi
             assert lines == []
 
 
-def test_where_a_step_takes_long_it_says_how_long() -> None:
+def test_rate_below_one_is_shown_as_seconds_per_step() -> None:
     assert rate_text(0.125, "steps") == "8 s/step"
     assert rate_text(12.0, "steps") == "12 steps/s"
     assert rate_text(0.0, "steps") == rate_text(3.0, "") == ""

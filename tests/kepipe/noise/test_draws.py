@@ -16,7 +16,7 @@ def test_mix_is_splitmix64() -> None:
     assert mix(states).tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 
-def test_numbers_are_uniform_and_rows_and_calls_unrelated() -> None:
+def test_draws_are_uniform_and_independent_across_rows_and_calls() -> None:
     draws = RowDraws(visit_seeds("dynamic", EXAMPLES, 0, seed=3))
     first, second = draws.random((500, 400)), draws.random((500, 400))
     assert kstest(first.ravel(), "uniform").pvalue > 1e-3
@@ -24,7 +24,7 @@ def test_numbers_are_uniform_and_rows_and_calls_unrelated() -> None:
     assert np.abs(related - np.eye(5)).max() < 4 / np.sqrt(400)
 
 
-def test_a_row_is_corrupted_alike_whatever_stands_beside_it() -> None:
+def test_corruption_of_a_row_does_not_depend_on_its_batch() -> None:
     seeds = visit_seeds("static", EXAMPLES, 0, seed=0)
     special = np.zeros((500, 90), dtype=bool)
     special[:, 70:] = True
@@ -38,25 +38,25 @@ def test_a_row_is_corrupted_alike_whatever_stands_beside_it() -> None:
 
 
 @pytest.mark.parametrize(("schedule", "distinct"), [("static", 1), ("duplicated", 3), ("dynamic", 7)])
-def test_schedules_renew_as_often_as_they_say(schedule: str, distinct: int) -> None:
+def test_schedules_repeat_corruptions_as_configured(schedule: str, distinct: int) -> None:
     visits = [visit_seeds(schedule, EXAMPLES, visit, seed=1, copies=3) for visit in range(7)]
     assert len({tuple(seeds.tolist()) for seeds in visits}) == distinct
     assert len(np.unique(np.stack(visits))) == distinct * len(EXAMPLES)
 
 
 @pytest.mark.parametrize("schedule", ["static", "duplicated"])
-def test_all_schedules_begin_with_the_same_corruption(schedule: str) -> None:
-    """So that runs that differ in the schedule alone are the same until the first epoch ends."""
+def test_all_schedules_start_with_the_same_corruption(schedule: str) -> None:
+    """Runs that differ only in the schedule are the same until the first epoch ends."""
     first = visit_seeds("dynamic", EXAMPLES, 0, seed=1)
     assert (visit_seeds(schedule, EXAMPLES, 0, seed=1) == first).all()
 
 
-def test_another_seed_is_another_corruption() -> None:
+def test_seeds_give_different_corruptions() -> None:
     here, there = (visit_seeds("static", EXAMPLES, 0, seed=seed) for seed in (0, 1))
     assert not np.intersect1d(here, there).size
 
 
-def test_no_copies_is_refused() -> None:
+def test_zero_copies_are_rejected() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         visit_seeds("duplicated", EXAMPLES, 0, seed=0, copies=0)
 
@@ -68,7 +68,7 @@ def mixed(state: int) -> int:
     return state ^ (state >> 31)
 
 
-def test_a_number_is_a_function_of_seed_example_visit_call_and_column() -> None:
+def test_draw_is_a_function_of_seed_example_visit_call_and_column() -> None:
     """The same for ever: what was trained with a seed can be trained again."""
     golden, odd = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03
     seeds = visit_seeds("dynamic", np.array([0, 7]), 3, seed=5)

@@ -16,12 +16,12 @@ def test_the_decoder_sees_the_original_previous_tokens_at_their_positions() -> N
     assert made.present.tolist() == [[True, True], [True, False]]
 
 
-def test_a_fragment_at_the_very_first_column_begins_with_the_given_token() -> None:
+def test_fragment_at_the_first_column_starts_with_the_given_token() -> None:
     made = cut_fragment(np.array([[5, 6, 7, 8]]), np.array([0]), np.array([2]), pad_id=0, begin_id=9)
     assert made.tokens.tolist() == [[9, 5]]
 
 
-def test_start_rule_is_20_20_60() -> None:
+def test_fragment_start_rule_is_20_20_60() -> None:
     special = np.ones((100_000, 14), dtype=bool)
     special[:, 1:13] = False  # 12 text tokens: a fragment of 6 may start at 7 places
     start, length = draw_fragment(special, np.random.default_rng(0))
@@ -31,7 +31,7 @@ def test_start_rule_is_20_20_60() -> None:
     assert chisquare(np.bincount(start - 1, minlength=7), expected * 100_000).pvalue > 1e-3
 
 
-def test_any_share_stays_inside_the_text() -> None:
+def test_fragment_of_any_share_is_within_the_text() -> None:
     special = np.ones((3, 9), dtype=bool)
     special[0, 1:8], special[1, 3] = False, False
     for share in (0.01, 0.5, 1.0):

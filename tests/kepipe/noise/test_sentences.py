@@ -62,13 +62,13 @@ def test_rotate_starts_at_the_offset() -> None:
     ]
 
 
-def test_a_span_becomes_one_mask_and_an_empty_one_inserts_it() -> None:
+def test_span_becomes_one_mask_and_an_empty_span_inserts_one() -> None:
     start, length = np.array([[0, 1, 5], [2, -1, -1]]), np.array([[0, 3, 0], [0, 0, 0]])
     tokens, lengths = infill(TWO.tokens, TWO.words, start, length, MASK)
     assert shown(tokens, lengths) == [[MASK, 10, 11, MASK, 16, MASK], [20, 21, MASK]]
 
 
-def test_a_span_over_everything_leaves_one_mask() -> None:
+def test_span_over_the_whole_text_leaves_one_mask() -> None:
     start, length = draw_infilling(np.array([5, 2]), 1.0, 3.0, np.random.default_rng(0))
     tokens, lengths = infill(TWO.tokens, TWO.words, start, length, MASK)
     assert shown(tokens, lengths) == [[MASK], [MASK]]
@@ -80,7 +80,7 @@ def test_a_span_over_everything_leaves_one_mask() -> None:
     st.floats(0.2, 8.0),
     st.integers(0, 2**32 - 1),
 )
-def test_spans_cover_exactly_their_share_and_never_touch(
+def test_infilled_spans_cover_their_share_and_never_touch(
     words: list[int], share: float, mean: float, seed: int
 ) -> None:
     start, length = draw_infilling(np.array(words), share, mean, np.random.default_rng(seed))
@@ -102,7 +102,7 @@ def test_span_lengths_are_poisson() -> None:
     assert np.abs(counts / len(lengths) - expected).max() < 0.01
 
 
-def test_every_place_is_infilled_alike() -> None:
+def test_infilling_is_uniform_over_positions() -> None:
     words = np.tile(np.arange(60), (20_000, 1))
     start, length = draw_infilling(np.full(20_000, 60), 0.3, 3.0, np.random.default_rng(2))
     tokens, lengths = infill(words + 100, words, start, length, MASK)
@@ -129,7 +129,7 @@ def test_permutation_is_uniform_and_can_spare_rows() -> None:
 
 @settings(max_examples=50)
 @given(st.sets(st.sampled_from(["permute", "mask", "delete", "infill", "rotate"])), st.integers(0, 2**32 - 1))
-def test_any_combination_keeps_to_the_text(chosen: set[str], seed: int) -> None:
+def test_combined_corruptions_keep_the_order_of_the_text(chosen: set[str], seed: int) -> None:
     strength = dict.fromkeys(("permute", "mask", "delete", "infill", "rotate"), 0.0) | dict.fromkeys(
         chosen, 0.4
     )
@@ -153,7 +153,7 @@ def test_frame_puts_special_tokens_around_the_text() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"infill": 1.5}, {"rotate": -0.1}, {"mean_span": 0}])
-def test_impossible_strengths_are_refused(wrong: dict[str, float]) -> None:
+def test_invalid_strengths_are_rejected(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Denoising(**wrong)
 
@@ -166,8 +166,8 @@ def test_a_span_becomes_one_mask() -> None:
 
 
 @pytest.mark.parametrize("field", ["permute", "mask", "delete", "infill", "rotate"])
-def test_a_corruption_of_share_0_draws_nothing(field: str) -> None:
-    """So that what comes after it is drawn alike with and without it."""
+def test_corruption_of_share_0_draws_nothing(field: str) -> None:
+    """So that later draws are the same with and without it."""
     none = Denoising(permute=0, mask=0, delete=0, infill=0, rotate=0)
     drawn = np.random.default_rng(0)
     tokens, lengths = corrupt(TWO, none, MASK, drawn)

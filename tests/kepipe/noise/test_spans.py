@@ -9,21 +9,21 @@ SENTINELS = np.array([100, 101, 102, 103])
 PAD, END = 0, 1
 
 
-def test_counts_and_lengths_are_those_of_the_release() -> None:
+def test_span_counts_and_lengths_equal_the_release() -> None:
     noise, spans = span_counts(np.array([0, 1, 2, 3, 20, 568]))
     assert noise.tolist() == [0, 0, 1, 1, 3, 85]
     assert spans.tolist() == [0, 0, 1, 1, 1, 28]
     assert raw_length(512) == (568, 114)
 
 
-def test_the_shortest_source_is_of_three_tokens_of_text() -> None:
+def test_shortest_span_corruption_source_is_three_tokens() -> None:
     """Two stay, a sentinel stands for the third, and there is the end."""
     assert raw_length(4) == (3, 3)
     with pytest.raises(ValueError, match="a source of 3 tokens is too short"):
         raw_length(3)
 
 
-def test_the_example_of_the_paper() -> None:
+def test_span_corruption_of_the_papers_example() -> None:
     # "Thank you for inviting me to your party last week", noise on "for inviting" and "last" (figure 2).
     tokens = np.array([[11, 12, 13, 14, 15, 16, 17, 18, 19, 20, END, PAD]])
     noise = np.zeros(tokens.shape, dtype=bool)
@@ -33,7 +33,7 @@ def test_the_example_of_the_paper() -> None:
     assert made.target.tolist() == [[100, 13, 14, 101, 19, 102, END]]
 
 
-def test_rows_of_unequal_length_and_without_noise() -> None:
+def test_span_corruption_of_rows_of_unequal_length() -> None:
     tokens = np.array([[11, 12, 13, END], [14, END, PAD, PAD]])
     noise = np.array([[True, False, True, False], [False] * 4])
     made = collapse_spans(tokens, noise, tokens == PAD, SENTINELS, pad_id=PAD, end_id=END)
@@ -42,7 +42,7 @@ def test_rows_of_unequal_length_and_without_noise() -> None:
     assert (made.source_lengths.tolist(), made.target_lengths.tolist()) == ([4, 2], [6, 2])
 
 
-def test_a_row_cut_from_a_longer_text_ends_all_the_same() -> None:
+def test_span_corruption_row_ends_with_the_end_token() -> None:
     """As in the release: one of the 512 tokens of a source is the end token."""
     tokens = np.array([[11, 12, END, 13], [14, 15, 16, 17], [PAD] * 4])
     noise = np.array([[False, True, False, False], [False, False, False, True], [False] * 4])
@@ -68,13 +68,13 @@ def test_spans_alternate_with_text_first_and_noise_last() -> None:
     assert noise.astype(int).tolist() == [[0, 0, 0, 1, 0, 1, 1, 0]]
 
 
-def test_nothing_is_cut_into_no_parts() -> None:
+def test_draw_parts_of_zero_parts() -> None:
     rng = np.random.default_rng(0)
     assert draw_parts(np.array([0, 0]), np.array([0, 0]), rng).shape == (2, 0)
     assert draw_parts(np.array([1, 3]), np.array([1, 1]), rng).tolist() == [[1], [3]]
 
 
-def test_every_way_to_cut_is_equally_likely() -> None:
+def test_draw_parts_is_uniform() -> None:
     parts = draw_parts(np.full(60_000, 5), np.full(60_000, 3), np.random.default_rng(0))
     ways, counts = np.unique(parts, axis=0, return_counts=True)
     assert len(ways) == 6  # C(4, 2)
@@ -83,7 +83,7 @@ def test_every_way_to_cut_is_equally_likely() -> None:
 
 
 @given(st.lists(st.integers(0, 80), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
-def test_source_and_target_together_hold_the_text(lengths: list[int], seed: int) -> None:
+def test_source_and_target_together_have_the_text(lengths: list[int], seed: int) -> None:
     rows = [[*range(200, 200 + n), END] for n in lengths]
     width = max(map(len, rows))
     tokens = np.array([row + [PAD] * (width - len(row)) for row in rows])

@@ -11,7 +11,7 @@ ORDINARY = np.arange(5, 105)
 
 
 def rows(lengths: list[int], width: int) -> np.ndarray:
-    """Special everywhere but on so many columns after the first."""
+    """Special tokens except on this many columns after the first."""
     column = np.arange(width)
     return (column == 0) | (column > np.array(lengths)[:, None])
 
@@ -27,14 +27,14 @@ def test_budget_is_the_rounded_share_and_at_least_one() -> None:
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=8), st.integers(0, 2**32 - 1))
-def test_exactly_the_budget_and_never_a_special_token(lengths: list[int], seed: int) -> None:
+def test_token_masking_meets_the_budget_and_skips_special_tokens(lengths: list[int], seed: int) -> None:
     special = rows(lengths, 64)
     selected = select_tokens(special, np.random.default_rng(seed))
     assert not (selected & special).any()
     assert (selected.sum(axis=1) == budget(special, 0.15)).all()
 
 
-def test_by_coin_each_token_of_text_is_selected_by_itself_and_never_a_special_token() -> None:
+def test_coin_masking_draws_tokens_independently_and_skips_special_tokens() -> None:
     special = rows([60, 0, 30], 64).repeat(400, axis=0)
     selected = select_tokens_by_coin(special, np.random.default_rng(0), 0.15)
     assert not (selected & special).any()
@@ -43,13 +43,13 @@ def test_by_coin_each_token_of_text_is_selected_by_itself_and_never_a_special_to
     assert select_tokens_by_coin(special, np.random.default_rng(0), 1.0)[~special].all()
 
 
-def test_every_place_is_selected_alike() -> None:
+def test_token_masking_is_uniform_over_positions() -> None:
     special = rows([40] * 20_000, 48)
     counts = select_tokens(special, np.random.default_rng(0)).sum(axis=0)
     assert chisquare(counts[1:41]).pvalue > 1e-3
 
 
-def test_replacements_are_80_10_10_and_random_ones_uniform_over_ordinary_ids() -> None:
+def test_replacements_are_80_10_10_and_uniform_over_ordinary_ids() -> None:
     drawn = draw_replacements((1000, 1000), MASK, ORDINARY, np.random.default_rng(0)).ravel()
     masked, stay = int((drawn == MASK).sum()), int((drawn == -1).sum())
     fates = [masked, stay, drawn.size - masked - stay]
@@ -59,6 +59,6 @@ def test_replacements_are_80_10_10_and_random_ones_uniform_over_ordinary_ids() -
 
 
 @pytest.mark.parametrize(("masked", "random", "expected"), [(1.0, 0.0, {MASK}), (0.0, 0.0, {-1})])
-def test_shares_of_all_and_nothing(masked: float, random: float, expected: set[int]) -> None:
+def test_replacement_shares_of_0_and_1(masked: float, random: float, expected: set[int]) -> None:
     drawn = draw_replacements((50, 50), MASK, ORDINARY, np.random.default_rng(0), masked, random)
     assert set(np.unique(drawn)) == expected

@@ -17,7 +17,7 @@ def padded(rows: list[list[int]]) -> np.ndarray:
     return np.array([row + [-1] * (width - len(row)) for row in units])
 
 
-def test_a_unit_that_would_overflow_is_skipped_and_later_ones_still_fit() -> None:
+def test_unit_beyond_the_budget_is_skipped_and_later_ones_still_fit() -> None:
     sizes = np.array([[3, 2, 1, 4]])
     chosen = fill(sizes, np.array([[0, 1, 3, 2]]), np.array([4]))
     assert chosen.tolist() == [[True, False, True, False]]
@@ -31,7 +31,7 @@ def test_units_are_spread_over_their_tokens() -> None:
     ]
 
 
-def test_rows_have_as_many_units_as_the_row_of_most() -> None:
+def test_units_are_counted_up_to_the_row_with_most() -> None:
     assert count_units(np.array([[-1, 0, 0, -1], [-1, -1, -1, -1]])).tolist() == [[2], [0]]
     assert count_units(np.array([[-1, -1], [-1, -1]])).shape == (2, 0)
 
@@ -41,7 +41,7 @@ def test_rows_have_as_many_units_as_the_row_of_most() -> None:
     st.integers(0, 2**32 - 1),
     st.booleans(),
 )
-def test_units_are_whole_and_the_budget_holds(rows: list[list[int]], seed: int, coin: bool) -> None:
+def test_units_are_masked_whole_within_the_budget(rows: list[list[int]], seed: int, coin: bool) -> None:
     units = padded(rows)
     draws = np.random.default_rng(seed)
     selected = select_units_by_coin(units, draws) if coin else select_units(units, draws)
@@ -53,7 +53,7 @@ def test_units_are_whole_and_the_budget_holds(rows: list[list[int]], seed: int, 
         assert (selected.sum(axis=1) <= budget(units < 0, 0.15)).all()
 
 
-def test_the_loop_over_ranks_is_the_greedy_rule_of_bert() -> None:
+def test_fill_equals_the_greedy_rule_of_bert() -> None:
     rng = np.random.default_rng(5)
     sizes = rng.integers(0, 5, (40, 30))
     order = np.argsort(np.where(sizes == 0, 2.0, rng.random((40, 30))), axis=1)
@@ -71,7 +71,7 @@ def test_the_loop_over_ranks_is_the_greedy_rule_of_bert() -> None:
     assert (fill(sizes, order, budgets) == expected).all()
 
 
-def test_upstream_takes_a_share_of_units_whatever_their_size() -> None:
+def test_upstream_masks_units_at_a_rate_independent_of_size() -> None:
     units = padded([[1, 6] * 20] * 4000)
     selected = select_units_by_coin(units, np.random.default_rng(0))
     text = selected[:, 1 : 1 + 140].reshape(4000, 20, 7)
@@ -81,7 +81,7 @@ def test_upstream_takes_a_share_of_units_whatever_their_size() -> None:
     assert abs(long - 0.15) < error
 
 
-def test_the_first_unit_counts_as_text() -> None:
+def test_first_unit_counts_as_text() -> None:
     units = np.repeat([[0, 1]], 10, axis=1)
     for seed in range(8):
         assert select_units(units, np.random.default_rng(seed), 0.5).sum() == 10

@@ -1,4 +1,4 @@
-"""Charts: text stays text, colours are the page's, equal data gives equal bytes."""
+"""Charts: text stays text, colours are the page's variables, equal data gives equal bytes."""
 
 import re
 import warnings
@@ -21,7 +21,7 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("kind", DRAWN)
-def test_a_chart_is_one_svg_with_text_and_variables(kind):
+def test_chart_is_one_svg_with_text_and_css_variables(kind):
     svg = DRAWN[kind]()
     assert svg == DRAWN[kind]()
     root = ElementTree.fromstring(svg)
@@ -40,7 +40,7 @@ def test_a_chart_is_one_svg_with_text_and_variables(kind):
     assert expected in words
 
 
-def test_different_charts_share_no_ids():
+def test_charts_have_distinct_ids():
     ids = [set(re.findall(r'id="([^"]+)"', drawing())) for drawing in DRAWN.values()]
     shared = [a & b for a in ids for b in ids if a is not b]
     assert not any(shared), shared
@@ -49,7 +49,7 @@ def test_different_charts_share_no_ids():
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.42, "0.4 s"), (12.3, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )
-def test_durations(seconds, words):
+def test_durations_in_words(seconds, words):
     assert charts.duration(seconds) == words
 
 
@@ -65,7 +65,7 @@ LABELS = (
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_a_label_is_text_whatever_stands_in_it(label):
+def test_labels_are_escaped_text(label):
     estimate = Estimate(0.3, 0.2, 0.4, 9, 9)
     drawn = (
         charts.curves({label: ([1, 2], [3, 4]), "b": ([1, 2], [2, 3])}, label, label),
@@ -80,7 +80,7 @@ def test_a_label_is_text_whatever_stands_in_it(label):
 
 
 @pytest.mark.parametrize("label", ["\x00nul", "\x1b[31m", "\ud800", "a\x08b"])
-def test_what_xml_cannot_hold_is_replaced(label):
+def test_invalid_xml_characters_are_replaced(label):
     for svg in (
         charts.bars({label: 1.0}, label),
         charts.curves({label: ([1], [2]), "b": ([1], [2])}, label, "y"),
@@ -88,7 +88,7 @@ def test_what_xml_cannot_hold_is_replaced(label):
         assert "\ufffd" in "".join(ElementTree.fromstring(svg).itertext())
 
 
-def test_no_settings_of_matplotlib_change_a_chart(monkeypatch):
+def test_matplotlib_settings_do_not_change_a_chart(monkeypatch):
     import matplotlib
 
     before = charts.bars({"a": 1.0}, "x")
@@ -103,7 +103,7 @@ def test_no_settings_of_matplotlib_change_a_chart(monkeypatch):
 
 
 @pytest.mark.parametrize("many", [2, 5, 9])
-def test_arms_of_a_row_stand_apart_and_their_legend_within_the_chart(many):
+def test_legend_of_many_arms_fits_into_the_chart(many):
     names = [f"kneser-ney-{number} − kneser-ney" for number in range(many)]
     rows = {"tokens": {name: Estimate(0.3, 0.2, 0.4, 9, 9) for name in names}}
     with warnings.catch_warnings():

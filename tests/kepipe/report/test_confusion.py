@@ -7,7 +7,7 @@ from collections import Counter
 from kepipe.report.confusion import OTHERS, confusions, draw, gathered
 
 
-def test_cases_and_words_are_counted() -> None:
+def test_confusions_of_cases_and_words_are_counted() -> None:
     records = [
         {"labels": "a", "predicted": "b"},
         {"labels": "a", "predicted": "a"},
@@ -20,7 +20,7 @@ def test_cases_and_words_are_counted() -> None:
     )
 
 
-def test_rare_labels_are_one() -> None:
+def test_rare_labels_are_grouped() -> None:
     counts = {(f"l{n}", f"l{n}"): 100 - n for n in range(30)} | {("l29", "l0"): 3, ("l0", "l28"): 2}
     labels, matrix = gathered(counts, most=5)
     assert labels == ["l0", "l1", "l2", "l3", OTHERS]
@@ -30,7 +30,7 @@ def test_rare_labels_are_one() -> None:
     assert matrix[4][4] == sum(100 - n for n in range(4, 30))
 
 
-def test_labels_in_the_drawing_are_text() -> None:
+def test_confusion_labels_are_escaped() -> None:
     labels, matrix = gathered({("<b>", "<b>"): 2, ("<b>", "c"): 1234})
     drawing = str(draw(labels, matrix))
     assert "<b>" not in drawing

@@ -12,7 +12,7 @@ def run(arm: str, size: int | None, *right: float, metrics: bool = False) -> Few
     return FewShotRun(arm, size, estimates, {n: {"mrr": e} if metrics else {} for n, e in estimates.items()})
 
 
-def test_it_shows_accuracy_against_examples_and_size() -> None:
+def test_few_shot_page_shows_accuracy_by_examples_and_size() -> None:
     runs = [run("large", 1000, 0.4, 0.7, metrics=True), run("small", 10, 0.3, 0.5, metrics=True)]
     page = few_shot_page("moons", 50, "25.0% right by chance", runs, calibrated=True)
     assert page.headline == "moons: 0.700 right at best, by large with 1 examples"
@@ -23,7 +23,7 @@ def test_it_shows_accuracy_against_examples_and_size() -> None:
     assert html == render(page)
 
 
-def test_models_of_one_size_have_no_chart_of_sizes() -> None:
+def test_few_shot_page_without_different_sizes_has_no_size_chart() -> None:
     runs = [run("a<b>", 10, 0.4), run("other", None, 0.3)]
     page = few_shot_page("moons", 50, "25.0% right by chance", runs, calibrated=False)
     assert [section.name for section in page.sections] == ["examples"]

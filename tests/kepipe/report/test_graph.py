@@ -1,4 +1,4 @@
-"""Pages about a graph say in words what their figures are, also of one and of none."""
+"""Pages about a graph: figures in words, also with one entity and with none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def graph(tmp_path: Path) -> Graph:
     return write_graph(tmp_path / "g", entities, relations, {"train": facts})
 
 
-def test_statistics(graph: Graph) -> None:
+def test_graph_page_has_statistics(graph: Graph) -> None:
     page = statistics_page(graph, measure(graph), validate(graph), "mine")
     assert page.headline == "mine: 42 entities in 41 triples"
     assert page.lead == "2 relations, 1 type, 1 alias."
@@ -48,7 +48,7 @@ def test_statistics(graph: Graph) -> None:
     assert "entities without a triple" in html
 
 
-def test_an_entity(graph: Graph) -> None:
+def test_entity_page_lists_facts(graph: Graph) -> None:
     row = graph.row("c")
     triples = ego_triples(graph, row)
     page = entity_page(graph, row, render_ego(graph, row, triples)[0].decode(), len(triples))
@@ -60,13 +60,13 @@ def test_an_entity(graph: Graph) -> None:
     assert facts.rows[1][2] == f"{'; '.join(['Town'] * 30)}; and 10 more"
 
 
-def test_an_entity_without_a_triple(graph: Graph) -> None:
+def test_entity_page_without_triples(graph: Graph) -> None:
     page = entity_page(graph, graph.row("alone"), "<svg/>", 0)
     assert page.sections[0].blocks == (Text("No triples."),)
     assert "<svg/>" not in render(page)
 
 
-def test_long_names_and_descriptions_stand_whole_once(tmp_path: Path) -> None:
+def test_long_names_and_descriptions_are_shown_in_full_once(tmp_path: Path) -> None:
     name, definition = "acute " * 20 + "leukaemia", "A cancer of the blood. " * 12 + "The end."
     chinese = "某" * 100
     entities = [

@@ -6,14 +6,14 @@ from kepipe.report.learning_curve import curve, sized
 from kepipe.studies.intervals import Estimate
 
 
-def test_a_size_is_told_from_a_name() -> None:
+def test_size_is_parsed_from_a_stage_name() -> None:
     assert sized("finetune-300") == ("finetune", "300")
     assert sized("my-task-all.full.0") == ("my-task.full.0", "all")
     assert sized("finetune") is None
     assert sized("same-meaning") is None
 
 
-def test_a_row_a_size_and_nothing_for_one() -> None:
+def test_learning_curve_has_a_row_per_size_and_needs_two() -> None:
     def score(value: float) -> Estimate:
         return Estimate(value, value - 0.1, value + 0.1, 50, 50)
 

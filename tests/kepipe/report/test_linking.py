@@ -52,7 +52,7 @@ def page(mistake: Mistake | None) -> tuple[str, ...]:
     return tuple(told_of)
 
 
-def test_a_mistake_is_counted_and_shown_between_whole_words() -> None:
+def test_linking_mistakes_are_counted_with_an_example() -> None:
     count, passage = page("left out")
     assert count == "left out 1"
     assert passage.startswith("… way there was long. The long way")
@@ -60,9 +60,9 @@ def test_a_mistake_is_counted_and_shown_between_whole_words() -> None:
     assert passage.endswith("back again. Later he came back again. Later he came …")
 
 
-def test_no_mistake() -> None:
+def test_linking_page_without_mistakes() -> None:
     assert page(None) == ("None.",)
 
 
-def test_every_mistake_is_explained() -> None:
+def test_every_kind_of_linking_mistake_is_explained() -> None:
     assert set(get_args(Mistake)) == _MISTAKES.keys()

@@ -1,4 +1,4 @@
-"""A page says of Chinese passages that they are, so that browsers choose their characters and voices."""
+"""Chinese passages of a page have `lang="zh"`, so that browsers choose their glyphs and voices."""
 
 from __future__ import annotations
 

@@ -25,13 +25,13 @@ def scores() -> Scores:
     return Scores({**arms, "bert": {}}, (), baselines, {"perplexity": {}})
 
 
-def test_a_panel_has_what_decides_of_the_arms_that_were_asked() -> None:
+def test_picture_panel_has_the_main_metric_of_the_arms() -> None:
     (panel,) = of_probes(scores())
     assert panel.label == "Language modelling: bits per byte, lower is better"
     assert (panel.arms, panel.baselines) == (BITS, {"unigram": 2.7})
 
 
-def test_equal_figures_give_equal_bytes(tmp_path: Path) -> None:
+def test_picture_is_deterministic(tmp_path: Path) -> None:
     tasks = Panel("accuracy", {"_a": Estimate(0.5, None, None, 3, 3), "b": estimate(0.4)})
     for file in ("a.png", "b.png"):
         draw([*of_probes(scores()), tasks], tmp_path / file)

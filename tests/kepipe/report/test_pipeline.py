@@ -38,7 +38,7 @@ def html(inputs, tmp_path_factory):
     return make(inputs, tmp_path_factory.mktemp("page") / "a")
 
 
-def test_the_page_needs_nothing_from_elsewhere(html):
+def test_report_page_loads_nothing_external(html):
     without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
     assert not re.search(r'(src|href)="(?!#)', without_names)
     assert not re.search(r"https?:", without_names)
@@ -46,7 +46,7 @@ def test_the_page_needs_nothing_from_elsewhere(html):
     assert "@import" not in html
 
 
-def test_tags_nest_and_ids_are_unique(html):
+def test_report_tags_nest_and_ids_are_unique(html):
     structure = Structure()
     structure.feed(html)
     assert (structure.open, structure.wrong) == ([], [])
@@ -56,16 +56,16 @@ def test_tags_nest_and_ids_are_unique(html):
     assert anchors == ["cloze", "cloze-examples", "loss", "training", "linking", "vectors", "data", "run"]
 
 
-def test_the_same_inputs_give_the_same_bytes(inputs, html, tmp_path):
+def test_report_is_deterministic(inputs, html, tmp_path):
     assert make(inputs, tmp_path / "again") == html
 
 
-def test_no_marker_colour_is_left_in_a_drawing(html):
+def test_report_drawings_use_css_variables(html):
     assert "#fe0" not in html
     assert "var(--series-1)" in html
 
 
-def test_it_says_what_ran_and_how_to_do_it_again(html):
+def test_report_has_run_command_and_versions(html):
     for expected in (
         "small · ",
         "kepipe run pipelines/small.yaml --set stages.pretrain.steps=100<",
@@ -78,7 +78,7 @@ def test_it_says_what_ran_and_how_to_do_it_again(html):
     assert "displacy" not in html  # the page has its own style for entities
 
 
-def test_text_of_the_corpus_is_escaped(inputs, tmp_path):
+def test_report_escapes_corpus_text(inputs, tmp_path):
     folder = tmp_path / "evaluate"
     shutil.copytree(inputs.evaluation.folder, folder)
     lines = (folder / "clozes.jsonl").read_text().splitlines()
@@ -90,7 +90,7 @@ def test_text_of_the_corpus_is_escaped(inputs, tmp_path):
     assert "<b>x" not in page
 
 
-def test_models_for_tasks_stand_beside_those_that_were_measured(inputs, html, tmp_path):
+def test_report_includes_fine_tuned_models(inputs, html, tmp_path):
     tuned = []
     for name, task in (("row", "classification"), ("spans", "tagging")):
         data = write_task(tmp_path / name / "data", task, train=24, test=12)
@@ -108,7 +108,7 @@ def test_models_for_tasks_stand_beside_those_that_were_measured(inputs, html, tm
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1200, 390])
-def test_nothing_is_wider_than_the_window(html, tmp_path, width):
+def test_report_fits_the_window_width(html, tmp_path, width):
     """Measured by Chromium: on a phone, tables scroll in themselves and never move the page."""
     framed = json.dumps(html).replace("</", r"<\/")
     file = tmp_path / "page.html"

@@ -24,7 +24,7 @@ def scores(**arms: Metrics) -> Scores:
     return Scores({arm: {NAME: measured} for arm, measured in arms.items()}, (), baselines, {NAME: {}})
 
 
-def test_the_same_scores_give_the_same_picture(tmp_path: Path) -> None:
+def test_quiz_picture_is_deterministic(tmp_path: Path) -> None:
     names = {"facts": metrics(0.9, 0.4), "$\\undefined{x}$": metrics(0.1), "_base": metrics(0.05, 0.0)}
     for file in ("a.png", "b.png"):
         draw_quiz(scores(**names), tmp_path / file)
@@ -35,7 +35,7 @@ def test_the_same_scores_give_the_same_picture(tmp_path: Path) -> None:
     assert (tmp_path / "other.png").read_bytes() != drawn
 
 
-def test_the_console_shows_each_arm_and_what_knows_nothing() -> None:
+def test_quiz_console_lines_show_arms_and_baselines() -> None:
     lines = list(headlines(NAME, PRESENTATION, scores(facts=metrics(0.9, 0.4), base=metrics(0.05))))
     assert lines == [
         "graph quiz: accuracy on stated and on held-out facts",

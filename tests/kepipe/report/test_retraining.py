@@ -1,4 +1,4 @@
-"""The page of a retraining says what is new and what was forgotten."""
+"""The retraining page: new text, and forgetting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FOUND = Retraining(
 )  # fmt: skip
 
 
-def test_what_is_new_and_what_is_worse_stand_in_the_headline() -> None:
+def test_retraining_headline_has_new_documents_and_worse_metrics() -> None:
     page = retraining_page(FOUND, "pretrain")
     assert page.headline == (
         "3 documents are new, 1 of them changed, 2 were removed; 1 entities, 4 triples and 2 names are new; it is "
@@ -39,20 +39,20 @@ def test_what_is_new_and_what_is_worse_stand_in_the_headline() -> None:
     assert "+0.200" in html
 
 
-def test_only_what_the_whole_interval_says_counts_as_forgotten() -> None:
+def test_forgetting_needs_an_interval_that_excludes_zero() -> None:
     assert losses(FOUND) == ["mlm_loss/tokens"]  # a loss that rose; the quiz's interval holds 0
     better = replace(FOUND, old={"mlm_loss/tokens": Estimate(-0.2, -0.3, -0.1, 80, 20)})
     assert losses(better) == []
     assert "it is not worse" in retraining_page(better, "pretrain").headline
 
 
-def test_where_nothing_can_be_compared_it_says_why() -> None:
+def test_missing_comparison_is_explained() -> None:
     page = retraining_page(replace(FOUND, old={}, before={}, why="the evaluation is gone"), "pretrain")
     assert "forgetting was not measured: the evaluation is gone" in page.headline
     assert "Not measured: the evaluation is gone." in render(page)
 
 
-def test_coverage_counts_mentions_entities_and_documents_that_name_none() -> None:
+def test_coverage_counts_mentions_entities_and_documents_without_any() -> None:
     documents = [
         Document(
             "a",

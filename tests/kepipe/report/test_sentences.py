@@ -1,4 +1,4 @@
-"""Sentences for people: the richest ones, with every mention in its place."""
+"""Example sentences: those with most mentions, each marked."""
 
 from kepipe.report.sentences import choose, draw
 from kg.store import open_graph
@@ -18,7 +18,7 @@ def test_sentences_show_their_mentions_with_type_and_label(tmp_path):
     assert drawn.count("<mark") == sum(len(passage.mentions) for passage in passages)
 
 
-def test_documents_without_two_mentions_in_a_sentence_are_passed_over():
+def test_documents_without_two_mentions_in_a_sentence_are_skipped():
     from dataclasses import replace
 
     assert choose([replace(document, mentions=document.mentions[:1]) for document in make_documents(3)]) == []

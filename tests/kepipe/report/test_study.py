@@ -1,4 +1,4 @@
-"""A study's page: every arm with every seed, controls set apart, nothing from elsewhere, the same bytes each time."""
+"""A study's page: every arm with every seed, controls marked, nothing external, deterministic."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def words(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)).split())
 
 
-def test_it_answers_first_and_shows_every_seed(design: Design, tmp_path: Path) -> None:
+def test_study_page_starts_with_the_answer_and_shows_every_seed(design: Design, tmp_path: Path) -> None:
     html = page_of(design, tmp_path)
     said = words(html)
     assert "<h1>A gain is shown: graph-on does better than graph-off and graph-shuffled on finetune" in html
@@ -56,14 +56,14 @@ def test_it_answers_first_and_shows_every_seed(design: Design, tmp_path: Path) -
     assert html.count("<svg") == 4
 
 
-def test_controls_are_grey_and_named(design: Design, tmp_path: Path) -> None:
+def test_study_page_marks_controls(design: Design, tmp_path: Path) -> None:
     html = page_of(design, tmp_path)
     assert html.count('var(--muted)"></span>graph-off <span class="interval">control') == 3
     assert "graph-shuffled (control)" in html
     assert 'var(--series-0)"></span>graph-on</td>' in html
 
 
-def test_it_needs_nothing_from_elsewhere_and_nests(design: Design, tmp_path: Path) -> None:
+def test_study_page_loads_nothing_external_and_nests(design: Design, tmp_path: Path) -> None:
     html = page_of(design, tmp_path / "a")
     structure = Structure()
     structure.feed(html)
@@ -74,7 +74,7 @@ def test_it_needs_nothing_from_elsewhere_and_nests(design: Design, tmp_path: Pat
     assert page_of(design, tmp_path / "b") == html
 
 
-def test_it_is_the_same_page_whenever_its_results_were_made(design: Design, tmp_path: Path) -> None:
+def test_study_page_does_not_depend_on_the_time_of_results(design: Design, tmp_path: Path) -> None:
     """A study that is killed and goes on the next day ends with the same bytes."""
     html = page_of(design, tmp_path / "a")
     results = []
@@ -90,7 +90,7 @@ def test_it_is_the_same_page_whenever_its_results_were_made(design: Design, tmp_
     assert render(build(design, compare(design, named), results)) == html
 
 
-def test_several_tasks_stand_on_one_page(tmp_path: Path) -> None:
+def test_study_page_of_several_tasks(tmp_path: Path) -> None:
     """The headline counts them, a line tells each, and a table has every arm on every task."""
     on_task = {
         "hotels": VALUES,
@@ -126,7 +126,7 @@ def test_several_tasks_stand_on_one_page(tmp_path: Path) -> None:
     assert "There are 3 tasks" in said
 
 
-def test_one_seed_shows_nothing(tmp_path: Path) -> None:
+def test_study_of_one_seed_shows_no_gain(tmp_path: Path) -> None:
     values = {arm: found[:1] for arm, found in VALUES.items()}
     said = words(page_of(design_of(values, reference="graph-off"), tmp_path, values))
     assert "No gain shown" in said

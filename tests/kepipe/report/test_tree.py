@@ -43,7 +43,7 @@ def shown(graph: Graph, **settings: int) -> Shown:
     return show(TEXT, graph, KBert.model_validate(settings))
 
 
-def test_the_tree_and_why(graph: Graph) -> None:
+def test_tree_lists_injected_triples_with_reasons(graph: Graph) -> None:
     tree = shown(graph)
     assert "".join(tree.tokens) == "[CLS]库克CEO苹果正在访问<北京首都中国是一座城市>[SEP]"
     assert [(one.surface, one.object, one.branch, one.rank, one.known) for one in tree.hung] == [
@@ -52,11 +52,11 @@ def test_the_tree_and_why(graph: Graph) -> None:
     assert tree.visible.sum() == 12 * 12 + 2 * (3 * 2) + 3 * 3 + 2 * (4 * 2) + 4 * 4 + 2 * (5 * 2) + 5 * 5
 
 
-def test_what_has_no_room_is_said(graph: Graph) -> None:
+def test_dropped_branches_are_listed(graph: Graph) -> None:
     assert [one.branch for one in shown(graph, length=20).hung] == [1, 2, 0]
 
 
-def test_the_page_shows_every_token_twice_and_escapes_them(graph: Graph) -> None:
+def test_tree_page_shows_and_escapes_every_token(graph: Graph) -> None:
     tree = shown(graph)
     html = render(tree_page(tree, "cook"))
     assert "<北" not in html
@@ -72,8 +72,8 @@ def test_the_page_shows_every_token_twice_and_escapes_them(graph: Graph) -> None
     assert html == render(tree_page(shown(graph), "cook"))
 
 
-def test_no_line_of_the_tree_crosses_a_box(graph: Graph) -> None:
-    """Also where a long branch stands under the next mention."""
+def test_tree_lines_do_not_cross_boxes(graph: Graph) -> None:
+    """Also if a long branch extends below the next mention."""
     tree = show("库克北京库克北京" * 6, graph, KBert(max_branches=3))
     drawn = render(tree_page(tree, "cook")).split('aria-label="sentence tree"')[1].split("</svg>")[0]
     boxes = [
@@ -92,13 +92,13 @@ def test_no_line_of_the_tree_crosses_a_box(graph: Graph) -> None:
         assert not crossed
 
 
-def test_a_decoder_sees_nothing_right_of_it(graph: Graph) -> None:
+def test_causal_tree_has_a_causal_mask(graph: Graph) -> None:
     tree = show(TEXT, graph, KBert(), causal=True)
     assert "".join(tree.tokens) == "库CEO苹果克正在访问<北首都中国是一座城市京>"
     assert not np.triu(tree.visible, 1).any()
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_inject_command_prints_the_tree(tmp_path: Path) -> None:
     file = tmp_path / "cook.spo"
     file.write_text("".join("\t".join(fact) + "\n" for fact in FACTS), encoding="utf-8")
     told = CliRunner().invoke(app, ["inject", TEXT, "--graph", str(file)])

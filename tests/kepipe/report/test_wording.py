@@ -1,4 +1,4 @@
-"""The verdict says neither more nor less than the interval."""
+"""The verdict claims exactly what the interval shows."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def scores(apart, first=0.31, second=0.28, links=0.2):
         (told(0.03, None, None, 3), "Not enough held-out text: 3 documents"),
     ],
 )
-def test_verdict(apart, expected):
+def test_verdict_follows_the_interval(apart, expected):
     assert verdict(scores(apart)).startswith(expected)
 
 
@@ -45,7 +45,7 @@ def test_verdict_without_a_control():
     assert "without a control" in verdict(Scores({"pretrain": {}}))
 
 
-def test_explanation_tells_the_baseline_that_reads_nothing():
+def test_explanation_compares_with_the_baseline():
     above = explanation(scores(told(0.03, 0.01, 0.05)))
     assert "+0.030 (95% interval +0.010 to +0.050)" in above
     assert above.endswith("reaches 0.200.")
@@ -55,7 +55,7 @@ def test_explanation_tells_the_baseline_that_reads_nothing():
     assert explanation(scores(told(0.03, 0.01, 0.05), links=0.5)).endswith("more than either model.")
 
 
-def test_numbers():
+def test_numbers_are_formatted():
     assert [plain(v) for v in (0.3124, 12.34, 1234.5)] == ["0.312", "12.3", "1,234"]
     assert signed(-0.0041) == "−0.004"
     assert between(told(0, None, None, 2)) == "no interval: 2 independent cases"
@@ -66,7 +66,7 @@ def written(value, bits):
     return {"perplexity": {"word_perplexity": told(value, 0, 1), "bits_per_byte": told(bits, 0, 1)}}
 
 
-def test_a_model_that_writes_is_told_by_its_perplexity():
+def test_verdict_of_a_causal_model_is_its_perplexity():
     alone = {"pretrain": written(412.0, 2.6)}
     assert verdict(Scores(alone)) == (
         "pretrain has a perplexity of 412 per word on held-out text, 2.600 bits per byte."
@@ -83,7 +83,7 @@ def test_a_model_that_writes_is_told_by_its_perplexity():
         (told(0.1, -0.05, 0.2), "No difference is shown"),
     ],
 )
-def test_models_that_write_are_compared_by_bits_of_which_fewer_are_better(apart, expected):
+def test_causal_models_are_compared_by_bits_per_byte(apart, expected):
     both = Scores(
         {"pretrain": written(400.0, 2.5), "control": written(420.0, 2.6)},
         (Difference("pretrain", "control", {"perplexity": {"bits_per_byte": apart}}),),

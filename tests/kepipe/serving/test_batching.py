@@ -43,12 +43,12 @@ def rows(*texts: str) -> list[dict[str, Any]]:
 
 
 def held(echo: Echo, asking: Batcher) -> None:
-    """The model works on a first question, so that what comes now has to wait."""
+    """The model is busy with a first request, so that later ones have to wait."""
     asking.submit(["first"], {})
     echo.begun.wait()
 
 
-def test_what_waits_is_asked_together_where_the_parameters_are_the_same() -> None:
+def test_waiting_requests_with_equal_parameters_are_batched() -> None:
     echo = Echo()
     asking = batcher(echo)
     held(echo, asking)
@@ -64,7 +64,7 @@ def test_what_waits_is_asked_together_where_the_parameters_are_the_same() -> Non
     asking.close()
 
 
-def test_a_text_that_is_refused_costs_its_own_question_alone() -> None:
+def test_invalid_text_fails_only_its_own_request() -> None:
     echo = Echo()
     asking = batcher(echo)
     held(echo, asking)
@@ -77,7 +77,7 @@ def test_a_text_that_is_refused_costs_its_own_question_alone() -> None:
     asking.close()
 
 
-def test_no_more_texts_wait_than_may_and_a_cancelled_question_is_not_asked() -> None:
+def test_queue_is_bounded_and_cancelled_requests_are_skipped() -> None:
     echo = Echo()
     asking = batcher(echo, waiting=3)
     held(echo, asking)
@@ -95,7 +95,7 @@ def test_no_more_texts_wait_than_may_and_a_cancelled_question_is_not_asked() -> 
 
 @given(st.lists(st.lists(st.text("xy", max_size=3), min_size=1, max_size=70), min_size=1, max_size=12))
 @settings(max_examples=30, deadline=None)
-def test_each_question_gets_its_own_answer(questions: list[list[str]]) -> None:
+def test_each_request_gets_its_own_answer(questions: list[list[str]]) -> None:
     echo = Echo()
     asking = batcher(echo, waiting=10_000)
     held(echo, asking)

@@ -60,14 +60,14 @@ def running(space: Path, models: list[Path]) -> Iterator[httpx.Client]:
 
 
 def by_mlflow(store: Store, uri: str, texts: list[str], **params: Any) -> list[dict[str, Any]]:
-    """What the model as MLflow opens it answers."""
+    """The predictions of the model as opened by MLflow."""
     mlflow.set_tracking_uri(store.uri)
     table = mlflow.pyfunc.load_model(uri).predict(texts, params=params)
     rows: list[dict[str, Any]] = table.to_dict("records")
     return rows
 
 
-def test_it_answers_what_the_registered_model_answers(running: httpx.Client, store: Store) -> None:
+def test_server_answers_equal_the_registered_models(running: httpx.Client, store: Store) -> None:
     answer = ask(running, TEXTS, top=3)
     assert answer.status_code == 200
     assert answer.headers["X-Model-Version"] == "1"
@@ -79,13 +79,13 @@ def test_it_answers_what_the_registered_model_answers(running: httpx.Client, sto
     assert [row["probability"] for row in found] == pytest.approx([row["probability"] for row in expected])
 
 
-def test_one_text_and_instances_are_taken_too(running: httpx.Client) -> None:
+def test_server_accepts_one_text_and_instances(running: httpx.Client) -> None:
     expected = ask(running, TEXTS[:1]).json()
     for body in ({"inputs": TEXTS[0]}, {"instances": TEXTS[:1]}):
         assert running.post("/invocations", json=body).json() == expected
 
 
-def test_mlflow_serves_the_same_answers(running: httpx.Client, store: Store) -> None:
+def test_server_answers_equal_mlflow_serving(running: httpx.Client, store: Store) -> None:
     with (
         mlflow_served("models:/masks/1", store.uri) as address,
         httpx.Client(base_url=address, timeout=PATIENCE) as client,
@@ -110,14 +110,14 @@ def test_mlflow_serves_the_same_answers(running: httpx.Client, store: Store) -> 
         ({"inputs": ["x" * 3000]}, 413, "more than 2,000 bytes"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_answered_is_told(
+def test_invalid_request_is_explained(
     running: httpx.Client, body: dict[str, Any], status: int, why: str
 ) -> None:
     answer = running.post("/invocations", json=body)
     assert (answer.status_code, why in answer.json()["error"]) == (status, True), answer.text
 
 
-def test_a_page_of_another_name_cannot_ask(running: httpx.Client) -> None:
+def test_server_rejects_foreign_hosts_and_non_json(running: httpx.Client) -> None:
     body = json.dumps({"inputs": TEXTS})
     form = running.post("/invocations", content=body, headers={"Content-Type": "text/plain"})
     assert form.status_code == 415
@@ -128,7 +128,7 @@ def test_a_page_of_another_name_cannot_ask(running: httpx.Client) -> None:
     assert running.post("/invocations", content=b"\xff{", headers=JSON).status_code == 400
 
 
-def test_it_tells_how_it_is(running: httpx.Client) -> None:
+def test_server_reports_health_version_and_metrics(running: httpx.Client) -> None:
     assert running.get("/health").json() == running.get("/ping").json() == {"status": "alive"}
     assert running.get("/ready").json()["ready"]
     assert running.get("/version").json()["model"] == "models:/masks@champion"
@@ -144,7 +144,7 @@ def test_it_tells_how_it_is(running: httpx.Client) -> None:
     assert "/invocations" in running.get("/openapi.json").json()["paths"]
 
 
-def test_predict_takes_the_address_of_a_registered_model(space: Path, store: Store) -> None:
+def test_predict_accepts_a_registered_model_uri(space: Path, store: Store) -> None:
     data = write_task(space / "data", "classification", train=60, test=20)
     made = finetune(space / "work", base_model(space / "base"), "classification", data, epochs=2)
     register(store, "opinions", made.folder, 0.5)
@@ -161,7 +161,7 @@ def test_predict_takes_the_address_of_a_registered_model(space: Path, store: Sto
     )
 
 
-def test_another_champion_answers_without_a_request_being_lost(
+def test_server_switches_champion_without_losing_requests(
     space: Path, store: Store, models: list[Path]
 ) -> None:
     expected = {version: by_mlflow(store, f"models:/masks/{version}", TEXTS) for version in ("1", "2")}
@@ -198,7 +198,7 @@ def test_another_champion_answers_without_a_request_being_lost(
         )
 
 
-def test_a_version_that_cannot_be_opened_leaves_the_one_before(
+def test_server_keeps_the_previous_version_if_a_new_one_fails_to_open(
     space: Path, store: Store, models: list[Path]
 ) -> None:
     register(store, "broken", models[0], 0.5)
@@ -214,8 +214,8 @@ def test_a_version_that_cannot_be_opened_leaves_the_one_before(
         assert "version 3 is now being served" in process.stdout.readline()
 
 
-def test_masks_are_filled_with_the_entities_that_a_text_names_however_the_model_is_asked(space: Path) -> None:
-    """A model with fusion brings its linker. Its folder, without a manifest, is served by IPv6."""
+def test_masked_predictions_with_entities_are_equal_in_every_interface(space: Path) -> None:
+    """A fused model brings its linker. Its folder, without a manifest, is served by IPv6."""
     world = space / "fused"
     fusion.write_linker(world)
     made, _ = fusion.pretrain(fusion.write_world(world), space / "pretrain")
@@ -264,7 +264,7 @@ def filled(records: list[dict[str, Any]]) -> list[tuple[int, int, str, float]]:
     ]
 
 
-def test_it_ends_once_what_was_asked_is_answered(space: Path, models: list[Path]) -> None:
+def test_server_finishes_requests_before_it_ends(space: Path, models: list[Path]) -> None:
     options = ("--max-bytes", "10000000", "--max-texts", "4000", "--max-waiting", "100000")
     with served(str(models[0]), space, *options) as (client, process), ThreadPoolExecutor(3) as pool:
         open_ = [
@@ -279,14 +279,14 @@ def test_it_ends_once_what_was_asked_is_answered(space: Path, models: list[Path]
         httpx.get(f"{client.base_url}/health")
 
 
-def test_what_is_not_there_is_told(space: Path, models: list[Path]) -> None:
+def test_serve_reports_a_missing_model(space: Path, models: list[Path]) -> None:
     for name, why in (("models:/masks@none", "none not found"), (str(space), "")):
         ended = CliRunner().invoke(app, ["serve", name, "--workspace", str(space), "--port", "0"])
         assert ended.exit_code != 0
         assert why in str(ended.exception)
 
 
-def test_a_port_that_is_taken_is_told(space: Path, models: list[Path]) -> None:
+def test_serve_reports_a_port_in_use(space: Path, models: list[Path]) -> None:
     with served(str(models[0]), space) as (client, _):
         words = ["serve", str(models[0]), "--workspace", str(space), "--port", str(client.base_url.port)]
         ended = CliRunner().invoke(app, words)

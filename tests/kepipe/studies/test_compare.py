@@ -24,7 +24,7 @@ def measure(metric: str) -> Measure:
     return Measure(stage="finetune", metric=metric, better=better_by_name(metric))
 
 
-def test_scores_and_logged_values_are_compared_seed_by_seed(results: Make) -> None:
+def test_scores_and_logged_metrics_are_compared_by_seed(results: Make) -> None:
     design = design_of(VALUES, F1, measure("accuracy"), measure("loss"))
     found = compare(design, results(VALUES))
     assert [finding.of("on").by_seed for finding in found.findings] == [(0.6, 0.62), (0.3, 0.31), (1.5, 1.5)]
@@ -43,7 +43,7 @@ def test_scores_and_logged_values_are_compared_seed_by_seed(results: Make) -> No
         ({"config": {"batch_tokens": 256}}, "batch_tokens of `finetune` is 512 in `on`, 256 in `off`"),
     ],
 )
-def test_arms_that_were_not_trained_alike_are_refused(
+def test_arms_with_different_training_settings_are_rejected(
     results: Make, tmp_path: Path, stated: dict[str, object], said: str
 ) -> None:
     there = results(VALUES)
@@ -54,7 +54,7 @@ def test_arms_that_were_not_trained_alike_are_refused(
     assert compare(design_of(VALUES, may_differ=meant), there).findings
 
 
-def test_a_model_that_states_nothing_cannot_be_compared(results: Make) -> None:
+def test_model_without_recorded_settings_cannot_be_compared(results: Make) -> None:
     there = results(VALUES)
     for artifact in there.values():
         (artifact.folder / "kepipe.json").write_text("{}")
@@ -62,7 +62,7 @@ def test_a_model_that_states_nothing_cannot_be_compared(results: Make) -> None:
         compare(design_of(VALUES), there)
 
 
-def test_arms_that_were_measured_on_other_cases_are_refused(results: Make) -> None:
+def test_arms_with_different_cases_are_rejected(results: Make) -> None:
     there = results(VALUES)
     scores = Scores({"model": {"test": {"micro_f1": Estimate(0.5, None, None, 48, 48)}}})
     write_scores(there["finetune.off.0"].folder / "scores.json", scores)
@@ -70,12 +70,12 @@ def test_arms_that_were_measured_on_other_cases_are_refused(results: Make) -> No
         compare(design_of(VALUES), there)
 
 
-def test_a_figure_that_is_not_there_is_named_with_the_nearest(results: Make) -> None:
+def test_missing_metric_suggests_the_nearest(results: Make) -> None:
     with pytest.raises(ValueError, match=r"no single figure `test/micro_f2`; did you mean `test/micro_f1`"):
         compare(design_of(VALUES, measure("test/micro_f2")), results(VALUES))
 
 
-def test_an_arm_may_lack_a_figure_that_does_not_decide(results: Make) -> None:
+def test_arm_may_lack_a_secondary_metric(results: Make) -> None:
     values = VALUES | {"shuffled": (0.4, 0.41)}
     there = results(values)
     for seed in (0, 1):
@@ -96,7 +96,7 @@ def test_an_arm_may_lack_a_figure_that_does_not_decide(results: Make) -> None:
         compare(design_of(values, F1, measure("accuracy")), there)
 
 
-def test_an_evaluation_of_one_model_is_asked_without_its_name(tmp_path: Path) -> None:
+def test_metric_of_a_single_model_needs_no_model_name(tmp_path: Path) -> None:
     def evaluation(folder: Path, *models: str) -> Artifact:
         folder.mkdir()
         mrr, moons = Estimate(0.25, None, None, 9, 3), Estimate(0.5, None, None, 2, 1)

@@ -1,4 +1,4 @@
-"""From values by arm and seed to an answer: a gain counts only against the reference and every control."""
+"""From values by arm and seed to a verdict: a gain counts only against the reference and every control."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_differences_are_paired_by_seed() -> None:
     assert finding.of(ON).mean.high - finding.of(ON).mean.low > 0.9  # the seeds differ more than the arms
 
 
-def test_every_arm_meets_the_reference_and_the_tested_ones_every_control() -> None:
+def test_arms_are_compared_with_the_reference_and_controls() -> None:
     design, finding = study(graph_on=HIGH, graph_off=LOW, graph_shuffled=MIDDLE)
     assert [(d.first, d.second) for d in finding.differences] == [(ON, OFF), (WRONG, OFF), (ON, WRONG)]
     assert design.treatments() == [ON]
@@ -47,7 +47,7 @@ def test_every_arm_meets_the_reference_and_the_tested_ones_every_control() -> No
         ((0.7,), (0.5,), (0.5,), "No gain shown: whether graph-on does better"),
     ],
 )  # fmt: skip
-def test_the_answer_in_words(
+def test_verdict_in_words(
     on: tuple[float, ...], off: tuple[float, ...], wrong: tuple[float, ...], said: str
 ) -> None:
     design, finding = study(graph_on=on, graph_off=off, graph_shuffled=wrong)
@@ -55,7 +55,7 @@ def test_the_answer_in_words(
     assert helped(design, finding, ON) == said.startswith("A gain")
 
 
-def test_where_every_arm_has_nothing_the_knowledge_is_not_judged() -> None:
+def test_verdict_is_withheld_if_no_arm_learned() -> None:
     nothing = (0.0, 0.0, 0.0)
     design, finding = study(graph_on=nothing, graph_off=nothing)
     assert answer(design, finding).startswith("Nothing was learned: every arm has finetune/test/micro_f1 0")
@@ -66,7 +66,7 @@ def test_where_every_arm_has_nothing_the_knowledge_is_not_judged() -> None:
     assert "othing was learned" not in answer(design, finding)
 
 
-def test_where_names_alone_help_as_much_it_says_so() -> None:
+def test_verdict_says_if_names_alone_help_as_much() -> None:
     """Facts, true or shuffled, and names alone each gave as much: it is the names."""
     assert NAMES_ONLY in CONTROLS
     design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.66, 0.61, 0.625))
@@ -77,7 +77,7 @@ def test_where_names_alone_help_as_much_it_says_so() -> None:
     assert "the names help" not in answer(design, finding)
 
 
-def test_of_a_loss_lower_is_better() -> None:
+def test_lower_is_better_for_losses() -> None:
     design, finding = study(LOSS, graph_on=LOW, graph_off=HIGH)
     assert finding.between(ON, OFF).answer == "gain"
     assert answer(design, finding) == (
@@ -85,7 +85,7 @@ def test_of_a_loss_lower_is_better() -> None:
     )
 
 
-def test_of_one_arm_nothing_is_compared() -> None:
+def test_one_arm_has_no_comparison() -> None:
     design, finding = study(graph_off=HIGH)
     assert finding.differences == ()
     assert answer(design, finding) == (
@@ -93,7 +93,7 @@ def test_of_one_arm_nothing_is_compared() -> None:
     )
 
 
-def test_several_arms_without_a_control() -> None:
+def test_verdict_without_a_control() -> None:
     values = {"plain": LOW, "long": HIGH, "short": LOW}
     design = design_of(values)
     finding = find(design, F1, values)
@@ -108,7 +108,7 @@ def test_several_arms_without_a_control() -> None:
         ((MIDDLE, MIDDLE, LOW), "No gain shown in any of 3 tasks: hotels, books and records."),
     ],
 )
-def test_several_tasks_are_told_in_one_sentence(on: tuple[tuple[float, ...], ...], said: str) -> None:
+def test_headline_of_several_tasks_is_one_sentence(on: tuple[tuple[float, ...], ...], said: str) -> None:
     tasks = ("hotels", "books", "records")
     measures = [
         Measure(stage=task, metric=metric, better="higher") for task in tasks for metric in ("f1", "accuracy")
@@ -123,7 +123,7 @@ def test_several_tasks_are_told_in_one_sentence(on: tuple[tuple[float, ...], ...
     assert headline(design, deciding[:1]) == answer(design, deciding[0])
 
 
-def test_each_comparison_says_what_it_shows() -> None:
+def test_each_comparison_is_explained() -> None:
     _, finding = study(graph_on=(0.7, 0.5, 0.6), graph_off=LOW, graph_shuffled=(0.7, 0.5, 0.6))
     assert explain(finding.between(ON, OFF)) == "not shown; 3 seeds cannot show a difference below 0.29"
     assert explain(finding.between(ON, WRONG)) == "no difference with any seed"

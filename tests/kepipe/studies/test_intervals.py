@@ -16,7 +16,7 @@ from kepipe.studies.intervals import (
 )
 
 
-def test_value_is_the_plain_mean_of_the_cases():
+def test_value_is_the_mean_of_the_cases():
     estimate = clustered_mean([1, 0, 0, 1, 1, 1], ["a", "a", "b", "c", "d", "e"], np.random.default_rng(0))
     assert estimate.value == pytest.approx(4 / 6)
     assert (estimate.cases, estimate.clusters) == (6, 5)
@@ -33,12 +33,12 @@ def test_a_ratio_and_its_standard_error_by_hand() -> None:
     assert errors.tolist() == pytest.approx([(1.5 * 3.5) ** 0.5 / 6, (1.5 * 54 / 25) ** 0.5 / 5])
 
 
-def test_an_interval_at_zero_does_not_exclude_it() -> None:
+def test_interval_that_touches_zero_does_not_exclude_it() -> None:
     for low, high, excludes in ((0.0, 1.0, False), (-1.0, 0.0, False), (0.1, 1.0, True), (-1.0, -0.1, True)):
         assert Estimate(0.5, low, high, 9, 9).excludes_zero is excludes
 
 
-def test_a_wider_level_gives_a_wider_interval_of_both_kinds() -> None:
+def test_wider_level_gives_a_wider_interval() -> None:
     values = np.random.default_rng(4).normal(0, 1, 30)
     wide, narrow = (
         clustered_mean(values, np.arange(30), np.random.default_rng(0), level) for level in (0.95, 0.5)
@@ -54,12 +54,12 @@ def test_too_few_documents_give_no_interval():
     assert not estimate.excludes_zero
 
 
-def test_equal_values_give_a_point():
+def test_equal_values_give_an_interval_of_width_0():
     estimate = clustered_mean(np.full(20, 0.25), np.arange(20) % 7, np.random.default_rng(0))
     assert (estimate.low, estimate.high) == (0.25, 0.25)
 
 
-def test_same_seed_gives_the_same_interval_and_bounds_clip_it():
+def test_interval_is_seeded_and_clipped_to_bounds():
     values, clusters = np.random.default_rng(1).random(60), np.arange(60) % 6
     first = clustered_mean(values, clusters, np.random.default_rng(3))
     assert first == clustered_mean(values, clusters, np.random.default_rng(3))
@@ -84,7 +84,7 @@ def _corpus(rng, documents):
 
 
 @pytest.mark.parametrize("documents", [11, 40])
-def test_coverage_is_near_nominal_where_resampling_cases_fails(documents):
+def test_coverage_is_near_nominal_with_clusters_and_not_with_cases(documents):
     rng, held, held_by_cases = np.random.default_rng(5), 0, 0
     for _ in range(400):
         values, clusters = _corpus(rng, documents)
@@ -96,7 +96,7 @@ def test_coverage_is_near_nominal_where_resampling_cases_fails(documents):
     assert held_by_cases / 400 < 0.8
 
 
-def test_pairing_sees_a_small_difference_that_documents_hide():
+def test_pairing_detects_a_small_difference():
     rng = np.random.default_rng(6)
     second, clusters = _corpus(rng, 20)
     first = second + 0.05 + rng.normal(0, 0.02, len(second))
@@ -124,34 +124,34 @@ def test_the_interval_holds_finite_ordered_numbers(cases):
         assert estimate.low <= estimate.high
 
 
-def test_bad_lengths_are_refused():
+def test_unequal_lengths_are_rejected():
     with pytest.raises(ValueError, match="one length"):
         clustered_mean([1, 2], [1], np.random.default_rng(0))
     with pytest.raises(ValueError, match="same cases"):
         paired_difference([1, 2], [1], [0, 0], np.random.default_rng(0))
 
 
-def test_json_form():
+def test_estimate_as_json():
     assert Estimate(0.5, None, None, 2, 1).as_json() == {
         "value": 0.5, "low": None, "high": None, "cases": 2, "clusters": 1,
     }  # fmt: skip
 
 
-def test_three_seeds_by_hand() -> None:
+def test_mean_over_three_seeds_by_hand() -> None:
     found = mean_over_seeds([1.0, 2.0, 3.0])
     reach = 4.302652729911275 / 3**0.5  # t of 2 degrees of freedom at 97.5%, standard deviation 1
     assert (found.value, found.cases, found.clusters) == (2.0, 3, 3)
     assert (found.low, found.high) == pytest.approx((2 - reach, 2 + reach))
 
 
-def test_it_is_the_interval_of_the_t_test() -> None:
+def test_mean_over_seeds_equals_the_t_interval() -> None:
     values = np.random.default_rng(0).normal(0.6, 0.02, 7)
     found, theirs = mean_over_seeds(values), stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_it_holds_the_truth_in_95_of_100_studies(seeds: int) -> None:
+def test_mean_over_seeds_has_nominal_coverage(seeds: int) -> None:
     rng, studies = np.random.default_rng(seeds), 1000
     found = [mean_over_seeds(rng.normal(0.5, 0.1, seeds)) for _ in range(studies)]
     held = sum(
@@ -161,7 +161,7 @@ def test_it_holds_the_truth_in_95_of_100_studies(seeds: int) -> None:
 
 
 @pytest.mark.parametrize("values", [[0.4], [0.4, 0.4, 0.4], [0.1 + 0.2, 0.3]])
-def test_one_seed_and_seeds_that_change_nothing_give_no_interval(values: list[float]) -> None:
+def test_one_seed_or_equal_seeds_give_no_interval(values: list[float]) -> None:
     found = mean_over_seeds(values)
     assert found.low is found.high is None
     assert not found.excludes_zero
@@ -169,8 +169,8 @@ def test_one_seed_and_seeds_that_change_nothing_give_no_interval(values: list[fl
         mean_over_seeds([])
 
 
-def test_an_interval_of_skewed_values_reaches_further_to_the_long_tail() -> None:
-    """What a bootstrap-t interval is for (Efron & Tibshirani 1993, §12.5): its quantiles change sides."""
+def test_bootstrap_t_interval_is_longer_towards_the_tail() -> None:
+    """The purpose of a bootstrap-t interval (Efron & Tibshirani 1993, §12.5): its quantiles change sides."""
     values = np.random.default_rng(3).lognormal(0, 1.2, 40)
     for sign in (1, -1):
         found = clustered_mean(sign * values, np.arange(40), np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""The one form of scores: what is written is read, in the same bytes, and another form is refused."""
+"""The file of scores: round trip in the same bytes; other formats are rejected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCORES = Scores(
 )
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_scores_round_trip(tmp_path: Path) -> None:
     write_scores(tmp_path / "scores.json", SCORES)
     assert read_scores(tmp_path / "scores.json") == SCORES
     write_scores(tmp_path / "again.json", read_scores(tmp_path / "scores.json"))
@@ -29,12 +29,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert values["arms"]["pretrain"]["entity_cloze"]["mrr"] == MRR.as_json()
 
 
-def test_scores_of_another_form_are_refused(tmp_path: Path) -> None:
+def test_scores_of_another_format_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "scores.json").write_text('{"dev": {"accuracy": {"value": 1}}}')
     with pytest.raises(ValueError, match="expected scores of the format kepipe-scores/1"):
         read_scores(tmp_path / "scores.json")
 
 
-def test_groups_are_left_out_of_single_values() -> None:
+def test_groups_are_omitted_from_single_values() -> None:
     assert main_metrics(SCORES.arms["pretrain"]["entity_cloze"]) == {"mrr": MRR}
     assert single_values(SCORES.arms["pretrain"]) == {"entity_cloze/mrr": 0.5}

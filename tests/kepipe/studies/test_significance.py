@@ -1,4 +1,4 @@
-"""Tests hold their level on data about nothing, and show what is there as often as they say."""
+"""Significance tests keep their level without an effect, and their power equals the stated one."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def p_values(seeds: int, effect: float = 0.0, studies: int = STUDIES) -> np.ndar
     return np.array([[test.t, test.permutation, test.wilcoxon] for test in tests], np.float64)
 
 
-def test_differences_about_nothing_are_shown_at_the_stated_rate() -> None:
+def test_significance_tests_keep_their_level() -> None:
     rates = (p_values(8) <= 0.05).mean(0)
     assert rates[0] == pytest.approx(0.05, abs=SPREAD)
     assert (rates[1:] <= 0.05 + SPREAD).all()
     assert (rates[1:] > 0.01).all()
 
 
-def test_few_seeds_never_reach_the_level_by_permutation_or_ranks() -> None:
+def test_permutation_and_wilcoxon_need_enough_seeds() -> None:
     values = p_values(5, effect=5.0, studies=20)
     assert (values[:, 0] < 0.05).mean() > 0.9
     assert values[:, 1:].min() == pytest.approx(2 * 0.5**5)
 
 
-def test_power_is_as_often_as_it_says() -> None:
+def test_power_equals_simulation() -> None:
     values_NS = np.random.default_rng(4).normal(1.5, 1.0, (4000, 5))
     shown = (stats.ttest_1samp(values_NS, 0.0, axis=1).pvalue <= 0.05).mean()
     assert power(1.5, 5) == pytest.approx(shown, abs=0.025)
@@ -50,7 +50,7 @@ def test_power_is_as_often_as_it_says() -> None:
     assert detectable(1) == float("inf")
 
 
-def test_p_values_are_those_of_scipy_and_of_counting() -> None:
+def test_p_values_equal_scipy_and_enumeration() -> None:
     values = np.array([0.3, 0.1, 0.4, -0.1])
     tests = paired_tests(values)
     signs = np.array(np.meshgrid(*[[-1, 1]] * 4)).reshape(4, -1).T
@@ -60,7 +60,7 @@ def test_p_values_are_those_of_scipy_and_of_counting() -> None:
     assert tests.wilcoxon == pytest.approx(stats.wilcoxon(values, method="exact").pvalue, abs=0.2)
 
 
-def test_what_cannot_be_tested_has_no_p() -> None:
+def test_untestable_differences_have_no_p_value() -> None:
     assert vars(paired_tests([0.2])) == {"t": None, "permutation": None, "wilcoxon": None}
     assert paired_tests([0.0, 0.0]).permutation is None
     assert paired_tests([0.1, 0.1, 0.1]).t is None
@@ -76,7 +76,7 @@ def test_holm_by_hand() -> None:
     assert adjusted == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
 
 
-def test_holm_holds_the_level_over_a_family() -> None:
+def test_holm_keeps_the_family_wise_level() -> None:
     rng = np.random.default_rng(5)
     families = rng.uniform(size=(2000, 6))
     false = [bool(holm({str(n): p for n, p in enumerate(family)}, 0.05)) for family in families.tolist()]

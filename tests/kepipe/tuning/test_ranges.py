@@ -1,4 +1,4 @@
-"""What `--set-range` says."""
+"""Ranges of `--set-range`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_ranges_are_read(text: str, meant: Numbers | Choices) -> None:
     assert read_ranges({found.key: found.shown}) == (found,)
 
 
-def test_python_gives_lists_too() -> None:
+def test_python_ranges_may_be_lists() -> None:
     assert read_ranges({"a": [None, 0.5]}) == (Choices("a", ("null", "0.5")),)
 
 
@@ -55,13 +55,13 @@ def test_python_gives_lists_too() -> None:
         (["a=1..2", "a=3..4"], "--set-range a: given twice"),
     ],
 )
-def test_what_is_no_range_is_refused(ranges: list[str], said: str) -> None:
+def test_invalid_ranges_are_rejected(ranges: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said.replace(".", r"\.")):
         read_ranges(ranges)
 
 
 @given(st.text(alphabet="0123456789.eE+-:logstp=[]{}, ab", max_size=20))
-def test_any_text_is_a_range_or_a_mistake(text: str) -> None:
+def test_any_text_is_a_range_or_an_error(text: str) -> None:
     try:
         (found,) = read_ranges([f"key={text}"])
     except ConfigError:
@@ -73,7 +73,7 @@ def test_any_text_is_a_range_or_a_mistake(text: str) -> None:
 
 
 @given(st.floats(1e-6, 1e-3))
-def test_a_number_is_set_to_four_digits_within_its_range(value: float) -> None:
+def test_sampled_numbers_are_rounded_to_four_digits_within_the_range(value: float) -> None:
     numbers = Numbers("a", 1e-6, 1e-3, whole=False, log=True)
     rounded = numbers.rounded(value)
     assert numbers.low <= rounded <= numbers.high

@@ -1,4 +1,4 @@
-"""A search by Optuna that is killed and goes on."""
+"""A search by Optuna that is killed and resumed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METHOD = Method(startup=3, seed=7)
 
 
 def value_of(settings: Mapping[str, str]) -> float:
-    """A figure that is best at a low rate with many layers."""
+    """A metric that is best at a low learning rate with many layers."""
     return float(settings["rate"]) - int(settings["layers"]) / 10 + len(settings["kind"]) / 100
 
 
@@ -35,7 +35,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Search:
     return go_on(tmp_path_factory.mktemp("whole"), 6)
 
 
-def test_trials_lie_within_the_ranges_and_differ(whole: Search) -> None:
+def test_trials_are_within_the_ranges_and_differ(whole: Search) -> None:
     trials = whole.ended()
     assert [trial.number for trial in trials] == list(range(6))
     assert all(trial.status == "finished" and trial.why == "" for trial in trials)
@@ -45,7 +45,7 @@ def test_trials_lie_within_the_ranges_and_differ(whole: Search) -> None:
     assert len({trial.settings["rate"] for trial in trials}) == 6
 
 
-def test_the_best_is_the_first_with_the_best_value(whole: Search, tmp_path: Path) -> None:
+def test_best_trial_is_the_first_with_the_best_value(whole: Search, tmp_path: Path) -> None:
     values = [trial.value for trial in whole.ended()]
     best = whole.best()
     assert best is not None
@@ -59,7 +59,7 @@ def test_the_best_is_the_first_with_the_best_value(whole: Search, tmp_path: Path
     assert (best.number, best.value) == (1, 3.0)
 
 
-def test_a_killed_search_tries_what_one_that_ran_through_tries(whole: Search, tmp_path: Path) -> None:
+def test_killed_search_resumes_with_the_same_trials(whole: Search, tmp_path: Path) -> None:
     for place in (2, 5, 5):
         search = go_on(tmp_path, place)
         left = search.next()
@@ -71,7 +71,7 @@ def test_a_killed_search_tries_what_one_that_ran_through_tries(whole: Search, tm
     assert go_on(tmp_path, 6).ended() == whole.ended()
 
 
-def test_trials_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+def test_search_folder_may_have_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "50%41 ?x=1#y"
     folder.mkdir()
     assert len(go_on(folder, 1).ended()) == 1
@@ -79,13 +79,13 @@ def test_trials_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [folder.name]
 
 
-def test_another_seed_draws_other_settings(whole: Search, tmp_path: Path) -> None:
+def test_search_seeds_give_different_settings(whole: Search, tmp_path: Path) -> None:
     other = go_on(tmp_path, 2, method=Method(startup=3, seed=8))
     assert [trial.settings for trial in other.ended()] != [trial.settings for trial in whole.ended()[:2]]
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_trial_worse_than_the_median_at_a_step_is_to_be_stopped(tmp_path: Path, killed: bool) -> None:
+def test_pruned_trial_is_worse_than_the_median_at_a_step(tmp_path: Path, killed: bool) -> None:
     """By hand: after 1, 2, 3 at step 4 the median is 2. A trial is judged by its best value so far, also by what was
     heard before it was killed."""
     search = Search(tmp_path, RANGES, False, METHOD)
@@ -114,8 +114,8 @@ def test_a_trial_worse_than_the_median_at_a_step_is_to_be_stopped(tmp_path: Path
     assert best.value == 1.0
 
 
-def test_the_file_holds_numbers_and_json(whole: Search) -> None:
-    """Nothing in it could be unpickled."""
+def test_search_file_has_only_numbers_and_json(whole: Search) -> None:
+    """It contains no pickles."""
     with sqlite3.connect(whole.file) as database:
         tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
         assert "trials" in tables
