@@ -1,4 +1,4 @@
-"""The references of docs/safety.md exist: the tests of its promises, and weights of third parties with their digests."""
+"""The references of docs/safety.md exist: tests of its promises, and third-party weights with their digests."""
 
 from __future__ import annotations
 

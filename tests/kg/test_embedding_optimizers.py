@@ -36,7 +36,7 @@ def steps(name: str, *batches: list[int]) -> list[torch.Tensor]:
     return after
 
 
-def test_rows_of_the_batch_move_as_with_adam_and_others_stay() -> None:
+def test_sparse_adam_moves_rows_of_the_batch_like_adam() -> None:
     """The first step has the size of the learning rate for any gradient: 1 → 0.9."""
     (dense_1, dense_2), (sparse_1, sparse_2) = (steps(n, [0, 1], [1, 2]) for n in ("adam", "sparse-adam"))
     assert sparse_1[:2].numpy() == pytest.approx(0.9, abs=1e-5)

@@ -30,7 +30,7 @@ RELATIONS = np.array([[10, 0], [0, 100]], np.float32)
 FACTS = np.array([[0, 0, 2], [2, 1, 1], [2, 0, 3]], np.int32)
 
 
-def test_untrained_it_is_the_mean_of_translated_neighbours() -> None:
+def test_untrained_encoder_is_the_mean_of_translated_neighbours() -> None:
     # 2 is reached from 0 along relation 0 (0 + r₀), and back from 1 along relation 1 (1 − r₁); 3 is new as well.
     encoder = Encoder.start(RELATIONS, bases=2, seed=0)
     found = embed_new(encoder, FACTS, np.array([3, 2]), VECTORS)
@@ -54,7 +54,7 @@ def test_the_basis_decomposition() -> None:
     np.testing.assert_allclose(found[0], message @ weights, rtol=1e-5)
 
 
-def test_elsewhere_than_on_a_cpu_messages_are_pooled_by_torch_as_dgl_does() -> None:
+def test_pooling_on_other_devices_equals_dgl() -> None:
     """Values and gradients; a target without messages is zero."""
     import torch
 
@@ -86,7 +86,7 @@ def test_the_layer_computes_on_the_device_of_its_weights() -> None:
     assert loss.device.type == "meta"
 
 
-def test_what_is_asked_for_is_not_among_what_is_seen() -> None:
+def test_queries_are_not_among_the_context() -> None:
     """Neither the edge itself nor another to the same neighbour: it could be read off."""
     rng = np.random.default_rng(0)
     facts = np.unique(
@@ -177,7 +177,7 @@ def test_held_out_entities(drawn: list[tuple[int, int, int]], seed: int, share: 
     assert len(split.train) + len(split.context) + len(split.queries) + between_new == len(triples)
 
 
-def test_so_many_entities_are_taken_for_new_and_half_of_what_ties_them_is_asked() -> None:
+def test_hold_out_entities_takes_the_share_and_queries_half_of_their_triples() -> None:
     rng = np.random.default_rng(3)
     triples = np.unique(rng.integers(0, [40, 2, 40], (900, 3)), axis=0).astype(np.int32)
     split = hold_out_entities(triples, np.random.default_rng(0), 0.25)
@@ -190,7 +190,7 @@ def test_so_many_entities_are_taken_for_new_and_half_of_what_ties_them_is_asked(
     assert len(hold_out_entities(few, np.random.default_rng(0), 0.05).rows) == 1
 
 
-def test_training_learns_which_relation_tells_and_repeats_itself() -> None:
+def test_training_finds_the_informative_relation_and_is_deterministic() -> None:
     """Entities lie where relation 0 puts them; along relation 1 they have random neighbours, which say nothing."""
     rng = np.random.default_rng(0)
     count, dim = 120, 8

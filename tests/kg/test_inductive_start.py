@@ -1,4 +1,4 @@
-"""New entities begin where their neighbours say, in rounds; known ones stay to the bit."""
+"""New entities start at positions given by their neighbours, in rounds; known ones stay to the bit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def chain(length: int) -> np.ndarray:
     return np.array([[row, 0, row + 1] for row in range(length - 1)], np.int32)
 
 
-def test_of_few_known_entities_the_layer_is_the_mean_of_translated_neighbours(tmp_path: Path) -> None:
+def test_few_known_entities_give_the_mean_of_translated_neighbours(tmp_path: Path) -> None:
     graph = numbered_graph(
         tmp_path, 5, 2, train=np.array([[0, 0, 1], [0, 0, 2], [1, 0, 2], [2, 0, 3], [3, 1, 4]])
     )
@@ -40,7 +40,7 @@ def test_of_few_known_entities_the_layer_is_the_mean_of_translated_neighbours(tm
     assert (placed.by_known, placed.by_new) == (1, 1)
 
 
-def test_a_trained_layer_finds_the_place_of_a_new_entity(tmp_path: Path) -> None:
+def test_trained_layer_places_a_new_entity(tmp_path: Path) -> None:
     """On a line of known steps a new entity belongs between its neighbours, and not where others are."""
     length = 60
     graph = numbered_graph(tmp_path, length, 1, train=chain(length))

@@ -59,7 +59,7 @@ def test_pagerank_needs_restart_weights(around: Neighbourhood) -> None:
             around.pagerank(restart)
 
 
-def test_samples(triples: np.ndarray[Any, Any], around: Neighbourhood) -> None:
+def test_samples_are_edges_up_to_the_limit(triples: np.ndarray[Any, Any], around: Neighbourhood) -> None:
     rows = np.array([0, 7, 39])
     drawn = around.sample(rows, 2, seed=1)
     assert {tuple(edge) for edge in drawn.tolist()} <= edges(triples)
@@ -83,7 +83,7 @@ def test_samples_are_uniform(triples: np.ndarray[Any, Any], around: Neighbourhoo
     assert chi2 < degree - 1 + 5 * np.sqrt(2 * (degree - 1))
 
 
-def test_walks(triples: np.ndarray[Any, Any], around: Neighbourhood) -> None:
+def test_walks_follow_edges(triples: np.ndarray[Any, Any], around: Neighbourhood) -> None:
     walks = around.walk(np.array([0, 1, 2, 39] * 5), 6, seed=4)
     steps = {(a, b) for a, _, b in edges(triples)}
     assert walks.shape == (20, 7)
@@ -109,7 +109,7 @@ def test_pooling_is_a_weighted_mean() -> None:
     np.testing.assert_allclose(pooled.numpy(), [[2.5, 4.5], [0, 0], [5, 5]], rtol=1e-6)
 
 
-def test_without_dgl(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_dgl_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def fail(name: str, *rest: Any) -> Any:

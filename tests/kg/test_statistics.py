@@ -37,7 +37,7 @@ def graph(tmp_path: Path) -> Graph:
     return write_graph(tmp_path / "g", ENTITIES, RELATIONS, {"train": FACTS[:3], "test": FACTS[3:]})
 
 
-def test_a_small_graph(graph: Graph) -> None:
+def test_statistics_of_a_small_graph(graph: Graph) -> None:
     figures = measure(graph)
     assert figures.hubs[:2] == ((1, 4), (3, 3))
     assert (figures.degree_mean, figures.degree_median, figures.degree_max) == (2.0, 2.0, 4)
@@ -88,7 +88,7 @@ def test_the_shortest_name_that_contains_the_query_is_suggested_first(tmp_path: 
     assert suggest(graph, "york", most=3) == ["York", "New York", "Yorkeys Knob"]
 
 
-def test_findings(graph: Graph) -> None:
+def test_validation_findings_are_counted(graph: Graph) -> None:
     found = {finding.what: (finding.level, finding.count) for finding in validate(graph)}
     assert found == {
         "entities without a triple": ("warning", 1),

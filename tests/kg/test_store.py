@@ -49,7 +49,7 @@ def test_an_unknown_id_is_named(graph: Graph) -> None:
         graph.row("Q65")
 
 
-def test_types_both_ways(graph: Graph) -> None:
+def test_types_of_entities_and_entities_of_types(graph: Graph) -> None:
     assert graph.type_names == ["capital", "city", "country"]
     assert graph.rows_of_type("city").tolist() == [0, 2]
     assert graph.rows_of_type("capital").tolist() == [0]

@@ -38,7 +38,7 @@ def write(file: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def write_data(folder: Path) -> None:
-    """Files of the names and forms that the pipeline's head asks for."""
+    """Files with the names and formats that the pipeline's header requires."""
     for task, labels in (("chemprot", ("INHIBITOR", "AGONIST")), ("citation-intent", ("Uses", "Background"))):
         for split in ("train", "dev", "test"):
             rows = (
@@ -80,7 +80,7 @@ def small(model: Path) -> list[str]:
     ]
 
 
-def test_each_model_goes_on_learning_from_its_text_and_then_learns_both_tasks(
+def test_adaptation_study_pretrains_on_each_text_and_fine_tunes_both_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_data(tmp_path / "data")

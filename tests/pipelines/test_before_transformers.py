@@ -113,12 +113,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "workspace"
 
 
-def test_no_family_is_left_out() -> None:
+def test_every_family_outside_the_transformer_is_tested() -> None:
     assert MODELS.keys() == OTHERS.keys() == EXPORTED.keys()
 
 
 @pytest.mark.parametrize("family", MODELS)
-def test_it_is_registered_and_answers_through_mlflow(
+def test_registered_model_predicts_through_mlflow(
     family: str, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace / 'mlflow.db'}")
@@ -130,7 +130,7 @@ def test_it_is_registered_and_answers_through_mlflow(
 
 
 @pytest.mark.parametrize("family", MODELS)
-def test_it_is_exported(
+def test_model_is_exported(
     family: str, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, package = EXPORTED[family]
@@ -144,7 +144,7 @@ def test_it_is_exported(
         follow_the_page(tmp_path / "out", monkeypatch)
 
 
-def test_what_is_tuned_on_vectors_is_exported_with_its_head(
+def test_encoder_tuned_on_vectors_is_exported_with_its_head(
     workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxruntime")

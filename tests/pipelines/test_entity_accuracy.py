@@ -51,7 +51,7 @@ def found(kepipe: Kepipe) -> dict[str, Any]:
     return study
 
 
-def test_it_compares_the_last_logged_values_of_both_arms_seed_by_seed(
+def test_study_compares_last_logged_metrics_by_seed(
     studied: tuple[Kepipe, Outcome],
 ) -> None:
     kepipe, outcome = studied
@@ -69,7 +69,7 @@ def test_it_compares_the_last_logged_values_of_both_arms_seed_by_seed(
             assert all(0 <= value <= 1 for value in expected)
 
 
-def test_an_arm_that_names_no_entities_has_no_such_figure(studied: tuple[Kepipe, Outcome]) -> None:
+def test_missing_metric_of_an_arm_is_an_error(studied: tuple[Kepipe, Outcome]) -> None:
     """It is refused with what there is instead of being compared with something else."""
     arms = "study.arms={full: {}, plain: {pretrain: {knowledge: {denoising: false}}}}"
     outcome = studied[0].run_here(settings=(arms, "study.seeds=1"))

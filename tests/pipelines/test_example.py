@@ -48,7 +48,7 @@ def copy_of(finished: Kepipe, tmp_path: Path, *without: str) -> Kepipe:
     return copied
 
 
-def test_every_stage_leaves_what_it_promises(finished: Kepipe) -> None:
+def test_every_stage_writes_its_results(finished: Kepipe) -> None:
     for name in STAGES:
         assert (result(finished, name) / "artifact.json").is_file()
     documents = [json.loads(line) for line in (result(finished, "link") / "documents.jsonl").open()]
@@ -65,7 +65,7 @@ def test_every_stage_leaves_what_it_promises(finished: Kepipe) -> None:
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_each_value_is_logged_once_under_a_name_of_its_own(finished: Kepipe) -> None:
+def test_each_metric_is_logged_once_under_a_unique_name(finished: Kepipe) -> None:
     """A count under the name of a loss would be the value that MLflow shows of it."""
     logged: Counter[tuple[str, int | None, str]] = Counter()
     for journal in (finished.workspace / "tracking").glob("*.jsonl"):
@@ -82,7 +82,7 @@ def test_each_value_is_logged_once_under_a_name_of_its_own(finished: Kepipe) -> 
         assert {allowed(f"{arm}/{name}") for name in single_values(measured)} <= names
 
 
-def test_the_arms_start_from_the_same_weights_and_see_the_same_data(finished: Kepipe) -> None:
+def test_arms_have_the_same_initial_weights_and_data(finished: Kepipe) -> None:
     arms = [
         json.loads((result(finished, arm) / "kepipe.json").read_text()) for arm in ("pretrain", "control")
     ]
@@ -96,18 +96,18 @@ def test_the_arms_start_from_the_same_weights_and_see_the_same_data(finished: Ke
     assert starts[0]["held_out_loss"] == starts[1]["held_out_loss"]
 
 
-def test_no_pipeline_may_be_called_like_a_folder_of_the_workspace(finished: Kepipe) -> None:
+def test_names_of_workspace_folders_are_reserved(finished: Kepipe) -> None:
     folders = {place.name for place in finished.workspace.iterdir() if place.is_dir()}
     assert folders - {"example"} <= Workspace.RESERVED
 
 
-def test_a_second_run_finds_everything_cached(finished: Kepipe) -> None:
+def test_second_run_is_cached(finished: Kepipe) -> None:
     outcome = finished.run_here()
     assert outcome.code == 0
     assert outcome.statuses() == dict.fromkeys(STAGES, "cached")
 
 
-def test_the_plan_names_the_change_that_makes_work(finished: Kepipe) -> None:
+def test_plan_names_the_change_and_the_waiting_stages(finished: Kepipe) -> None:
     flags = [flag for setting in (*TINY, "stages.control.steps=30") for flag in ("--set", setting)]
     command = finished.command("plan", str(finished.pipeline), *flags)
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -132,12 +132,12 @@ def at_step(name: str, step: int) -> Moment:
 
 
 def heed_ctrl_c() -> None:
-    """What a shell starts in the background ignores it, and so do its children."""
+    """Background processes of a shell ignore it, and so do their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("kill_by", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_docker_stop_say_that_the_same_command_goes_on(
+def test_interrupted_run_says_that_the_same_command_continues(
     finished: Kepipe, tmp_path: Path, kill_by: signal.Signals
 ) -> None:
     stopped = copy_of(finished, tmp_path, "control")
@@ -149,9 +149,7 @@ def test_ctrl_c_and_docker_stop_say_that_the_same_command_goes_on(
     assert stopped.run().statuses()["control"] == "finished"
 
 
-def test_training_in_two_processes_killed_continues_to_the_same_bytes(
-    finished: Kepipe, tmp_path: Path
-) -> None:
+def test_killed_training_in_two_processes_resumes_bit_identically(finished: Kepipe, tmp_path: Path) -> None:
     settings = (*TINY, "stages.pretrain.accumulate=2", "stages.pretrain.processes=2")
     models = []
     for name, moment in (("whole", None), ("broken", at_step("pretrain", 10))):
@@ -165,9 +163,7 @@ def test_training_in_two_processes_killed_continues_to_the_same_bytes(
     assert models[0] == models[1]
 
 
-def test_killed_in_every_stage_it_continues_and_ends_with_the_same_bytes(
-    finished: Kepipe, tmp_path: Path
-) -> None:
+def test_run_killed_in_every_stage_resumes_bit_identically(finished: Kepipe, tmp_path: Path) -> None:
     broken = Kepipe(tmp_path / "broken")
     moments = [
         stage_starts("link"),
@@ -194,7 +190,7 @@ def test_killed_in_every_stage_it_continues_and_ends_with_the_same_bytes(
     assert weights[0] == weights[1]
 
 
-def test_a_full_disk_is_a_clear_error_and_costs_nothing(finished: Kepipe, tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_the_run_can_continue(finished: Kepipe, tmp_path: Path) -> None:
     kepipe = copy_of(finished, tmp_path, "pretrain")
 
     def small_files() -> None:
@@ -210,7 +206,7 @@ def test_a_full_disk_is_a_clear_error_and_costs_nothing(finished: Kepipe, tmp_pa
     assert weights[0] == weights[1]
 
 
-def test_a_damaged_model_is_made_again(finished: Kepipe, tmp_path: Path) -> None:
+def test_damaged_model_is_made_again(finished: Kepipe, tmp_path: Path) -> None:
     kepipe = copy_of(finished, tmp_path)
     file = result(kepipe, "control") / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x00")
@@ -223,7 +219,7 @@ def test_a_damaged_model_is_made_again(finished: Kepipe, tmp_path: Path) -> None
     assert any("does not match its digest" in warning for warning in warnings)
 
 
-def test_new_text_makes_again_only_what_depends_on_it(finished: Kepipe, tmp_path: Path) -> None:
+def test_new_text_reruns_only_dependent_stages(finished: Kepipe, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLE.parent, tmp_path / "example")
     kepipe = copy_of(finished, tmp_path)
     kepipe.pipeline = tmp_path / "example" / "pipeline.yaml"

@@ -35,7 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "project"
 
 
-def test_new_text_and_entities_are_learned_from_the_champion_on(project: Path) -> None:
+def test_champion_is_continued_with_new_text_and_entities(project: Path) -> None:
     pipeline = str(project / "going-on.yaml")
     first = kepipe("run", pipeline)
     assert "going-on has no champion yet: starts with a new bert" in first

@@ -29,7 +29,7 @@ SMALL = (
 
 
 def write_data(folder: Path) -> None:
-    """Rows in the forms of SciCite and BC5CDR."""
+    """Rows in the formats of SciCite and BC5CDR."""
     for part in ("tasks/sci-cite", "ner/bc5cdr"):
         (folder / part).mkdir(parents=True)
     for split in ("train", "dev", "test"):
@@ -43,7 +43,7 @@ def write_data(folder: Path) -> None:
         (folder / "ner" / "bc5cdr" / f"{split}.conll").write_text("".join(sentences))
 
 
-def test_every_model_of_the_line_is_measured_and_stands_on_one_page(
+def test_all_model_families_are_evaluated_and_on_one_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_data(tmp_path / "data")

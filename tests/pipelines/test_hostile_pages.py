@@ -63,7 +63,7 @@ def write_example(folder: Path) -> Path:
 
 
 def gold(folder: Path) -> Path:
-    """A gold set in which some names are marked rightly and some wrongly, so that there are mistakes to show."""
+    """A gold set with correct and wrong links, so that there are mistakes to show."""
     text = f"Mars and Jupiter were seen by Galileo {EVIL}."
     marks = [("Mars", "jupiter"), ("Jupiter", "jupiter"), ("Galileo", "no such entity")]
     mentions = [
@@ -80,7 +80,7 @@ ARPA = "\\data\\\nngram 1=5\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\n-1\t</s>\n-0.5\t
 
 
 def question(folder: Path) -> tuple[Path, Path]:
-    """A model that counts, and a question to it, both with names that no page may obey."""
+    """An n-gram model and a question, both with names that contain HTML."""
     (folder / "model.arpa").write_text(ARPA)
     model = folder / f"model {FILE}"
     result = CliRunner().invoke(app, ["import-arpa", str(folder / "model.arpa"), str(model)])
@@ -132,7 +132,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {**out, **made}
 
 
-def test_no_page_is_missing_here() -> None:
+def test_every_kind_of_page_is_tested_here() -> None:
     """A page that is made by a function of its own, or by a stage, is looked at by a browser, and so by the `pages`
     above."""
     files = (Path(kepipe.__file__).parent / "report").glob("*.py")
@@ -151,8 +151,8 @@ def test_no_page_is_missing_here() -> None:
     }
 
 
-def obeyed(document: str) -> list[str]:
-    """What in a document of the browser's came of a text that was taken for HTML."""
+def injected_effects(document: str) -> list[str]:
+    """Effects of a text that the browser interpreted as HTML."""
     ran = ["a script ran"] if re.search(r"<title>\s*PWNED\s*</title>", document) else []
     elements = re.findall(r"<(?:script|img|iframe|object|embed)\b", document)
     return (
@@ -163,12 +163,12 @@ def obeyed(document: str) -> list[str]:
     )
 
 
-def test_the_browser_would_obey_them(tmp_path: Path) -> None:
+def test_unescaped_html_would_be_executed(tmp_path: Path) -> None:
     for number, text in enumerate((SCRIPT, IMAGE, f"<svg><text>{IMAGE}</text></svg>")):
         page = tmp_path / f"{number}.html"
         page.write_text(f"<!doctype html><title>x</title><body>{text}")
-        assert "a script ran" in obeyed(shown(page))
-        assert len(obeyed(shown(page))) > 1
+        assert "a script ran" in injected_effects(shown(page))
+        assert len(injected_effects(shown(page))) > 1
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_the_browser_would_obey_them(tmp_path: Path) -> None:
         "study",
     ],
 )
-def test_no_page_obeys_a_text(pages: dict[str, Path], name: str) -> None:
-    assert obeyed(shown(pages[name])) == []
+def test_pages_execute_no_injected_html(pages: dict[str, Path], name: str) -> None:
+    assert injected_effects(shown(pages[name])) == []
     written = pages[name].read_text(encoding="utf-8")
     assert "\x1b" not in written
     if name in ("describe", "draw", "report"):  # the others have no room for all of it

@@ -50,7 +50,7 @@ def peaks(place: Path, commands: list[list[str]]) -> list[int]:
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="a process's peak of memory stands in /proc"
 )
-def test_memory_is_linear_in_the_length_of_a_document_with_a_small_factor(tmp_path: Path) -> None:
+def test_memory_is_linear_in_the_length_of_a_document(tmp_path: Path) -> None:
     """A document is linked and tokenised in sections of a million characters; three of them take little more than one,
     where all at once would take three times as much."""
     sizes = (1, 3)

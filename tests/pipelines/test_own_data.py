@@ -13,7 +13,7 @@ from tests.support.own_data import write_project
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_stage_ends_and_what_could_not_be_asked_is_told(tmp_path: Path, language: str) -> None:
+def test_pipeline_on_own_data_finishes_and_reports_skipped_probes(tmp_path: Path, language: str) -> None:
     kepipe = Kepipe(tmp_path / "workspace", write_project(tmp_path / "project", language))
     outcome = kepipe.run_here(settings=())
     assert outcome.code == 0, outcome.errors

@@ -41,7 +41,7 @@ def scheduler(kepipe: Kepipe, tmp_path: Path) -> Iterator[subprocess.Popen[bytes
 
 
 def ask(kepipe: Kepipe, *arguments: str) -> str:
-    """What a command prints, run in this process: one that polls is not to take the time of what it waits for."""
+    """What a command prints, run in this process: so that polling takes no time from the awaited process."""
     ended = CliRunner().invoke(app, [*arguments, "--workspace", str(kepipe.workspace)])
     assert ended.exit_code == 0, ended.output
     return ended.stdout
@@ -67,7 +67,7 @@ def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = PATIENCE 
     )
 
 
-def test_new_text_makes_a_challenger_and_what_did_not_change_is_kept(
+def test_scheduled_run_on_new_text_registers_a_challenger(
     kepipe: Kepipe, scheduler: subprocess.Popen[bytes]
 ) -> None:
     flags = [flag for setting in SETTINGS for flag in ("--set", setting)]
@@ -84,7 +84,7 @@ def test_new_text_makes_a_challenger_and_what_did_not_change_is_kept(
     assert (kepipe.workspace / "example" / "embed").resolve() == vectors
     time.sleep(20)
     both = versions(kepipe)
-    assert len(both) == 2, "a firing that finds nothing new must make no new model"
+    assert len(both) == 2, "a run without new text must register no model"
     assert "finished" in ask(kepipe, "schedule", "list")
     ask(kepipe, "schedule", "remove", "example")
     (champion,) = (number for number, aliases in both.items() if "champion" in aliases)

@@ -33,7 +33,7 @@ def of(stage: str, settings: tuple[str, ...]) -> Iterator[str]:
 
 
 def arms(results: Path) -> set[str]:
-    """The arms of a finished study, all of which have the figure that decides, and whose page names them all."""
+    """The arms of a finished study; all have the main metric and are on the page."""
     study = json.loads((results / "study" / "study.json").read_text())
     page = (results / "study" / "report.html").read_text()
     found, *beside = (set(finding["arms"]) for finding in study["findings"])
@@ -67,7 +67,7 @@ def relations_of_the_example(file: Path) -> Path:
     return write(file, rows)
 
 
-def test_ernie_tsinghua_from_text_and_graph_to_a_comparison(tmp_path: Path) -> None:
+def test_ernie_tsinghua_study_compares_its_arms(tmp_path: Path) -> None:
     data = relations_of_the_example(tmp_path / "relations.jsonl")
     results, outcome = run(
         tmp_path / "workspace",
@@ -106,7 +106,7 @@ def test_ernie_tsinghua_from_text_and_graph_to_a_comparison(tmp_path: Path) -> N
     assert not (true.table() == wrong.table()).all(1).any()
 
 
-def test_k_bert_answers_from_the_graph_with_and_without_the_graph(tmp_path: Path) -> None:
+def test_k_bert_study_compares_its_arms(tmp_path: Path) -> None:
     results, _ = run(
         tmp_path / "workspace",
         "k-bert",
@@ -127,9 +127,7 @@ def test_k_bert_answers_from_the_graph_with_and_without_the_graph(tmp_path: Path
     assert len(set(asked)) > 1
 
 
-def test_k_bert_compares_rankings_and_counts_what_they_write(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_k_bert_choices_study_compares_rankings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results, _ = run(
         tmp_path / "workspace",
         "k-bert-choices",
@@ -149,7 +147,7 @@ def test_k_bert_compares_rankings_and_counts_what_they_write(
     assert written == dict.fromkeys(CHOICES, 1.0), "the example's people have no more than two triples"
 
 
-def test_ernie_answers_from_the_graph_and_types_entities_by_their_vectors(tmp_path: Path) -> None:
+def test_ernie_graph_dataset_study_compares_its_arms(tmp_path: Path) -> None:
     results, _ = run(
         tmp_path / "workspace",
         "ernie-graph-dataset",
@@ -216,7 +214,7 @@ def example_characters() -> list[str]:
     return [*letters, *(f"##{letter}" for letter in letters)]
 
 
-def test_every_family_frozen_and_tuned(tmp_path: Path) -> None:
+def test_tuned_or_frozen_study_covers_every_family(tmp_path: Path) -> None:
     texts = write_task(tmp_path, "classification", 24, 16)
     results, _ = run(
         tmp_path / "workspace",
@@ -241,7 +239,7 @@ def test_every_family_frozen_and_tuned(tmp_path: Path) -> None:
 STAGES = ("citations", "diseases")
 
 
-def test_static_and_contextual_vectors_over_sizes_and_halves(tmp_path: Path) -> None:
+def test_static_and_contextual_study_covers_sizes_and_slices(tmp_path: Path) -> None:
     citations = write_task(tmp_path / "citations", "classification", 40, 24)
     diseases = write_task(tmp_path / "diseases", "tagging", 24, 16)
     small = f"{{from: {base_model(tmp_path / 'bert', layers=1).folder}}}"

@@ -35,7 +35,7 @@ def told(kepipe: Kepipe) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory: pytest.TempPathFactory) -> Kepipe:
-    """A whole study, killed once while it trains and run again."""
+    """A whole study, killed once during training and resumed."""
     folder = tmp_path_factory.mktemp("study")
     shutil.copytree(EXAMPLE.parent, folder / "example")
     file = folder / "example" / "pipeline.yaml"
@@ -57,7 +57,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Kepipe:
     return kepipe
 
 
-def test_arms_share_stages_and_each_seed_is_one_of_its_own(studied: Kepipe) -> None:
+def test_study_arms_share_stages_and_seeds_differ(studied: Kepipe) -> None:
     def state(name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((studied.workspace / "example" / name / "kepipe.json").read_text())
         return found
@@ -68,7 +68,7 @@ def test_arms_share_stages_and_each_seed_is_one_of_its_own(studied: Kepipe) -> N
     assert len(list((studied.workspace / "store" / "done").iterdir())) == 4 + len(COPIES) + 1
 
 
-def test_it_says_what_was_found(studied: Kepipe) -> None:
+def test_study_reports_its_finding(studied: Kepipe) -> None:
     found = told(studied)
     assert "gain" in found["verdict"].lower()
     assert (found["reference"], found["controls"], found["seeds"]) == ("plain", ["plain"], [0, 1])
@@ -88,7 +88,7 @@ def test_it_says_what_was_found(studied: Kepipe) -> None:
     assert page.count("<svg") == 6
 
 
-def test_a_second_run_is_cached_and_another_question_runs_the_comparison_alone(studied: Kepipe) -> None:
+def test_second_run_is_cached_and_another_measure_reruns_only_the_comparison(studied: Kepipe) -> None:
     assert set(studied.run_here(settings=SETTINGS).statuses().values()) == {"cached"}
     asked = (*SETTINGS, "study.measure={evaluate: mlm_loss/tokens}")
     statuses = studied.run_here(settings=asked).statuses()
@@ -96,7 +96,7 @@ def test_a_second_run_is_cached_and_another_question_runs_the_comparison_alone(s
     assert studied.run_here(settings=SETTINGS).code == 0
 
 
-def test_where_nothing_differs_no_gain_is_shown(studied: Kepipe, tmp_path: Path) -> None:
+def test_equal_arms_show_no_gain(studied: Kepipe, tmp_path: Path) -> None:
     kepipe = Kepipe(tmp_path / "workspace", studied.pipeline)
     shutil.copytree(studied.workspace, kepipe.workspace, symlinks=True)
     same = (*SETTINGS, "study.arms={knowledge: {}, plain: {}}")
@@ -106,7 +106,7 @@ def test_where_nothing_differs_no_gain_is_shown(studied: Kepipe, tmp_path: Path)
     assert told(kepipe)["verdict"].startswith("No gain shown: knowledge and plain have the same")
 
 
-def test_a_figure_that_is_not_there_costs_no_training(studied: Kepipe) -> None:
+def test_missing_metric_is_reported_before_training(studied: Kepipe) -> None:
     outcome = studied.run(settings=(*SETTINGS, "study.measure={evaluate: entity_cloze/mmr}"))
     assert outcome.code == 2, "told before anything runs"
     assert "entity_cloze/mmr" in outcome.errors
@@ -115,7 +115,7 @@ def test_a_figure_that_is_not_there_costs_no_training(studied: Kepipe) -> None:
     assert studied.run_here(settings=SETTINGS).code == 0
 
 
-def test_the_plan_is_grouped_by_arm(studied: Kepipe) -> None:
+def test_plan_is_grouped_by_arm(studied: Kepipe) -> None:
     flags = [flag for setting in SETTINGS for flag in ("--set", setting)]
     command = studied.command("plan", str(studied.pipeline), *flags, "--set", "study.seeds=3")
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -150,7 +150,7 @@ def kepipe(*words: str, code: int = 0) -> str:
     return result.output
 
 
-def test_what_ran_while_s3_was_away_is_delivered_once_it_is_there(tracked: Tracked) -> None:
+def test_run_during_an_s3_outage_is_delivered_afterwards(tracked: Tracked) -> None:
     assert "kepipe: not delivered: " in tracked.away
     (journal,) = journals(tracked.folder / "workspace")
     cursor = Cursor.load(journal, tracked.store.uri)
@@ -159,15 +159,15 @@ def test_what_ran_while_s3_was_away_is_delivered_once_it_is_there(tracked: Track
     assert tracked.run("evaluate").data.metrics["pretrain/mlm_loss/tokens"] == pytest.approx(value)
 
 
-def test_weights_and_tables_lie_in_s3(tracked: Tracked) -> None:
+def test_weights_and_tables_are_in_s3(tracked: Tracked) -> None:
     pages = tracked.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     keys = [entry["Key"] for page in pages for entry in page["Contents"]]
     assert len([key for key in keys if key.endswith("/model.safetensors")]) == 1
     assert len([key for key in keys if key.endswith("/eval_results_table.json")]) == 2
 
 
-def test_mlflow_evaluates_the_registered_model_and_finds_the_values_of_its_scores(tracked: Tracked) -> None:
-    """The program of the page about tracking."""
+def test_mlflow_evaluate_reproduces_the_scores(tracked: Tracked) -> None:
+    """The program of the docs page about tracking."""
     (program,) = [block for block in fenced(ROOT / "docs" / "tracking.md", "python") if "evaluate" in block]
     names: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -181,7 +181,7 @@ def test_mlflow_evaluates_the_registered_model_and_finds_the_values_of_its_score
     assert {"accuracy_score", "test/accuracy"} <= {metric.key for metric in logged.metrics}
 
 
-def test_the_cases_are_the_table_that_mlflow_shows_of_an_evaluation(tracked: Tracked) -> None:
+def test_evaluation_cases_are_an_mlflow_table(tracked: Tracked) -> None:
     table = mlflow.load_table("eval_results_table.json", run_ids=[tracked.run("opinions").info.run_id])
     test = table[table["split"] == "test"]
     accuracy = tracked.scores("opinions")["test"]["accuracy"]["value"]

@@ -54,7 +54,7 @@ def small(name: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One workspace for all, so that graph, corpus and links are made once."""
+    """One shared workspace, so that graph, corpus and links are made once."""
     return tmp_path_factory.mktemp("zoo")
 
 
@@ -66,7 +66,7 @@ def run(workspace: Path, name: str) -> Path:
 
 
 def kepipe(*arguments: str) -> str:
-    """What a command prints."""
+    """The output of a command."""
     ended = CliRunner().invoke(app, arguments)
     assert ended.exit_code == 0, ended.output
     return ended.stdout
@@ -95,21 +95,21 @@ def test_every_pipeline_of_the_zoo_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", FILLS + WRITES + COUNTS)
-def test_the_header_says_what_it_does_how_and_what_to_expect(name: str) -> None:
+def test_pipeline_header_has_what_command_hardware_and_figure(name: str) -> None:
     text = (ROOT / "pipelines" / f"{name}.yaml").read_text()
     assert all(f"# {part}:" in text for part in ("What", "Command", "Hardware", "Figure"))
     assert f"kepipe run {name}\n" in text
 
 
 @pytest.mark.parametrize("name", FILLS)
-def test_models_that_fill_masks_train_and_are_asked_for_entities(workspace: Path, name: str) -> None:
+def test_masked_models_train_and_are_probed(workspace: Path, name: str) -> None:
     results = run(workspace, name)
     scores = json.loads((results / "evaluate" / "scores.json").read_text())
     assert set(scores["arms"]["pretrain"]) == {"mlm_loss", "entity_cloze"}
     assert "Entity cloze" in (results / "report" / "report.html").read_text()
 
 
-def test_students_learn_from_teachers_and_are_asked_what_they_know(workspace: Path) -> None:
+def test_distillation_students_train_and_are_probed(workspace: Path) -> None:
     settings = (
         *small("ernie-baidu")[:3],
         "stages.shards.tokenizer={size: 900}",
@@ -128,7 +128,7 @@ def test_students_learn_from_teachers_and_are_asked_what_they_know(workspace: Pa
 
 
 @pytest.mark.parametrize("name", WRITES + COUNTS)
-def test_models_that_write_train_and_go_on_with_text(workspace: Path, name: str) -> None:
+def test_causal_models_train_and_are_scored(workspace: Path, name: str) -> None:
     results = run(workspace, name)
     scores = json.loads((results / "evaluate" / "scores.json").read_text())
     assert all(set(probes) == {"perplexity"} for probes in scores["arms"].values())
@@ -136,7 +136,7 @@ def test_models_that_write_train_and_go_on_with_text(workspace: Path, name: str)
     assert "Language modelling" in (results / "report" / "report.html").read_text()
 
 
-def test_a_trained_model_writes_and_moves_to_hugging_face(workspace: Path, tmp_path: Path) -> None:
+def test_trained_model_generates_and_exports_to_hugging_face(workspace: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = str(run(workspace, "gpt") / "pretrain")
@@ -152,7 +152,7 @@ def test_a_trained_model_writes_and_moves_to_hugging_face(workspace: Path, tmp_p
     assert tokenizer.decode(tokens[0], skip_special_tokens=True).strip() == written.strip()
 
 
-def test_a_task_is_put_with_no_and_with_two_examples(workspace: Path) -> None:
+def test_few_shot_with_zero_and_two_examples(workspace: Path) -> None:
     model = str(run(workspace, "gpt") / "pretrain")
     told = kepipe("few-shot", model, str(ROOT / "docs" / "example" / "task.yaml"), "--shots", "0,2")
     lines = told.splitlines()
@@ -161,7 +161,7 @@ def test_a_task_is_put_with_no_and_with_two_examples(workspace: Path) -> None:
     assert all("%" in line for line in lines[2:])
 
 
-def test_n_grams_write_draw_are_asked_and_move_as_arpa(workspace: Path, tmp_path: Path) -> None:
+def test_n_gram_models_generate_answer_and_export_arpa(workspace: Path, tmp_path: Path) -> None:
     model = str(run(workspace, "ngram") / "pretrain")
     assert kepipe("generate", model, "Saturn has", "--limit", "8").startswith("Saturn has")
     drawn = [kepipe("generate", model, "Saturn has", "--top-p", "0.9", "--seed", seed) for seed in "112"]

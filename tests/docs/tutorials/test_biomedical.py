@@ -59,7 +59,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
         yield tutorial
 
 
-def test_the_ontology_is_read_and_found_in_the_text(followed: Tutorial) -> None:
+def test_ontology_is_imported_and_linked(followed: Tutorial) -> None:
     assert "730" in followed.said("kepipe graph import")
     assert "breast" in followed.said("kepipe graph query")
     linked = [
@@ -86,7 +86,7 @@ def test_both_taggers_are_scored_on_one_page(followed: Tutorial) -> None:
     assert re.search(r"adapt +cached", plan)
 
 
-def test_new_text_is_answered_with_what_the_ontology_knows_of_it(followed: Tutorial) -> None:
+def test_predictions_use_the_ontology(followed: Tutorial) -> None:
     assert BREAST_CANCER in followed.said("kepipe predict")
     assert BREAST_CANCER in followed.printed
     labels = json.loads(Path("diseases/tagger/config.json").read_text())["id2label"]

@@ -53,7 +53,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
         yield tutorial
 
 
-def test_the_graphs_words_are_seen_in_a_sentence(followed: Tutorial) -> None:
+def test_graph_words_are_linked_and_injected(followed: Tutorial) -> None:
     assert "卫生间" in followed.said("kepipe link --explain")
     assert "wrote hotels/tree.html" in followed.said("kepipe inject")
     tree = Path("hotels/tree.html").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def test_the_graphs_words_are_seen_in_a_sentence(followed: Tutorial) -> None:
     assert "warning" not in followed.said("kepipe config check")
 
 
-def test_the_study_has_every_arm_and_a_verdict(followed: Tutorial) -> None:
+def test_study_has_every_arm_and_a_verdict(followed: Tutorial) -> None:
     study = json.loads(Path("workspace/hotels/study/study.json").read_text(encoding="utf-8"))
     (finding,) = study["findings"]
     assert finding["measure"] == "opinion/test/accuracy"
@@ -77,7 +77,7 @@ def test_the_study_has_every_arm_and_a_verdict(followed: Tutorial) -> None:
     assert (Path("workspace/hotels/study/report.html")).is_file()
 
 
-def test_the_model_answers_reviews(followed: Tutorial) -> None:
+def test_model_predicts_reviews(followed: Tutorial) -> None:
     lines = [line for line in followed.said("kepipe predict").splitlines() if "\t" in line]
     assert [line.rpartition("\t")[2] for line in lines] == ["性价比高，服务态度好", "卫生间又小又吵"]
     answers = followed.printed.splitlines()

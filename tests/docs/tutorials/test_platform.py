@@ -28,7 +28,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
     with pytest.MonkeyPatch.context() as patch:
 
         def server_is_back() -> None:
-            """The store on which the server stands."""
+            """The store of the server."""
             assert not Path("workspace/mlflow.db").exists()
             patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/server.db")
 
@@ -58,12 +58,12 @@ def listed(followed: Tutorial, number: int) -> dict[int, list[str]]:
     return {int(line[1]): line[2].split() for line in lines}
 
 
-def test_what_waited_for_the_server_arrives_and_the_first_model_is_champion(followed: Tutorial) -> None:
+def test_pending_runs_are_delivered_and_the_first_model_is_champion(followed: Tutorial) -> None:
     assert "delivered" in followed.said("kepipe track sync")
     assert listed(followed, 0) == {1: ["challenger", "champion"]}
 
 
-def test_new_text_makes_a_version_that_the_gate_judges(followed: Tutorial) -> None:
+def test_new_text_registers_a_version_for_the_gate(followed: Tutorial) -> None:
     assert "gated finished" in followed.said("kepipe schedule run-now")
     both = listed(followed, 1)
     assert set(both) == {1, 2}

@@ -1,4 +1,4 @@
-"""What was taken and what was left out, each with what told it."""
+"""Counts of imported and skipped items, each with its source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from kg.sources.account import SHOWN, Account
 
 
-def test_lines_name_what_told_it_the_most_frequent_first() -> None:
+def test_account_lines_list_sources_by_frequency() -> None:
     account = Account()
     account.take("names", "rdfs:label", 3)
     account.take("names", "skos:prefLabel")
@@ -19,7 +19,7 @@ def test_lines_name_what_told_it_the_most_frequent_first() -> None:
     assert (account.taken, account.left_out) == ({"names": 4}, {"obsolete terms": 1})
 
 
-def test_a_file_of_ever_new_predicates_is_counted_within_bounds() -> None:
+def test_account_of_many_predicates_is_bounded() -> None:
     account = Account()
     for number in range(5000):
         account.leave("literal values", f"p{number}")
@@ -29,7 +29,7 @@ def test_a_file_of_ever_new_predicates_is_counted_within_bounds() -> None:
     assert len(account.taken_by("literal values")) <= 1001
 
 
-def test_no_count_is_negative() -> None:
+def test_negative_counts_are_rejected() -> None:
     account = Account()
     with pytest.raises(ValueError, match="facts rdfs:subClassOf: a negative count, -1"):
         account.take("facts", "rdfs:subClassOf", -1)

@@ -16,7 +16,7 @@ LINES = [
 ]
 
 
-def test_assertions_of_a_language(read: Read, tmp_path: Path) -> None:
+def test_conceptnet_assertions_of_a_language_are_read(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "assertions.csv"
     lines = [f"/a/[{r}/,{h}/,{t}/]\t{r}\t{h}\t{t}\t{{}}" for r, h, t in LINES]
     file.write_text("\n".join([*lines, "/a/x\tbad"]))

@@ -13,7 +13,7 @@ from tests.support.sources import Read
 HEADER = "id\tnode1\trelation\tnode2\tnode1;label\tnode2;label\trelation;label\tsource\n"
 
 
-def test_names_stand_beside_the_nodes(read: Read, tmp_path: Path) -> None:
+def test_cskg_node_labels_are_read(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "cskg.tsv"
     file.write_text(HEADER + "1\ta\t/r/IsA\tb\tcat|kitty\tanimal\tis a\tCN\n2\tb\t/r/IsA\n")
     assert guess(file).name == "cskg"

@@ -15,14 +15,14 @@ from kg.sources.reading import Choices
 from tests.support.sources import Read
 
 
-def test_the_first_three_columns(read: Read, tmp_path: Path) -> None:
+def test_csv_takes_the_first_three_columns(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_text('from,how,to,note\n"a, b",r,"c ""d"""," x"\n\na,r,c,\n', encoding="utf-8-sig")
     assert read(file).facts() == {("a, b", "r", 'c "d"'), ("a", "r", "c")}
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_columns_by_name_with_labels(read: Read, tmp_path: Path, delimiter: str) -> None:
+def test_csv_columns_are_selected_by_name_with_labels(read: Read, tmp_path: Path, delimiter: str) -> None:
     rows = [
         ["value", "valueLabel", "item", "item_label", "property", "year"],
         ["Q183", "Germany", "Q64", "Berlin", "P17", "1990"],
@@ -35,7 +35,7 @@ def test_columns_by_name_with_labels(read: Read, tmp_path: Path, delimiter: str)
     assert found.graph.relations == [Relation("P17", "P17")]
 
 
-def test_columns_of_labels_are_none_of_the_first_three(read: Read, tmp_path: Path) -> None:
+def test_csv_label_columns_are_not_triple_columns(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "query.csv"
     file.write_text("item,itemLabel,prop,propLabel,value,valueLabel\nQ64,Berlin,P17,country,Q183,Germany\n")
     found = read(file)
@@ -44,7 +44,7 @@ def test_columns_of_labels_are_none_of_the_first_three(read: Read, tmp_path: Pat
     assert found.graph.relations == [Relation("P17", "country")]
 
 
-def test_a_file_without_a_header_is_told(read: Read, tmp_path: Path) -> None:
+def test_csv_without_a_header_is_reported(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_text("\na,r,b\nc,r,d\n")
     found = read(file)
@@ -53,13 +53,13 @@ def test_a_file_without_a_header_is_told(read: Read, tmp_path: Path) -> None:
     assert not read(file, Choices(columns=("a", "r", "b"))).left_out
 
 
-def test_ids_have_no_line_breaks(read: Read, tmp_path: Path) -> None:
+def test_csv_ids_have_no_line_breaks(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_bytes(b'h,r,t\r\n"a \r\n b","r\n",c\r\n')
     assert read(file).facts() == {("a b", "r", "c")}
 
 
-def test_bad_rows_are_located(read: Read, tmp_path: Path) -> None:
+def test_csv_bad_rows_are_located(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_bytes(b'h,r,t\na,b\na,,c\n"a"x,b,c\n\xff,b,c\na,b,c\na,b,"c')
     found = read(file)
@@ -73,7 +73,7 @@ def test_bad_rows_are_located(read: Read, tmp_path: Path) -> None:
     ]
 
 
-def test_a_quotation_mark_left_open_costs_its_line_alone(read: Read, tmp_path: Path) -> None:
+def test_csv_unclosed_quote_skips_only_its_line(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_text('h,r,t\na,r,"b\nc,r,d\ne,r,"f\ng"\ni,r,"j\nk,r,l\n')
     found = read(file)
@@ -81,13 +81,13 @@ def test_a_quotation_mark_left_open_costs_its_line_alone(read: Read, tmp_path: P
     assert [problem.split(" (")[0] for problem in found.problems] == ["g.csv:2: not CSV", "g.csv:6: not CSV"]
 
 
-def test_two_columns_of_one_name_stand_for_themselves(read: Read, tmp_path: Path) -> None:
+def test_csv_columns_with_equal_names_are_kept(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_text("name,name,name\na,r,b\n")
     assert read(file).facts() == {("a", "r", "b")}
 
 
-def test_missing_columns_are_named(read: Read, tmp_path: Path) -> None:
+def test_csv_missing_columns_are_named(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_text("a,b,c\n")
     with pytest.raises(ValueError, match=r"g\.csv:1: no column 'head'; the header has a, b, c"):
@@ -105,7 +105,7 @@ fields = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max
 
 @given(st.lists(st.tuples(fields, fields, fields), max_size=15))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_what_is_written_is_read(
+def test_csv_round_trips(
     read: Read, tmp_path_factory: pytest.TempPathFactory, facts: list[tuple[str, str, str]]
 ) -> None:
     file = tmp_path_factory.mktemp("csv") / "g.csv"
@@ -118,7 +118,9 @@ def test_what_is_written_is_read(
 
 @given(st.binary(max_size=200))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_bytes_end(read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_csv_of_any_bytes_is_read_or_reported(
+    read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
     file = tmp_path_factory.mktemp("csv") / "g.csv"
     file.write_bytes(b"h,r,t\n" + data)
     found = read(file)

@@ -51,7 +51,7 @@ def test_facts_of_a_country(world: Graph) -> None:
     assert ("in_state", "state:NY") in facts(world, "geonames:5128581")
 
 
-def test_capitals_are_found_without_their_accents(world: Graph) -> None:
+def test_capitals_are_found_without_accents(world: Graph) -> None:
     assert ("has_capital", "geonames:3688689") in facts(world, "country:CO")  # Bogotá, "Bogota" in the table
 
 
@@ -66,7 +66,7 @@ def test_entities(world: Graph) -> None:
     assert len(world.rows_of_type("country")) == 252
 
 
-def test_names_worth_searching(world: Graph) -> None:
+def test_geonames_aliases_are_filtered(world: Graph) -> None:
     aliases = set(world.aliases(world.row(BERLIN)))
     assert not aliases & {"BER", "bai lin", "berlini", ""}
     assert "NYC" in world.aliases(world.row("geonames:5128581"))
@@ -86,7 +86,7 @@ def test_names_worth_searching(world: Graph) -> None:
     assert lexicon.candidates("us") == []
 
 
-def test_a_name_that_unlike_cities_bear_is_dubious() -> None:
+def test_ambiguous_transliteration_is_dropped() -> None:
     cities = [
         {"name": name} for name in ("Ávila", "Edinburgh", "Olomouc", "Évora", "Ivrea", "Springfield", "Salem")
     ]
@@ -97,5 +97,5 @@ def test_a_name_that_unlike_cities_bear_is_dubious() -> None:
     assert _dubious([*cities, {"name": "Aébura"}], [aebura] * 5 + [town] * 3) == set()  # a city's own name
 
 
-def test_what_a_wrong_encoding_left_is_no_name() -> None:
+def test_wrongly_encoded_name_is_dropped() -> None:
     assert _aliases("Aba", ["\x9fAA¬²±", "Абà", "می\u200cشهر"]) == ("Абà", "می\u200cشهر")

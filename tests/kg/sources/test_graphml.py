@@ -56,7 +56,7 @@ def _with_splits() -> nx.MultiDiGraph:
     return made
 
 
-def test_held_out_edges_are_never_trained_on(tmp_path: Path) -> None:
+def test_held_out_edges_are_not_in_training(tmp_path: Path) -> None:
     writer, problems = GraphWriter(tmp_path), Problems()
     read_networkx(_with_splits(), writer, problems)
     graph = writer.finish()
@@ -90,7 +90,7 @@ def test_bad_nodes_are_named(tmp_path: Path) -> None:
     assert writer.finish().labels[1] == "a"  # kept, by its id, for the triple's sake
 
 
-def test_without_a_namespace(read: Read, tmp_path: Path) -> None:
+def test_graphml_without_a_namespace_is_read(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.graphml"
     edge = '<node id="a"/><node id="b"/><edge source="a" target="b"/>'
     file.write_text(f'<graphml><graph edgedefault="directed">{edge}</graph></graphml>')
@@ -98,7 +98,9 @@ def test_without_a_namespace(read: Read, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-def test_packed_and_cut_off(read: Read, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def test_packed_graphml_is_read_and_truncation_reported(
+    read: Read, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
     file = tmp_path / "g.graphml.gz"
     packed = pack("\n".join(nx.generate_graphml(nx.karate_club_graph())).encode())
     file.write_bytes(packed)
@@ -122,13 +124,13 @@ def test_packed_and_cut_off(read: Read, tmp_path: Path, pack: Callable[[bytes], 
         ),
     ],
 )
-def test_what_is_no_graphml_is_refused(read: Read, tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_graphml_is_rejected(read: Read, tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "g.graphml").write_text(text)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / "g.graphml")
 
 
-def test_relations_that_are_numbers_or_keys(tmp_path: Path) -> None:
+def test_numeric_and_keyed_relations_are_read(tmp_path: Path) -> None:
     made = nx.MultiDiGraph()
     made.add_edge("a", "b", relation=0)
     made.add_edge("a", "b", key="born in")
@@ -144,7 +146,7 @@ def test_relations_that_are_numbers_or_keys(tmp_path: Path) -> None:
     assert list(graph.labels) == ["a", "0", "x y", "b ", "c"]
 
 
-def test_the_id_of_an_edge_in_a_file_is_no_relation(read: Read, tmp_path: Path) -> None:
+def test_edge_id_in_a_file_is_no_relation(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.graphml"
     edge = '<node id="a"/><node id="b"/><edge id="e7" source="a" target="b"/>'
     file.write_text(f'<graphml><graph edgedefault="directed">{edge}</graph></graphml>')
@@ -152,7 +154,7 @@ def test_the_id_of_an_edge_in_a_file_is_no_relation(read: Read, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("bad", ["<node/>", "<node id='c'/><edge source='c'/>"])
-def test_a_missing_id_is_told(read: Read, tmp_path: Path, bad: str) -> None:
+def test_missing_node_id_is_reported(read: Read, tmp_path: Path, bad: str) -> None:
     file = tmp_path / "g.graphml"
     edge = f'<node id="a"/><node id="b"/><edge source="a" target="b"/>{bad}'
     file.write_text(f'<graphml><graph edgedefault="directed">{edge}</graph></graphml>')
@@ -162,7 +164,7 @@ def test_a_missing_id_is_told(read: Read, tmp_path: Path, bad: str) -> None:
     assert "None" not in found.graph.ids
 
 
-def test_other_graphs_of_a_file_are_counted(read: Read, tmp_path: Path) -> None:
+def test_further_graphs_of_a_file_are_counted_as_skipped(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.graphml"
     inner = '<graph edgedefault="directed"><node id="x"/></graph>'
     edge = f'<node id="a">{inner}</node><node id="b"/><edge source="a" target="b"/>'
@@ -172,7 +174,7 @@ def test_other_graphs_of_a_file_are_counted(read: Read, tmp_path: Path) -> None:
     assert set(found.graph.ids) == {"a", "b"}
 
 
-def test_groups_of_yed_are_read_and_told_as_such(read: Read, tmp_path: Path) -> None:
+def test_yed_groups_are_read(read: Read, tmp_path: Path) -> None:
     def node(id: str, name: str) -> str:
         label = f"<y:ShapeNode><y:NodeLabel>{name}</y:NodeLabel></y:ShapeNode>"
         return f'<node id="{id}"><data key="d6">{label}</data></node>'
@@ -192,7 +194,7 @@ def test_groups_of_yed_are_read_and_told_as_such(read: Read, tmp_path: Path) -> 
     assert not any("graphs" in reason for reason in found.left_out)
 
 
-def test_what_is_nested_too_deeply_is_text(tmp_path: Path) -> None:
+def test_too_deeply_nested_value_is_text(tmp_path: Path) -> None:
     deep = "[" * 100_000
     made = nx.DiGraph(relations=deep)
     made.add_node("a", aliases=deep)
@@ -202,7 +204,7 @@ def test_what_is_nested_too_deeply_is_text(tmp_path: Path) -> None:
     assert writer.finish().aliases(0) == (deep,)
 
 
-def test_utf_16_has_no_graph_less_than_none(read: Read, tmp_path: Path) -> None:
+def test_utf_16_graphml_counts_no_negative_graphs(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.graphml"
     text = '<graph edgedefault="directed"><node id="a"/><node id="b"/><edge source="a" target="b"/></graph>'
     namespace = "http://graphml.graphdrawing.org/xmlns"

@@ -31,7 +31,9 @@ FACT = {("oslo", "capital of", "norway")}
         ("a,b,c", "oslo,capital of,norway"),
     ],
 )  # fmt: skip
-def test_columns_are_found_and_told(read: Read, tmp_path: Path, header: str, row: str) -> None:
+def test_columns_are_found_by_usual_names_and_reported(
+    read: Read, tmp_path: Path, header: str, row: str
+) -> None:
     file = tmp_path / "g.csv"
     file.write_text(f"{header}\n{row}\n")
     found = read(file)
@@ -55,7 +57,7 @@ def test_names_of_primekg(read: Read, tmp_path: Path) -> None:
         ("source,type,target\nx,Directed,y\n", "says directions"),
     ],
 )
-def test_an_unlikely_choice_is_refused(read: Read, tmp_path: Path, text: str, reason: str) -> None:
+def test_unlikely_columns_are_rejected(read: Read, tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "g.csv"
     file.write_text(text)
     with pytest.raises(

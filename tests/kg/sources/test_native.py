@@ -27,7 +27,7 @@ def read(path: Path, out: Path, problems: Problems | None = None) -> Graph:
     return writer.finish()
 
 
-def test_a_whole_folder(tmp_path: Path) -> None:
+def test_native_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("Q64\tP17\tQ183\nQ183\tP36\tQ64\n")
     (tmp_path / "test.tsv").write_text("Q64\tP17\tQ64\n")
     rich = {
@@ -53,7 +53,7 @@ def test_a_whole_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "start", ["", "head\trelation\ttail\n", "\ufeff", "\ufeffSubject\tPredicate\tObject\n"]
 )
-def test_one_file_of_triples(tmp_path: Path, start: str) -> None:
+def test_native_file_of_triples_is_read(tmp_path: Path, start: str) -> None:
     file = tmp_path / "mine.tsv"
     file.write_bytes((start + "a b\tlikes\tc\r\nc\tlikes\ta b\r\n").encode())
     graph = read(file, tmp_path / "out")
@@ -168,7 +168,7 @@ FACTS = [("a", "r", "b"), ("b", "s", "c"), ("b", "r", "a"), ("d", "r", "a")]
 
 @pytest.mark.parametrize("size", [1, 7, 8, 20, 1000])
 @pytest.mark.parametrize("bad", ["", "b\tr\n", "\n \t \t \n", "b\t \ta\n"])
-def test_where_blocks_end_makes_no_difference(
+def test_block_boundaries_do_not_change_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, bad: str
 ) -> None:
     """Whole blocks of triples are split at once and others sifted: the graph, and where lines are bad, is the same."""
@@ -191,7 +191,7 @@ def test_where_blocks_end_makes_no_difference(
     ] == expected
 
 
-def test_packed_triples_cut_off(tmp_path: Path) -> None:
+def test_truncated_packed_triples_are_reported(tmp_path: Path) -> None:
     packed = gzip.compress("".join(f"e{n}\tr\te{n * 7919 % 5000}\n" for n in range(5000)).encode())
     file = tmp_path / "mine.tsv.gz"
     file.write_bytes(packed)
@@ -204,7 +204,7 @@ def test_packed_triples_cut_off(tmp_path: Path) -> None:
     assert "damaged from here on" in problems.first[0].message
 
 
-def test_keys_that_mean_nothing_are_counted(tmp_path: Path) -> None:
+def test_unknown_keys_are_counted(tmp_path: Path) -> None:
     (tmp_path / "triples.tsv").write_text("a\tr\tb\n")
     lines = ['{"id": "a", "lable": "A", "url": 1}', '{"id": "b", "lable": "B"}', '{"id": "c", "label": "C"}']
     lines += [json.dumps({"id": f"e{n}", f"key{n}": 1}) for n in range(100)]
@@ -218,7 +218,7 @@ def test_keys_that_mean_nothing_are_counted(tmp_path: Path) -> None:
     assert account.taken_by("entities") == {"entities.jsonl": 103}
 
 
-def test_what_the_keys_told_is_counted(tmp_path: Path) -> None:
+def test_known_keys_are_counted(tmp_path: Path) -> None:
     (tmp_path / "triples.tsv").write_text("a\tr\tb\n")
     (tmp_path / "relations.tsv").write_text("r\tis near\n")
     told = {

@@ -37,7 +37,7 @@ def test_neo4j_s_import_files(read: Read, tmp_path: Path) -> None:
     assert found.left_out == {"columns": 2, "files": 1}
 
 
-def test_ids_of_several_spaces_that_are_equal_stay_apart(read: Read, tmp_path: Path) -> None:
+def test_equal_ids_of_different_spaces_stay_distinct(read: Read, tmp_path: Path) -> None:
     folder = write(tmp_path / "neo", {
         "a.csv": ":ID(Person),name\n1,Ada\n2,Bo\n", "b.csv": ":ID(Film),name\n1,Way\n",
         "c.csv": ":START_ID(Person),:END_ID(Film),:TYPE\n1,1,IN\n2,1,IN\n",
@@ -55,7 +55,7 @@ def test_neo4j_s_export_of_one_table(read: Read, tmp_path: Path) -> None:
     assert found.graph.entity(0) == Entity("0", "Ada", (), "", ("Person", "Actor"))
 
 
-def test_kgx(read: Read, tmp_path: Path) -> None:
+def test_kgx_tables_are_read(read: Read, tmp_path: Path) -> None:
     folder = write(tmp_path / "kgx", {
         "x_nodes.tsv": "id\tcategory\tname\tsynonym\txref\n"
         "M:1\tbiolink:Disease\tflu\tgrippe|influenza\tMESH:1\nM:2\tbiolink:Disease\till\t\t\n",

@@ -60,7 +60,7 @@ def read_toy(read: Read, folder: Path, text: str = ONTOLOGY) -> object:
     return read(file)
 
 
-def test_terms_and_relations(read: Read, tmp_path: Path) -> None:
+def test_obo_terms_and_relations_are_read(read: Read, tmp_path: Path) -> None:
     found = read_toy(read, tmp_path)
     assert not found.problems
     hand = found.graph.entity(found.graph.row(f"{OBO}TOY_0001"))
@@ -80,7 +80,7 @@ def test_terms_and_relations(read: Read, tmp_path: Path) -> None:
     assert found.left_out == {"obsolete terms": 1, "clauses": 1}
 
 
-def test_bad_lines_are_located(read: Read, tmp_path: Path) -> None:
+def test_obo_bad_lines_are_located(read: Read, tmp_path: Path) -> None:
     text = (
         "[Term]\nid: T:1\nname: a\nno colon\nsynonym: unquoted EXACT []\nis_a: T:2\nrelationship: part_of\n"
         "[Term]\nname: no id\n"
@@ -94,7 +94,7 @@ def test_bad_lines_are_located(read: Read, tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
-def test_the_three_forms_of_an_ontology_give_the_same_graph(read: Read) -> None:
+def test_three_formats_of_an_ontology_give_the_same_graph(read: Read) -> None:
     data = Path(os.environ["KEPIPE_DATA"])
     forms = [read(data / f"kg/disease-ontology/DO_cancer_slim.{ending}") for ending in ("obo", "json", "owl")]
     graphs = [form.graph for form in forms]
@@ -115,7 +115,7 @@ def test_the_three_forms_of_an_ontology_give_the_same_graph(read: Read) -> None:
 
 @pytest.mark.data
 @pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
-def test_a_larger_ontology(read: Read) -> None:
+def test_larger_ontology_is_read(read: Read) -> None:
     found = read(Path(os.environ["KEPIPE_DATA"]) / "kg/disease-ontology/NCIthesaurus.obo")
     assert not found.problems
     assert len(found.graph) == 4757 - found.left_out["obsolete terms"]
@@ -129,7 +129,7 @@ words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_
 
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_written_is_read(
+def test_obo_round_trips(
     read: Read, tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]]
 ) -> None:
     def quoted(text: str) -> str:

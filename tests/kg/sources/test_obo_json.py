@@ -67,14 +67,14 @@ def test_nodes_edges_and_definitions(read: Read, tmp_path: Path) -> None:
         ('{"graphs"' + "[" * 100_000, "not JSON"),
     ],
 )
-def test_what_is_no_graph_is_refused(read: Read, tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_obo_json_is_rejected(read: Read, tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "toy.json"
     file.write_text(text)
     with pytest.raises(ValueError, match=message):
         read(file, format="obo-json")
 
 
-def test_bad_nodes_and_edges_cost_themselves(read: Read, tmp_path: Path) -> None:
+def test_bad_nodes_and_edges_are_skipped_alone(read: Read, tmp_path: Path) -> None:
     graph = GRAPH["graphs"][0]
     bad = {"nodes": [*graph["nodes"], {"lbl": "no id"}, 7], "edges": [*graph["edges"], {"sub": "x"}, None]}
     file = tmp_path / "toy.json"

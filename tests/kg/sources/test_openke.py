@@ -21,7 +21,7 @@ def write(folder: Path) -> Path:
     return folder
 
 
-def test_head_tail_relation_by_number(read: Read, tmp_path: Path) -> None:
+def test_openke_triples_are_read_by_number(read: Read, tmp_path: Path) -> None:
     assert guess(write(tmp_path)).name == "openke"
     found = read(tmp_path)
     assert not found.problems
@@ -31,7 +31,7 @@ def test_head_tail_relation_by_number(read: Read, tmp_path: Path) -> None:
     assert found.left_out == {"files": 1}
 
 
-def test_numbers_that_stand_for_nothing_are_located(read: Read, tmp_path: Path) -> None:
+def test_openke_unknown_numbers_are_located(read: Read, tmp_path: Path) -> None:
     (write(tmp_path) / "train2id.txt").write_text("3\n0 1 0\n0 9 0\na b\n")
     found = read(tmp_path)
     assert [problem.split(": ")[0] for problem in found.problems] == ["train2id.txt:3", "train2id.txt:4"]

@@ -62,7 +62,7 @@ def test_every_serialisation_gives_the_same_graph(read: Read, tmp_path: Path, en
     }  # fmt: skip
 
 
-def test_languages_in_order(read: Read, tmp_path: Path) -> None:
+def test_rdf_labels_follow_the_language_order(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.ttl"
     file.write_text(TURTLE, encoding="utf-8")
     found = read(file, Choices(languages=("zh", "de")))
@@ -75,7 +75,7 @@ def test_languages_in_order(read: Read, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-def test_packed_and_cut_off(read: Read, tmp_path: Path, pack: object) -> None:
+def test_packed_rdf_is_read_and_truncation_reported(read: Read, tmp_path: Path, pack: object) -> None:
     packed = pack(convert(RdfFormat.N_TRIPLES) * 200)  # type: ignore[operator]
     whole, cut = tmp_path / "whole.nt.gz", tmp_path / "cut.nt.gz"
     whole.write_bytes(packed)
@@ -111,7 +111,7 @@ def test_bad_statements_are_located_and_the_rest_is_read(read: Read, tmp_path: P
         b"<http://a/x> <http://a/p>",
     ],
 )
-def test_a_bad_line_costs_itself_alone(read: Read, tmp_path: Path, bad: bytes) -> None:
+def test_n_triples_bad_line_is_skipped_alone(read: Read, tmp_path: Path, bad: bytes) -> None:
     lines = [f"<http://a/{n}> <http://a/p> <http://a/{n + 1}> .".encode() for n in range(40)]
     lines[7] = lines[8] = bad
     file = tmp_path / "g.nt"
@@ -147,7 +147,7 @@ def test_a_bad_line_costs_itself_alone(read: Read, tmp_path: Path, bad: bytes) -
         (b":x :p :y ;\n :q b .\n", 40, "g.ttl:9: b is not a valid RDF object; left out up to line 10"),
     ],
 )
-def test_what_a_bad_statement_of_turtle_costs_is_said(
+def test_turtle_error_says_what_is_skipped(
     read: Read, tmp_path: Path, bad: bytes, facts: int, message: str | None
 ) -> None:
     lines = [b"@prefix : <http://a/> .", *(f":{n} :p :{n + 1} .".encode() for n in range(40))]
@@ -164,7 +164,7 @@ def test_what_a_bad_statement_of_turtle_costs_is_said(
 
 
 @pytest.mark.parametrize("begun", [b':x :p """no end .', b":x :p <http://no/end ."])
-def test_what_has_no_end_in_a_long_file_is_located(read: Read, tmp_path: Path, begun: bytes) -> None:
+def test_unterminated_statement_in_a_long_file_is_located(read: Read, tmp_path: Path, begun: bytes) -> None:
     good = b":1 :p :2 .\n"
     file = tmp_path / "g.ttl"
     file.write_bytes(b"@prefix : <http://a/> .\n" + good * 9000 + begun + b"\n" + good * 1_600_000)
@@ -182,7 +182,7 @@ def _declared(*entities: str) -> str:
     )
 
 
-def test_entities_that_stand_for_iris_are_read(read: Read, tmp_path: Path) -> None:
+def test_xml_entities_in_iris_are_expanded(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.owl"
     head = _declared('<!ENTITY ex "http://ex.org/">', '<!ENTITY deep "&ex;deep/">')
     file.write_text(
@@ -193,7 +193,7 @@ def test_entities_that_stand_for_iris_are_read(read: Read, tmp_path: Path) -> No
     assert found.facts() == {("http://ex.org/1", "http://p/q", "http://ex.org/deep/2")}
 
 
-def test_entities_that_fill_the_memory_are_refused(read: Read, tmp_path: Path) -> None:
+def test_xml_entity_bombs_are_rejected(read: Read, tmp_path: Path) -> None:
     levels = (f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
     file = tmp_path / "g.rdf"
     file.write_text(_declared('<!ENTITY a0 "laugh">', *levels) + "<p:x p:y='&a11;'/></rdf:RDF>")
@@ -201,7 +201,7 @@ def test_entities_that_fill_the_memory_are_refused(read: Read, tmp_path: Path) -
         read(file)
 
 
-def test_references_that_fill_the_memory_are_refused(read: Read, tmp_path: Path) -> None:
+def test_xml_reference_bombs_are_rejected(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.rdf"
     head = _declared(f'<!ENTITY a "{"x" * 60_000}">')
     file.write_text(f"{head}<p:x><p:y>{'&a;' * 100_000}</p:y></p:x></rdf:RDF>")
@@ -210,7 +210,7 @@ def test_references_that_fill_the_memory_are_refused(read: Read, tmp_path: Path)
 
 
 @pytest.mark.parametrize("ending", SERIALISATIONS)
-def test_a_byte_order_mark_is_passed_over(read: Read, tmp_path: Path, ending: str) -> None:
+def test_byte_order_mark_is_skipped(read: Read, tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"g.{ending}"
     file.write_bytes(b"\xef\xbb\xbf" + convert(SERIALISATIONS[ending]))
     found = read(file)
@@ -219,7 +219,7 @@ def test_a_byte_order_mark_is_passed_over(read: Read, tmp_path: Path, ending: st
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n"])
-def test_xml_that_breaks_off(read: Read, tmp_path: Path, ending: bytes) -> None:
+def test_truncated_xml_is_reported(read: Read, tmp_path: Path, ending: bytes) -> None:
     file = tmp_path / "g.rdf"
     file.write_bytes(convert(RdfFormat.RDF_XML)[:-40] + ending)
     (problem,) = read(file).problems
@@ -249,7 +249,7 @@ def test_a_type_shared_by_name_keeps_its_iri(read: Read, tmp_path: Path) -> None
     assert set(read(file).graph.type_names) == {"Bank (http://a/Bank)", "Bank (http://b/Bank)"}
 
 
-def test_ends_of_iris() -> None:
+def test_local_names_of_iris() -> None:
     assert local_name("http://ex.org/New_York%20City") == "New York City"
     assert local_name("http://ex.org/onto#City") == "City"
     assert local_name("urn:isbn:123") == "123"
@@ -258,7 +258,7 @@ def test_ends_of_iris() -> None:
 
 @given(st.binary(max_size=200), st.sampled_from([".nt", ".ttl", ".rdf", ".nq"]))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_bytes_end(
+def test_rdf_of_any_bytes_terminates(
     read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes, ending: str
 ) -> None:
     file = tmp_path_factory.mktemp("rdf") / f"g{ending}"
@@ -292,7 +292,7 @@ good = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(
 
 @given(st.lists(good | st.lists(pieces, max_size=6).map("".join), max_size=12).map("".join))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_lines_are_read_as_each_by_itself(
+def test_n_triples_lines_are_parsed_independently(
     read: Read, tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     file = tmp_path_factory.mktemp("rdf") / "g.nt"

@@ -28,11 +28,11 @@ def nested(levels: int, inner: bytes = b":x") -> bytes:
         (b':a :b "" , """<<""" , "<<" .\n', 0),
     ],
 )
-def test_depth(text: bytes, depth: int) -> None:
+def test_nesting_depth_of_rdf_star(text: bytes, depth: int) -> None:
     assert Nesting().most(text) == depth
 
 
-def test_a_statement_and_a_literal_may_take_several_blocks() -> None:
+def test_nesting_depth_across_blocks() -> None:
     nesting = Nesting()
     assert nesting.most(b"<<( :a :b <<( :a :b\n") == 2
     assert nesting.most(b'"""begun\n') == 2
@@ -46,6 +46,6 @@ def test_a_statement_and_a_literal_may_take_several_blocks() -> None:
     assert nesting.most(b'""" , <<( :a :b :c )>> .\n') == 1
 
 
-def test_it_takes_time_in_proportion() -> None:
+def test_nesting_check_takes_linear_time() -> None:
     assert Nesting().most(b'"' * 1_000_000 + b"\n") == 0
     assert Nesting().most(b'"""' + b'" "" ' * 300_000 + b"\n") == 0

@@ -12,7 +12,7 @@ from tests.support.sources import Read
 @pytest.mark.parametrize(
     ("ending", "levels"), [(".nt", 100_000), (".nq", 20_000), (".ttl", 20_000), (".trig", 101)]
 )
-def test_statements_about_statements_nested_too_deeply_end_no_process(
+def test_too_deeply_nested_rdf_star_does_not_crash(
     read: Read, tmp_path: Path, ending: str, levels: int
 ) -> None:
     file = tmp_path / f"deep{ending}"
@@ -29,7 +29,7 @@ def test_statements_about_statements_nested_too_deeply_end_no_process(
             read(file)
 
 
-def test_elements_nested_without_end_are_refused(read: Read, tmp_path: Path) -> None:
+def test_endlessly_nested_xml_is_rejected(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "deep.rdf"
     head = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:x="http://x/">'
     file.write_bytes(head + b"<rdf:Description><x:p>" * 200_000)
@@ -42,9 +42,7 @@ BANNER = b"#" * 10_000 + b"\r\n#\n\n  # @prefix of a comment\n"
 
 @pytest.mark.parametrize("ending", [".owl", ".rdf"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_a_banner_of_comments_stands_before_turtle(
-    read: Read, tmp_path: Path, ending: str, mark: bytes
-) -> None:
+def test_turtle_is_detected_after_long_comments(read: Read, tmp_path: Path, ending: str, mark: bytes) -> None:
     file = tmp_path / f"banner{ending}"
     file.write_bytes(mark + BANNER + b"@prefix : <http://a/> .\n:1 :p :2 .\n")
     reading = read(file)
@@ -53,7 +51,7 @@ def test_a_banner_of_comments_stands_before_turtle(
 
 
 @pytest.mark.parametrize("banner", [b"#" * 10_000 + b"\n", b"# \n" * 4_000, BANNER])
-def test_a_banner_of_comments_stands_before_what_is_no_turtle(
+def test_owl_functional_syntax_is_detected_after_long_comments(
     read: Read, tmp_path: Path, banner: bytes
 ) -> None:
     file = tmp_path / "banner.owl"

@@ -25,7 +25,7 @@ def lines(file: Path, problems: Problems) -> bytes:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-def test_several_streams_and_padding(tmp_path: Path, pack: Pack) -> None:
+def test_packed_file_of_several_streams_with_padding_is_read(tmp_path: Path, pack: Pack) -> None:
     file = tmp_path / "lines"
     file.write_bytes(pack(LINES) + pack(b"") + pack(b"more\n") + bytes(3_000_000))
     problems = Problems()
@@ -37,7 +37,7 @@ def test_several_streams_and_padding(tmp_path: Path, pack: Pack) -> None:
 @pytest.mark.parametrize(
     "after", [b"junk", b"BZh8 no stream", bytes(20) + b"junk", bz2.compress(LINES)[:4000]]
 )
-def test_damage_after_a_stream_is_told(tmp_path: Path, pack: Pack, after: bytes) -> None:
+def test_damage_after_a_packed_stream_is_reported(tmp_path: Path, pack: Pack, after: bytes) -> None:
     file = tmp_path / "lines"
     file.write_bytes(pack(LINES) + after)
     problems = Problems()
@@ -45,7 +45,7 @@ def test_damage_after_a_stream_is_told(tmp_path: Path, pack: Pack, after: bytes)
     assert str(problems.first[0]).startswith("lines:300001: the packed data is damaged from here on")
 
 
-def test_what_is_cut_off_is_told(tmp_path: Path) -> None:
+def test_truncated_packed_file_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "lines"
     file.write_bytes(bz2.compress(LINES)[:-30])
     problems = Problems()
@@ -54,7 +54,7 @@ def test_what_is_cut_off_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_told_with_and_without_its_mark(tmp_path: Path, encoding: str) -> None:
+def test_utf_16_is_reported_with_and_without_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "lines"
     file.write_bytes("a\tr\tb\n".encode(encoding))
     problems = Problems()
@@ -63,7 +63,7 @@ def test_utf_16_is_told_with_and_without_its_mark(tmp_path: Path, encoding: str)
 
 
 @pytest.mark.parametrize("packing", [gzip, bz2])
-def test_what_unpacks_to_far_more_than_its_size_is_refused(
+def test_decompression_bomb_is_rejected(
     tmp_path: Path, packing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "FREE", 1 << 20)
@@ -78,7 +78,7 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(
     assert sum(len(block) for _, block in reading.read_blocks(file, Problems(), lambda _: None)) == 3 << 20
 
 
-def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_line_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "LONGEST_LINE", 1 << 20)
     file = tmp_path / "long.tsv"
     file.write_bytes(b"a\tb\tc\n" * 2 + b"x" * (3 << 20))
@@ -86,7 +86,7 @@ def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         list(reading.read_blocks(file, Problems(), lambda _: None))
 
 
-def test_a_graph_that_is_a_pipe_or_a_device_is_refused(tmp_path: Path) -> None:
+def test_graph_file_that_is_a_pipe_or_device_is_rejected(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.tsv")
     for file in (tmp_path / "pipe.tsv", Path("/dev/zero")):
         with pytest.raises(ValueError, match="expected a file, found a"):

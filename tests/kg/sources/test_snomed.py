@@ -51,7 +51,7 @@ def write(folder: Path) -> Path:
     return folder
 
 
-def test_concepts_with_preferred_names(read: Read, tmp_path: Path) -> None:
+def test_snomed_concepts_with_preferred_names_are_read(read: Read, tmp_path: Path) -> None:
     assert guess(write(tmp_path)).name == "snomed"
     found = read(tmp_path)
     assert found.facts() == {("1", IS_A, "2")}
@@ -64,7 +64,7 @@ def test_concepts_with_preferred_names(read: Read, tmp_path: Path) -> None:
     ]
 
 
-def test_a_full_release_alone_is_refused(tmp_path: Path) -> None:
+def test_snomed_full_release_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "sct2_Relationship_Full_INT.txt").touch()
     with pytest.raises(
         ValueError, match=r"expected a snapshot of SNOMED CT .* \(not the files `Full` or `Delta`\)"

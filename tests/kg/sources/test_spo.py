@@ -14,7 +14,7 @@ from tests.support.sources import Read
 words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=8)
 
 
-def test_reads_and_locates_bad_lines(read: Read, tmp_path: Path) -> None:
+def test_spo_is_read_and_bad_lines_are_located(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.spo"
     lines = [
         "库克\tCEO\t苹果",
@@ -37,7 +37,7 @@ def test_reads_and_locates_bad_lines(read: Read, tmp_path: Path) -> None:
     assert found.bytes_told == file.stat().st_size
 
 
-def test_strict_stops_at_the_line(read: Read, tmp_path: Path) -> None:
+def test_spo_strict_stops_at_the_bad_line(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.spo"
     file.write_text("a\tb\tc\nbroken\n")
     with pytest.raises(ValueError, match=r"g\.spo:2: expected subject"):
@@ -46,7 +46,7 @@ def test_strict_stops_at_the_line(read: Read, tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(words, words, words), max_size=20))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_what_is_written_is_read(
+def test_spo_round_trips(
     read: Read, tmp_path_factory: pytest.TempPathFactory, facts: list[tuple[str, str, str]]
 ) -> None:
     file = tmp_path_factory.mktemp("spo") / "g.spo"
@@ -61,7 +61,7 @@ def test_what_is_written_is_read(
 
 @given(st.binary(max_size=300))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_bytes_are_triples_or_problems(
+def test_spo_of_any_bytes_is_triples_or_problems(
     read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     file = tmp_path_factory.mktemp("spo") / "g.spo"
@@ -77,7 +77,7 @@ def test_any_bytes_are_triples_or_problems(
 @pytest.mark.data
 @pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
 @pytest.mark.parametrize(("name", "triples"), [("HowNet", 52_576), ("Medical", 13_864)])
-def test_published_graphs(read: Read, name: str, triples: int) -> None:
+def test_published_spo_graphs_are_read(read: Read, name: str, triples: int) -> None:
     found = read(Path(os.environ["KEPIPE_DATA"]) / "kg" / "zh" / f"{name}.spo")
     assert found.graph.describe()["triples"] == triples
     assert found.graph.describe()["relations"] == 1

@@ -34,7 +34,7 @@ from tests.support.sources import Read
         ("g.graphml", "graphml"),
     ],
 )
-def test_formats_by_name(name: str, format: str) -> None:
+def test_formats_are_detected_by_file_name(name: str, format: str) -> None:
     assert guess(Path(name)).name == format
 
 
@@ -45,7 +45,7 @@ def test_formats_by_name(name: str, format: str) -> None:
         (".zst", lambda data: pa.Codec("zstd").compress(data, asbytes=True)),
     ],
 )  # fmt: skip
-def test_a_packed_table_is_told_from_triples(
+def test_packed_table_is_distinguished_from_triples(
     read: Read, tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]
 ) -> None:
     table, triples = tmp_path / f"h.tsv{ending}", tmp_path / f"t.tsv{ending}"
@@ -56,7 +56,7 @@ def test_a_packed_table_is_told_from_triples(
     assert read(table).facts() == {("a", "r", "b")}
 
 
-def test_messages_list_every_packing(read: Read, tmp_path: Path) -> None:
+def test_messages_list_every_compression(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.txt"
     file.touch()
     with pytest.raises(ValueError, match=r"\.jsonld \(or these with \.gz \.bz2 \.xz \.zst\)$"):
@@ -66,24 +66,24 @@ def test_messages_list_every_packing(read: Read, tmp_path: Path) -> None:
     assert problem.endswith("packed with zip: unpack it, or pack it with one of gzip, bzip2, xz, zstd")
 
 
-def test_folders(tmp_path: Path) -> None:
+def test_folder_formats_are_detected(tmp_path: Path) -> None:
     assert guess(tmp_path).name == "native"
     (tmp_path / "data.verb").touch()
     assert guess(tmp_path).name == "wordnet"
 
 
-def test_an_unknown_name_lists_what_is_known() -> None:
+def test_unknown_file_name_lists_known_formats() -> None:
     with pytest.raises(ValueError, match=r"notes\.txt: cannot tell its format .*\.spo"):
         guess(Path("notes.txt"))
 
 
 @pytest.mark.parametrize("format", [f for f in FORMATS.values() if not f.package], ids=lambda f: f.name)
-def test_a_missing_file_is_said(format: object, tmp_path: Path) -> None:
+def test_missing_file_is_reported(format: object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a|no such file"):
         FORMATS[format.name].files(tmp_path / "missing" / "x")  # type: ignore[attr-defined]
 
 
-def test_a_source_without_a_triple_is_refused(tmp_path: Path) -> None:
+def test_source_without_triples_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "g.spo"
     file.write_text("a\tb\n")
     with pytest.raises(
@@ -111,7 +111,7 @@ def test_a_source_without_a_triple_is_refused(tmp_path: Path) -> None:
         (b"PK\x03\x04\n\n\n", "packed with zip: unpack it"),
     ],
 )
-def test_a_file_of_another_kind_is_called_so(
+def test_file_of_another_kind_is_recognised(
     read: Read, tmp_path: Path, name: str, data: bytes, message: str
 ) -> None:
     file = tmp_path / name
@@ -122,14 +122,14 @@ def test_a_file_of_another_kind_is_called_so(
     assert found.problems[0].startswith(f"{name}: {message}")
 
 
-def test_every_choice_is_heeded_by_some_format() -> None:
+def test_every_import_option_is_used_by_a_format() -> None:
     for_all = {"relations"}
     assert {name for format in FORMATS.values() for name in format.options} | for_all == set(
         Choices.__slots__
     )
 
 
-def test_languages() -> None:
+def test_language_rank_of_tags() -> None:
     assert rank_language("zh", ("zh", "en")) == 0
     assert rank_language("zh-Hans", ("zh", "en")) == 1
     assert rank_language("zh_cn", ("ZH", "en")) == 1
@@ -162,7 +162,9 @@ pieces = st.sampled_from(
 )
 @given(data=st.lists(pieces, max_size=25).map(b"".join))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_end(read: Read, tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:
+def test_every_format_of_any_bytes_terminates(
+    read: Read, tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes
+) -> None:
     folder = tmp_path_factory.mktemp("bytes")
     names = NAMES.get(name, ("g.txt",))
     for file in names:

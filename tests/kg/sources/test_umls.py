@@ -34,7 +34,7 @@ def write(folder: Path) -> Path:
     return folder
 
 
-def test_concepts_and_relations(read: Read, tmp_path: Path) -> None:
+def test_umls_concepts_and_relations_are_read(read: Read, tmp_path: Path) -> None:
     assert guess(write(tmp_path)).name == "umls"
     found = read(tmp_path)
     asthma = Entity("C1", "Asthma", ("asthmatic",), "A disease of the airways.", ("Disease or Syndrome",))
@@ -50,7 +50,7 @@ def test_concepts_and_relations(read: Read, tmp_path: Path) -> None:
     assert read(tmp_path, Choices(languages=("es", "en"))).graph.labels[1] == "Mal"
 
 
-def test_missing_files_are_named(tmp_path: Path) -> None:
+def test_umls_missing_files_are_named(tmp_path: Path) -> None:
     from kg.sources.umls import find_umls
 
     with pytest.raises(ValueError, match=r"expected a folder of UMLS with MRCONSO\.RRF and MRREL\.RRF"):

@@ -1,4 +1,4 @@
-"""What each vocabulary's predicates become, each by a small file of its kind."""
+"""The meaning of each vocabulary's predicates, each by a small file of its kind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_turtle(read: Read, folder: Path, text: str) -> Reading:
     return found
 
 
-def test_labels_that_are_nodes(read: Read, tmp_path: Path) -> None:
+def test_skos_xl_labels_are_read(read: Read, tmp_path: Path) -> None:
     found = read_turtle(
         read, tmp_path,
         ':1 skosxl:prefLabel :l1, :l1de ; skosxl:altLabel [ skosxl:literalForm "corn"@en ] ; skos:broader :2 .\n'
@@ -38,7 +38,7 @@ def test_labels_that_are_nodes(read: Read, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_wikidata(read: Read, tmp_path: Path) -> None:
+def test_wikidata_rdf_is_read(read: Read, tmp_path: Path) -> None:
     found = read_turtle(
         read, tmp_path,
         'wd:Q1 a wikibase:Item ; rdfs:label "Oslo"@en ; wdt:P17 wd:Q2 ; wdt:P31 wd:Q3 ; wdt:P18 '
@@ -58,7 +58,9 @@ def test_wikidata(read: Read, tmp_path: Path) -> None:
     assert found.left_out["documents about an entity"] == 3
 
 
-def test_redirects_and_what_is_no_fact(read: Read, tmp_path: Path) -> None:
+def test_dbpedia_redirects_become_aliases_and_other_statements_are_skipped(
+    read: Read, tmp_path: Path
+) -> None:
     found = read_turtle(
         read, tmp_path,
         ':Oslo dbo:country :Norway ; dbo:abstract "capital"@en ; dbo:wikiPageWikiLink :Fjord ; foaf:depiction :p .\n'
@@ -94,14 +96,16 @@ def test_redirects_and_what_is_no_fact(read: Read, tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_names(read: Read, tmp_path: Path, text: str, label: str, aliases: tuple[str, ...]) -> None:
+def test_label_predicates_by_rank(
+    read: Read, tmp_path: Path, text: str, label: str, aliases: tuple[str, ...]
+) -> None:
     found = read_turtle(read, tmp_path, text)
     assert [(e.label, e.aliases) for e in map(found.graph.entity, range(len(found.graph)))] == [
         (label, aliases)
     ]
 
 
-def test_class_expressions(read: Read, tmp_path: Path) -> None:
+def test_owl_class_expressions_become_triples(read: Read, tmp_path: Path) -> None:
     found = read_turtle(
         read, tmp_path,
         ":part a owl:ObjectProperty ; rdfs:label \"part of\" . :note a owl:AnnotationProperty ; rdfs:label \"note\" .\n"
@@ -123,7 +127,7 @@ def test_class_expressions(read: Read, tmp_path: Path) -> None:
     assert found.left_out["class expressions that state no triple (only, or, not, a number)"] == 1
 
 
-def test_a_restriction_onto_a_deprecated_class_is_booked_as_what_it_is(read: Read, tmp_path: Path) -> None:
+def test_restriction_to_a_deprecated_class_is_counted_by_its_kind(read: Read, tmp_path: Path) -> None:
     found = read_turtle(
         read, tmp_path,
         ":part a owl:ObjectProperty . :Old owl:deprecated true .\n"
@@ -139,7 +143,7 @@ def test_a_restriction_onto_a_deprecated_class_is_booked_as_what_it_is(read: Rea
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_types_that_say_nothing_are_those_of_either_scheme(read: Read, tmp_path: Path, scheme: str) -> None:
+def test_schema_org_thing_is_no_type_in_either_scheme(read: Read, tmp_path: Path, scheme: str) -> None:
     found = read_turtle(
         read, tmp_path,
         f":1 a <{scheme}://schema.org/Thing>, <{scheme}://www.geonames.org/ontology#Feature>, :City ; :in :2 .",
@@ -152,20 +156,20 @@ def test_types_that_say_nothing_are_those_of_either_scheme(read: Read, tmp_path:
     ("better", "worse"),
     [("rdfs:label", "skos:prefLabel"), ("skos:prefLabel", "schema:name"), ("schema:name", "dct:title")],
 )
-def test_ranks_hold_across_vocabularies(read: Read, tmp_path: Path, better: str, worse: str) -> None:
+def test_label_ranks_hold_across_vocabularies(read: Read, tmp_path: Path, better: str, worse: str) -> None:
     found = read_turtle(read, tmp_path, f':1 {worse} "worse" ; {better} "better" ; :in :2 .')
     entity = found.graph.entity(found.graph.row("http://ex.org/1"))
     assert (entity.label, entity.aliases) == ("better", ("worse",))
 
 
-def test_every_row_says_what_is_in_no_other() -> None:
+def test_vocabulary_prefixes_and_namespaces_are_unique() -> None:
     prefixes = [row.prefix for row in VOCABULARIES]
     namespaces = [namespace for row in VOCABULARIES for namespace in row.namespaces]
     assert len(set(prefixes)) == len(prefixes)
     assert len(set(namespaces)) == len(namespaces)
 
 
-def test_uses_and_short_names() -> None:
+def test_uses_and_short_names_of_predicates() -> None:
     assert use_of("http://www.wikidata.org/prop/direct/P17").role is Role.FACT
     assert use_of("http://www.wikidata.org/prop/statement/P17").role is Role.NO_FACT
     assert use_of("http://ex.org/p").role is Role.FACT
@@ -174,7 +178,7 @@ def test_uses_and_short_names() -> None:
     assert curie("http://purl.obolibrary.org/obo/toy#part_of") is None
 
 
-def test_relations_are_chosen(read: Read, tmp_path: Path) -> None:
+def test_relations_are_selected(read: Read, tmp_path: Path) -> None:
     from kg.problems import Problems
     from kg.sources.reading import Relations
     from kg.sources.table import FORMATS, read_source

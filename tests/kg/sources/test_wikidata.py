@@ -72,7 +72,7 @@ def as_lines(entities: list[dict[str, Any]]) -> bytes:
     [as_array(ENTITIES), as_lines(ENTITIES), gzip.compress(as_array(ENTITIES))],
     ids=["array", "lines", "gzip"],
 )
-def test_a_dump(read: Read, tmp_path: Path, data: bytes) -> None:
+def test_wikidata_dump_is_read(read: Read, tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "dump.json.gz"
     file.write_bytes(data)
     found = read(file)
@@ -97,7 +97,7 @@ def test_a_dump(read: Read, tmp_path: Path, data: bytes) -> None:
     ]  # fmt: skip
 
 
-def test_languages_and_site_links(read: Read, tmp_path: Path) -> None:
+def test_wikidata_languages_and_min_sitelinks(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "dump.json"
     file.write_bytes(as_lines(ENTITIES))
     found = read(file, Choices(languages=("zh", "en"), min_sitelinks=1))
@@ -143,7 +143,7 @@ def test_bad_lines_are_located(read: Read, tmp_path: Path, line: bytes, message:
     assert len(found.facts()) == 2
 
 
-def test_a_dump_cut_off(read: Read, tmp_path: Path) -> None:
+def test_truncated_wikidata_dump_is_reported(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "dump.json.gz"
     many = [
         item(f"Q{n}", f"item {n * 7919 % 1000}", {"P1": [statement("P1", f"Q{n - 1}")]})
@@ -194,7 +194,7 @@ json_values = st.recursive(
     )
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_json_is_read_or_a_problem(
+def test_any_json_is_an_entity_or_a_problem(
     read: Read, tmp_path_factory: pytest.TempPathFactory, entity: dict[str, Any]
 ) -> None:
     file = tmp_path_factory.mktemp("wikidata") / "dump.json"

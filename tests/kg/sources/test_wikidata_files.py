@@ -33,7 +33,7 @@ ANSWER = {"entities": {one["id"]: one for one in ITEMS}, "success": 1}
         "\n".join(json.dumps({"entities": {one["id"]: one}}) for one in ITEMS),
     ],
 )  # fmt: skip
-def test_all_forms_give_the_same_graph(read: Read, tmp_path: Path, text: str) -> None:
+def test_all_wikidata_layouts_give_the_same_graph(read: Read, tmp_path: Path, text: str) -> None:
     file = tmp_path / "wd.json"
     file.write_text(text)
     found = read(file)
@@ -42,7 +42,7 @@ def test_all_forms_give_the_same_graph(read: Read, tmp_path: Path, text: str) ->
     assert list(found.graph.labels) == ["Oslo", "Norway"]
 
 
-def test_a_bad_file_of_many_lines_is_located(read: Read, tmp_path: Path) -> None:
+def test_bad_multi_line_file_is_located(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "wd.json"
     file.write_text('{\n "entities": {\n  "Q1": }\n}')
     (problem,) = read(file).problems

@@ -36,7 +36,7 @@ def database(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_small_database(read: Read, database: Path) -> None:
+def test_wordnet_database_is_read(read: Read, database: Path) -> None:
     found = read(database)
     graph = found.graph
     assert graph.entity(graph.row("02084071-n")) == Entity(
@@ -54,7 +54,7 @@ def test_a_small_database(read: Read, database: Path) -> None:
     assert found.problems == ["index.sense:4: expected a sense key, an offset, a sense number and a count"]
 
 
-def test_packed_files(read: Read, database: Path) -> None:
+def test_packed_wordnet_files_are_read(read: Read, database: Path) -> None:
     whole = read(database)
     for file in [*database.iterdir()]:
         (database / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
@@ -65,7 +65,7 @@ def test_packed_files(read: Read, database: Path) -> None:
     assert len(read(database / "data.noun.gz").facts()) == 2
 
 
-def test_one_file_leaves_out_pointers_into_others(read: Read, database: Path) -> None:
+def test_wordnet_pointers_into_other_files_are_counted(read: Read, database: Path) -> None:
     found = read(database / "data.noun")
     assert found.left_out == {"pointers into a file that was not read": 1}
     assert len(found.facts()) == 2
@@ -101,7 +101,7 @@ pointers = st.tuples(st.sampled_from(sorted(RELATIONS)), st.integers(0, 99_999_9
 
 
 @given(st.lists(words, min_size=1, max_size=40, unique=True), st.lists(pointers, max_size=12))
-def test_what_is_written_is_parsed(names: list[str], links: list[tuple[str, int, str]]) -> None:
+def test_wordnet_synset_round_trips(names: list[str], links: list[tuple[str, int, str]]) -> None:
     written = " ".join(f"{name} 0" for name in names)
     tied = "".join(f"{symbol} {offset:08d} {part} 0000 " for symbol, offset, part in links)
     entity, targets = parse_synset(

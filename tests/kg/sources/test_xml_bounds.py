@@ -9,7 +9,7 @@ import pytest
 from kg.sources.xml_bounds import DEEPEST, LONGEST, XmlBounds
 
 
-def test_a_declaration_may_take_several_stretches() -> None:
+def test_xml_declaration_may_span_several_chunks() -> None:
     bounds = XmlBounds(Path("g.rdf"))
     bounds.check(1, b"<!DOCTYPE r [\n<!ENTITY a\n")
     bounds.check(3, b"'" + b"x" * 1000 + b"\n")
@@ -18,18 +18,18 @@ def test_a_declaration_may_take_several_stretches() -> None:
         bounds.check(5, b"\n<!ENTITY b '" + b"&a;" * 100 + b"'>\n")
 
 
-def test_the_longest_is_taken() -> None:
+def test_xml_entity_of_the_maximum_length_is_accepted() -> None:
     text = b"<!ENTITY a '" + b"x" * LONGEST + b"'>"
     XmlBounds(Path("g.rdf")).check(1, text)
     with pytest.raises(ValueError, match="bytes, more than"):
         XmlBounds(Path("g.rdf")).check(1, text.replace(b"xx", b"xxx", 1))
 
 
-def test_references_without_declarations_cost_nothing() -> None:
+def test_references_without_declarations_are_accepted() -> None:
     XmlBounds(Path("g.rdf")).check(1, b"<a>" + b"&amp;" * 100_000 + b"<!-- <!ENTITY --></a>")
 
 
-def test_elements_nested_too_deeply_are_refused_with_their_line() -> None:
+def test_too_deeply_nested_elements_are_rejected_with_their_line() -> None:
     def nested(levels: int) -> bytes:
         return b"<!-- > --><?x y?>\n" + b"<a>\n" * levels + b"<b/>" * 9 + b"</a>" * levels
 
