@@ -57,7 +57,7 @@ def graph_of(root: Path) -> Graph:
 
 
 def circles(graph: Graph) -> list[list[str]]:
-    """A shortest circle through each module that lies on one, each circle once."""
+    """A shortest cycle through each module that is on one, each cycle once."""
     found: dict[frozenset[str], list[str]] = {}
     for start in graph:
         paths, seen = [[start]], {start}
@@ -72,7 +72,7 @@ def circles(graph: Graph) -> list[list[str]]:
     return list(found.values())
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_modules_have_no_import_cycles() -> None:
     found = [" → ".join([*circle, circle[0]]) for circle in circles(graph_of(ROOT))]
     assert not found, "circles of imports:\n" + "\n".join(found)
 

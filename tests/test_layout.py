@@ -1,4 +1,4 @@
-"""The layout of the tests: a test lies where its module lies, and what tests share lies in tests/support."""
+"""The layout of the tests: a test file is in the folder of its module, shared code in tests/support."""
 
 from __future__ import annotations
 

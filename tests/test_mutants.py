@@ -1,4 +1,4 @@
-"""What `make mutants` changes, and that what it leaves out by name is there and has a reason."""
+"""The mutants of `make mutants`; listed equivalent mutants exist and have a reason."""
 
 from __future__ import annotations
 

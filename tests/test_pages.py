@@ -118,7 +118,7 @@ def write_data(data: Path) -> None:
 
 
 def train(folder: Path) -> None:
-    """The shipped pipelines of which the pages speak, tiny, in `workspace`."""
+    """The included pipelines that the pages use, tiny, in `workspace`."""
     shutil.copytree(ROOT / "docs" / "example", folder / "docs" / "example")
     shutil.copytree(folder / "docs" / "example" / "texts", folder / "corpus")
     (folder / "corpus" / "words.txt").write_text(WORDS * 20, encoding="utf-8")
@@ -288,7 +288,7 @@ def test_prepared_pages_exist() -> None:
 
 
 def kepipe_command(line: str) -> str:
-    """What a command prints. AssertionError where it fails."""
+    """The output of a command. AssertionError if it fails."""
     words = shlex.split(os.path.expandvars(line), comments=True)
     more = next((more for begins, more in SMALLER.items() if line.startswith(begins)), ())
     ended = CliRunner().invoke(app, [*words[1:], *more])

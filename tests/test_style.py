@@ -1,4 +1,4 @@
-"""House rules that no linter has: short signatures, short files, nothing of the machine that it was written on."""
+"""House rules that no linter has: short signatures, short files, no local paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page about extending kepipe: its files are written, its rows added, and a pipeline trains and measures."""
+"""The page about extending kepipe: its files are written, its rows added, and a pipeline trains and evaluates."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ Europa has an ocean.
 
 
 def test_extension_graph_and_text_formats_are_read(extended: Path, tmp_path: Path) -> None:
-    """A graph and a text of the page's formats: what they hold, and what was wrong with a line."""
+    """A graph and a text of the page's formats: their contents, and the error of a bad line."""
     (tmp_path / "moons.arrows").write_text(MOONS)
     (tmp_path / "letters.mbox").write_text(LETTERS)
     pipeline = {

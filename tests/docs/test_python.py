@@ -1,4 +1,4 @@
-"""The page about Python: its snippets run, one after the other, on a small project; and what they say is so."""
+"""The page about Python: its snippets run, one after the other, on a small project; and its statements hold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def lay_out(folder: Path) -> None:
-    """The projects of which the page speaks, as small as can be: one's own, reviews and a model that writes."""
+    """The projects of the page, as small as possible: own data, reviews, and a causal model."""
     file = write_project(folder / "my-project", "en")
     own = yaml.safe_load(file.read_text(encoding="utf-8"))
     sources = {name: own[name] for name in ("graph", "corpus")}

@@ -1,4 +1,4 @@
-"""What docs/reliability.md promises names the tests that hold kepipe to it, and the commands that heal are there."""
+"""The tests and the repair commands that docs/reliability.md names exist."""
 
 from __future__ import annotations
 

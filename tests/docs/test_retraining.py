@@ -1,4 +1,4 @@
-"""The page about retraining, followed: fired by the clock, by new text and by drift; promoted, refused, rolled back."""
+"""The page about retraining, followed: runs by the clock, by new text and by drift; promotion, refusal, rollback."""
 
 from __future__ import annotations
 

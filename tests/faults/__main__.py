@@ -1,6 +1,6 @@
-"""Faults, done: `python -m tests.faults [--kills 60] [--longest 6] [--seed 0] [--case NAME]`, as `make faults` does.
+"""Runs the fault cases: `python -m tests.faults [--kills 60] [--longest 6] [--seed 0] [--case NAME]` (`make faults`).
 
-Kills scheduler, runs, deliveries, the tracking server and the artifact server with `kill -9` at drawn moments, and
+Kills scheduler, runs, deliveries, the tracking server and the artifact server with `kill -9` at random times, and
 tries each other fault once. Ends with 1 where something was lost, done twice, or left in a state that is none.
 """
 

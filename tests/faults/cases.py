@@ -1,4 +1,4 @@
-"""Faults one by one: each says what was wrong, and nothing where all is as it should be."""
+"""Fault cases: each yields what went wrong, and nothing if all is well."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RETRIES = ("--retries", "50", "--backoff", "0.2s")
 
 
 def kills(folder: Path, count: int, seed: int, *, server: bool, longest: float = 6.0) -> Iterator[str]:
-    """kill -9 of scheduler, runs, deliveries, tracking server and artifact server, at moments that are drawn; without
+    """kill -9 of scheduler, runs, deliveries, tracking server and artifact server, at random times; without
     `server`, of scheduler and runs of a pipeline that trains nothing."""
     if not server:
         world = World(folder, {"KEPIPE_TRACKING": "off"}, LIGHT)
@@ -191,7 +191,7 @@ def clock_jumps(folder: Path) -> Iterator[str]:
 
 
 def left_behind(folder: Path) -> Iterator[str]:
-    """Nothing that a killed run leaves is taken for a result."""
+    """Leftovers of a killed run are never used as a result."""
     world = World(folder)
     process = subprocess.Popen(
         world.command("run", str(world.pipeline)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -222,7 +222,7 @@ CASES: Mapping[str, Callable[[Path], Iterator[str]]] = {
 
 
 def why_not(name: str) -> str:
-    """Why a case cannot be tried on this machine; "" where it can."""
+    """Why a case cannot run on this machine; "" if it can."""
     if name == "clock jumps" and not FAKETIME.is_file():
         return "faketime is not installed"
     if name == "full disk" and (

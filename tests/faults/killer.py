@@ -1,4 +1,4 @@
-"""Kills processes of a workspace at drawn moments."""
+"""Kills processes of a workspace at random times."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Killer:
         return found
 
     def strike(self) -> str:
-        """kill -9 somebody; what it was, "" where nobody was there."""
+        """kill -9 a process; its description, "" if there was none."""
         victims = self.victims()
         names = [*sorted(victims), *self.servers]
         weights = np.array([{"run": 6.0, "scheduler": 3.0}.get(name, 2.0) for name in names])

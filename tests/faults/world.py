@@ -91,7 +91,7 @@ class World:
         return {**own, "OMP_NUM_THREADS": "1", **self.environment}
 
     def ask(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command that ends by itself, and starts no delivery that goes on after it: `track sync` delivers."""
+        """A command that ends by itself, and starts no delivery that continues after it: `track sync` delivers."""
         return subprocess.run(
             self.command(*arguments), capture_output=True, text=True, check=check,
             env={**self.variables(), "KEPIPE_TRACKING": "off"},
@@ -129,7 +129,7 @@ class World:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no firing has begun, nothing runs or is delivered, and what was last fired is what is there."""
+        """Whether no run is pending, running or being delivered, and the last run was of the current content."""
         from kepipe.pipeline.sources import sources
 
         if read_pending(self.workspace, "faulty") is not None:

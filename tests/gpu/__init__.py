@@ -1,1 +1,1 @@
-"""What a GPU has to prove, in minutes: `python -m tests.gpu` (docs/gpu.md)."""
+"""Checks of a GPU, in minutes: `python -m tests.gpu` (docs/gpu.md)."""

@@ -1,4 +1,4 @@
-"""Prove what kepipe does on a GPU, in minutes, without network: a table, `gpu-check.json` and `gpu-check.png`.
+"""Check kepipe on a GPU, in minutes, without network: a table, `gpu-check.json` and `gpu-check.png`.
 
     python -m tests.gpu [--device auto] [--smoke] [--only NAME …] [--minutes 6] [--out FOLDER]
 
@@ -46,7 +46,7 @@ def line(outcome: Outcome) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the checks; returns 1 where one failed."""
+    """Run the checks; returns 1 if one failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

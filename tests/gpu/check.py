@@ -1,4 +1,4 @@
-"""A check, where it runs, and what came of it."""
+"""A check, its setting, and its outcome."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Check:
-    """`run` raises AssertionError where it is not so, and NotHere where it cannot be seen on this machine."""
+    """`run` raises AssertionError on failure, and NotHere if it cannot run on this machine."""
 
     name: str
     proves: str
@@ -72,7 +72,7 @@ def outcomes(checks: Iterable[Check], setting: Setting, minutes: float) -> Itera
 
 
 def outcome(check: Check, setting: Setting) -> Outcome:
-    """Run a check; whatever it raises is its outcome, so that the others are seen too."""
+    """Run a check; an exception is its outcome, so that the others run too."""
     began, figures, status, reason = time.monotonic(), Figures(), "passed", ""
     try:
         figures = check.run(setting)

@@ -133,7 +133,7 @@ def masks(setting: Setting) -> Figures:
 
 
 def worst(sight: Visibility, tokens: int, setting: Setting) -> float:
-    """Largest difference of the outputs, and of the gradients where there are some."""
+    """Largest difference of the outputs, and of the gradients if there are any."""
     generator = torch.Generator().manual_seed(tokens)
     drawn = [torch.randn(2, tokens, 2, 32, generator=generator) for _ in range(4)]
     q, k, v, weights = (each.to(setting.device) for each in drawn)

@@ -1,4 +1,4 @@
-"""How fast training is on the device: tokens a second beside Hugging Face's Trainer, and what knowledge costs."""
+"""Training speed on the device: tokens per second compared with Hugging Face's Trainer, and the cost of knowledge."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def memory(setting: Setting) -> float:
 
 
 def speeds(setting: Setting) -> Figures:
-    """Of each model: ours, ours compiled where there is a GPU, and the Trainer's."""
+    """Of each model: ours, ours compiled if there is a GPU, and the Trainer's."""
     figures = Figures()
     for name, size in (TINY if setting.tiny else FULL).items():
         for how in ("plain", "compiled") if setting.on_gpu else ("plain",):

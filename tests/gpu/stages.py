@@ -1,4 +1,4 @@
-"""What users do with models, on the device: fine-tune, predict, generate, embed a graph, watch the machine."""
+"""Stages and models on the device: fine-tune, predict, generate, embed a graph, system metrics."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def embedded(setting: Setting) -> Figures:
 
 
 def watched(setting: Setting) -> Figures:
-    """The thread of system metrics tells readings for MLflow; with a GPU, its memory among them."""
+    """The thread of system metrics reports readings for MLflow; with a GPU, its memory among them."""
     heard: list[Metrics] = []
 
     def sink(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Training on the device: killed and continued, twice with one seed, over several processes."""
+"""Training on the device: killed and resumed, deterministic for a seed, with several processes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _both_ways(_inputs: None, _config: None, context: StageContext) -> None:
 
 
 def over_processes(setting: Setting) -> Figures:
-    """The losses of DDP and FSDP2 over two devices are those of one process, which also goes on from FSDP2's shards."""
+    """The losses of DDP and FSDP2 over two devices are those of one process, which also resumes from FSDP2's shards."""
     if setting.on_gpu and torch.cuda.device_count() < 2:
         raise NotHere("one GPU; it needs two")
     alone = Ear()

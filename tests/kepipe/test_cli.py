@@ -1,4 +1,4 @@
-"""What people write is printed as it stands: brackets are no markup, `:cat:` is no picture, an escape moves nothing."""
+"""Text of users is printed literally: brackets are no markup, `:cat:` is no emoji, escapes have no effect."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ OBEYED = ("\x1b]", "\x1b[31mred", "\x1b[2J", "\x07", "\x9b", "\u202e")
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A graph, texts and a pipeline in whose labels, ids and names of files a terminal's commands stand."""
+    """A graph, texts and a pipeline whose labels, ids and file names contain terminal control sequences."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "texts").mkdir()
     entities = [

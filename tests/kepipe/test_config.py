@@ -78,7 +78,7 @@ def test_assignment_to_a_former_key_is_reported_with_its_new_name(tmp_path: Path
         validate(Longer, settings.data, settings)
 
 
-def test_boolean_setting_is_accepted(tmp_path: Path) -> None:
+def test_boolean_is_accepted_in_a_union_with_int(tmp_path: Path) -> None:
     settings = read(written(tmp_path, "trace: true\n"))
     assert validate(TrainingSettings, settings.data, settings).trace is True
 

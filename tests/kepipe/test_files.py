@@ -163,7 +163,7 @@ def test_linked_file_shares_its_blocks(tmp_path: Path) -> None:
 
 
 def test_linking_replaces_the_target_instead_of_writing_through(tmp_path: Path) -> None:
-    """The place may hold a link to another file, whose content is nobody's to change."""
+    """The place may hold a link to another file, whose content must not change."""
     for name in ("old", "new"):
         (tmp_path / name).write_text(name)
     files.link_or_copy(tmp_path / "old", tmp_path / "model")

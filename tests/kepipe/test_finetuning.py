@@ -1,4 +1,4 @@
-"""Injected triples are read by every base: of towns that training never saw, the graph alone says where they lie."""
+"""Every base uses injected triples: only the graph has the location of unseen towns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kepipe.finetuning.predictor import Predictor
 from kepipe.stages.artifacts import FineTuned, Graph
 from kepipe.tokenization.training import train_tokenizer
 from tests.support.tasks import FILLER
-from tests.support.towns import OTHER, SIDE, SYLLABLES, UNSEEN, right, tune, write_world
+from tests.support.towns import OTHER, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_every_base_uses_injected_triples(
         knowledge={"method": "k-bert", "max_branches": 1},
         **changes,
     )
-    assert right(made) > 0.95
+    assert strict_score(made) > 0.95
     for graph_folder, truth in ((None, SIDE), (worlds["turned"], OTHER)):
         found = answers(made, graph_folder)
         assert np.mean([answer == truth[name] for answer, name in zip(found, UNSEEN, strict=True)]) > 0.95

@@ -1,4 +1,4 @@
-"""How little of what the model is given is padding, encoder and decoder together, after the corruption too.
+"""The share of padding in batches, of encoder and decoder together, after corruption.
 
 BART's sources are an exception: how many masks take the place of how many words is drawn anew for each row.
 """

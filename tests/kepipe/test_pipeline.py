@@ -223,7 +223,7 @@ def test_fine_tuned_model_is_an_input_only_if_named(tmp_path: Path) -> None:
 
 
 def test_subtype_input_is_wired_by_its_own_type(tmp_path: Path) -> None:
-    """The other way round it does not hold: what is more special is asked for by its own name."""
+    """The reverse does not hold: a subtype is required by its own name."""
     with pytest.raises(ConfigError, match="`corpus` is not a stage before `shards` that makes `Linked`"):
         flow_of(tmp_path, "name: p\nstages:\n  shards: {inputs: {linked: corpus}}\n")
 

@@ -48,7 +48,7 @@ def test_git_commit_and_whether_files_differ(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("pack-refs", "--all"), ("gc", "-q"), ("checkout", "-q", "--detach")])
-def test_git_commit_from_packed_or_loose_refs(checkout: Path, words: tuple[str, ...]) -> None:
+def test_git_commit_with_packed_refs_gc_or_detached_head(checkout: Path, words: tuple[str, ...]) -> None:
     git(checkout, *words)
     assert git_commit(checkout) == git(checkout, "rev-parse", "HEAD")
 

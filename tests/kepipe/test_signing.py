@@ -1,4 +1,4 @@
-"""A folder's signature by real keys: every change is detected, and the format is the one that others read."""
+"""A folder's signature by real keys: every change is detected, and the format is sigstore's."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linu
 
 @dataclass(frozen=True)
 class Case:
-    """A stage with its inputs and settings, which name what lies in `files`."""
+    """A stage with its inputs and settings, which name the contents of `files`."""
 
     stage: Stage[Any, Any]
     inputs: Any
@@ -141,7 +141,7 @@ def pretrain_vector_folder(files: Path, rest: Path) -> Case:
 
 
 def finetune_again(files: Path, rest: Path) -> Case:
-    """A base that was fine-tuned with a graph, which it brings, as it brings its tokenizer and its markers."""
+    """A base that was fine-tuned with a graph, which its folder includes, as well as its tokenizer and markers."""
     towns = Graph(write_towns(rest / "towns", SIDE), "")
     data = write_task(rest / "data", "typing", 20, 20)
     start = base_model(rest / "base")
@@ -160,7 +160,7 @@ def finetune_again(files: Path, rest: Path) -> Case:
 
 
 def finetune_fresh(files: Path, _rest: Path) -> Case:
-    """A fresh base over a vocabulary, and the task's data."""
+    """A new base over a vocabulary, and the task's data."""
     data = write_task(files, "classification", 20, 20)
     words = sorted({word for line in (files / "train.tsv").read_text().split("\n") for word in line.split()})
     (files / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n")

@@ -210,7 +210,7 @@ def test_another_model_continues_after_an_interruption(grid: Graph, tmp_path: Pa
     assert resumed.relations.tobytes() == whole.relations.tobytes()
 
 
-def test_no_step_has_a_single_triple(tiny: Graph, tmp_path: Path) -> None:
+def test_training_batches_have_more_than_one_triple(tiny: Graph, tmp_path: Path) -> None:
     settings = Training(model="TuckER", dim=8, epochs=1, negatives=4, batch=5)
     assert settings.batch_of(6) == 6
     assert settings.batch_of(7) == 5

@@ -73,7 +73,7 @@ def test_pooling_on_other_devices_equals_dgl() -> None:
 
 
 def test_the_layer_computes_on_the_device_of_its_weights() -> None:
-    """ "meta" refuses what lies elsewhere."""
+    """ "meta" rejects tensors of other devices."""
     import torch
 
     encoder = Encoder.start(RELATIONS, bases=2, seed=0).to("meta")
@@ -133,7 +133,7 @@ def test_the_learning_rate_falls_from_the_first_step_to_the_last(monkeypatch: py
 
 
 def test_each_step_is_made_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The device "meta" has no values: what asked for one, but for the loss that is shown, would fail. The copy of the
+    """The device "meta" has no values: reading one would fail, except the reported loss. The copy of the
     layer at the end does."""
     import torch
 

@@ -1,4 +1,4 @@
-"""The one transformer gives transformers' hidden states and logits, whatever the family, and its weights go back."""
+"""The one transformer gives transformers' hidden states and logits, whatever the family, and converts back."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_transformers_round_trip_is_exact(family: str, tmp_path: Path) -> None:
     "changes", [{"hidden_act": "relu"}, {"hidden_act": "gelu_new"}, {"tie_word_embeddings": False}]
 )
 def test_masked_lm_heads_round_trip(family: str, changes: dict[str, Any], tmp_path: Path) -> None:
-    """RoBERTa's head has the exact GELU whatever the layers have; what is not tied has a bias of its own."""
+    """RoBERTa's head has the exact GELU whatever the layers have; untied matrices have their own bias."""
     import transformers
 
     reference = theirs(family, **changes)

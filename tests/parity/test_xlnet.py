@@ -1,4 +1,4 @@
-"""XLNet and Transformer-XL's attention give transformers' numbers on the same weights, and the weights go back."""
+"""XLNet and Transformer-XL's attention give transformers' numbers on the same weights, and the weights convert back."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_transformer_xls_attention_over_three_rows_with_memory(same_length: bool
             assert relative_error(logits_BTV, expected.logits) < TOLERANCE
 
 
-def test_what_is_read_from_the_left_is_transformers_generation(tmp_path: Path) -> None:
+def test_tokens_read_from_the_left_equal_transformers_generation(tmp_path: Path) -> None:
     """XLNet's next token: a query right of the text, in the order from the left."""
     theirs, ours = models(tmp_path)
     text_BT = tokens()

@@ -1,5 +1,5 @@
-"""Every family outside the configurable transformer goes the whole way on one text: trained or counted, measured or
-tuned, registered, asked through MLflow, and exported."""
+"""Every family outside the configurable transformer end to end on one text: trained or fitted, evaluated or
+tuned, registered, served by MLflow, and exported."""
 
 from __future__ import annotations
 

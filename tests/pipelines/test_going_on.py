@@ -1,4 +1,4 @@
-"""A pipeline that goes on from its champion, with text and graph that have grown: the whole way, twice."""
+"""A pipeline that continues from its champion, with grown text and graph: end to end, twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pipeline of the whole line, through the command line, on the example's text and a few rows of tasks."""
+"""The pipeline of all generations of models, through the command line, on the example's text and a few task rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels, types, titles and names of files that are HTML, scripts or formulas: no page obeys them, each shows them."""
+"""Labels, types, titles and names of files that are HTML, scripts or formulas: pages show them as text."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_every_kind_of_page_is_tested_here() -> None:
-    """A page that is made by a function of its own, or by a stage, is looked at by a browser, and so by the `pages`
+    """Every page that has its own function or stage is opened in a browser, and so by the `pages`
     above."""
     files = (Path(kepipe.__file__).parent / "report").glob("*.py")
     made = {

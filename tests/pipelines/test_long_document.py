@@ -1,4 +1,4 @@
-"""One very long document: what linking and sharding it takes of memory grows with its size by a small factor."""
+"""One very long document: memory of linking and sharding is linear in its size, with a small factor."""
 
 from __future__ import annotations
 

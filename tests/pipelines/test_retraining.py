@@ -1,4 +1,4 @@
-"""Scheduled retraining for real: a scheduler process, a schedule of seconds, and new text between two firings."""
+"""Scheduled retraining for real: a scheduler process, a schedule of seconds, and new text between two runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS = (*TINY, "stages.pretrain.steps=12", "stages.evaluate.probes=[entity-c
 
 @pytest.fixture
 def kepipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kepipe:
-    """The example in a folder of its own, so that text can arrive."""
+    """A copy of the example, so that text can be added."""
     monkeypatch.delenv("KEPIPE_TRACKING", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

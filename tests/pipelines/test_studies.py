@@ -1,4 +1,4 @@
-"""The studies that we ship, from end to end through the command line, tiny: every arm is trained, the page is drawn."""
+"""The included studies, end to end through the command line, tiny: every arm is trained, the page is written."""
 
 from __future__ import annotations
 

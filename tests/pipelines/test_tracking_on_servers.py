@@ -83,7 +83,7 @@ def server(command: list[str], address: str, folder: Path, **variables: str) -> 
 
 
 class Tracked:
-    """The pipeline, run and delivered. `away`: what the delivery said while S3 was not there."""
+    """The pipeline, run and delivered. `away`: the delivery's messages while S3 was unavailable."""
 
     def __init__(self, folder: Path, store: Store, s3: Any, away: str) -> None:
         self.folder, self.store, self.s3, self.away = folder, store, s3, away

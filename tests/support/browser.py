@@ -42,7 +42,7 @@ def shown(page: Path | str, seconds: int = 3) -> str:
 
 @contextmanager
 def window() -> Iterator[Page]:
-    """A page that is drawn as if it were seen, with its clock running."""
+    """A page that is rendered as if visible, with its clock running."""
     with sync_playwright() as play:
         opened = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = opened.new_page(viewport={"width": 1600, "height": 1200})

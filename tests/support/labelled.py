@@ -43,7 +43,7 @@ def shard_of(folder: Path, documents: Sequence[Document], tokenizer: Tokenizer |
     return open_shard(folder)
 
 
-def told(shard: Shard, examples: Examples, tokenizer: Tokenizer | None = None) -> list[list[str]]:
+def segment_texts(shard: Shard, examples: Examples, tokenizer: Tokenizer | None = None) -> list[list[str]]:
     """The segments of each row, as text."""
     roles = tokenizer or minilm()
     rows = gather(shard, examples, np.arange(len(examples)), SpecialTokens(roles.pad, roles.cls, roles.sep))

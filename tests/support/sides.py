@@ -25,7 +25,7 @@ WORDS = [*TOWNS, "north", "south", "lies", "in", "we", "saw", "it", "is", "and",
 
 
 def write_sides(folder: Path, side: dict[str, str]) -> Graph:
-    """Write a graph in which every town lies in the north or in the south; its id is its name."""
+    """Write a graph in which every town is in the north or in the south; its id is its name."""
     write_graph(
         folder,
         [Entity(name, name) for name in [*TOWNS, "north", "south"]],

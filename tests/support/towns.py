@@ -83,5 +83,5 @@ def tune(
     return FineTuned(context.out, "")
 
 
-def right(made: FineTuned) -> float:
+def strict_score(made: FineTuned) -> float:
     return float(made.scores()["test"]["strict"].value)

@@ -77,7 +77,7 @@ def make_documents(count: int = 24, gold: bool = False) -> list[Document]:
     return documents
 
 
-def loud(model: Transformer) -> Transformer:
+def with_large_weights(model: Transformer) -> Transformer:
     """The model with weights so large that each token affects the outputs at the others."""
     with torch.no_grad():
         for weight in model.parameters():

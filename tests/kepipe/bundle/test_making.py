@@ -1,4 +1,4 @@
-"""A bundle unpacks anywhere and runs without network, with the results that the pipeline has here."""
+"""A bundle unpacks anywhere and runs without network, with the same results as here."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_quiz_uses_and_reports_knowledge_of_a_model_folder(world: World, tmp_pat
 
 
 def test_quiz_knowledge_option_adds_or_disables_knowledge(world: World, tmp_path: Path) -> None:
-    """The facts asked for stand beside the question; `none` has a folder's own left out."""
+    """The queried facts are injected next to the question; `none` disables a folder's knowledge."""
     from kepipe.knowledge.kbert.settings import KBert
     from kepipe.knowledge.opening import write_settings
 

@@ -112,7 +112,7 @@ def test_a_mention_inside_a_token_or_after_a_bracket_keeps_its_entity(bytes_: To
         assert {c for c in range(mention.start, mention.end) if text[c] != " "} <= covered
 
 
-def test_of_two_mentions_that_share_a_token_the_first_and_longer_is_kept(minilm: Tokenizer) -> None:
+def test_first_and_longest_of_mentions_that_share_a_token_is_kept(minilm: Tokenizer) -> None:
     text = "New York City"
     mentions = (Mention(4, 8, "York"), Mention(0, 13, "NYC"), Mention(0, 8, "NY"))
     made = tokenise([Document("d", text, mentions=mentions)], minilm, ["York", "NYC", "NY"].index)

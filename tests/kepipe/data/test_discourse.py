@@ -10,7 +10,7 @@ import pytest
 from kepipe.data.connectives import CONNECTIVES
 from kepipe.data.discourse import marker_tokens, plan_discourse
 from kepipe.tokenization.training import train_tokenizer
-from tests.support.labelled import document, minilm, shard_of, told
+from tests.support.labelled import document, minilm, segment_texts, shard_of
 
 RELATIONS = ["comparison", "contingency", "expansion", "temporal"]
 
@@ -20,7 +20,7 @@ def mined(folder: Path, sentences: list[str], language: str = "en") -> list[tupl
     shard = shard_of(folder, [document(sentences, between=" " if language == "en" else "")], tokenizer)
     markers = marker_tokens(CONNECTIVES[language], tokenizer)  # type: ignore[index]
     examples, labels = plan_discourse(shard, 64, markers, np.random.default_rng(0))
-    rows = told(shard, examples, tokenizer)
+    rows = segment_texts(shard, examples, tokenizer)
     return [(row, RELATIONS[n]) for row, n in zip(rows, labels.tolist(), strict=True)]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from kepipe.data.relevance import plan_relevance
 from kepipe.data.shards import Shard
-from tests.support.labelled import document, minilm, shard_of, told
+from tests.support.labelled import document, minilm, segment_texts, shard_of
 
 
 def planned(shard: Shard, seed: int, length: int = 32) -> list[tuple[str, str, int]]:
@@ -17,7 +17,9 @@ def planned(shard: Shard, seed: int, length: int = 32) -> list[tuple[str, str, i
         shard, shard.titles(), minilm(), length, np.random.default_rng(seed)
     )
     assert examples.lengths.max() <= length
-    return [(*row, label) for row, label in zip(told(joined, examples), labels.tolist(), strict=True)]  # type: ignore[misc]
+    return [
+        (*row, label) for row, label in zip(segment_texts(joined, examples), labels.tolist(), strict=True)
+    ]  # type: ignore[misc]
 
 
 def test_queries_are_titles_or_first_sentences_and_weak_ones_share_the_rarest_word(tmp_path: Path) -> None:

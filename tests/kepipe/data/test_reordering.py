@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kepipe.data.reordering import num_orders, orders, plan_reordered
-from tests.support.labelled import document, shard_of, told
+from tests.support.labelled import document, segment_texts, shard_of
 from tests.support.shards import random_documents, write_shard
 
 
@@ -25,7 +25,7 @@ def test_the_label_restores_the_order_of_the_segments(tmp_path: Path) -> None:
     seen = set()
     for seed in range(400):
         examples, labels = plan_reordered(shard, 16, 3, np.random.default_rng(seed))
-        (row,), (label,) = told(shard, examples), labels.tolist()
+        (row,), (label,) = segment_texts(shard, examples), labels.tolist()
         order = names[label]
         back = [""] * len(order)
         for shown, number in zip(row, order, strict=True):

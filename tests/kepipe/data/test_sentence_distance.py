@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kepipe.data.sentence_distance import plan_distances
-from tests.support.labelled import document, shard_of, told
+from tests.support.labelled import document, segment_texts, shard_of
 from tests.support.shards import random_documents, write_shard
 
 
@@ -19,7 +19,7 @@ def test_each_label_is_correct(tmp_path: Path) -> None:
     seen = set()
     for seed in range(40):
         examples, labels = plan_distances(shard, 16, np.random.default_rng(seed))
-        for (first, second), label in zip(told(shard, examples), labels.tolist(), strict=True):
+        for (first, second), label in zip(segment_texts(shard, examples), labels.tolist(), strict=True):
             (one, here), (other, there) = places[first], places[second]
             if one != other:
                 distance = 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kepipe.data.user_rows import labels_of, pair_rows, read_texts, text_shard
-from tests.support.labelled import minilm, told
+from tests.support.labelled import minilm, segment_texts
 
 
 def write(file: Path, records: list[Any]) -> Path:
@@ -29,7 +29,7 @@ def test_pairs_of_a_file_are_split_into_training_and_held_out(tmp_path: Path) ->
         shard, examples, numbers = pair_rows(
             file, minilm(), ("no", "yes"), 16, np.random.default_rng(0), evaluation=evaluation
         )
-        rows = told(shard, examples)
+        rows = segment_texts(shard, examples)
         found.append(rows)
         for (first, second), number in zip(rows, numbers.tolist(), strict=True):
             n = int(first.split()[1])

@@ -22,7 +22,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.vectors import save_vectors
 from kg.writer import write_graph
 from tests.support.tasks import FILLER
-from tests.support.towns import NAMES, OTHER, SIDE, SYLLABLES, UNSEEN, right, tune, write_world
+from tests.support.towns import NAMES, OTHER, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def injected(tmp_path_factory: pytest.TempPathFactory, words: str) -> FineTuned:
 def test_injected_triples_generalise_to_unseen_entities(
     injected: FineTuned, words: str, tmp_path: Path
 ) -> None:
-    assert right(injected) > 0.95
-    assert right(tune(tmp_path, words, {})) < 0.75  # the same without the graph
+    assert strict_score(injected) > 0.95
+    assert strict_score(tune(tmp_path, words, {})) < 0.75  # the same without the graph
 
 
 def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_fused_vectors_generalise_to_unseen_entities(words: str, tmp_path: Path)
         save_vectors(folder / "vectors", ids, table[order], near, ["near"])
         knowledge = {"method": "ernie-tsinghua", "first": 1, "entity_heads": 2}
         made = tune(folder, words, {"vectors": Vectors(folder / "vectors", "")}, knowledge=knowledge)
-        scores[kind] = right(made)
+        scores[kind] = strict_score(made)
         if kind == "true":  # the folder predicts alone, from the entity that the user names
             name = UNSEEN[1]
             told = Predictor.open(made.folder).predict(

@@ -23,7 +23,7 @@ from kepipe.tokenization.training import train_tokenizer
 from tests.support.bilstm import KIND, BiLSTM, BiLSTMConfig
 from tests.support.conflicts import complaint
 from tests.support.tasks import FILLER, finetune, tokenizer, write_task
-from tests.support.towns import OTHER, SIDE, SYLLABLES, UNSEEN, right, tune, write_world
+from tests.support.towns import OTHER, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
 
 AS_TEXT = {"method": "k-bert", "max_branches": 1, "soft_positions": False, "visible_matrix": False}
 
@@ -73,7 +73,7 @@ def test_external_encoder_uses_triples_as_text(bilstm: Model, tmp_path: Path) ->
     graph, turned = write_world(tmp_path / "true", SIDE), write_world(tmp_path / "turned", OTHER)
     inputs = {"graph": Graph(graph, ""), "start": bilstm}
     made = tune(tmp_path, "", inputs, base=None, tokenizer=None, knowledge=AS_TEXT)
-    assert right(made) > 0.95
+    assert strict_score(made) > 0.95
     assert accuracy_on_unseen(made, SIDE) > 0.95
     assert accuracy_on_unseen(made, OTHER, turned) > 0.95
 

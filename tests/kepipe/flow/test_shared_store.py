@@ -26,7 +26,7 @@ Statuses = Callable[[list[Event]], dict[str, str]]
 
 
 def finished(store: Store, content: str = "12345") -> Path:
-    """A result of two equal files and one in a folder of its own, with a record."""
+    """A result of two equal files and one in a subfolder, with a record."""
     key_inputs = {"stage": "write", "inputs": {}, "content": content}
     key = key_of(key_inputs)
     workdir = store.start(key)

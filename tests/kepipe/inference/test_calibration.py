@@ -1,4 +1,4 @@
-"""Contextual calibration: by hand, and on an n-gram model that answers yes whatever it is asked."""
+"""Contextual calibration: by hand, and on an n-gram model that always answers yes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_calibration_divides_by_content_free_probabilities() -> None:
 
 
 def test_calibration_corrects_a_model_that_always_answers_yes(tmp_path: Path) -> None:
-    """p(yes) = 0.6 and p(no) = 0.3 after what is unknown; after "good" 0.6 and 0.1, after "bad" 0.5 and 0.4."""
+    """p(yes) = 0.6 and p(no) = 0.3 after unknown words; after "good" 0.6 and 0.1, after "bad" 0.5 and 0.4."""
     model = open_model(write_yes_sayer(tmp_path)).language_model
     assert model is not None
     plain, calibrated = (

@@ -1,4 +1,4 @@
-"""Networks that read from the left, asked with the facts of what a prompt names."""
+"""Left-to-right networks with facts of the entities in a prompt."""
 
 from __future__ import annotations
 

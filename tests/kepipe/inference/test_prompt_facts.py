@@ -1,4 +1,4 @@
-"""Facts before a prompt: which tokens, what they do to likelihoods by hand, and that the right ones help."""
+"""Facts before a prompt: which tokens, their effect on likelihoods by hand, and that correct ones help."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def tokens_of(tokenizer: Tokenizer, text: str) -> Ints:
 
 
 def by_hand(scorer: LMScorer, before: Ints, target: Ints) -> float:
-    """The sum of ln p of each token of the target after all that stands before it, in one forward pass."""
+    """The sum of ln p of each token of the target given everything before it, in one forward pass."""
     row = torch.from_numpy(np.concatenate([before, target]))[None]
     with torch.inference_mode():
         hidden_TD = scorer.model(Batch(row, torch.ones_like(row), visibility="causal"))[0]
@@ -96,7 +96,7 @@ def test_likelihood_after_facts_and_prompt_by_hand(graph: Graph, tokenizer: Toke
 
 
 def test_perplexity_with_facts_by_hand(graph: Graph, tokenizer: Tokenizer) -> None:
-    """Two stretches: the first tells of oslo; the second names lima, of which nothing may be told before it."""
+    """Two windows: the first has facts of oslo; the second names lima, whose facts must not be given before it."""
     scorer, text = fresh(tokenizer), "we saw oslo and it is lima . we saw rain ."
     document = Document("a", text, mentions=(Mention(7, 11, "oslo", 1.0), Mention(22, 26, "lima", 1.0)))
     windows = cut_windows([document], tokenizer, 4)
@@ -207,7 +207,7 @@ def test_dropped_facts_are_reported(graph: Graph, tokenizer: Tokenizer) -> None:
 def test_right_facts_lower_perplexity_and_wrong_ones_do_not(
     method: str | dict[str, object], graph: Graph, turned: Graph, tokenizer: Tokenizer, reader: LMScorer
 ) -> None:
-    """The model learned to say what the fact before a text says; the sides of the towns were drawn anew each time."""
+    """The model learned to repeat the fact before a text; the sides of the towns were drawn anew each time."""
     documents = [
         Document(town, f"we saw {town} it is {SIDE[town]}", mentions=(Mention(7, 7 + len(town), town, 1.0),))
         for town in TOWNS

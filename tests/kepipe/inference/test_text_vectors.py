@@ -1,4 +1,4 @@
-"""Vectors of texts are those of the reference, and a folder of a trained model says how it is read."""
+"""Vectors of texts equal the reference's; an exported folder states its pooling."""
 
 from __future__ import annotations
 

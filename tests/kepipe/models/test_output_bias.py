@@ -1,4 +1,4 @@
-"""A fresh model expects tokens as often as they stand in the corpus, and so learns more than that at once."""
+"""The output bias of a new model gives token frequencies, so that training starts beyond them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def batch_of(rows: Tensor, family: str) -> Batch:
 
 @pytest.mark.parametrize("family", ["bert", "bart"])
 def test_hidden_states_do_not_align_with_frequent_tokens(family: str) -> None:
-    """Each token is to be told from itself, and stands as often as Zipf's law says: after 40 updates hidden states
+    """Each token is predicted from itself, with frequencies by Zipf's law: after 40 updates hidden states
     agree far less with the prior than without (measured: 0.13 and 0.30, 0.06 and 0.33)."""
     shares = 1 / np.arange(1, 501)
     shares /= shares.sum()

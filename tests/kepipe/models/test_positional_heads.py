@@ -105,7 +105,7 @@ def learned(init: str) -> float:
 
 
 def test_positional_heads_learn_bigrams_fast() -> None:
-    """All words are as frequent: a model that tells no neighbour from the rest of a row stays at log 30 = 3.40."""
+    """All words are equally frequent: a model that does not distinguish neighbours stays at log 30 = 3.40."""
     assert learned("positional-heads") < 0.3
     assert learned("normal") > 3.3
 

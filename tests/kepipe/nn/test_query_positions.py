@@ -1,4 +1,4 @@
-"""The last layer worked out only where it is read gives what the whole layer gives there, and the same gradients."""
+"""The last layer computed only at query positions gives the same outputs and gradients as the whole layer."""
 
 from __future__ import annotations
 

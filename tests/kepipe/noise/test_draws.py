@@ -69,7 +69,7 @@ def mixed(state: int) -> int:
 
 
 def test_draw_is_a_function_of_seed_example_visit_call_and_column() -> None:
-    """The same for ever: what was trained with a seed can be trained again."""
+    """Stable across versions: training with a seed can be repeated."""
     golden, odd = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03
     seeds = visit_seeds("dynamic", np.array([0, 7]), 3, seed=5)
     base = mixed((5 * odd + 3 * golden) % 2**64)

@@ -17,7 +17,7 @@ def test_span_counts_and_lengths_equal_the_release() -> None:
 
 
 def test_shortest_span_corruption_source_is_three_tokens() -> None:
-    """Two stay, a sentinel stands for the third, and there is the end."""
+    """Two tokens stay, a sentinel replaces the third, and the end follows."""
     assert raw_length(4) == (3, 3)
     with pytest.raises(ValueError, match="a source of 3 tokens is too short"):
         raw_length(3)

@@ -16,7 +16,7 @@ def rows(lengths: list[int], width: int) -> np.ndarray:
     return (column == 0) | (column > np.array(lengths)[:, None])
 
 
-def test_replace_keeps_what_is_not_selected_or_stays() -> None:
+def test_replace_keeps_tokens_that_are_not_selected() -> None:
     tokens = np.array([[7, 8, 9, 10]])
     selected = np.array([[True, True, True, False]])
     assert replace(tokens, selected, np.array([[MASK, -1, 50, MASK]])).tolist() == [[MASK, 8, 50, 10]]

@@ -1,4 +1,4 @@
-"""Tokenizers and trained models that a pipeline file names: what does not go together is told before any stage runs."""
+"""Tokenizers and trained models that a pipeline file names: conflicts are reported before any stage runs."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_invalid_profiles_are_reported_with_the_line(file: Path) -> None:
 
 
 def test_profile_option_of_run_and_plan(file: Path, tmp_path: Path) -> None:
-    """`run --dry-run` and `plan` alike."""
+    """`run --dry-run` and `plan` have the same output."""
     shown = [
         CliRunner().invoke(app, [*command, str(file), "--profile", name, "-w", str(tmp_path / "w")])
         for command, name in ((["plan"], "gpu"), (["run", "--dry-run"], "gpu"), (["plan"], "cpu"))

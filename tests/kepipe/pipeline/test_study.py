@@ -1,4 +1,4 @@
-"""The section `study:` → nodes: shared where nothing differs, seeded where it is to be, controls made by type."""
+"""The section `study:` → nodes: shared if nothing differs, copied per seed otherwise, with derived controls."""
 
 from __future__ import annotations
 

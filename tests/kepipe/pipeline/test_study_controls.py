@@ -1,4 +1,4 @@
-"""The controls of a study: made by what its arms know, and shuffled by the seeds that repeat."""
+"""The controls of a study: derived from its arms' knowledge, and shuffled per seed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from kepipe.models.transformer import Transformer
 from kg.store import open_graph
 from kg.vectors import save_vectors
 from tests.support.fusion import fuse_fresh, save_fused
-from tests.support.world import World, loud, make_world
+from tests.support.world import World, make_world, with_large_weights
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="session")
 def vectors(world: World, tmp_path_factory: pytest.TempPathFactory) -> EntityVectors:
-    """Of all entities of the world but one, large enough to be heard by a model that never learned of them."""
+    """Of all entities of the world but one, large enough to affect a model that was not trained with them."""
     folder: Path = tmp_path_factory.mktemp("vectors")
     ids = [id for id in open_graph(world.graph.folder).ids if id != "id:Oslo"]
     save_vectors(
@@ -36,7 +36,7 @@ def knowing(world: World, vectors: EntityVectors) -> tuple[Transformer, Knowledg
     """A model that fuses entities from its second layer on, and whose tokens heed one another; its knowledge."""
     base = Base(layers=3, hidden=32, heads=2)
     model, knowledge = fuse_fresh(base, world.tokenizer, vectors.vectors.folder, first=1)
-    return loud(model).eval(), knowledge
+    return with_large_weights(model).eval(), knowledge
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def capitals(tmp_path: Path) -> Graph:
 
 
 class OfRow:
-    """A masked language model that gives each token a logit drawn from the whole row and the place asked: what a row
+    """A masked language model that gives each token a logit drawn from the whole row and the queried position: what a row
     holds matters, and nothing else does."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -69,7 +69,7 @@ class OfRow:
 
 
 class Fixed:
-    """A language model in which a token has one probability, whatever stands before it."""
+    """A language model in which a token has one probability, whatever precedes it."""
 
     def __init__(self, tokenizer: Tokenizer, **probabilities: float) -> None:
         self.tokenizer = tokenizer

@@ -19,7 +19,7 @@ from kepipe.studies.scores import Difference, Scores, read_scores
 
 @dataclasses.dataclass(frozen=True)
 class FirstWords:
-    """How likely a model finds the first token of each document when it sees none of the rest: nats."""
+    """The loss of the first token of each document without the rest, in nats."""
 
     firsts: np.ndarray
     tokenizer: object

@@ -1,4 +1,4 @@
-"""What is taken for what: counts of cases and of words, and a drawing that shows them."""
+"""Confusion matrices: counts of cases and of words, and their drawing."""
 
 from __future__ import annotations
 

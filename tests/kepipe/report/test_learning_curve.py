@@ -1,4 +1,4 @@
-"""Scores by the number of examples: which stages belong together, and what is drawn."""
+"""Scores by the number of examples: grouping of stages, and the drawing."""
 
 from __future__ import annotations
 

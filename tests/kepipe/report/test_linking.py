@@ -1,4 +1,4 @@
-"""The page of scores: figures beside the baselines', every mistake counted, explained and shown in its sentence."""
+"""The page of linking scores: baselines, and every mistake counted, explained and shown in its sentence."""
 
 from __future__ import annotations
 

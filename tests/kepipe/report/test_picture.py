@@ -1,4 +1,4 @@
-"""The picture of a run: a panel a measure, a PNG whatever arms are called, the same for the same figures."""
+"""The picture of a run: a panel per metric, a PNG for any names of arms, deterministic."""
 
 from __future__ import annotations
 

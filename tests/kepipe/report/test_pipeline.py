@@ -1,4 +1,4 @@
-"""The page of a small real pipeline: self-contained, the same bytes each time, and with what it promises."""
+"""The page of a small real pipeline: self-contained, deterministic, complete."""
 
 import dataclasses
 import json

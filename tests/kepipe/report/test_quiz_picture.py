@@ -1,4 +1,4 @@
-"""The picture of the quiz: a PNG whatever arms are called, the same for the same scores."""
+"""The picture of the quiz: a PNG for any names of arms, deterministic."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_study_page_loads_nothing_external_and_nests(design: Design, tmp_path: P
 
 
 def test_study_page_does_not_depend_on_the_time_of_results(design: Design, tmp_path: Path) -> None:
-    """A study that is killed and goes on the next day ends with the same bytes."""
+    """A study that is killed and resumed the next day ends with the same bytes."""
     html = page_of(design, tmp_path / "a")
     results = []
     for arm, found in VALUES.items():

@@ -1,4 +1,4 @@
-"""Questions that wait are asked together; each gets its own answer, whatever becomes of the others."""
+"""Waiting requests are batched; each gets its own answer, whatever happens to the others."""
 
 from __future__ import annotations
 

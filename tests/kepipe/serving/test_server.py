@@ -1,4 +1,4 @@
-"""A server over HTTP, in a process of its own: the answers of MLflow's model, limits, a swap under load, an end."""
+"""An HTTP server in its own process: answers equal MLflow's, limits, a model swap under load, shutdown."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_very_long_document_is_split_into_sections(tmp_path: Path) -> None:
 
 
 def task_text(tmp_path: Path, **settings: Any) -> tuple[list[str], list[Event]]:
-    """The corpus of a task whose second training text stands in its test, with other marks."""
+    """The corpus of a task whose second training text is also in its test data, with other punctuation."""
     shared = "The drug that was given to all of these patients blocks the growth of the cells"
     for split, texts in (("train", ["One text.", shared, "Another one."]), ("test", [f"<< {shared} >>!"])):
         lines = (json.dumps({"text": text, "label": "a"}) for text in texts)

@@ -1,4 +1,4 @@
-"""Figures are found where the stages leave them, and arms that were not trained alike are refused."""
+"""Metrics are read from the stages' results; arms with different training settings are rejected."""
 
 from __future__ import annotations
 

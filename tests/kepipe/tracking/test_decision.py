@@ -26,7 +26,7 @@ CONDITIONS = [{"condition": "better"}, {"condition": "no-worse", "by": 0.05, "da
 
 
 class Offers:
-    """Offers models whose paired differences from the champion are told: by evaluation."""
+    """Offers models with given paired differences from the champion, by evaluation."""
 
     def __init__(self, store: Store, name: str, folder: Path) -> None:
         self.store, self.name, self.folder = store, name, folder

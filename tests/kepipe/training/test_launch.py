@@ -110,7 +110,7 @@ def agree(found: dict[str, dict[str, float]], expected: dict[str, dict[str, floa
 
 def test_two_processes_have_the_losses_of_one_and_resume_each_other(tmp_path: Path) -> None:
     """FSDP2, killed while the shards of its second checkpoint are written in the background; one process; FSDP2 over
-    two nodes. Dropout included: what is drawn belongs to a batch, not to a process."""
+    two nodes. Dropout included: its random numbers belong to a batch, not to a process."""
     alone = run(1, tmp_path / "alone")
     chain = tmp_path / "chain"
     run(2, chain, killed=True, parallel="fsdp2", async_checkpoints=True)

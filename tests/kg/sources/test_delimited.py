@@ -1,4 +1,4 @@
-"""Tables with a header: the columns chosen, labels beside them, quoting, and lines that are not of the table."""
+"""Tables with a header: selected columns, labels, quoting, and invalid lines."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_csv_unclosed_quote_skips_only_its_line(read: Read, tmp_path: Path) -> N
     assert [problem.split(" (")[0] for problem in found.problems] == ["g.csv:2: not CSV", "g.csv:6: not CSV"]
 
 
-def test_csv_columns_with_equal_names_are_kept(read: Read, tmp_path: Path) -> None:
+def test_csv_columns_with_equal_names_are_read_as_triples(read: Read, tmp_path: Path) -> None:
     file = tmp_path / "g.csv"
     file.write_text("name,name,name\na,r,b\n")
     assert read(file).facts() == {("a", "r", "b")}

@@ -1,4 +1,4 @@
-"""The world as a graph: facts anyone can check, and names worth searching."""
+"""GeoNames as a graph: well-known facts, and useful names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GraphML and networkx graphs: nodes and edges with what they carry; what is no GraphML is refused with the line."""
+"""GraphML and networkx graphs: nodes and edges with attributes; invalid GraphML is rejected with the line."""
 
 from __future__ import annotations
 

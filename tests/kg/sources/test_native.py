@@ -109,7 +109,7 @@ def test_strict_refuses_the_first_bad_line(tmp_path: Path) -> None:
         read(file, tmp_path / "out", Problems(strict=True))
 
 
-def test_no_file_of_triples(tmp_path: Path) -> None:
+def test_missing_triples_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a file of triples, or a folder with train\.tsv"):
         find_files(tmp_path)
     (tmp_path / "graph.json").touch()

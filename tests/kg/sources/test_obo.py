@@ -1,4 +1,4 @@
-"""OBO: names, scopes, definitions, relations and their ids; obsolete terms are out; a bad line costs itself."""
+"""OBO: names, scopes, definitions, relations and their ids; obsolete terms are skipped; a bad line is skipped alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RDF: one content in every serialisation; names by language; a bad statement costs itself."""
+"""RDF: one content in every serialisation; names by language; a bad statement is skipped alone."""
 
 from __future__ import annotations
 

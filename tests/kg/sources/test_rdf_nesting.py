@@ -1,4 +1,4 @@
-"""How deep statements about statements are, whatever stands in literals, IRIs and comments."""
+"""The nesting depth of RDF-star statements, whatever literals, IRIs and comments contain."""
 
 from __future__ import annotations
 

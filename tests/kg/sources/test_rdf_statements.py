@@ -1,4 +1,4 @@
-"""Files that would end the process of the RDF library, or take it for ever."""
+"""Files that would crash the RDF library, or never end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packed files: several streams, padding, and what is damaged is told, never dropped."""
+"""Packed files: several streams, padding; damage is reported, never dropped."""
 
 from __future__ import annotations
 

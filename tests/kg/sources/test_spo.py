@@ -1,4 +1,4 @@
-"""K-BERT's format: strings are the entities; every bad line is named, none repeats the one before."""
+"""K-BERT's format: strings are the entities; every bad line is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of formats: each is found by its name, and readers share what they should."""
+"""The table of formats: each is detected by file name; behaviour that all readers share."""
 
 from __future__ import annotations
 

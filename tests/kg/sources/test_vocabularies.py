@@ -96,7 +96,7 @@ def test_dbpedia_redirects_become_aliases_and_other_statements_are_skipped(
         ),
     ],
 )  # fmt: skip
-def test_label_predicates_by_rank(
+def test_labels_and_aliases_of_every_vocabulary_are_read(
     read: Read, tmp_path: Path, text: str, label: str, aliases: tuple[str, ...]
 ) -> None:
     found = read_turtle(read, tmp_path, text)
@@ -143,7 +143,7 @@ def test_restriction_to_a_deprecated_class_is_counted_by_its_kind(read: Read, tm
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_schema_org_thing_is_no_type_in_either_scheme(read: Read, tmp_path: Path, scheme: str) -> None:
+def test_uninformative_types_are_skipped_in_either_scheme(read: Read, tmp_path: Path, scheme: str) -> None:
     found = read_turtle(
         read, tmp_path,
         f":1 a <{scheme}://schema.org/Thing>, <{scheme}://www.geonames.org/ontology#Feature>, :City ; :in :2 .",

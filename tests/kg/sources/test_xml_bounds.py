@@ -1,4 +1,4 @@
-"""Declarations of entities that come in pieces, or stand where nothing is declared."""
+"""Entity declarations that are split over chunks, and references without declarations."""
 
 from __future__ import annotations
 

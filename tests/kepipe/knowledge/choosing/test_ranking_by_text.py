@@ -27,7 +27,7 @@ WAYS = {
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> RankingSources:
-    """60 entities named by one or two words; the first has 300 triples, one none, one is nobody's neighbour."""
+    """60 entities named by one or two words; the first has 300 triples, one none, one has no neighbours."""
     rng = np.random.default_rng(0)
     names = ["beijing", "asia", "a city", "visits", "china lies", "great wall"]
     entities = [
@@ -50,7 +50,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> R
 def test_ranking_scores_equal_their_definition(
     name: str, sources: RankingSources, tokenizer: Tokenizer
 ) -> None:
-    """Over several batches: what is kept of the first serves the next. Rows without mentions, too, and entities that
+    """Over several batches: the cache of the first serves the next. Rows without mentions, too, and entities that
     are not in the graph or come twice in a row."""
     score, defined = (way(sources) for way in WAYS[name])
     rng = np.random.default_rng(1)

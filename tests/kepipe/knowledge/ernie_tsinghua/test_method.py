@@ -122,7 +122,7 @@ def test_missing_vectors_are_requested() -> None:
 
 
 def test_fused_model_is_not_fused_again(vectors: EntityVectors, tmp_path: Path) -> None:
-    """It goes on with its own layers; vectors of another width do not fit them."""
+    """It continues with its own layers; vectors of another width do not fit them."""
     model, knowledge = fused(vectors)
     save(tmp_path, model, knowledge)
     trained = build(Base.model_validate({"from": str(tmp_path)}), 50, 0)

@@ -27,7 +27,7 @@ def batch_of(injected: InjectedRows) -> Batch:
 
 
 def hidden(family: str, batch: Batch) -> torch.Tensor:
-    """Hidden states of a fresh model's encoder, or GPT: [T, D]."""
+    """Hidden states of a new model's encoder, or GPT: [T, D]."""
     model = build(Base.model_validate({"family": family, "layers": 2, "hidden": 32, "heads": 2}), 64, seed=0)
     with torch.no_grad():
         return model.eval().encode(batch)[0]
@@ -50,7 +50,7 @@ def test_encoder_output_does_not_depend_on_branch_order(family: str) -> None:
 
 @pytest.mark.parametrize("family", ENCODERS)
 def test_invisible_branch_does_not_change_the_sentence(family: str) -> None:
-    """Soft positions of the sentence are those that it has alone, whatever stands between."""
+    """Soft positions of the sentence are the same with and without branches in between."""
     injected = build_rows(SENTENCE, np.array([7]), ANCHORS, BRANCHES)
     hung = batch_of(injected)
     assert hung.branch is not None

@@ -1,4 +1,4 @@
-"""A corpus is linked by the workers of a Dask cluster as by processes of this machine."""
+"""Linking with a Dask cluster gives the same bytes as with local processes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_dask_cluster_writes_the_same_bytes(
             assert list(client.run(has_linked).values()) == [True, True]
 
 
-def test_a_cluster_whose_tasks_would_share_a_process_is_refused() -> None:
+def test_dask_cluster_whose_tasks_share_a_process_is_rejected() -> None:
     options: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tcp://", "dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, **options) as cluster,

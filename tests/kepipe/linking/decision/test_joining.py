@@ -1,4 +1,4 @@
-"""A place and what it lies in."""
+"""Joining a place with its region into one mention."""
 
 from __future__ import annotations
 

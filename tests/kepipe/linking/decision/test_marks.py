@@ -1,4 +1,4 @@
-"""What counts as a mention."""
+"""Which spans count as mentions."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_saving_keeps_other_files_of_a_folder(pipeline: Language, tmp_path: Path
 
 @pytest.mark.parametrize("unpacked", [False, True])
 def test_linker_component_is_pickled(pipeline: Language, unpacked: bool) -> None:
-    """As spaCy does for other processes where they are not forks."""
+    """As spaCy does for other processes unless they are forked."""
     if unpacked:
         pipeline.from_bytes(pipeline.to_bytes())
     packed = pickle.dumps(pipeline)

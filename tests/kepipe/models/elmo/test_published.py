@@ -115,7 +115,7 @@ def test_a_file_that_is_not_hdf5_is_an_error(tmp_path: Path) -> None:
         published.load_weights(small_model(), tmp_path / "weights.hdf5")
 
 
-def test_the_error_names_h5py_if_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_h5py_is_named_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(ValueError, match=r"pip install kepipe\[elmo\]"):
         published.save(tmp_path, small_model())

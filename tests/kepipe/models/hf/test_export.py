@@ -1,4 +1,4 @@
-"""An exported folder gives, in transformers alone, the rows that the model was trained on, and the end of a text."""
+"""An exported folder gives, in transformers alone, the rows and end tokens of training."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_exported_tokenizer_adds_the_special_tokens_of_training(
 
 
 def test_exported_t5_tokenizer_needs_no_begin_token() -> None:
-    """T5's own vocabulary has none that begins a text."""
+    """T5's own vocabulary has no token that begins a text."""
     backend = Backend(WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3}, unk_token="<unk>"))
     bare = Tokenizer(backend, {"pad": "<pad>", "sep": "</s>", "unk": "<unk>"})
     theirs = Backend.from_str(json.dumps(with_rows(bare, "t5")))
@@ -80,7 +80,7 @@ def test_exported_tokenizer_gives_pairs_segments(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["wordpiece", "bpe"])
 def test_exported_roberta_round_trips_with_any_padding_id(kind: str, tmp_path: Path) -> None:
-    """`AutoModel` gives the hidden states of ours, and so does what is read again."""
+    """`AutoModel` gives the hidden states of ours, and so does the reimported model."""
     model, ours = made("roberta", kind, tmp_path)
     assert model.config.position_offset == ours.pad + 1
     text = ours.encode(["the rose stands"]).tokens.tolist()

@@ -1,4 +1,4 @@
-"""What a Hugging Face folder may look like, and what is said where it cannot be used."""
+"""Variants of Hugging Face folders, and the errors for unusable ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The release's checkpoints against what its description says they compute, written densely and on its own names."""
+"""Checkpoints of the release against a dense implementation of its equations with its own names."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def release(seed: int = 0, kinds: Sequence[str] = KINDS) -> dict[str, Tensor]:
 
 
 class Described:
-    """What the release computes: entity tensors at every token, a mask that says where there is one, fp64."""
+    """What the release computes: entity tensors at every token, a mask of their presence, fp64."""
 
     def __init__(self, weights: dict[str, Tensor], kinds: Sequence[str] = KINDS) -> None:
         self.kinds = kinds

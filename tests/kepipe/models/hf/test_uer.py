@@ -1,4 +1,4 @@
-"""Checkpoints with the names of K-BERT's release, against a small reading of its model."""
+"""Checkpoints with the names of K-BERT's release, against a small reimplementation of its model."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_uer_checkpoint_without_upstream_uses_layer_norm(weights: dict[str, Tens
 
 
 def test_uer_classifier_loads_and_round_trips(weights: dict[str, Tensor], tmp_path: Path) -> None:
-    """Fine-tuned K-BERT: no heads of pretraining, a classifier's layers of its own."""
+    """Fine-tuned K-BERT: no pretraining heads, but layers of a classifier."""
     tuned = {name: value for name, value in weights.items() if not name.startswith("target.")}
     tuned["output_layer_1.weight"] = torch.zeros(D, D)
     notes: list[str] = []

@@ -1,4 +1,4 @@
-"""ARPA files: what is written is read again bit by bit, others find the same in it, and faults are located."""
+"""ARPA files: exact round trip, agreement with other readers, located errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An n-gram model behind the protocols: prompts shared by targets, texts written, damaged folders refused."""
+"""An n-gram model behind the protocols: targets with shared prompts, generation, damaged folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every family with weights that are trained by gradients, as a graph: onnxruntime gives what the model gives."""
+"""Every family that is trained by gradients, as an ONNX graph: onnxruntime gives the model's outputs."""
 
 from __future__ import annotations
 
