@@ -185,7 +185,7 @@ def test_hold_out_entities_takes_the_share_and_queries_half_of_their_triples() -
     assert (split.rows[1:] > split.rows[:-1]).all()
     asked = len(split.queries) / (len(split.queries) + len(split.context))
     assert asked == pytest.approx(0.5, abs=0.1)
-    assert len(hold_out_entities(triples, np.random.default_rng(0)).rows) == 2  # 5% where nobody says
+    assert len(hold_out_entities(triples, np.random.default_rng(0)).rows) == 2  # 5% by default
     few = np.array([[0, 0, 1], [1, 0, 2]], np.int32)
     assert len(hold_out_entities(few, np.random.default_rng(0), 0.05).rows) == 1
 

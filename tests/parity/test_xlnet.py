@@ -64,7 +64,7 @@ def test_content_stream_with_padding_and_segments(
     with torch.no_grad():
         expected = theirs(
             tokens(),
-            # from the left nobody sees the padding, and theirs takes no mask besides
+            # from the left padding is invisible, and their model takes no other mask
             attention_mask=there_BT.float() if attn_type == "bi" else None,
             token_type_ids=halves(),
             output_hidden_states=True,

@@ -83,7 +83,7 @@ def test_built_package_includes_the_pipelines(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     build = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", "built"]
     subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)
-    for name in ("pipelines", "docs"):  # what stands beside the package must not be what is found
+    for name in ("pipelines", "docs"):  # files next to the package must not be found
         shutil.rmtree(tmp_path / name)
     program = (
         "import kepipe; from kepipe.pipeline.shipped import copy, shipped\n"

@@ -39,7 +39,7 @@ def test_study_design_lists_arms_seeds_measures_and_changes(tmp_path: Path) -> N
         ("evaluate/mlm_loss/tokens", "higher"),
         ("pretrain/final_held_out_loss", "lower"),
     ]
-    assert found.tasks == ("evaluate",)  # of pretraining a loss stands beside it
+    assert found.tasks == ("evaluate",)  # pretraining has a loss besides
     assert found.changes["plain"] == {"pretrain.knowledge": "none", "pretrain.inputs.vectors": "none"}
     assert next(iter(found.of("long"))).nodes["pretrain"] == "pretrain.full.5"
 

@@ -48,8 +48,8 @@ def capitals(tmp_path: Path) -> Graph:
 
 
 class OfRow:
-    """A masked language model that gives each token a logit drawn from the whole row and the queried position: what a row
-    holds matters, and nothing else does."""
+    """A masked language model that gives each token a logit drawn from the whole row and the queried position, and from
+    nothing else."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer, self.rows = tokenizer, 0

@@ -41,7 +41,7 @@ def test_pretrain_fits_an_n_gram_model_folder(shards: Shards, tmp_path: Path) ->
     assert isinstance(model, NextTokenModel)
     made_by = json.loads((tmp_path / "out" / "kepipe.json").read_text())
     assert (made_by["stage"], made_by["config"]["base"]["order"]) == ("pretrain", 3)
-    # A sentence begins with one of 25 names, of two words that are told from each other, and seven of twelve words.
+    # A sentence begins with one of 25 names, of two distinct words, and seven of twelve words.
     vocabulary = load_tokenizer(tmp_path / "out").vocab_size
     assert 1 < logged["final_held_out_perplexity"] < vocabulary / 10
     assert logged["ngrams_1"] < logged["ngrams_2"] < logged["ngrams_3"]

@@ -102,7 +102,7 @@ def test_process_killed_while_creating_tables_leaves_no_partial_store(tmp_path: 
 
 def test_moved_workspace_keeps_artifacts_and_experiment_kind(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    made = subprocess.run(  # a process of its own: MLflow remembers where a run's files lay
+    made = subprocess.run(  # a separate process: MLflow caches the location of a run's files
         [sys.executable, "-c", WRITE, str(here)], check=True, capture_output=True, text=True
     )
     run = made.stdout.split()[-1]

@@ -42,7 +42,7 @@ def test_wordnet_database_is_read(read: Read, database: Path) -> None:
     assert graph.entity(graph.row("02084071-n")) == Entity(
         "02084071-n", "dog", ("domestic dog", "Canis familiaris"), '"a dog"', ("noun", "noun.animal"), 45.0
     )  # fmt: skip
-    ready = graph.entity(graph.row("00000001-a"))  # a satellite stands among the adjectives
+    ready = graph.entity(graph.row("00000001-a"))  # satellites are adjectives
     assert (ready.label, ready.aliases, ready.prior) == ("ready", ("prepared",), 7.0)
     assert found.facts() == {
         ("00001740-n", "hyponym", "02084071-n"),

@@ -258,7 +258,7 @@ def test_chinese_names_with_and_without_word_segmentation(tmp_path: Path) -> Non
         ([0, 4, 9], [3, 8, 11], [(2, 3, "x")]),
         ([0, 3, 8], [3, 8, 11], [(2, 3, "x")]),  # byte-level: the blank belongs to the token
         ([0, 4, 5, 9], [3, 5, 8, 11], [(2, 4, "x")]),
-        ([0, 4], [3, 11], []),  # the token goes on beyond the mention
+        ([0, 4], [3, 11], []),  # the token extends beyond the mention
     ],
 )
 def test_mentions_are_converted_to_tokens(starts: list[int], ends: list[int], expected: list[Any]) -> None:

@@ -48,7 +48,7 @@ def test_nested_containment_is_joined(linker: Linker) -> None:
     assert join(text, found, linker.knowledge) == [LinkedSpan(0, len(text), rows["Omaha"], 0.9)]
     assert (
         join(text, found[::2], linker.knowledge) == found[::2]
-    )  # what stands between them is more than a comma
+    )  # more than a comma between them
 
 
 def test_a_chain_of_places_is_split_after_the_first(linker: Linker) -> None:

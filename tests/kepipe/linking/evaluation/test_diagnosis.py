@@ -119,7 +119,7 @@ def test_last_names_of_persons_with_a_full_name_in_the_text(linker: Linker, grap
     ]
     assert short == [(21, "nyc"), (48, "nyc")]
     likely = [float(found.priors[found.starts[found.owners] == start][0]) for start, _ in short]
-    assert likely[0] == 1.0  # and "Mary City", whom the graph lacks, stands nearer to the second
+    assert likely[0] == 1.0  # and "Mary City", who is not in the graph, is nearer to the second
     assert len(linker.find(text, Annotations((), ()))) == len(linker.gazetteer.find(text))
 
 

@@ -64,7 +64,7 @@ def linker(tmp_path_factory: pytest.TempPathFactory) -> Linker:
         ("from Houston, United States", "houston", 0.0),  # which holds Texas
         ("from Houston, Georgia", "houston", 1.0),
         ("from Houston, Nowhere", "houston", 0.0),
-        ("from Nowhere, Texas", "nowhere", 0.0),  # of which it is not known where it lies
+        ("from Nowhere, Texas", "nowhere", 0.0),  # whose region is unknown
         ("from Texas, Georgia", "texas", 0.0),
         ("Houston,", "houston", 0.0),
     ],

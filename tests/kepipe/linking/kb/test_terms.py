@@ -31,7 +31,7 @@ def test_term_variants(name: str, variant: str) -> None:
 
 def test_forms_that_are_not_term_variants() -> None:
     assert "basal cell carcinoma".upper() not in set(term_variants(["basal cell carcinoma"]))
-    assert "BCC" not in set(term_variants(["basal cell carcinoma"]))  # named after nobody
+    assert "BCC" not in set(term_variants(["basal cell carcinoma"]))  # not named after a person
     assert "ataxi" not in set(term_variants(["ataxias", "ataxia"]))
 
 

@@ -123,7 +123,7 @@ def test_estimates_equal_lmplz(order: int, sentences: int, prune: tuple[int, ...
         tmp_path / "ours.arpa", estimated(numbered, len(words), order, "kneser-ney", tmp_path, prune), words
     )
     ours, theirs = entries_of((tmp_path / "ours.arpa").read_text()), entries_of(done.stdout)
-    theirs.pop(("<s>",)), ours.pop(("<s>",))  # of which nobody asks how likely it is
+    theirs.pop(("<s>",)), ours.pop(("<s>",))  # its probability is never used
     assert ours.keys() == theirs.keys()
     for ngram, (log_prob, weight) in theirs.items():
         assert ours[ngram] == pytest.approx((log_prob, weight), abs=1e-5), ngram
