@@ -145,8 +145,8 @@ def towns(generator: np.random.Generator, inside: bool) -> TokenRows:
 def test_injected_triples_are_used_for_prediction(graph: Graph, family: Any, name: str) -> None:
     """A token is its entity's kind, which only the graph has: new entities each time.
 
-    It is predicted where the branch is visible: BERT's own token of the mention, GPT's next one after it. Chance is 1/3;
-    a model that reads branches is nearly always correct.
+    It is predicted where the branch is visible: BERT's own token of the mention, GPT's next one after it. Chance is
+    1/3; a model that reads branches is nearly always correct.
     """
     generator, causal = np.random.default_rng(0), family == "gpt2"
     objective = injected(graph, name, causal=causal)
