@@ -86,7 +86,7 @@ def test_search_seeds_give_different_settings(whole: Search, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_pruned_trial_is_worse_than_the_median_at_a_step(tmp_path: Path, killed: bool) -> None:
-    """By hand: after 1, 2, 3 at step 4 the median is 2. A trial counts with its best value so far, also after a kill."""
+    """By hand: after 1, 2, 3 at step 4 the median is 2. A trial counts with its best value, also after a kill."""
     search = Search(tmp_path, RANGES, False, METHOD)
     for value in (1.0, 2.0, 3.0):
         trial = search.next()

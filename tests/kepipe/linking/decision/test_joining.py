@@ -46,9 +46,7 @@ def test_nested_containment_is_joined(linker: Linker) -> None:
         LinkedSpan(text.index(name), text.index(name) + len(name), row, 0.9) for name, row in rows.items()
     ]
     assert join(text, found, linker.knowledge) == [LinkedSpan(0, len(text), rows["Omaha"], 0.9)]
-    assert (
-        join(text, found[::2], linker.knowledge) == found[::2]
-    )  # more than a comma between them
+    assert join(text, found[::2], linker.knowledge) == found[::2]  # more than a comma between them
 
 
 def test_a_chain_of_places_is_split_after_the_first(linker: Linker) -> None:
