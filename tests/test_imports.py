@@ -77,7 +77,7 @@ def test_modules_have_no_import_cycles() -> None:
     assert not found, "circles of imports:\n" + "\n".join(found)
 
 
-def test_circles_are_found(tmp_path: Path) -> None:
+def test_import_cycles_are_detected(tmp_path: Path) -> None:
     package = tmp_path / "kepipe"
     package.mkdir()
     (package / "__init__.py").touch()

@@ -52,7 +52,7 @@ except ModuleNotFoundError as missing:
 """
 
 
-def test_without_anything_else(tmp_path: Path) -> None:
+def test_kg_works_without_kepipe_and_its_libraries(tmp_path: Path) -> None:
     (tmp_path / "g.tsv").write_text("a\tr\tb\nb\tr\tc\n")
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     told = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -26,7 +26,7 @@ def read(path: Path) -> tuple[ForeignVectors, list[str]]:
 
 
 @pytest.mark.parametrize("head", ["3 2\n", ""])
-def test_word2vec_s_text(tmp_path: Path, head: str) -> None:
+def test_word2vec_text_is_read(tmp_path: Path, head: str) -> None:
     file = tmp_path / "v.txt.gz"
     lines = [f"{id} {row[0]} {row[1]}" for id, row in zip(IDS, TABLE.tolist(), strict=True)]
     file.write_bytes(gzip.compress((head + "\n".join(lines) + "\nbad 1\nworse 1 x\ninf 1 inf\n").encode()))
@@ -36,7 +36,7 @@ def test_word2vec_s_text(tmp_path: Path, head: str) -> None:
     assert len(problems) == 3
 
 
-def test_openke(tmp_path: Path) -> None:
+def test_openke_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "entity2id.txt").write_text("3\na\t0\nb c\t2\nd\t1\n")
     (tmp_path / "relation2id.txt").write_text("1\nr\t0\n")
     tables = {"ent_embeddings.weight": TABLE.tolist(), "rel_embeddings.weight": [[1.0, 2.0]]}
@@ -52,7 +52,7 @@ def test_openke(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_pykeen(tmp_path: Path) -> None:
+def test_pykeen_folder_is_read(tmp_path: Path) -> None:
     triples = tmp_path / "training_triples"
     triples.mkdir()
     (triples / "entity_to_id.tsv.gz").write_bytes(gzip.compress(b"label\tid\na\t0\nb c\t1\nd\t2\n"))

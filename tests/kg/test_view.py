@@ -47,13 +47,13 @@ def test_relations_alternate_and_high_priors_come_first(graph: Graph) -> None:
     }  # fmt: skip
 
 
-def test_hops(graph: Graph) -> None:
+def test_view_has_the_requested_hops(graph: Graph) -> None:
     found = named(graph, ego_triples(graph, graph.row("v"), hops=2, most=8))
     assert found == [("v", "near", "t9"), ("t9", "in", "c")]
     assert len(ego_triples(graph, graph.row("c"), hops=2, most=24)) == 12  # a tree: every entity once
 
 
-def test_pictures(graph: Graph, tmp_path: Path) -> None:
+def test_pictures_have_escaped_labels_and_are_deterministic(graph: Graph, tmp_path: Path) -> None:
     row = graph.row("c")
     assert draw_ego(graph, row, tmp_path / "a.svg", hops=2) == []
     first = (tmp_path / "a.svg").read_bytes()
@@ -69,7 +69,7 @@ def test_pictures(graph: Graph, tmp_path: Path) -> None:
         draw_ego(graph, row, tmp_path / "a.gif")
 
 
-def test_facts_of_an_entity(graph: Graph) -> None:
+def test_facts_of_an_entity_are_grouped_by_relation_and_sorted_by_prior(graph: Graph) -> None:
     away, to = facts_of(graph, graph.row("c"))
     assert [graph.relation(one.relation).id for one in away] == ["pays", "capital"]
     (within,) = to
@@ -133,7 +133,7 @@ def test_invalid_characters_of_xml_are_an_error(tmp_path: Path) -> None:
     assert "A\ufffd" in "".join(ElementTree.fromstring(drawing).itertext())
 
 
-def test_a_subgraph_in_networkx(graph: Graph) -> None:
+def test_subgraph_of_triples_in_networkx(graph: Graph) -> None:
     part = to_networkx(graph, graph.by_tail(graph.row("c"))[:2])
     assert set(part.nodes) == {"c", "t0", "t1"}
     assert part.edges["t0", "c", "in"] == {"relation": "in", "label": "in"}

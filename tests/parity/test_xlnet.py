@@ -119,7 +119,7 @@ def test_both_streams_over_three_rows_with_memory(changes: dict[str, Any], tmp_p
 
 
 @pytest.mark.parametrize("same_length", [False, True])
-def test_transformer_xls_attention_over_three_rows_with_memory(same_length: bool, tmp_path: Path) -> None:
+def test_transformer_xl_attention_over_three_rows_with_memory(same_length: bool, tmp_path: Path) -> None:
     theirs, ours = models(tmp_path, attn_type="uni", mem_len=TOKENS, same_length=same_length)
     carried, mems = CarriedStates(), None
     for number in range(3):
@@ -152,7 +152,7 @@ def test_tokens_read_from_the_left_equal_transformers_generation(tmp_path: Path)
 
 
 @pytest.mark.parametrize("attn_type", ["bi", "uni"])
-def test_weights_and_config_go_back(attn_type: str, tmp_path: Path) -> None:
+def test_xlnet_weights_and_config_convert_back(attn_type: str, tmp_path: Path) -> None:
     settings = {"mem_len": 6, "reuse_len": 4, "clamp_len": 20, "same_length": True, "ff_activation": "relu"}
     theirs, ours = models(tmp_path / "theirs", attn_type=attn_type, **settings)
     port.save(tmp_path / "back", ours, words(["a text of words"], 300, lowercase=True))

@@ -170,7 +170,7 @@ def test_ernie_graph_dataset_study_compares_its_arms(tmp_path: Path) -> None:
     assert len({type for told in types for type in told}) > 1
 
 
-def test_k_bert_in_chinese(tmp_path: Path) -> None:
+def test_chinese_k_bert_study_runs(tmp_path: Path) -> None:
     classes = "label\ttext_a\n" + "1\t这家酒店很好\n0\t这家酒店很差\n1\t房间干净\n0\t房间很脏\n" * 20
     tags = "text_a\tlabel\n" + "患 者 头 痛\tO O B-症状 I-症状\n头 痛 三 天\tB-症状 I-症状 O O\n" * 20
     files = {name: tmp_path / name for name in ("hotels.tsv", "records.tsv", "words.spo", "medicine.spo")}

@@ -120,7 +120,7 @@ def test_first_and_longest_of_mentions_that_share_a_token_is_kept(minilm: Tokeni
     assert (made.mentions, made.aligned) == (3, 1)
 
 
-def test_a_blank_at_the_end_of_the_last_text(bytes_: Tokenizer) -> None:
+def test_blank_at_the_end_of_the_last_text_is_kept(bytes_: Tokenizer) -> None:
     columns = tokenise([Document("d", "Paris "), Document("e", "Paris is a city ")], bytes_, len)
     assert bytes_.decode(columns.tokens) == "Paris Paris is a city "
 

@@ -65,7 +65,7 @@ def test_another_domain_is_detected(changed: Windows) -> None:
     assert "entities" in report.skipped  # reviews mention none
 
 
-def test_names_that_the_graph_lacks_are_detected(windows: Windows) -> None:
+def test_names_missing_in_the_graph_are_detected(windows: Windows) -> None:
     new = [replace(d, mentions=d.mentions[:3]) for d in windows.new]
     found = unlinked.compare(replace(windows, new=new))
     assert found.reference < 0.2 < found.new

@@ -53,7 +53,7 @@ def test_durations_in_words(seconds, words):
     assert charts.duration(seconds) == words
 
 
-def test_running_mean():
+def test_running_mean_by_hand():
     assert charts.smooth([1, 2, 3, 4], 2) == [1, 1.5, 2.5, 3.5]
     assert charts.smooth([], 3) == []
 

@@ -28,7 +28,7 @@ def facts(graph: Graph, id: str) -> set[tuple[str, str]]:
     return {(graph.relation(relation).id, graph.ids[tail]) for _, relation, tail in found}
 
 
-def test_facts_of_a_city(world: Graph) -> None:
+def test_geonames_facts_of_a_city(world: Graph) -> None:
     assert facts(world, BERLIN) >= {
         ("located_in", "country:DE"),
         ("in_timezone", "timezone:Europe/Berlin"),
@@ -38,7 +38,7 @@ def test_facts_of_a_city(world: Graph) -> None:
     assert not any(relation == "near" and tail == POTSDAM for relation, tail in facts(world, BERLIN))
 
 
-def test_facts_of_a_country(world: Graph) -> None:
+def test_geonames_facts_of_a_country(world: Graph) -> None:
     assert facts(world, "country:CH") >= {
         ("on_continent", "continent:EU"),
         ("uses_currency", "currency:CHF"),
@@ -55,7 +55,7 @@ def test_capitals_are_found_without_accents(world: Graph) -> None:
     assert ("has_capital", "geonames:3688689") in facts(world, "country:CO")  # Bogotá, "Bogota" in the table
 
 
-def test_entities(world: Graph) -> None:
+def test_geonames_entities_have_label_types_and_prior(world: Graph) -> None:
     berlin = world.entity(world.row(BERLIN))
     assert (berlin.label, berlin.types, berlin.prior) == ("Berlin", ("city", "capital"), 3426354.0)
     assert berlin.description == "capital in Germany"

@@ -123,7 +123,7 @@ def test_any_text_is_a_synset_or_an_error(text: str) -> None:
 
 @pytest.mark.data
 @pytest.mark.skipif("WORDNET_HOME" not in os.environ, reason="WORDNET_HOME names no folder with data.noun")
-def test_wordnet_3_0(read: Read) -> None:
+def test_wordnet_3_0_is_read_completely(read: Read) -> None:
     found = read(Path(os.environ["WORDNET_HOME"]))
     counts = found.graph.describe()
     assert not found.problems

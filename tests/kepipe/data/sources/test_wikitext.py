@@ -21,7 +21,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("wikitext", CASES)
-def test_text(wikitext: str) -> None:
+def test_wikitext_is_converted_to_plain_text(wikitext: str) -> None:
     assert convert(wikitext)[0] == CASES[wikitext]
 
 

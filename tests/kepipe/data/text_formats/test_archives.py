@@ -28,7 +28,7 @@ def zstd(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("ending", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
 )
-def test_compressed_files(tmp_path: Path, ending: str, pack: object) -> None:
+def test_compressed_files_are_read(tmp_path: Path, ending: str, pack: object) -> None:
     packed = pack(b'{"text": "One."}\n{"text": "Two."}\n' * 1)  # type: ignore[operator]
     found = write_and_read(tmp_path, f"d.jsonl{ending}", packed)
     assert [(document.id, document.text) for document in found.documents] == [
@@ -39,7 +39,7 @@ def test_compressed_files(tmp_path: Path, ending: str, pack: object) -> None:
     assert "the compressed data is damaged" in cut.problems[0]
 
 
-def test_zip(tmp_path: Path) -> None:
+def test_zip_archives_are_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in {
             "in/a.txt": "A.",
@@ -57,7 +57,7 @@ def test_zip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
-def test_tar(tmp_path: Path, mode: str) -> None:
+def test_tar_archives_are_read(tmp_path: Path, mode: str) -> None:
     ending = ".tar" + mode[1:].replace(":", ".")
     with tarfile.open(tmp_path / f"a{ending}", mode) as archive:  # type: ignore[call-overload]
         for name, text in {"a.txt": b"A.", "../../up.md": b"*Up*"}.items():

@@ -14,7 +14,7 @@ def article(pmid: str, inside: str) -> str:
     return f"<PubmedArticle><MedlineCitation>{citation}</MedlineCitation></PubmedArticle>"
 
 
-def test_title_and_abstract(tmp_path: Path) -> None:
+def test_pubmed_title_and_abstract_are_read(tmp_path: Path) -> None:
     abstract = '<Abstract><AbstractText Label="AIM">To see.</AbstractText><AbstractText>Seen.</AbstractText></Abstract>'
     whole = article("12", f"<ArticleTitle>On <i>E. coli</i>.</ArticleTitle>{abstract}")
     text = f"<?xml version='1.0'?>\n<PubmedArticleSet>{whole}{article('13', '<ArticleTitle>Alone</ArticleTitle>')}"

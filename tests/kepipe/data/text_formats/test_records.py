@@ -55,7 +55,7 @@ def test_invalid_json_is_reported_with_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "write"), [("d.arrow", ipc.new_stream), ("d.feather", ipc.new_file)])
-def test_arrow(tmp_path: Path, name: str, write: object) -> None:
+def test_arrow_files_are_read(tmp_path: Path, name: str, write: object) -> None:
     table = pyarrow.table({"text": ["One.", "Two.", ""], "label": [0, 1, 1]})
     with pyarrow.OSFile(str(tmp_path / name), "wb") as sink, write(sink, table.schema) as writer:  # type: ignore[operator]
         writer.write_table(table)

@@ -67,7 +67,7 @@ def test_a_joined_link_is_explained(linker: Linker) -> None:
     ]
 
 
-def test_neighbouring_countries_do_not_lie_in_each_other(tmp_path: Path) -> None:
+def test_neighbouring_countries_are_not_joined(tmp_path: Path) -> None:
     entities = [Entity(id, id, (), "", ("country",)) for id in ("Latvia", "Lithuania", "Poland")]
     entities += [Entity("Riga", "Riga", (), "", ("city",)), Entity("Ann", "Ann", (), "", ("human",))]
     border = [

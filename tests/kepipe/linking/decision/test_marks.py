@@ -77,7 +77,9 @@ def test_each_marks_setting_links_its_kinds(linker: Linker, manner: MarksName, e
         (Marks(roles=True), None, "actor"),
     ],
 )
-def test_each_switch(linker: Linker, marks: Marks, gone: str | None, new: str | None) -> None:
+def test_each_marks_switch_adds_or_removes_its_mentions(
+    linker: Linker, marks: Marks, gone: str | None, new: str | None
+) -> None:
     before, after = (linked(linker, TEXT, Policy(marks=each)) for each in (NAMES, marks))
     assert set(before) - set(after) == ({gone} if gone else set())
     assert set(after) - set(before) == ({new} if new else set())
@@ -115,7 +117,7 @@ def test_a_terminology_is_linked_in_lower_case(tmp_path: Path) -> None:
     assert text[kept[0].start : kept[0].end] == "renal cell carcinoma"
 
 
-def test_the_doctor_counts_terms(tmp_path: Path) -> None:
+def test_link_diagnosis_counts_terms(tmp_path: Path) -> None:
     terms = ["renal cell carcinoma", "ovarian cancer", "breast cancer", "disease"]
     linker = Linker.build(stored(tmp_path, [Entity(name, name, (), "", (), 5) for name in terms]))
     text = "Sporadic renal cell carcinoma and breast carcinoma, says Doctor Smith."

@@ -25,7 +25,7 @@ def linker(graph: Graph) -> Linker:
     return Linker.build(graph)
 
 
-def test_reasons_and_suggestions(linker: Linker, graph: Graph) -> None:
+def test_diagnosis_gives_reasons_and_suggestions(linker: Linker, graph: Graph) -> None:
     text = "They met in Omaha, then in Nebrasca, and saw Atlantis."
     documents = [Document("d", text)]
     found = diagnose(linker, zip(documents, RuleAnnotator().annotate([text]), strict=True))
@@ -98,7 +98,7 @@ def test_every_reason_is_explained() -> None:
     assert set(get_args(Reason)) == _REASONS.keys()
 
 
-def test_nearest_name(linker: Linker, graph: Graph) -> None:
+def test_nearest_name_within_the_edit_distance(linker: Linker, graph: Graph) -> None:
     near = nearest_name(linker.gazetteer.lexicon, "Nebrasca")
     assert near is not None
     assert (near.name, graph.ids[near.row]) == ("Nebraska", "ne")

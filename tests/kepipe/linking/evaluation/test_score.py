@@ -6,7 +6,7 @@ from kepipe.linking.kb.links import NIL, UNKNOWN, Link
 GIVEN = [Link(0, 5, 1), Link(10, 15, 2), Link(20, 25, NIL), Link(30, 35, UNKNOWN)]
 
 
-def test_counts_by_hand() -> None:
+def test_linking_counts_by_hand() -> None:
     right, other_entity, over_nil = Link(0, 5, 1), Link(10, 15, 7), Link(21, 23, 3)
     over_unknown, containment_conflict = Link(30, 35, 4), Link(40, 45, 5)
     predicted = [right, other_entity, over_nil, over_unknown, containment_conflict]
@@ -18,7 +18,7 @@ def test_an_overlapping_span_is_wrong() -> None:
     assert count([Link(0, 6, 1)], GIVEN) == Counts(1, 2, 0)
 
 
-def test_micro_and_macro() -> None:
+def test_micro_and_macro_scores_by_hand() -> None:
     scores = summarise([Counts(4, 2, 1), Counts(1, 1, 1), Counts(3, 0, 0)])
     assert (scores.precision, scores.recall) == (2 / 8, 2 / 3)
     assert scores.f1 == pytest.approx(2 * (1 / 4) * (2 / 3) / (1 / 4 + 2 / 3))
