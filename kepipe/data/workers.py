@@ -35,7 +35,8 @@ MANY_THREADS = (
 OTHER_VERSION = "{worker} of the Dask cluster has kepipe {found}, and this is {own}: results could differ"
 
 
-def _check_place(workers: int | str) -> int | str:
+def check_place(workers: int | str) -> int | str:
+    """Raise ValueError for what is no `WorkerPlace`."""
     if workers != DASK and (isinstance(workers, str) or workers == 0):
         raise ValueError(
             "expected a number of processes, or `dask` with DASK_SCHEDULER_ADDRESS=tcp://host:8786"
@@ -43,7 +44,7 @@ def _check_place(workers: int | str) -> int | str:
     return workers
 
 
-WorkerPlace = Annotated[int | str, AfterValidator(_check_place)]
+WorkerPlace = Annotated[int | str, AfterValidator(check_place)]
 """A number of processes, −1 for one per processor, or `dask`."""
 
 

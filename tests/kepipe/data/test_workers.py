@@ -58,14 +58,12 @@ def write_project(folder: Path) -> None:
             stream.write(json.dumps({"id": f"{number}", "text": text, **given}) + "\n")
 
 
-def digests(folder: Path, workers: int | str) -> dict[str, str]:
-    made = kepipe.run(
-        folder / "dask-test.yaml",
-        set={"stages.link.workers": workers, "stages.shards.workers": workers},
-        workspace=folder / str(workers),
-        until="shards",
-        progress=False,
-    )
+def digests(folder: Path, workers: str) -> dict[str, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEPIPE_WORKERS", workers)
+        made = kepipe.run(
+            folder / "dask-test.yaml", workspace=folder / workers, until="shards", progress=False
+        )
     assert len((made.folders["link"] / "documents.jsonl").read_bytes()) > 300_000
     return {stage: read_manifest(made.folders[stage])["digest"] for stage in ("link", "shards")}
 
@@ -81,7 +79,7 @@ def test_a_dask_cluster_writes_the_same_bytes(
     monkeypatch.setattr("kepipe.data.parsed_chunks.CHUNK", 30_000)
     write_project(tmp_path / "project")
     with dask.config.set({ADDRESS: cluster.scheduler_address}):
-        assert digests(tmp_path / "project", "dask") == digests(tmp_path / "project", 1)
+        assert digests(tmp_path / "project", "dask") == digests(tmp_path / "project", "1")
         with connect() as client:
             assert list(client.run(used).values()) == [[True, True], [True, True]]
 
