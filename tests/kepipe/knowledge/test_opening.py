@@ -39,7 +39,8 @@ def plain() -> Transformer:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     """Vectors of `a` and `b`, and a graph of a fact about each."""
     root = tmp_path_factory.mktemp("sources")
-    save_vectors(root / "vectors", ["a", "b"], np.eye(2, 8, dtype=np.float32))
+    near = np.ones((1, 8), np.float32)
+    save_vectors(root / "vectors", ["a", "b"], np.eye(2, 8, dtype=np.float32), near, ["near"])
     facts = [Triple("a", "near", "b"), Triple("b", "near", "c")]
     entities = [Entity(id, id) for id in "abc"]
     write_graph(root / "graph", entities, [Relation("near", "near")], {"train": facts})
@@ -111,14 +112,21 @@ def test_methods_are_combined_in_table_order(sources: Sources) -> None:
     assert [knowledge.knows(id) for id in ("a", "c", "nobody")] == [True, True, False]
 
 
-def test_folder_after_pretraining_keeps_only_methods_in_weights(sources: Sources, tmp_path: Path) -> None:
-    """After pretraining; triples and masked units are set per stage."""
+def test_a_folder_brings_what_the_model_has_weights_for(sources: Sources, tmp_path: Path) -> None:
+    """After pretraining; triples and masked units are a matter of each stage's settings. Predictions use the triples
+    too, unless the folder lacks what they are ranked by."""
     model = saved(tmp_path, sources, ErnieBaidu(), FUSION, KBert(), all_of_it=False)
     assert opening.read_settings(tmp_path) == [FUSION]
-    assert not (tmp_path / GRAPH).exists()
     own = opening.open_own(tmp_path, without(sources, model))
     assert isinstance(own, FusedEntities)
     assert own.settings == FUSION
+    predicting = opening.open_own(tmp_path, without(sources, model), predicting=True)
+    assert isinstance(predicting, CombinedKnowledge)
+    assert [type(part) for part in predicting.parts] == [FusedEntities, InjectedTriples]
+
+    for name, methods in {"ranked": (KBert(choice="plausible"),), "units": (ErnieBaidu(),)}.items():
+        saved(tmp_path / name, sources, *methods, all_of_it=False)
+        assert opening.read_settings(tmp_path / name, predicting=True) == []
 
 
 def test_folder_after_fine_tuning_has_vectors_and_graph(sources: Sources, tmp_path: Path) -> None:
