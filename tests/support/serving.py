@@ -1,4 +1,4 @@
-"""`kepipe serve` in a separate process, its client, and a model that answers when it is let."""
+"""`kepipe serve` in a separate process, its client, and a model that answers on demand."""
 
 from __future__ import annotations
 

@@ -278,7 +278,7 @@ def hub_cache(cache: Path, name: str, files: dict[str, str], listed: Sequence[st
         ),
     ],
 )
-def test_a_model_of_which_the_cache_has_a_part_is_not_packed(
+def test_bundle_omits_partially_cached_hub_models(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     files: list[str],

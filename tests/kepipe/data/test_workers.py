@@ -1,4 +1,4 @@
-"""A corpus is linked and tokenised by the workers of a Dask cluster as by processes of this machine."""
+"""Linking and tokenising with a Dask cluster gives the same bytes as with local processes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def used() -> list[bool]:
     return [f"kepipe.{module}" in sys.modules for module in ("linking.corpus.chunks", "data.encoding")]
 
 
-def test_a_dask_cluster_writes_the_same_bytes(
+def test_dask_cluster_writes_the_same_bytes(
     cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
@@ -95,7 +95,7 @@ def test_dask_cluster_whose_tasks_share_a_process_is_rejected() -> None:
         check(client)
 
 
-def test_the_users_settings_name_the_cluster_and_no_pipeline_does() -> None:
+def test_dask_cluster_is_set_by_the_user_and_not_by_pipelines() -> None:
     with pytest.raises(ConfigError, match="which cluster"), connect():
         pass
     for config, workers in ((LinkConfig, "dask://stranger:8786"), (ShardsConfig, 0)):
@@ -103,6 +103,6 @@ def test_the_users_settings_name_the_cluster_and_no_pipeline_does() -> None:
             config(workers=workers)
 
 
-def test_a_stored_result_is_found_whoever_made_it() -> None:
+def test_cache_key_does_not_depend_on_workers() -> None:
     for config in (LinkConfig, ShardsConfig):
         assert cache_key_fields(config(workers="dask")) == cache_key_fields(config())

@@ -171,7 +171,7 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         yield "s3://kepipe/shared"
 
 
-def test_a_bucket_is_shared_checked_and_pruned(
+def test_shared_store_in_a_bucket_is_verified_and_pruned(
     bucket: str, tmp_path: Path, statuses: Statuses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = (Bench(Workspace(tmp_path / name, bucket)) for name in "abc")
@@ -201,7 +201,7 @@ def test_a_bucket_is_shared_checked_and_pruned(
     assert files.find(root) == []
 
 
-def test_results_are_pulled_as_far_as_they_are_there(tmp_path: Path) -> None:
+def test_pull_fetches_all_available_results(tmp_path: Path) -> None:
     url = str(tmp_path / "shared")
     first, second = (Bench(Workspace(tmp_path / name, url)) for name in "ab")
     first.run(flow(), StageSelection(until="double"))

@@ -112,9 +112,11 @@ def test_methods_are_combined_in_table_order(sources: Sources) -> None:
     assert [knowledge.knows(id) for id in ("a", "c", "nobody")] == [True, True, False]
 
 
-def test_a_folder_brings_what_the_model_has_weights_for(sources: Sources, tmp_path: Path) -> None:
-    """After pretraining; triples and masked units are a matter of each stage's settings. Predictions use the triples
-    too, unless the folder lacks what they are ranked by."""
+def test_folder_after_pretraining_keeps_weights_and_predicts_with_triples(
+    sources: Sources, tmp_path: Path
+) -> None:
+    """After pretraining; triples and masked units are set per stage. Predictions use the triples
+    too, unless the folder lacks the source of their ranking."""
     model = saved(tmp_path, sources, ErnieBaidu(), FUSION, KBert(), all_of_it=False)
     assert opening.read_settings(tmp_path) == [FUSION]
     own = opening.open_own(tmp_path, without(sources, model))

@@ -1,4 +1,4 @@
-"""One option for the workers of all stages over a corpus."""
+"""The option `--workers` for all stages over a corpus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kepipe.pipeline.workers import has_workers, with_workers
 from tests.support.kepipe_run import EXAMPLE
 
 
-def test_stages_over_a_corpus_have_these_workers_and_the_same_keys() -> None:
+def test_workers_option_sets_corpus_stages_and_keeps_cache_keys() -> None:
     assert {name for name, stage in KINDS.items() if has_workers(stage.config)} == {"link", "shards"}
     flow, _ = load(EXAMPLE)
     for text, where in (("dask", "dask"), ("-1", -1), ("3", 3)):
@@ -29,7 +29,9 @@ def test_stages_over_a_corpus_have_these_workers_and_the_same_keys() -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "ray", "1.5", "dask://stranger:8786"])
-def test_other_words_are_refused(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_workers_option_is_rejected(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flow, _ = load(EXAMPLE)
     with pytest.raises(ConfigError, match=f"--workers {text}: expected a number of processes, or `dask`"):
         with_workers(replace(flow, nodes=[]), text)

@@ -1,4 +1,4 @@
-"""The HTTP interface while the model is at work: what waits too long or is too much, and readiness."""
+"""The HTTP interface while the model is busy: timeouts, a full queue, readiness."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def ask(client: httpx.AsyncClient, text: str) -> httpx.Response:
     return await client.post("/invocations", json={"inputs": [text]})
 
 
-def test_a_full_queue_and_a_slow_model_are_told_and_end(tmp_path: Path) -> None:
+def test_full_queue_and_timeout_are_reported_and_requests_dropped(tmp_path: Path) -> None:
     echo = Echo()
     current = CurrentModel(str(base_model(tmp_path, layers=1).folder), tmp_path, print)
     current.loaded = LoadedVersion(echo, "7", PREDICTORS["text"])
@@ -47,4 +47,4 @@ def test_a_full_queue_and_a_slow_model_are_told_and_end(tmp_path: Path) -> None:
             assert 'kepipe_requests_total{status="504"} 2.0' in figures
 
     asyncio.run(scenario())
-    assert [texts for texts, _ in echo.asked] == [["a"], ["d"]], "nobody waits for the others any more"
+    assert [texts for texts, _ in echo.asked] == [["a"], ["d"]], "timed-out requests are dropped"

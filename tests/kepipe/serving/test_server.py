@@ -246,7 +246,7 @@ def test_masked_predictions_with_entities_are_equal_in_every_interface(space: Pa
     assert [row[3] for row in other] != [row[3] for row in over_http[:5]]
 
 
-def test_masks_are_filled_with_the_triples_of_a_pretraining_however_the_model_is_asked(space: Path) -> None:
+def test_masked_predictions_with_pretrained_triples_are_equal_everywhere(space: Path) -> None:
     """K-BERT's triples are in the folder of the pretrained model, beside the linker, and need no options."""
     world = space / "injected"
     fusion.write_linker(world)

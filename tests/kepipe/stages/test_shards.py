@@ -135,7 +135,7 @@ print("done", flush=True)
 """
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_shards_stage_resumes_bit_identically(tmp_path: Path) -> None:
     """Also while two processes tokenise."""
     inputs = linked(tmp_path, make_documents(6000))
     run(inputs, tmp_path / "whole", tokenizer={"size": 600})
