@@ -51,7 +51,7 @@ def start(
         model = load_encoder(folder, dropout=base.dropout, seed=seed, note=note)
         require_vocabulary(str(base.trained), model.config.vocabulary, tokenizer.vocab_size)
     has_mixture = isinstance(model, LayerMixture)
-    if config.mixture is not None and (has_mixture or not config.mixture):
+    if config.mixture is not None:
         model = mixed(model, learned=config.mixture)
     sources = Sources(tokenizer, model.config, **folders)
     check(config.knowledge, KnowledgeContext(model.config, config.length))
@@ -85,11 +85,14 @@ def start(
 
 
 def mixed(model: TrainableEncoder, *, learned: bool) -> TrainableEncoder:
-    """The model with a task-specific layer mixture, or without one. Raises ValueError if it has no layer mixture."""
+    """A model that mixes its layers itself, as it is or with its last layer only; any other unchanged. Raises
+    ValueError if it no longer has its mixture."""
     from kepipe.models.protocols import LayerMixture
 
-    if not isinstance(model, LayerMixture) or (learned and not model.task_parameters()):
-        raise ValueError("`mixture`: this model mixes no layers, as ELMo does: leave it out")
+    if not isinstance(model, LayerMixture):
+        return model
+    if learned and not model.task_parameters():
+        raise ValueError("`mixture`: this model was fine-tuned on its last layer alone: leave it out")
     return model if learned else model.top_layer_alone()
 
 

@@ -311,7 +311,8 @@ class LayerStates(Protocol):
         ...
 
     def encode_layers(self, batch: Batch) -> list[Tensor]:
-        """The embedded tokens and each layer's output, [B, T, D] each."""
+        """The outputs of all layers, the last of them what `encode` returns, [B, T, D] each; before them the embedded
+        tokens, if the embeddings are as wide as the layers by design (transformers)."""
         ...
 
 

@@ -216,6 +216,28 @@ def example_characters() -> list[str]:
     return [*letters, *(f"##{letter}" for letter in letters)]
 
 
+def test_every_family_frozen_and_tuned(tmp_path: Path) -> None:
+    texts = write_task(tmp_path, "classification", 24, 16)
+    results, _ = run(
+        tmp_path / "workspace",
+        "tuned-or-frozen",
+        f"graph={{source: native, path: {EXAMPLE.parent}}}",
+        f"corpus={{source: folder, path: {EXAMPLE.parent / 'texts'}, held_out: 0.3}}",
+        *(f"stages.{shards}.tokenizer.size=1000" for shards in ("words", "characters", "pieces")),
+        *(f"stages.bert.{name}" for name in ("steps=1", "batch_tokens=256")),
+        f"stages.from-bert.data={json.dumps(texts)}",
+        *(f"stages.from-bert.{name}" for name in TINY_FINETUNE),
+        "study.measure={from-xlnet: [test/accuracy], from-glove: [test/accuracy]}",
+        "study.repeat=[from-xlnet, from-glove]",
+    )
+    assert arms(results) == {"tuned", "frozen-mean", "frozen-first", "frozen-mixture"}
+    study = json.loads((results / "study" / "study.json").read_text())
+    assert {finding["measure"] for finding in study["findings"]} == {
+        "from-xlnet/test/accuracy",
+        "from-glove/test/accuracy",
+    }
+
+
 STAGES = ("citations", "diseases")
 
 

@@ -15,7 +15,15 @@ FILLS = ("bert", "roberta", "unilm", "ernie-baidu")
 WRITES = ("gpt", "mass", "bart", "t5")
 COUNTS = ("ngram",)
 """Made without training."""
-STUDIES = ("contextual", "ernie-graph-dataset", "ernie-tsinghua", "k-bert", "k-bert-choices", "k-bert-zh")
+STUDIES = (
+    "contextual",
+    "ernie-graph-dataset",
+    "ernie-tsinghua",
+    "k-bert",
+    "k-bert-choices",
+    "k-bert-zh",
+    "tuned-or-frozen",
+)
 """Tested in `test_studies.py`."""
 
 

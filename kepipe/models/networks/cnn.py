@@ -46,13 +46,15 @@ class CNN(Network):
         widths = [config.embedding, *[config.hidden] * (config.layers - 1)]
         self.layers = nn.ModuleList(ConvolutionLayer(width, config.hidden, config.widths) for width in widths)
 
-    def states(self, batch: Batch) -> Tensor:
+    def states(self, batch: Batch, all_states: list[Tensor] | None = None) -> Tensor:
         """See `Network`."""
         there_BT1 = (batch.documents > 0).unsqueeze(-1)
         x_BTD: Tensor = self.dropout(self.tokens(batch.tokens))
         for number, layer in enumerate(self.layers):
             found_BTD = self.dropout(layer(x_BTD, there_BT1))
             x_BTD = found_BTD + x_BTD if number else found_BTD
+            if all_states is not None:
+                all_states.append(x_BTD)
         return x_BTD
 
     def with_row_state(self, states_BTD: Tensor, batch: Batch) -> Tensor:

@@ -63,12 +63,14 @@ class LSTM(ReadingNetwork):
         layers = [LSTMLayer(width, config.hidden, bidirectional=config.bidirectional) for width in widths]
         self.layers: Sequence[LSTMLayer] = nn.ModuleList(layers)  # type: ignore[assignment]
 
-    def states(self, batch: Batch) -> Tensor:
+    def states(self, batch: Batch, all_states: list[Tensor] | None = None) -> Tensor:
         """See `Network`."""
         turned_BT = reversed_positions(batch.documents > 0) if self.config.bidirectional else None
         x_BTD: Tensor = self.dropout(self.tokens(batch.tokens))
         for layer in self.layers:
             x_BTD = self.dropout(layer(x_BTD, turned_BT))
+            if all_states is not None:
+                all_states.append(x_BTD)
         return x_BTD
 
     def with_row_state(self, states_BTD: Tensor, batch: Batch) -> Tensor:

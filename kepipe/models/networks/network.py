@@ -34,8 +34,9 @@ class Network(TrainableEncoder):
         self.dropout = nn.Dropout(config.dropout)
 
     @abstractmethod
-    def states(self, batch: Batch) -> Tensor:
-        """[B, T, D]; undefined on padding."""
+    def states(self, batch: Batch, all_states: list[Tensor] | None = None) -> Tensor:
+        """[B, T, D]; undefined on padding. The states of each layer are appended to `all_states`, the returned ones
+        last."""
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
         """The states [B, T, D], or [N, D] at `places_N`, flat indices into B·T."""
@@ -50,6 +51,16 @@ class Network(TrainableEncoder):
     def encode(self, batch: Batch) -> Tensor:
         """See `Encoder`."""
         return self.with_row_state(self.states(batch), batch)
+
+    @property
+    def num_states(self) -> int:
+        """See `LayerStates`."""
+        return max(1, len(self.layer_modules()))
+
+    def encode_layers(self, batch: Batch) -> list[Tensor]:
+        """See `LayerStates`."""
+        self.states(batch, all_states := list[Tensor]())
+        return [self.with_row_state(states_BTD, batch) for states_BTD in all_states]
 
     def with_row_state(self, states_BTD: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
         """The states of an encoder, whose first token may represent the row: [B, T, D]."""

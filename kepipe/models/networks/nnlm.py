@@ -33,9 +33,12 @@ class NNLM(ReadingNetwork):
         """D: the hidden layer, and with direct connections the n − 1 embeddings."""
         return self.width
 
-    def states(self, batch: Batch) -> Tensor:
+    def states(self, batch: Batch, all_states: list[Tensor] | None = None) -> Tensor:
         """See `Network`."""
-        return self._states(self._contexts(batch.tokens, self._beginning(batch.tokens)))
+        states_BTD = self._states(self._contexts(batch.tokens, self._beginning(batch.tokens)))
+        if all_states is not None:
+            all_states.append(states_BTD)
+        return states_BTD
 
     def forward(self, batch: Batch, places_N: Tensor | None = None) -> Tensor:
         """See `Network`; only the requested places are computed."""

@@ -79,9 +79,14 @@ class XLNet(ReadingNetwork):
         assert queries_BUD is not None
         return pick(queries_BUD, slot_N)
 
-    def states(self, batch: Batch) -> Tensor:
-        """See `Network`: those of the content stream."""
-        return self._read_batch(batch, None)[0]
+    def states(self, batch: Batch, all_states: list[Tensor] | None = None) -> Tensor:
+        """See `Network`: those of the content stream, the first of them the embeddings."""
+        return self._read_batch(batch, None, all_states=all_states)[0]
+
+    @property
+    def num_states(self) -> int:
+        """See `LayerStates`."""
+        return len(self.layers) + 1
 
     def read(
         self, tokens_BT: Tensor, lengths_B: Tensor | None = None, state: State | None = None
@@ -122,7 +127,11 @@ class XLNet(ReadingNetwork):
         weight.normal_(0.0, DEVIATION * wide, generator=generator)
 
     def _read_batch(
-        self, batch: Batch, order_BT: Tensor | None, places_BU: Tensor | None = None
+        self,
+        batch: Batch,
+        order_BT: Tensor | None,
+        places_BU: Tensor | None = None,
+        all_states: list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Content [B, T, D] and queries [B, U, D] of a batch, with the memory in its state."""
         not_padding_BT, state = batch.documents > 0, batch.state
@@ -135,7 +144,7 @@ class XLNet(ReadingNetwork):
             assert order_BT is not None
             numbers_BU = order_BT.gather(1, places_BU)
         content_BTD, queries_BUD, inputs_BLTD = self._run(
-            batch.tokens, masks, memory[0], places_BU, numbers_BU
+            batch.tokens, masks, memory[0], places_BU, numbers_BU, all_states
         )
         if state is not None and self.config.memory:
             reused_BT = not_padding_BT
@@ -153,6 +162,7 @@ class XLNet(ReadingNetwork):
         memory_BLMD: Tensor,
         places_BU: Tensor | None,
         numbers_BU: Tensor | None,
+        all_states: list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Content [B, T, D], queries [B, U, D] at the given places and numbers in the order, and the inputs of the
         layers of the content stream, [B, L, T, D]. With queries, the content is that before the last layer."""
@@ -166,6 +176,8 @@ class XLNet(ReadingNetwork):
             queries_BUD = self.dropout(self.query.expand(*places_BU.shape, -1))
         inputs = []
         for number, layer in enumerate(self.layers):
+            if all_states is not None:
+                all_states.append(content_BTD)
             inputs.append(content_BTD.detach())
             x_BKD = torch.cat([memory_BLMD[:, number].to(content_BTD.dtype), content_BTD], 1)
             streams = []
@@ -177,6 +189,8 @@ class XLNet(ReadingNetwork):
             content_BTD = after[0] if streams[0][1] is content else content_BTD
             queries_BUD = None if queries is None else after[-1]
         last = self.dropout(content_BTD) if queries_BUD is None else content_BTD
+        if all_states is not None:
+            all_states.append(last)
         return last, None if queries_BUD is None else self.dropout(queries_BUD), torch.stack(inputs, 1)
 
     def _dropped(self, mask: RelativeMask) -> RelativeMask:

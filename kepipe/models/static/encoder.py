@@ -56,6 +56,15 @@ class StaticEncoder(TrainableEncoder):
         return torch.where(special_BT.unsqueeze(-1), means_BTD, vectors_BTD)
 
     @property
+    def num_states(self) -> int:
+        """See `LayerStates`."""
+        return 1
+
+    def encode_layers(self, batch: Batch) -> list[Tensor]:
+        """See `LayerStates`: the vectors, the only layer."""
+        return [self.encode(batch)]
+
+    @property
     def token_embeddings(self) -> nn.Embedding:
         """See `ExtensibleVocabulary`."""
         return self.tokens

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,12 @@ from kepipe.finetuning.lora_settings import LoraSettings
 from kepipe.finetuning.predictor import Predictor
 from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.models.folder import load
+from kepipe.models.networks.cnn_config import CNNBase
+from kepipe.models.networks.config import NetworkBase
 from kepipe.models.networks.families import assemble
 from kepipe.models.networks.lstm_config import LSTMBase
+from kepipe.models.networks.nnlm_config import NNLMBase
+from kepipe.models.networks.xlnet_config import TransformerXLBase, XLNetBase
 from kepipe.models.transformer import Transformer
 from kepipe.stages.artifacts import Model
 from kepipe.training.optimizer import adamw, set_rate
@@ -161,6 +167,29 @@ def test_the_states_of_all_layers_end_with_those_that_are_encoded(bert: Model, t
         states = model.encode_layers(batch())
         assert len(states) == model.num_states == 3
         torch.testing.assert_close(states[-1], model.encode(batch()))
+
+
+@pytest.mark.parametrize(
+    ("base", "states"),
+    [
+        (NNLMBase(order=3, embedding=8, hidden=8), 1),
+        (LSTMBase(embedding=8, hidden=12, layers=3, bidirectional=True), 3),
+        (CNNBase(embedding=8, hidden=12, layers=2), 2),
+        (TransformerXLBase(layers=2, hidden=8, heads=2), 3),
+        (XLNetBase(layers=2, hidden=8, heads=2), 3),
+    ],
+    ids=lambda value: getattr(value, "family", None),
+)
+def test_the_states_of_a_network_s_layers_end_with_those_that_are_encoded(
+    base: NetworkBase, states: int
+) -> None:
+    config = replace(base.configure(30), start=1)
+    model = assemble(config).initialise(0).eval()
+    found = model.encode_layers(batch())
+    assert len(found) == model.num_states == states
+    torch.testing.assert_close(found[-1], model.encode(batch()))
+    for one, other in itertools.pairwise(found):
+        assert not torch.allclose(one, other)
 
 
 @pytest.mark.parametrize(

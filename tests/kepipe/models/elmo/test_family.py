@@ -190,7 +190,7 @@ def test_a_task_may_read_only_the_top_layer(trained: tuple[Path, Ear], tmp_path:
     assert not {name for name in load_file(made.folder / "model.safetensors") if name.startswith("mixture")}
     assert Predictor.open(made.folder).predict(["we saw the lovely day"])
     again = Model(made.folder, "digest", name="top")
-    with pytest.raises(ValueError, match="mixes no layers"):
+    with pytest.raises(ValueError, match="on its last layer alone"):
         finetune(tmp_path / "again", again, "classification", data, **{**settings, "mixture": True})
 
 
