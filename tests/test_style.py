@@ -94,7 +94,7 @@ def test_no_file_names_a_folder_of_the_machine() -> None:
 
 def impatience(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and source of what a machine ten times slower breaks: timeouts below `PATIENCE`, comparisons with a clock,
-    deadlines of hypothesis, and programs that a test has to end within a fixed time. Not those that are meant to pass,
+    deadlines and health checks of hypothesis, and programs that a test has to end within a fixed time. Not those that are meant to pass,
     in a block that expects an exception, nor a schedule's own."""
     expected = {
         id(inner)
@@ -119,6 +119,9 @@ def impatience(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 named.get("deadline"),
                 *(node.args[:1] if called in WAITING else ()),
             ]
+            suppressed = named.get("suppress_health_check")
+            if suppressed is not None and "too_slow" not in ast.unparse(suppressed):
+                yield node.lineno, ast.unparse(node)
             numbers = [value.value for value in given if isinstance(value, ast.Constant)]
             if any(isinstance(number, int | float) and 0 < number < PATIENCE for number in numbers):
                 yield node.lineno, ast.unparse(node)
@@ -141,6 +144,7 @@ def test_no_test_waits_for_a_fixed_time() -> None:
         ("process.wait(60)", True),
         ("subprocess.run(command, timeout=300)", True),
         ("settings(deadline=200)", True),
+        ("settings(suppress_health_check=[HealthCheck.function_scoped_fixture])", True),
         ("assert time.monotonic() - begun < 5", True),
         ("code = 'import time; time.sleep(60)'", True),
         ("process.wait(PATIENCE)", False),
