@@ -94,8 +94,8 @@ def test_no_file_names_a_folder_of_the_machine() -> None:
 
 def impatience(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and source of what a machine ten times slower breaks: timeouts below `PATIENCE`, comparisons with a clock,
-    deadlines and health checks of hypothesis, and programs that a test has to end within a fixed time. Not those that are meant to pass,
-    in a block that expects an exception, nor a schedule's own."""
+    deadlines and health checks of hypothesis, and programs that a test has to end within a fixed time. Not those that
+    are meant to pass, in a block that expects an exception, nor a schedule's own."""
     expected = {
         id(inner)
         for block in ast.walk(tree)
