@@ -95,7 +95,7 @@ def test_no_file_names_a_folder_of_the_machine() -> None:
 def impatience(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and source of what a machine ten times slower breaks: timeouts below `PATIENCE`, comparisons with a clock,
     deadlines and health checks of hypothesis, and programs that a test has to end within a fixed time. Not those that
-    are meant to pass, in a block that expects an exception, nor a schedule's own."""
+    are meant to pass, in a block that expects an exception, nor a schedule's or a server's own."""
     expected = {
         id(inner)
         for block in ast.walk(tree)
@@ -113,7 +113,7 @@ def impatience(tree: ast.AST) -> Iterator[tuple[int, str]]:
             )
         if isinstance(node, ast.Call) and id(node) not in expected:
             called = ast.unparse(node.func).rpartition(".")[2]
-            named = {word.arg: word.value for word in node.keywords if called != "add"}
+            named = {word.arg: word.value for word in node.keywords if called not in ("add", "Limits")}
             given = [
                 named.get("timeout"),
                 named.get("deadline"),

@@ -251,7 +251,7 @@ def _refusal(folder: Path, abilities: tuple[Ability, ...], added: Added) -> str 
     if (
         "generate" not in abilities
         and added.knowledge is None
-        and not (read_settings(folder) or carried(folder))
+        and not (read_settings(folder, predicting=True) or carried(folder))
     ):
         return "this model uses no knowledge: it fills masks from the text only"
     return None if added.unknown == "ignore" else "unknown applies to fine-tuned models only: remove it"

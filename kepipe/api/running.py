@@ -21,6 +21,8 @@ WORKSPACE, WORKSPACE_VARIABLE = Path("workspace"), "KEPIPE_WORKSPACE"
 """The default workspace, if neither the user nor the variable sets another."""
 STORE_VARIABLE = "KEPIPE_STORE"
 """Environment variable with the URL of the shared store."""
+WORKERS_VARIABLE = "KEPIPE_WORKERS"
+"""Environment variable with the `workers` of all stages over a corpus."""
 Assignments = Mapping[str, Any] | Sequence[str]
 """Settings that override the pipeline file's: `{"stages.pretrain.steps": 50}`, or strings as for `--set`."""
 
@@ -40,8 +42,8 @@ def run(
 
     `pipeline`: a YAML file, or the name of an included one. `set`: settings that override the file's. `workspace`:
     default is the variable KEPIPE_WORKSPACE, else `workspace` in the current folder. `store`: URL of the shared store;
-    default is the variable KEPIPE_STORE. `until`, `only`, `force`: as the command's options. `progress`: whether to
-    print progress to standard output.
+    default is the variable KEPIPE_STORE. `until`, `only`, `force`: as the command's options; the variable
+    KEPIPE_WORKERS is as its `--workers`. `progress`: whether to print progress to standard output.
 
     Raises ConfigError (a ValueError) for invalid settings, `kepipe.flow.runner.StageFailed` if a stage fails.
     """
@@ -64,19 +66,24 @@ def run_pipeline(
     selection: StageSelection,
     sink: Sink,
     warn: Callable[[str], None] = lambda text: echo(f"warning: {text}", err=True),
+    workers: str | None = None,
 ) -> RunResult:
     """Run the selected stages of a pipeline file, with `--set` assignments. `sink` gets all events, `warn` warnings
-    about the data. Raises as `run`."""
+    about the data. `workers`: of all stages over a corpus; None: as the variable KEPIPE_WORKERS says, "" as the file
+    says. Raises as `run`."""
     from kepipe import pipeline as pipelines
     from kepipe.api.result import RunResult
     from kepipe.device import resolve
     from kepipe.flow.runner import Run
     from kepipe.pipeline.inspection import inspect
+    from kepipe.pipeline.workers import with_workers
     from kepipe.provenance import run_tags
     from kepipe.tracking import track
 
     refuse_launcher()
     flow, settings = pipelines.load(file, assigned)
+    if where := os.environ.get(WORKERS_VARIABLE, "") if workers is None else workers:
+        flow = with_workers(flow, where)
     for warning in inspect(flow):
         warn(warning)
     place.make()

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from kepipe import pipeline as pipelines
-from kepipe.bundle.models import NOT_CACHED, RegisteredModels, hub_folders, offline
+from kepipe.bundle.models import RegisteredModels, hub_models, offline
 from kepipe.config.paths import recording_names, recording_paths
 from kepipe.flow.plan import Node
 from kepipe.flow.source_digests import recording_sources
@@ -48,20 +48,15 @@ def collect_inputs(
         with recording_paths() as named, recording_sources() as read, recording_names() as names:
             flow, data = pipelines.load(file, assignments)
             unread = [node for node in flow.nodes if not _can_be_read(node)]
-        hub = hub_folders(names)
-        left_out = [NOT_CACHED.format(name=name) for name, folder in hub.items() if folder is None]
+        of_hub = hub_models(names, flow, download)
+        left_out = [problem for model in of_hub if (problem := model.problem) is not None]
         if unread and not left_out:
             unread[0].stage.fingerprint(unread[0].config)  # raises
-    replaced = registry.replace(data)
-    moved = {
-        name: f"./{INPUTS}/hub/{name.replace('/', '--')}"
-        for name, folder in hub.items()
-        if folder is not None
-    }
-    folders = dict(registry.folders)
-    folders |= {
-        place.removeprefix("./"): folder for name, place in moved.items() if (folder := hub[name]) is not None
-    }
+    replaced = registry.replace(data, pipelines.read_entries(file, assignments), flow)
+    hub = {model.name: model.folder for model in of_hub if model.folder is not None and not model.missing}
+    partial = [model.folder for model in of_hub if model.folder is not None and model.missing]
+    moved = {name: f"./{INPUTS}/hub/{name.replace('/', '--')}" for name in hub}
+    folders = {**registry.folders, **{place.removeprefix("./"): hub[name] for name, place in moved.items()}}
 
     places = _places(file.resolve().parent, named)
     roots = {named[text].resolve(): place for text, place in places.items()}
@@ -75,7 +70,7 @@ def collect_inputs(
         place = _place(source, roots)
         if place is not None:
             files[place] = source
-        elif not _is_packaged(source):
+        elif not _is_packaged(source) and not any(source.is_relative_to(folder) for folder in partial):
             left_out.append(f"{source}: it lies in no place that the pipeline names")
     moved |= {text: place for text, place in places.items() if place.startswith(INPUTS)}
     text = file.read_text(encoding="utf-8")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kepipe.config import ConfigError
+from kepipe.config import ConfigError, Section
 from kepipe.files import sqlite_file
+from kepipe.flow.plan import Flow
 from kepipe.model_names import MINILM
+from kepipe.models.pretrained import HUB_FILES
+from kepipe.pipeline import KINDS, WrittenEntry
 from kepipe.pipeline.registered_base import OF_TRAINING
 from kepipe.stages.from_champion import CHAMPION_STAGE, ChampionConfig
 from kepipe.tracking.model_uri import REGISTERED, fetch, model_uri, parse
 from kepipe.tracking.store import store_uri
 
 NOT_CACHED = "{name}: it is not in the cache of Hugging Face's hub on this machine; `--download` gets it"
+INCOMPLETE = (
+    "{name}: the cache of Hugging Face's hub on this machine lacks {files}; `--download` gets what is missing"
+)
 NOT_REGISTERED = "{reason}; without it, the stage that starts from it has no model, or a new one"
 
 
@@ -32,20 +39,79 @@ def offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def hub_folders(names: Iterable[str]) -> dict[str, Path | None]:
-    """Hub id → its folder in the cache of this machine; None: it is not there."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+@dataclass(frozen=True)
+class HubModel:
+    """A model or tokenizer of the hub. `folder`: its files in the cache of this machine, None if it is not there.
+    `missing`: files without which it cannot be used."""
 
-    found: dict[str, Path | None] = {}
-    for name in names:
-        if name == MINILM:
-            continue
-        try:
-            found[name] = Path(snapshot_download(name, local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError):
-            found[name] = None
-    return found
+    name: str
+    folder: Path | None
+    missing: Sequence[str] = ()
+
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be packed, and what to do."""
+        if self.folder is None:
+            return NOT_CACHED.format(name=self.name)
+        return INCOMPLETE.format(name=self.name, files=" and ".join(self.missing)) if self.missing else None
+
+
+def hub_models(names: Collection[str], flow: Flow, download: bool = False) -> list[HubModel]:
+    """Those of the names that are of the hub, as the cache of this machine has them. `flow`: how they are used;
+    `download`: get what the cache lacks."""
+    uses: dict[str, set[str]] = {name: set() for name in names if name != MINILM}
+    for node in flow.nodes:
+        for name, use in _uses(node.config):
+            if name in uses:
+                uses[name].add(use)
+    return [_hub_model(name, uses[name], download) for name in uses]
+
+
+def _uses(settings: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    """The texts of settings, each with `tokenizer` or `model`."""
+    if isinstance(settings, Section):
+        for name in type(settings).model_fields:
+            yield from _uses(getattr(settings, name), "tokenizer" if "tokenizer" in (name, field) else name)
+    elif isinstance(settings, tuple | list):
+        for each in settings:
+            yield from _uses(each, field)
+    elif isinstance(settings, str):
+        yield settings, "tokenizer" if field == "tokenizer" else "model"
+
+
+def _hub_model(name: str, uses: Collection[str], download: bool) -> HubModel:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        IncompleteSnapshotError,
+        LocalEntryNotFoundError,
+    )
+
+    listed: Sequence[str] = ()
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=not download))
+    except IncompleteSnapshotError as partial:
+        folder, listed = Path(partial.snapshot_path), ("files that the hub lists",)
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError):
+        return HubModel(name, None)
+    weights = (missing_weights(folder) or listed) if "model" in uses else ()
+    tokens = missing_tokenizer(folder) if "tokenizer" in uses else ()
+    return HubModel(name, folder, (*weights, *tokens))
+
+
+def missing_weights(folder: Path) -> list[str]:
+    """Files of config and weights that a model's folder lacks: those of its index, or the one file."""
+    from kepipe.models.hf.huggingface import CONFIG, weight_files
+
+    return [file.name for file in (folder / CONFIG, *weight_files(folder)) if not file.is_file()]
+
+
+def missing_tokenizer(folder: Path) -> list[str]:
+    """What a folder without a tokenizer lacks."""
+    choices = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+    found = any(all((folder / name).is_file() for name in files) for files in choices)
+    return [] if found else ["tokenizer.json"]
 
 
 @dataclass
@@ -77,30 +143,41 @@ class RegisteredModels:
                 self.missing.append(NOT_REGISTERED.format(reason=reason))
         return self._places[uri]
 
-    def replace(self, settings: Any) -> Any:
-        """Settings that start from the models' folders instead of from the registry."""
-        if isinstance(settings, list):
-            return [self.replace(value) for value in settings]
-        if not isinstance(settings, Mapping):
+    def replace(self, settings: Mapping[str, Any], entries: Iterable[WrittenEntry], flow: Flow) -> Any:
+        """Settings that start from the models' folders instead of from the registry: those of the models that the flow
+        loads, in the entries that name them."""
+        loaded = {
+            model_uri(node.config.name, node.config.at)
+            for node in flow.nodes
+            if isinstance(node.config, ChampionConfig)
+        }
+        changed = {entry.at: new for entry in entries if (new := self._replaced(entry, loaded)) is not None}
+        if not changed:
             return settings
-        return {key: self._replaced(key, value) for key, value in settings.items()}
+        replaced: dict[str, Any] = deepcopy({**settings})
+        replaced.pop("profile", None)  # its settings are among these
+        for (*groups, name), new in changed.items():
+            group: Any = replaced
+            for key in groups:
+                group = group[key]
+            group[name] = new
+        return replaced
 
-    def _replaced(self, key: str, value: Any) -> Any:
-        if key == "base" and isinstance(value, Mapping) and str(value.get("from")).startswith(REGISTERED):
-            place = self.place(str(value["from"]))
-            kept = {name: value[name] for name in OF_TRAINING if name in value}
-            return value if place is None else {"from": f"./{place}", **kept}
-        name = value.get("use", key) if isinstance(value, Mapping) else key
-        if name == CHAMPION_STAGE.name and (value is None or isinstance(value, Mapping)):
-            return self._champion(value or {})
-        return self.replace(value)
-
-    def _champion(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A stage `champion` that starts with the packed model: the registry of the other machine has none."""
-        default = ChampionConfig()
-        at = str(entry.get("at", default.at))
-        place = self.place(model_uri(str(entry.get("name", default.name)), at))
-        if place is None:
-            return entry
-        alias = {"at": default.at} if at.isdecimal() else {}
-        return {**entry, **alias, "base": {"from": f"./{place}"}}
+    def _replaced(self, entry: WrittenEntry, loaded: Collection[str]) -> Mapping[str, Any] | None:
+        """The entry with the packed model; None if it names none. Of copies (`like`), each names its own."""
+        stage = KINDS[entry.full["use"]]
+        base, own_base = entry.full.get("base"), entry.own.get("base")
+        if stage is CHAMPION_STAGE:
+            default = ChampionConfig()
+            at = str(entry.full.get("at", default.at))
+            uri = model_uri(str(entry.full.get("name", default.name)), at)
+            place = self.place(uri) if uri in loaded else None
+            alias = {"at": default.at} if at.isdecimal() else {}
+            return None if place is None else {**entry.own, **alias, "base": {"from": f"./{place}"}}
+        uri = str(base.get("from")) if isinstance(base, Mapping) and isinstance(own_base, Mapping) else ""
+        if not uri.startswith(REGISTERED) or model_uri(*parse(uri)) not in loaded:
+            return None
+        assert isinstance(own_base, Mapping)
+        place = self.place(uri)
+        kept = {name: own_base[name] for name in OF_TRAINING if name in own_base}
+        return None if place is None else {**entry.own, "base": {"from": f"./{place}", **kept}}

@@ -147,7 +147,7 @@ def _warn_about_knowledge(model: str, source: Path) -> None:
             err=True,
         )
         return
-    for settings in read_settings(source):
+    for settings in read_settings(source, predicting=True):
         echo(f"{model}: the knowledge of {name_of(settings)} is not exported", err=True)
 
 

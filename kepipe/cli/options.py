@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from kepipe.api.privacy import umask
-from kepipe.api.running import STORE_VARIABLE, WORKSPACE, WORKSPACE_VARIABLE
+from kepipe.api.running import STORE_VARIABLE, WORKERS_VARIABLE, WORKSPACE, WORKSPACE_VARIABLE
 
 __all__ = [
     "WORKSPACE",
@@ -23,6 +23,7 @@ __all__ = [
     "ProfileOption",
     "SetOption",
     "StoreOption",
+    "WorkersOption",
     "WorkspaceOption",
     "with_groups",
     "with_profile",
@@ -55,6 +56,19 @@ StoreOption = Annotated[
         metavar="URL",
         help="Results that several workspaces share, in a folder or a bucket (s3://…): what is there is not computed "
         "again, and what is computed is copied there.",
+    ),
+]
+
+
+WorkersOption = Annotated[
+    str,
+    typer.Option(
+        "--workers",
+        envvar=WORKERS_VARIABLE,
+        metavar="N|dask",
+        help="Processes of the stages that work on a corpus chunk by chunk (`link`, `shards`), whatever the pipeline "
+        "says: their number, -1 for one per processor, or `dask` for the cluster of DASK_SCHEDULER_ADDRESS. The "
+        "results do not depend on it.",
     ),
 ]
 

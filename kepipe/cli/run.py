@@ -13,6 +13,7 @@ from kepipe.cli.options import (
     ProfileOption,
     SetOption,
     StoreOption,
+    WorkersOption,
     WorkspaceOption,
     with_profile,
 )
@@ -43,6 +44,7 @@ def run(
     force: ForceOption = None,
     store: StoreOption = "",
     profile: ProfileOption = None,
+    workers: WorkersOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Print events as JSON lines.")] = False,
 ) -> None:
@@ -62,6 +64,7 @@ def run(
             with_profile(set_, profile),
             StageSelection(until, only or (), force or ()),
             console,
+            workers=workers,
         )
     if not log_json:
         _print_locations(result, workspace)

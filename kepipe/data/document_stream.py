@@ -11,6 +11,16 @@ from kepipe.data.document import Document
 from kepipe.data.document_files import from_record
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Bytes `begin`..`end` of a documents file, whole lines; `line`: the number of lines before it."""
+
+    number: int
+    begin: int
+    end: int
+    line: int
+
+
 @dataclass
 class DocumentStream:
     """Streams a `documents.jsonl`; `offset` (bytes) and `line`: the position after the last yielded document.

@@ -11,7 +11,7 @@ import numpy as np
 from kepipe.data.document import Document
 from kepipe.data.document_columns import DocumentColumns, open_arrays, save_arrays
 from kepipe.data.document_files import held_out
-from kepipe.data.document_stream import DocumentStream
+from kepipe.data.document_stream import Chunk, DocumentStream
 
 CHUNK = 1_000_000
 """A chunk ends after the document that brings it to this many characters."""
@@ -45,13 +45,25 @@ class ParsedChunks:
             yield chunk
             offset, line = chunk.offset, chunk.line
 
+    def places(self, offset: int = 0, line: int = 0) -> Iterator[Chunk]:
+        """Where the chunks lie, from a position at which one begins. With `kept`, each is in the cache when it is
+        yielded. Raises as `read`."""
+        for number, chunk in enumerate(self.read(offset, line)):
+            yield Chunk(number, offset, chunk.offset, line)
+            offset, line = chunk.offset, chunk.line
+
+    def open(self, chunk: Chunk) -> ParsedChunk:
+        """A chunk from the cache. Raises ValueError if it is missing or damaged."""
+        if self.kept is None or (found := _open(_file(self.kept, chunk.begin))) is None:
+            raise ValueError(f"{self.kept}: the documents at byte {chunk.begin} are missing; run again")
+        return found
+
     def _chunk(self, offset: int, line: int) -> ParsedChunk:
         if self.kept is None:
             return self._parse(offset, line)
-        file = self.kept / f"documents-{offset:015}.npz"
-        if (arrays := open_arrays(file)) is not None:
-            splits = {split: DocumentColumns.open(arrays, f"{split}.") for split in SPLITS}
-            return ParsedChunk(splits, *arrays["end"].tolist())
+        file = _file(self.kept, offset)
+        if (known := _open(file)) is not None:
+            return known
         chunk = self._parse(offset, line)
         self.kept.mkdir(parents=True, exist_ok=True)
         columns = {
@@ -70,6 +82,18 @@ class ParsedChunks:
                 break
         splits = {split: DocumentColumns.of(part) for split, part in documents.items()}
         return ParsedChunk(splits, stream.offset, stream.line)
+
+
+def _file(kept: Path, offset: int) -> Path:
+    return kept / f"documents-{offset:015}.npz"
+
+
+def _open(file: Path) -> ParsedChunk | None:
+    """The chunk that a file of the cache holds; None if it is missing or damaged."""
+    if (arrays := open_arrays(file)) is None:
+        return None
+    splits = {split: DocumentColumns.open(arrays, f"{split}.") for split in SPLITS}
+    return ParsedChunk(splits, *arrays["end"].tolist())
 
 
 @dataclass(frozen=True)

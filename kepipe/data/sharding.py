@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from kepipe.data.alignment import WORD, tokenise_columns
-from kepipe.data.parsed_chunks import SPLITS, ParsedChunks
+import numpy as np
+
+from kepipe.arrays import Ints32
+from kepipe.data.alignment import WORD
+from kepipe.data.encoding import Encoding
+from kepipe.data.parsed_chunks import SPLITS
 from kepipe.data.shards import ShardWriter, holds, open_shard
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.regular_files import read_json
@@ -54,9 +58,10 @@ class ShardProgress:
         unfinished.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")
         unfinished.replace(_file(scratch))
 
-    def row(self, entity: str) -> int:
-        """The row of an entity, which gets the next one if it is new."""
-        return self.entities.setdefault(entity, len(self.entities))
+    def rows(self, entities: Sequence[str]) -> Ints32:
+        """The row of each entity, followed by −1: int32 [entities + 1]. A new entity gets the next row."""
+        rows = [self.entities.setdefault(entity, len(self.entities)) for entity in entities]
+        return np.array([*rows, -1], np.int32)
 
 
 def _file(scratch: Path) -> Path:
@@ -64,7 +69,7 @@ def _file(scratch: Path) -> Path:
 
 
 def write_shards(
-    chunks: ParsedChunks, tokenizer: Tokenizer, progress: ShardProgress, scratch: Path
+    encoding: Encoding, tokenizer: Tokenizer, progress: ShardProgress, scratch: Path
 ) -> Iterator[int]:
     """Append the documents after `progress` to the shards in `scratch`, chunk by chunk; yields the bytes of each."""
     unknown = tokenizer.id(tokenizer.named.get("unk", ""))
@@ -76,12 +81,13 @@ def write_shards(
             for split in SPLITS
         }
         noted = time.monotonic()
-        for chunk in chunks.read(progress.offset, progress.documents):
-            for split, documents in chunk.splits.items():
-                if not len(documents):
-                    continue
-                columns = tokenise_columns(documents, tokenizer, progress.row)
-                writers[split].append(columns, documents.ids, documents.titles)
+        for chunk in encoding.read(progress.offset, progress.documents):
+            rows = progress.rows(chunk.entities)
+            for split, (encoded, ids, titles) in chunk.splits.items():
+                columns = replace(
+                    encoded, entities=rows[encoded.entities]
+                )  # a place −1 takes the −1 at the end
+                writers[split].append(columns, ids, titles)
                 progress.mentions += columns.mentions
                 progress.aligned += columns.aligned
                 progress.words += int((columns.bounds & WORD > 0).sum())

@@ -311,7 +311,7 @@ def _knowledge(opened: OpenedModel, added: AddedKnowledge, note: Note) -> Knowle
     only_writes = opened.language_model is not None and opened.masked_language_model is None
     kind = PromptSources if only_writes else Sources
     sources = kind(load_tokenizer(opened.folder), its_config, **added.folders)
-    return open_own(opened.folder, sources, note, added.methods)
+    return open_own(opened.folder, sources, note, added.methods, predicting=added.predicting)
 
 
 def export_model(source: Path, folder: Path) -> None:

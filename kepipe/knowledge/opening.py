@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,23 +22,34 @@ if TYPE_CHECKING:
     from kepipe.models.protocols import TrainableEncoder
 
 
+METHODS, PREDICTING = "methods", "predicting"
+"""Lists of KNOWLEDGE_FILE: the methods that whatever uses the model uses, and those that only predictions use."""
+
+
 def write_settings(folder: Path, settings: KnowledgeSettings) -> None:
     """Add a method to the model folder's list of methods, replacing one of the same name."""
+    kept = [entry for entry in read_settings(folder) if type(entry) is not type(settings)]
+    _write(folder, {METHODS: (*kept, settings)})
+
+
+def _write(folder: Path, lists: Mapping[str, Sequence[KnowledgeSettings]]) -> None:
     from kepipe.models.files import write_json
 
-    kept = [entry for entry in read_settings(folder) if type(entry) is not type(settings)]
-    entries = [entry.model_dump(mode="json") for entry in (*kept, settings)]
-    write_json(folder / KNOWLEDGE_FILE, {"methods": entries})
+    entries = {key: [entry.model_dump(mode="json") for entry in methods] for key, methods in lists.items()}
+    write_json(folder / KNOWLEDGE_FILE, entries)
 
 
-def read_settings(folder: Path) -> list[KnowledgeSettings]:
-    """The knowledge methods of a folder's model; [] if it has none. Raises ValueError for an invalid file."""
+def read_settings(folder: Path, *, predicting: bool = False) -> list[KnowledgeSettings]:
+    """The knowledge methods of a folder's model; [] if it has none. `predicting`: also those that only predictions use.
+    Raises ValueError for an invalid file."""
     file = folder / KNOWLEDGE_FILE
     if not file.is_file():
         return []
     try:
-        return [table.read(entry) for entry in read_json(file)["methods"]]
-    except (ValueError, KeyError, TypeError) as error:
+        lists = read_json(file)
+        entries = [*lists[METHODS], *(lists.get(PREDICTING, ()) if predicting else ())]
+        return [table.read(entry) for entry in entries]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: not the knowledge of a model ({error})") from None
 
 
@@ -75,17 +86,19 @@ def open_own(
     sources: Sources,
     note: Callable[[str], None] = lambda _: None,
     methods: Sequence[KnowledgeSettings] = (),
+    *,
+    predicting: bool = False,
 ) -> Knowledge | None:
     """Open the knowledge of a model's folder for inference; None if it has none.
 
-    `sources` take precedence over the folder's, and `methods` over the folder's methods of the same name. Raises
-    ValueError for a method that the model has no weights for, and, if `sources` are for prompts, for a method that
-    cannot be used in prompts.
+    `sources` take precedence over the folder's, and `methods` over the folder's methods of the same name; `predicting`
+    as in `read_settings`. Raises ValueError for a method that the model has no weights for, and, if `sources` are for
+    prompts, for a method that cannot be used in prompts.
     """
     for conflict in table.unlearned(methods, sources.config, str(folder)):
         raise conflict
     full = _with_folder(sources, folder)
-    everything = _with_own(methods, folder, full)
+    everything = _with_own(methods, folder, full, predicting=predicting)
     if sources.for_prompts:
         for conflict in table.not_with_prompts(everything, sources.config, str(folder)):
             raise conflict
@@ -93,11 +106,23 @@ def open_own(
 
 
 def save(knowledge: Knowledge | None, folder: Path, model: TrainableEncoder, *, all_of_it: bool) -> None:
-    """Write the knowledge into a model's folder: all of it, or only methods that the model has weights for."""
+    """Write the knowledge into a model's folder: all of it for whatever uses the model, or methods without weights for
+    predictions alone, because a stage that starts from the model, or evaluates it, has settings of its own for them."""
     parts = knowledge.parts if isinstance(knowledge, CombinedKnowledge) else [knowledge] if knowledge else []
     for part in parts:
-        if all_of_it or part.in_weights:
-            part.save(folder, model)
+        part.save(folder, model)
+    if not all_of_it and (saved := read_settings(folder)):
+        _write(folder, {METHODS: _in_weights(saved, of=True), PREDICTING: _usable(folder, saved)})
+
+
+def _in_weights(methods: Sequence[KnowledgeSettings], *, of: bool) -> list[KnowledgeSettings]:
+    return [settings for settings in methods if table.method_of(settings).in_weights == of]
+
+
+def _usable(folder: Path, methods: Sequence[KnowledgeSettings]) -> list[KnowledgeSettings]:
+    """Methods without weights that have saved all of their sources in the model's folder."""
+    rows = [(settings, table.method_of(settings)) for settings in _in_weights(methods, of=False)]
+    return [settings for settings, row in rows if row.carried(folder).keys() >= {*row.inputs(settings)}]
 
 
 def together(parts: Sequence[Knowledge]) -> Knowledge | None:
@@ -123,17 +148,17 @@ def check_sources(folder: Path, methods: Sequence[KnowledgeSettings], **given: P
 
 
 def _with_own(
-    methods: Sequence[KnowledgeSettings], folder: Path | None, sources: Sources
+    methods: Sequence[KnowledgeSettings], folder: Path | None, sources: Sources, *, predicting: bool = False
 ) -> tuple[KnowledgeSettings, ...]:
     """`methods`, and those of the folder that they do not replace."""
     given = {type(settings) for settings in methods}
-    own = [] if folder is None else _own_settings(folder, sources)
+    own = [] if folder is None else _own_settings(folder, sources, predicting=predicting)
     return table.in_order([*methods, *(kept for kept in own if type(kept) not in given)])
 
 
-def _own_settings(folder: Path, sources: Sources) -> list[KnowledgeSettings]:
+def _own_settings(folder: Path, sources: Sources, *, predicting: bool) -> list[KnowledgeSettings]:
     """The methods listed in the folder, else those implied by the model."""
-    kept = read_settings(folder)
+    kept = read_settings(folder, predicting=predicting)
     implied = (method.implied(sources) for method in table.METHODS.values())
     return kept or [settings for settings in implied if settings is not None]
 

@@ -47,6 +47,10 @@ UNREAD = {".bin", ".ckpt", ".gguf", ".h5", ".md", ".msgpack", ".onnx", ".pt", ".
 """Extensions of files in a model folder that are never read: weights in other formats, and model cards."""
 
 
+HUB_FILES = ["*.json", "*.safetensors", "vocab.txt", "merges.txt"]
+"""What is fetched of a model of the hub."""
+
+
 def files_of(folder: Path) -> dict[str, Path]:
     """Path in a model folder → file, for all files that may be read: config, weights, tokenizer, and the files of its
     knowledge methods and its task, whatever their names."""
@@ -194,9 +198,7 @@ def _fetch(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "vocab.txt", "merges.txt"])
-        )
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ValueError(
             f"base: {name}: not a local folder, and not available from the hub ({error})"

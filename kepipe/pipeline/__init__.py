@@ -18,8 +18,9 @@ from kepipe.pipeline.study import NAME as STUDY
 from kepipe.pipeline.study import Study, expand
 from kepipe.pipeline.variants import expand_variants
 from kepipe.pipeline.wiring import KINDS, Entries, resolve, wire
+from kepipe.pipeline.written import WrittenEntry, written_entries
 
-__all__ = ["KINDS", "Pipeline", "load", "schema", "with_all_settings"]
+__all__ = ["KINDS", "Pipeline", "WrittenEntry", "load", "read_entries", "schema", "with_all_settings"]
 
 
 class Pipeline(Section):
@@ -61,6 +62,12 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     places |= {name: places[stage] for stage, names in expanded.names.items() for name in names}
     conflicts.raise_conflicts(nodes, settings, places)
     return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
+
+
+def read_entries(file: Path, assignments: Sequence[str] = ()) -> list[WrittenEntry]:
+    """The entries of stages in the settings that `load` returns. Raises ConfigError as it does."""
+    wired = _wire(file, assignments)
+    return list(written_entries(wired.entries, wired.places, wired.settings, wired.pipeline.study))
 
 
 def with_all_settings(file: Path, assignments: Sequence[str] = ()) -> dict[str, Any]:

@@ -15,5 +15,8 @@ def sources(pipeline: Path, overrides: Sequence[str]) -> Mapping[str, str]:
     found = dict(pipeline_file_only(pipeline, overrides))
     for node in flow.nodes:
         for name, digest in node.stage.fingerprint(node.config).items():
-            found[name if "/" in name else f"{node.name}/{name}"] = digest
+            place = name if "/" in name else f"{node.name}/{name}"
+            if found.get(place, digest) != digest:  # two stages read different files of this name
+                place = f"{node.name}/{place}"
+            found[place] = digest
     return found

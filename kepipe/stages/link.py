@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from kepipe.config import Section, runtime_only
 from kepipe.data.script import language_of
+from kepipe.data.workers import WorkerPlace, Workers
 from kepipe.flow.artifact import hash_json
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Corpus, Graph, Linked
@@ -20,18 +21,6 @@ from kepipe.stages.corpus import CorpusConfig, first_documents
 if TYPE_CHECKING:
     from kepipe.linking.corpus.run import LinkedCorpus
     from kepipe.linking.linker import Linker
-
-
-def _check_workers(workers: int | str) -> int | str:
-    if isinstance(workers, str) and workers != "dask":
-        raise ValueError(
-            "expected a number of processes, or `dask` with DASK_SCHEDULER_ADDRESS=tcp://host:8786"
-        )
-    return workers
-
-
-WorkerPlace = Annotated[int | str, AfterValidator(_check_workers)]
-"""A number of processes, or `dask` (`kepipe.linking.corpus.workers.Workers`)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,6 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     """
     from kepipe.linking.corpus.job import AnnotatorChoice, Job
     from kepipe.linking.corpus.run import LinkerSettings, link_corpus
-    from kepipe.linking.corpus.workers import Workers
     from kepipe.linking.decision.marks import MARKS_BY_NAME
 
     annotator = AnnotatorChoice(config.language, config.spacy_model, config.ner)

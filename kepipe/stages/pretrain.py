@@ -167,7 +167,7 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -
     made_by["prompt_style"] = table.row_of(config.objective).prompt_style
     folder.save(context.out, run.model, tokenizer=inputs.shards.folder / "tokenizer", provenance=made_by)
     opening.save(run.knowledge, context.out, run.model, all_of_it=False)
-    if run.knowledge is not None and run.knowledge.in_weights:  # the model needs entities in new text too
+    if opening.read_settings(context.out, predicting=True):  # the model needs entities in new text too
         link_folder(inputs.shards.folder / LINKER, context.out / LINKER)
 
 

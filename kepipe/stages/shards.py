@@ -1,7 +1,7 @@
 """Stage `shards`: linked documents → a tokenizer, and memory-mapped token columns for training and held-out text.
 
-The documents are parsed once. If a tokenizer is trained first, the parsed documents are stored in the scratch folder,
-in columns, and tokenised from there.
+The documents are parsed once. If a tokenizer is trained first, or worker processes tokenise, the parsed documents are
+stored in the scratch folder, in columns, and tokenised from there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from kepipe.config import ConfigConflict, Section, UserSource
+from kepipe.config import ConfigConflict, Section, UserSource, runtime_only
+from kepipe.data.workers import WorkerPlace
 from kepipe.files import link_or_copy
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.stages.artifacts import Linked, Shards
@@ -44,6 +45,9 @@ class ShardsConfig(Section):
     tokenizer: TokenizerConfig = TokenizerConfig()
     """The tokenizer. By default that of the trained model from which all downstream stages start, if there is one;
     otherwise a tokenizer is trained."""
+    workers: WorkerPlace = runtime_only(1)
+    """Number of processes that tokenise; 1: this process, in whose threads the tokenizer works; -1: one per processor.
+    `dask`: as for `link` (docs/scale.md). The result does not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +63,22 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
 
     Raises ValueError if there is no training text.
     """
+    from kepipe.data.encoding import Encoding
     from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.data.sharding import ShardProgress, publish, write_shards
     from kepipe.finetuning.mention_finders import LINKER
 
     file, share = inputs.linked.folder / "documents.jsonl", inputs.linked.held_out_share()
     trained = inputs.tokenizer is None and config.tokenizer.from_ is None
-    chunks = ParsedChunks(file, share, context.scratch / "documents" if trained else None)
+    kept = context.scratch / "documents" if trained or config.workers != 1 else None
+    chunks = ParsedChunks(file, share, kept)
     tokenizer = _tokenizer(inputs, config.tokenizer, chunks, context)
+    encoding = Encoding(chunks, context.scratch / "tokenizer", config.workers)
     progress = ShardProgress.open(context.scratch)
     if progress.documents:
         context.note(f"resuming after {progress.documents:,} documents")
     with context.progress("tokenising", file.stat().st_size, "bytes", done=progress.offset) as tick:
-        for size in write_shards(chunks, tokenizer, progress, context.scratch):
+        for size in write_shards(encoding, tokenizer, progress, context.scratch):
             tick(size)
     figures = publish(progress, context.scratch, context.out, share)
     shutil.copytree(context.scratch / "tokenizer", context.out / "tokenizer")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -69,7 +70,8 @@ class MaskPredictor:
         Raises ValueError for a model that does not fill masks, and for knowledge that does not fit it.
         """
         graph = None if added is None else added.folders.get("graph")
-        return cls(open_model(folder, resolve("auto"), added=added), linker, graph)
+        used = None if added is None else replace(added, predicting=True)
+        return cls(open_model(folder, resolve("auto"), added=used), linker, graph)
 
     @property
     def takes_entities(self) -> bool:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import mlflow
 import pandas as pd
 import pytest
@@ -20,14 +15,13 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from kepipe.tracking.cursor import Cursor, journals
-from kepipe.tracking.server_process import end_group
 from kepipe.tracking.store import Store, connect
 from tests.support.kepipe_run import EXAMPLE
 from tests.support.pages import ROOT, fenced
 from tests.support.ports import free_port
 from tests.support.postgres import postgres, programs
+from tests.support.servers import AWS, server
 from tests.support.tasks import write_task
-from tests.support.waiting import until
 
 PIPELINE = """
 name: tracked
@@ -52,34 +46,6 @@ stages:
   register: {name: opinions, inputs: {model: opinions}, gate: {metric: test/accuracy}}
 """
 BUCKET = "kepipe"
-AWS = {
-    "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true",
-}  # fmt: skip
-
-
-@contextmanager
-def server(command: list[str], address: str, folder: Path, **variables: str) -> Iterator[None]:
-    """A process that answers at an address."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, **variables}
-    with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=log, stderr=log, env=environment, start_new_session=True
-        )
-
-    def answers() -> bool:
-        assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
-        try:
-            return httpx.get(address).status_code < 500
-        except httpx.HTTPError:
-            return False
-
-    try:
-        until(answers)
-        yield
-    finally:
-        end_group(process)
 
 
 class Tracked:

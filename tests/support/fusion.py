@@ -85,6 +85,15 @@ def save_fused(folder: Path, model: Transformer, knowledge: Knowledge, tokenizer
     opening.save(knowledge, folder, model, all_of_it=False)
 
 
+def pretrain_with_triples(world: Path, folder: Path) -> Path:
+    """A model pretrained with the triples of the names of `write_linker` in its text."""
+    context = context_in(folder, Ear())
+    inputs = PRETRAIN.inputs(Shards(world / "text" / "work" / "out", ""), graph=Graph(world / "names", ""))
+    settings = FUSED | {"knowledge": {"method": "k-bert", "length": 64}, "format": "doc-sentences"}
+    PRETRAIN.run(inputs, PRETRAIN.config.model_validate(settings), context)
+    return context.out
+
+
 def pretrain(world: Path, folder: Path, neighbours: bool = False, **changes: Any) -> tuple[Path, Ear]:
     ear = Ear()
     context = context_in(folder, ear)

@@ -1,4 +1,4 @@
-"""`kepipe serve` in a separate process, and its client."""
+"""`kepipe serve` in a separate process, its client, and a model that answers when it is let."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
+import pandas as pd
 
 from kepipe.tracking.registry import offer
 from kepipe.tracking.server_process import end_group
@@ -39,6 +42,24 @@ def served(
                 yield client, process
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+class Echo:
+    """Answers each text with as many rows as it has letters; refuses "bad". While `gate` is closed it works."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[str], dict[str, int]]] = []
+        self.gate = threading.Event()
+        self.begun = threading.Event()
+
+    def predict(self, model_input: Sequence[str], params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        self.asked.append((list(model_input), dict(params or {})))
+        self.begun.set()
+        self.gate.wait()
+        if "bad" in model_input:
+            raise ValueError("a bad text")
+        rows = [(number, letter) for number, text in enumerate(model_input) for letter in text]
+        return pd.DataFrame(rows, columns=["text", "prediction"])
 
 
 def ask(client: httpx.Client, texts: Sequence[str], **params: int) -> httpx.Response:

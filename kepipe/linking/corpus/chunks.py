@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import held_out, to_line
-from kepipe.data.document_stream import DocumentStream
+from kepipe.data.document_stream import Chunk, DocumentStream
 from kepipe.files import write_text
 from kepipe.linking.corpus.annotated import AnnotatedChunk
-from kepipe.linking.corpus.job import AnnotatorChoice, Chunk, Job
+from kepipe.linking.corpus.job import AnnotatorChoice, Job
 from kepipe.linking.decision.decide import decide_by_prior
 from kepipe.linking.decision.policy import Policy
 from kepipe.linking.evaluation.gold import Titles

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from kepipe.data.document_stream import Chunk
 from kepipe.linking.corpus.memo import AnnotationMemo
 from kepipe.linking.decision.marks import NAMES, Marks
 from kepipe.linking.text.annotations import Annotator
@@ -31,16 +32,6 @@ class AnnotatorChoice(NamedTuple):
     def make(self) -> Annotator:
         """The annotator."""
         return make_annotator(self.language, self.spacy_model, self.ner)
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Bytes `begin`..`end` of the documents file, whole lines; `line`: the number of lines before it."""
-
-    number: int
-    begin: int
-    end: int
-    line: int
 
 
 @dataclass(frozen=True)

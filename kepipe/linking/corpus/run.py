@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kepipe.data.document_stream import Chunk
+from kepipe.data.workers import Workers
 from kepipe.files import filling
 from kepipe.linking.corpus.chunks import annotate_chunk, examples_of_chunk, link_chunk, open_chunk
-from kepipe.linking.corpus.job import Chunk, Job, cut
+from kepipe.linking.corpus.job import Job, cut
 from kepipe.linking.corpus.scores import CorpusCounts, score_corpus
-from kepipe.linking.corpus.workers import Workers
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.casing import Casing
 from kepipe.linking.training.learn import Learned, learn
@@ -64,7 +65,7 @@ def link_corpus(
     known = 0
     if job.annotation_memo is not None:
         job.annotation_memo.write_index()
-    for chunk, counted in workers.run("annotating", job, cut(job.documents), annotate_chunk):
+    for chunk, counted in workers.run("annotating", job.documents, cut(job.documents), annotate_chunk, job):
         if not chunks:
             begun(open_chunk(job, chunk).columns.texts[:FIRST])
         chunks.append(chunk)
@@ -76,14 +77,16 @@ def link_corpus(
     if settings.train:
         examples = [
             example
-            for _, part in workers.run("reading the given links", job, chunks, examples_of_chunk)
+            for _, part in workers.run(
+                "reading the given links", job.documents, chunks, examples_of_chunk, job
+            )
             for example in part
         ]
         learned = learn(examples, len(linker.knowledge.type_names), job.complete_gold, device=settings.device)
     ranker = linker.ranker if learned is None else learned.ranker
     threshold = ranker.threshold if settings.threshold is None else settings.threshold
     ranker = replace(ranker, threshold=threshold)
-    for _ in workers.run("linking", job, chunks, link_chunk, ranker):
+    for _ in workers.run("linking", job.documents, chunks, link_chunk, job, ranker):
         pass
     with documents.open("wb") as stream:
         for chunk in chunks:

@@ -94,17 +94,21 @@ def model_type(config: TransformerConfig) -> str:
 
 def read(folder: Path) -> dict[str, Tensor]:
     """All tensors of a folder, in one file or in the files listed in its index."""
-    index = folder / INDEX
-    if index.exists():
-        files = [folder / name for name in _files_named(index)]
-    else:
-        files = [folder / WEIGHTS]
     weights: dict[str, Tensor] = {}
-    for file in files:
+    for file in weight_files(folder):
         if not file.exists():
             raise ValueError(f"{file}: no such file. Weights are read from safetensors only, never unpickled")
         weights.update(read_tensors(file))
     return weights
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of a folder's weights, whether they are there or not: those of its index, or else one.
+
+    Raises ValueError for a damaged index.
+    """
+    index = folder / INDEX
+    return [folder / name for name in _files_named(index)] if index.exists() else [folder / WEIGHTS]
 
 
 def _files_named(index: Path) -> list[str]:

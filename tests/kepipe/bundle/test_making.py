@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from huggingface_hub import constants
 from safetensors.torch import load_file
 from typer.testing import CliRunner
@@ -18,7 +20,7 @@ from typer.testing import CliRunner
 import kepipe
 from kepipe.bundle.inputs import collect_inputs
 from kepipe.bundle.making import make_bundle
-from kepipe.bundle.models import RegisteredModels
+from kepipe.bundle.models import INCOMPLETE, NOT_CACHED, RegisteredModels
 from kepipe.bundle.wheels import needed
 from kepipe.cli import app
 from kepipe.flow.artifact import read_manifest
@@ -152,6 +154,16 @@ stages:
     steps: 0
   champion: {name: tiny, at: "1"}
   of-champion: {use: pretrain, inputs: {start: champion}, length: 32, steps: 0}
+  latest: {like: champion, at: champion}
+  of-latest: {like: of-champion, inputs: {start: latest}}
+"""
+STUDY = """\
+study:
+  measure: {of-latest: final_held_out_loss}
+  arms:
+    champion: {of-latest: {steps: 0}}
+    registered: {of-latest: {inputs: {start: null}, base: {from: "models:/tiny@champion", dropout: 0.1}}}
+    first: {latest: {at: "1"}}
 """
 
 
@@ -173,6 +185,18 @@ def test_models_of_the_hub_and_of_the_registry_are_packed(
     register(connect(tmp_path / "workspace"), "tiny", words, 0.5)
     made = make_bundle(project / "started.yaml", tmp_path / "started.tar", workspace=tmp_path / "workspace")
     assert len(made.left_out) == 1, "the wheels alone"
+    study = project / "studied.yaml"
+    study.write_text(STARTED + STUDY)
+    registry = RegisteredModels(tmp_path / "workspace", tmp_path)
+    inputs = collect_inputs(study, (), registry)
+    packed, of_registry = yaml.safe_load(inputs.text), {"from": "./inputs/registry/tiny-champion"}
+    assert packed["stages"]["of-registry"]["base"] == {**of_registry, "dropout": 0.0}
+    assert packed["study"]["arms"] == {
+        "champion": {"of-latest": {"steps": 0}},
+        "registered": {"of-latest": {"inputs": {"start": None}, "base": {**of_registry, "dropout": 0.1}}},
+        "first": {"latest": {"at": "champion", "base": {"from": "./inputs/registry/tiny-1"}}},
+    }
+    assert inputs.left_out == []
     for gone in ("project", "hub", "registered", "workspace"):
         (tmp_path / gone).rename(tmp_path / f"no-{gone}")
 
@@ -189,7 +213,7 @@ def test_models_of_the_hub_and_of_the_registry_are_packed(
         name: json.loads((folder / "config.json").read_text())["encoder_layers"]
         for name, folder in folders.items()
     }
-    assert layers == {"of-hub": 2, "of-registry": 1, "of-champion": 1}
+    assert layers == {"of-hub": 2, "of-registry": 1, "of-champion": 1, "of-latest": 1}
     assert (
         load_file(run.folders["of-registry"] / "model.safetensors").keys()
         == load_file(tmp_path / "no-registered" / "model.safetensors").keys()
@@ -209,3 +233,70 @@ def test_what_is_not_packed_is_told(project: Path, tmp_path: Path, monkeypatch: 
     assert "it is not in the cache" in inputs.left_out[0]
     assert "has no model registry; without it" in inputs.left_out[1]
     assert not (tmp_path / "mlflow.db").exists()
+
+
+PARTIAL = """\
+name: partial
+graph: {source: native, path: .}
+corpus: {source: folder, path: texts, held_out: 0.4}
+stages:
+  link: {spacy_model: null, workers: 1}
+  shards: {tokenizer: {from: made/words}}
+  of-hub: {use: pretrain, base: {from: made/model}, length: 32, steps: 0}
+"""
+INDEX = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})
+
+
+def hub_cache(cache: Path, name: str, files: dict[str, str], listed: Sequence[str] = ()) -> Path:
+    """Files of a repository in a cache of the hub, and the names that the hub is known to list."""
+    repository, commit = cache / f"models--{name.replace('/', '--')}", "0" * 40
+    (repository / "snapshots" / commit).mkdir(parents=True)
+    for file, text in files.items():
+        (repository / "snapshots" / commit / file).write_text(text)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    if listed:
+        entries = {file: {"size": 1, "blob_id": "0" * 40} for file in listed}
+        (repository / "trees").mkdir()
+        (repository / "trees" / f"{commit}.json").write_text(
+            json.dumps({"format_version": 1, "files": entries})
+        )
+    return repository / "snapshots" / commit
+
+
+@pytest.mark.parametrize(
+    ("files", "listed", "missing"),
+    [
+        (["config.json"], [], ["model.safetensors"]),
+        (["model.safetensors.index.json", "model-1.safetensors"], [], ["config.json", "model-2.safetensors"]),
+        (["config.json", "model.safetensors"], [], []),
+        (["config.json", "model.safetensors"], ["config.json", "model.safetensors", "pytorch_model.bin"], []),
+        (
+            ["config.json", "model.safetensors"],
+            ["config.json", "model.safetensors", "vocab.json"],
+            ["files that the hub lists"],
+        ),
+    ],
+)
+def test_a_model_of_which_the_cache_has_a_part_is_not_packed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: list[str],
+    listed: list[str],
+    missing: list[str],
+) -> None:
+    shutil.copytree(ROOT / "docs" / "example", project := tmp_path / "project")
+    (project / "partial.yaml").write_text(PARTIAL)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    model = hub_cache(tmp_path / "hub", "made/model", dict.fromkeys(files, INDEX), listed)
+    (model / "added_tokens.json").symlink_to("gone")
+    hub_cache(tmp_path / "hub", "made/words", {"vocab.txt": "[UNK]"})  # a tokenizer needs no weights
+    inputs = collect_inputs(project / "partial.yaml", (), RegisteredModels(tmp_path, tmp_path))
+    packed = {Path(place).parts[3] for place in inputs.files if "inputs/hub/" in place}
+    assert packed == ({"made--words"} if missing else {"made--words", "made--model"})
+    assert inputs.left_out == [
+        INCOMPLETE.format(name="made/model", files=" and ".join(missing)) for _ in missing[:1]
+    ]
+    (model.parents[1] / "refs" / "main").unlink()
+    inputs = collect_inputs(project / "partial.yaml", (), RegisteredModels(tmp_path, tmp_path))
+    assert inputs.left_out == [NOT_CACHED.format(name="made/model")]

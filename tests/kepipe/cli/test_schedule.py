@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from typer.testing import CliRunner
 from kepipe.cli import app
 from kepipe.config import ConfigError
 from kepipe.pipeline.sources import sources
+from tests.support.kepipe_run import EXAMPLE
+from tests.support.tasks import base_model
 
 PIPELINE = """
 name: tiny
@@ -63,11 +67,29 @@ def test_what_a_schedule_looks_at_is_all_that_its_stages_read(pipeline: Path, tm
     texts.mkdir()
     (texts / "io.txt").write_text("Io orbits Jupiter.")
     pipeline.write_text(PIPELINE.replace("source: wikipedia-sample", f"source: folder, path: {texts}"))
+    graph, base = tmp_path / "graph", base_model(tmp_path / "base", layers=1).folder
+    shutil.copytree(EXAMPLE.parent, graph)
+    text = pipeline.read_text().replace("source: geonames", f"source: native, path: {graph}")
+    other = shutil.copytree(base, tmp_path / "other")
+    pipeline.write_text(
+        f"{text}  shards: {{tokenizer: {{from: {base}}}}}\n  pretrain: {{base: {{from: {base}}}}}\n"
+        f"  second: {{use: pretrain, base: {{from: {other}}}}}\n"
+    )
     before = sources(pipeline, ())
     assert {"pipeline", "corpus/io.txt"} <= before.keys()
-    (texts / "io.txt").write_text("Io has volcanoes.")
-    after = sources(pipeline, ())
-    assert {name for name in before if before[name] != after[name]} == {"corpus/io.txt"}
+    changes = {
+        "corpus/io.txt": texts / "io.txt",
+        "graph/triples.tsv": graph / "triples.tsv",
+        "base/tokenizer.json": base / "tokenizer.json",
+        "second/base/tokenizer.json": other / "tokenizer.json",
+    }
+    for number, (name, file) in enumerate(changes.items(), 1):
+        os.utime(file)
+        assert sources(pipeline, ()) == before
+        file.write_text(file.read_text() + "\n" * number)
+        after = sources(pipeline, ())
+        assert name in {name for name, digest in after.items() if before.get(name) != digest}
+        before = after
 
 
 @pytest.mark.parametrize(

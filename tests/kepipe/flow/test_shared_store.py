@@ -7,9 +7,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from kepipe.config import ConfigError
@@ -21,6 +22,8 @@ from kepipe.flow.shared_store import SharedStore
 from kepipe.flow.store import Store, size
 from tests.support.flow import Bench, flow
 from tests.support.kepipe_run import EXAMPLE, Kepipe
+from tests.support.ports import free_port
+from tests.support.servers import AWS, server
 
 Statuses = Callable[[list[Event]], dict[str, str]]
 
@@ -154,6 +157,52 @@ def test_a_second_workspace_computes_nothing_that_the_first_has_shared(
     assert statuses(events) == {"write": "cached", "double": "cached"}
     _, events = third.run(flow(times=2))
     assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "ran"}
+
+
+@pytest.fixture(params=["memory", "s3"])
+def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a bucket: in memory, or of an S3 server."""
+    if request.param == "memory":
+        yield f"memory://{tmp_path.name}"
+        return
+    s3fs = pytest.importorskip("s3fs", reason="needs s3fs, which needs an older botocore than boto3")
+    for name, value in AWS.items():
+        monkeypatch.setenv(name, value)
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with server(["moto.server", "-H", "127.0.0.1", "-p", str(port)], f"{address}/moto-api/", tmp_path):
+        s3fs.S3FileSystem().mkdir("kepipe")
+        yield "s3://kepipe/shared"
+
+
+def test_a_bucket_is_shared_checked_and_pruned(
+    bucket: str, tmp_path: Path, statuses: Statuses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (Bench(Workspace(tmp_path / name, bucket)) for name in "abc")
+    made, _ = first.run(flow())
+    _, events = second.run(flow())
+    assert set(statuses(events).values()) == {"cached"}
+    shared, result = SharedStore(bucket), made["add"].folder.resolve()
+    assert shared.push(result) == 0
+    shared.pull(result.name, tmp_path / "copy")
+    assert equal(result, tmp_path / "copy")
+
+    files, root = fsspec.core.url_to_fs(bucket)
+    (blob,) = [name for name in files.find(f"{root}/blobs") if files.cat_file(name) == b"10"]
+    files.pipe_file(blob, b"11")
+    with pytest.raises(CorruptArtifact, match="does not match its digest"):
+        shared.pull(result.name, tmp_path / "damaged")
+    assert pull_results(flow(), third.workspace, warn=print) == ["write", "double", "more"]
+
+    assert shared.prune(time.time() - 3600) == 0
+    monkeypatch.setattr("kepipe.flow.shared_store.UPLOADING", -3600)
+    files.rm_file(f"{root}/results/{result.name}.json")
+    sizes = files.du(root)
+    assert shared.prune(time.time() - 3600) == sizes - files.du(root) > 0
+    assert not files.exists(blob)
+    assert shared.pull(made["more"].folder.resolve().name, tmp_path / "kept")
+    shared.prune(time.time() + 3600)
+    assert files.find(root) == []
 
 
 def test_results_are_pulled_as_far_as_they_are_there(tmp_path: Path) -> None:

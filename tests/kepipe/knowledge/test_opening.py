@@ -39,7 +39,8 @@ def plain() -> Transformer:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     """Vectors of `a` and `b`, and a graph of a fact about each."""
     root = tmp_path_factory.mktemp("sources")
-    save_vectors(root / "vectors", ["a", "b"], np.eye(2, 8, dtype=np.float32))
+    near = np.ones((1, 8), np.float32)
+    save_vectors(root / "vectors", ["a", "b"], np.eye(2, 8, dtype=np.float32), near, ["near"])
     facts = [Triple("a", "near", "b"), Triple("b", "near", "c")]
     entities = [Entity(id, id) for id in "abc"]
     write_graph(root / "graph", entities, [Relation("near", "near")], {"train": facts})
@@ -112,13 +113,20 @@ def test_methods_work_in_the_table_s_order(sources: Sources) -> None:
 
 
 def test_a_folder_brings_what_the_model_has_weights_for(sources: Sources, tmp_path: Path) -> None:
-    """After pretraining; triples and masked units are a matter of each stage's settings."""
+    """After pretraining; triples and masked units are a matter of each stage's settings. Predictions use the triples
+    too, unless the folder lacks what they are ranked by."""
     model = saved(tmp_path, sources, ErnieBaidu(), FUSION, KBert(), all_of_it=False)
     assert opening.read_settings(tmp_path) == [FUSION]
-    assert not (tmp_path / GRAPH).exists()
     own = opening.open_own(tmp_path, without(sources, model))
     assert isinstance(own, FusedEntities)
     assert own.settings == FUSION
+    predicting = opening.open_own(tmp_path, without(sources, model), predicting=True)
+    assert isinstance(predicting, CombinedKnowledge)
+    assert [type(part) for part in predicting.parts] == [FusedEntities, InjectedTriples]
+
+    for name, methods in {"ranked": (KBert(choice="plausible"),), "units": (ErnieBaidu(),)}.items():
+        saved(tmp_path / name, sources, *methods, all_of_it=False)
+        assert opening.read_settings(tmp_path / name, predicting=True) == []
 
 
 def test_a_folder_brings_everything_for_use(sources: Sources, tmp_path: Path) -> None:

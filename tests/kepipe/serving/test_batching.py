@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,24 +11,7 @@ from hypothesis import strategies as st
 from kepipe.serving.batching import MAX_BATCH_TEXTS, Batcher, BusyError
 from kepipe.serving.served_model import LoadedVersion
 from kepipe.tracking.predictors import PREDICTORS
-
-
-class Echo:
-    """Answers each text with as many rows as it has letters; refuses "bad". While `gate` is closed it works."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[list[str], dict[str, int]]] = []
-        self.gate = threading.Event()
-        self.begun = threading.Event()
-
-    def predict(self, model_input: Sequence[str], params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        self.asked.append((list(model_input), dict(params or {})))
-        self.begun.set()
-        self.gate.wait()
-        if "bad" in model_input:
-            raise ValueError("a bad text")
-        rows = [(number, letter) for number, text in enumerate(model_input) for letter in text]
-        return pd.DataFrame(rows, columns=["text", "prediction"])
+from tests.support.serving import Echo
 
 
 def batcher(echo: Echo, waiting: int = 1000) -> Batcher:

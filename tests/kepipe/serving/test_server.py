@@ -231,13 +231,8 @@ def test_masks_are_filled_with_the_entities_that_a_text_names_however_the_model_
         assert (answer.status_code, answer.headers["X-Model-Version"]) == (200, "")
         assert client.get("/version").json()["model"] == str(place)
     over_http = shown(answer.json()["predictions"])
-    pyfunc.write(place, space / "as-pyfunc", "m-0", "r")
-    by_pyfunc = mlflow.pyfunc.load_model(str(space / "as-pyfunc")).predict(texts).to_dict("records")
-    assert shown(by_pyfunc) == over_http
-    ended = CliRunner().invoke(app, ["predict", str(place), *texts, "--json", "--workspace", str(space)])
-    assert ended.exit_code == 0, ended.output
-    records = [json.loads(line) for line in ended.output.splitlines()]
-    assert filled(records) == over_http
+    records = predicted(place, texts, space)
+    assert shown(as_pyfunc(place, texts, space)) == filled(records) == over_http
     found = [[(e["text"], e["entity"], e["known"]) for e in record["entities"]] for record in records]
     assert found == [[("Old Bridge", "Q10", True)], [], [("River Hill", "Q10", True)]]
 
@@ -250,6 +245,35 @@ def test_masks_are_filled_with_the_entities_that_a_text_names_however_the_model_
     assert filled(kepipe.load(place, linker=space / "linker").predict(texts)) == over_http
     other = filled(kepipe.load(place).predict("[[Old Bridge||Q9]] lies [MASK] of the town"))
     assert [row[3] for row in other] != [row[3] for row in over_http[:5]]
+
+
+def test_masks_are_filled_with_the_triples_of_a_pretraining_however_the_model_is_asked(space: Path) -> None:
+    """K-BERT's triples are in the folder of the pretrained model, beside the linker, and need no options."""
+    world = space / "injected"
+    fusion.write_linker(world)
+    place = fusion.pretrain_with_triples(fusion.write_world(world), space / "pretrain-injected")
+    texts = ["Old Bridge lies [MASK] of the town", "the [MASK] lies [MASK]"]
+    with served(str(place), space) as (client, _):
+        over_http = shown(ask(client, texts).json()["predictions"])
+    records = predicted(place, texts, space)
+    assert shown(as_pyfunc(place, texts, space)) == filled(records) == over_http
+    assert [[(e["text"], e["known"]) for e in record["entities"]] for record in records] == [
+        [("Old Bridge", True)], []
+    ]  # fmt: skip
+    without = filled(kepipe.load(place, knowledge="none").predict(texts))
+    assert (without[:5] != over_http[:5], without[5:] == over_http[5:]) == (True, True)
+    assert filled(kepipe.load(place, knowledge="k-bert", graph=world / "names").predict(texts)) == over_http
+
+
+def predicted(place: Path, texts: list[str], space: Path) -> list[dict[str, Any]]:
+    ended = CliRunner().invoke(app, ["predict", str(place), *texts, "--json", "--workspace", str(space)])
+    assert ended.exit_code == 0, ended.output
+    return [json.loads(line) for line in ended.output.splitlines()]
+
+
+def as_pyfunc(place: Path, texts: list[str], space: Path) -> list[dict[str, Any]]:
+    pyfunc.write(place, space / f"{place.name}-as-pyfunc", "m-0", "r")
+    return mlflow.pyfunc.load_model(str(space / f"{place.name}-as-pyfunc")).predict(texts).to_dict("records")
 
 
 def shown(rows: list[dict[str, Any]]) -> list[tuple[int, int, str, float]]:

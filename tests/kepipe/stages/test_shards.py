@@ -125,23 +125,24 @@ from kepipe.stages.artifacts import Linked
 from tests.support.killing import kill_when
 from tests.support.stages import run_stage
 parsed_chunks.CHUNK, sharding.NOTE_EVERY = 2000, 0.0
-linked, desk, later = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+linked, desk, workers, later = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 noted = desk / "scratch" / "shard_progress.json"
 before = noted.read_text() if noted.exists() else ""
 kill_when(lambda: noted.exists() and noted.read_text() != before, later)
-config = stage.ShardsConfig.model_validate({"tokenizer": {"size": 600}})
+config = stage.ShardsConfig.model_validate({"tokenizer": {"size": 600}, "workers": workers})
 run_stage(stage.SHARDS, stage.ShardsInputs(Linked(linked, "digest")), config, desk)
 """
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    """Also while two processes tokenise."""
     inputs = linked(tmp_path, make_documents(6000))
     run(inputs, tmp_path / "whole", tokenizer={"size": 600})
     command = [sys.executable, "-c", KILLED, str(inputs.linked.folder), str(tmp_path / "torn")]
     noted = tmp_path / "torn" / "scratch" / "shard_progress.json"
     seen, finished = [], False
-    for later in (0.0, 0.05, 0.15):
-        finished = subprocess.run([*command, str(later)], check=False).returncode == 0
+    for workers, later in (("2", "0"), ("1", "0.05"), ("1", "0.15")):
+        finished = subprocess.run([*command, workers, later], check=False).returncode == 0
         seen.append(json.loads(noted.read_text())["documents"])
         if finished:
             break

@@ -1,4 +1,4 @@
-"""A corpus is linked by the workers of a Dask cluster as by processes of this machine."""
+"""A corpus is linked and tokenised by the workers of a Dask cluster as by processes of this machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import pytest
 from distributed import LocalCluster
 
 import kepipe
-from kepipe.config import ConfigError
+from kepipe.config import ConfigError, cache_key_fields
+from kepipe.data.workers import ADDRESS, check, connect
 from kepipe.flow.artifact import read_manifest
-from kepipe.linking.corpus.workers import ADDRESS, check, connect
 from kepipe.stages.link import LinkConfig
+from kepipe.stages.shards import ShardsConfig
 from tests.support.kepipe_run import ROOT
 
 PIPELINE = """\
@@ -26,6 +27,7 @@ graph: {source: native, path: .}
 corpus: {source: folder, path: long.jsonl, held_out: 0.2}
 stages:
   link: {spacy_model: null}
+  shards: {tokenizer: {size: 400}}
 """
 GOLD = ("Titan", "Saturn"), ("Europa", "Jupiter"), ("Triton", "Neptune"), ("Io", "Jupiter")
 
@@ -56,31 +58,30 @@ def write_project(folder: Path) -> None:
             stream.write(json.dumps({"id": f"{number}", "text": text, **given}) + "\n")
 
 
-def digest(folder: Path, workers: int | str) -> str:
-    made = kepipe.run(
-        folder / "dask-test.yaml",
-        set={"stages.link.workers": workers},
-        workspace=folder / str(workers),
-        until="link",
-        progress=False,
-    )
+def digests(folder: Path, workers: str) -> dict[str, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEPIPE_WORKERS", workers)
+        made = kepipe.run(
+            folder / "dask-test.yaml", workspace=folder / workers, until="shards", progress=False
+        )
     assert len((made.folders["link"] / "documents.jsonl").read_bytes()) > 300_000
-    return read_manifest(made.folders["link"])["digest"]
+    return {stage: read_manifest(made.folders[stage])["digest"] for stage in ("link", "shards")}
 
 
-def has_linked() -> bool:
-    return "kepipe.linking.corpus.chunks" in sys.modules
+def used() -> list[bool]:
+    return [f"kepipe.{module}" in sys.modules for module in ("linking.corpus.chunks", "data.encoding")]
 
 
 def test_a_dask_cluster_writes_the_same_bytes(
     cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
+    monkeypatch.setattr("kepipe.data.parsed_chunks.CHUNK", 30_000)
     write_project(tmp_path / "project")
     with dask.config.set({ADDRESS: cluster.scheduler_address}):
-        assert digest(tmp_path / "project", "dask") == digest(tmp_path / "project", 1)
+        assert digests(tmp_path / "project", "dask") == digests(tmp_path / "project", "1")
         with connect() as client:
-            assert list(client.run(has_linked).values()) == [True, True]
+            assert list(client.run(used).values()) == [[True, True], [True, True]]
 
 
 def test_a_cluster_whose_tasks_would_share_a_process_is_refused() -> None:
@@ -97,5 +98,11 @@ def test_a_cluster_whose_tasks_would_share_a_process_is_refused() -> None:
 def test_the_users_settings_name_the_cluster_and_no_pipeline_does() -> None:
     with pytest.raises(ConfigError, match="which cluster"), connect():
         pass
-    with pytest.raises(ValueError, match="expected a number of processes, or `dask`"):
-        LinkConfig(workers="dask://stranger:8786")
+    for config, workers in ((LinkConfig, "dask://stranger:8786"), (ShardsConfig, 0)):
+        with pytest.raises(ValueError, match="expected a number of processes, or `dask`"):
+            config(workers=workers)
+
+
+def test_a_stored_result_is_found_whoever_made_it() -> None:
+    for config in (LinkConfig, ShardsConfig):
+        assert cache_key_fields(config(workers="dask")) == cache_key_fields(config())

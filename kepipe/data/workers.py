@@ -1,4 +1,5 @@
-"""Processes that work on the chunks of a corpus: of this machine, or of a Dask cluster."""
+"""Processes that work on the chunks of a corpus: of this machine, or of a Dask cluster. A stage's setting
+`workers` chooses them."""
 
 from __future__ import annotations
 
@@ -6,10 +7,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator
 
 from kepipe.config import ConfigError
-from kepipe.linking.corpus.job import Chunk, Job
+from kepipe.data.document_stream import Chunk
 from kepipe.version import __version__
 from kepipe.worker_processes import end_with_parent
 
@@ -31,6 +35,19 @@ MANY_THREADS = (
 OTHER_VERSION = "{worker} of the Dask cluster has kepipe {found}, and this is {own}: results could differ"
 
 
+def check_place(workers: int | str) -> int | str:
+    """Raise ValueError for what is no `WorkerPlace`."""
+    if workers != DASK and (isinstance(workers, str) or workers == 0):
+        raise ValueError(
+            "expected a number of processes, or `dask` with DASK_SCHEDULER_ADDRESS=tcp://host:8786"
+        )
+    return workers
+
+
+WorkerPlace = Annotated[int | str, AfterValidator(check_place)]
+"""A number of processes, −1 for one per processor, or `dask`."""
+
+
 @dataclass(frozen=True)
 class Workers:
     """Worker processes for chunks. `where`: their number, −1 for one per processor; or `dask`, the cluster of Dask's
@@ -40,27 +57,32 @@ class Workers:
     progress: Progress
 
     def run(
-        self, what: str, job: Job, chunks: Iterable[Chunk], do: Callable[..., Any], *args: Any
+        self, what: str, documents: Path, chunks: Iterable[Chunk], do: Callable[..., Any], *args: Any
     ) -> Iterator[tuple[Chunk, Any]]:
-        """Yield each chunk of a job with the result of `do(job, *args, chunk)`, in order, with a progress bar in
-        bytes."""
-        from joblib import Parallel, delayed
+        """As `map_chunks`, with a progress bar in bytes of the documents file."""
+        with self.progress(what, documents.stat().st_size, "bytes") as tick:
+            for chunk, result in map_chunks(self.where, chunks, do, *args):
+                tick(chunk.end - chunk.begin)
+                yield chunk, result
 
-        sent: list[Chunk] = []  # `chunks` can be iterated only once
 
-        def calls() -> Iterator[Any]:
-            for chunk in chunks:
-                sent.append(chunk)
-                yield delayed(do)(job, *args, chunk)
+def map_chunks(
+    where: int | str, chunks: Iterable[Chunk], do: Callable[..., Any], *args: Any
+) -> Iterator[tuple[Chunk, Any]]:
+    """Yield each chunk with the result of `do(*args, chunk)`, in order; `where` as in `Workers`."""
+    from joblib import Parallel, delayed
 
-        with (
-            self.progress(what, job.documents.stat().st_size, "bytes") as tick,
-            _processes(self.where) as count,
-        ):
-            results = Parallel(n_jobs=count, return_as="generator")(calls())
-            for number, result in enumerate(results):
-                tick(sent[number].end - sent[number].begin)
-                yield sent[number], result
+    sent: list[Chunk] = []  # `chunks` can be iterated only once
+
+    def calls() -> Iterator[Any]:
+        for chunk in chunks:
+            sent.append(chunk)
+            yield delayed(do)(*args, chunk)
+
+    with _processes(where) as count:
+        results = Parallel(n_jobs=count, return_as="generator")(calls())
+        for number, result in enumerate(results):
+            yield sent[number], result
 
 
 @contextmanager
