@@ -27,7 +27,7 @@ def test_buckets_of_an_encoder_tell_the_directions_apart() -> None:
 
 
 def test_bias_of_given_positions_is_that_of_their_distances() -> None:
-    part = RelativeBias(4)
+    part = RelativeBias(4, 32, 128, both_ways=True)
     at = torch.arange(6)
     by_place = part(at, at)
     assert by_place.shape == (4, 6, 6)
