@@ -15,6 +15,8 @@ from pathlib import Path
 from kepipe.version import __version__
 
 PACKAGES = ("torch", "transformers", "spacy", "pykeen", "dgl", "mlflow", "networkx")
+GIT_TIMEOUT = 60.0
+"""Seconds after which a run goes on without its commit."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _FLAG: tuple[str, ...] = ("true", "false")
 _PLAIN = {
@@ -152,7 +154,7 @@ def _git(command: Sequence[str], places: Mapping[str, str]) -> str | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=10,
+            timeout=GIT_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("kepipe", deadline=None)
+settings.register_profile("kepipe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kepipe")
 
 # No test is about a power cut. Processes that tests start do wait for the disk.

@@ -64,6 +64,7 @@ SMALLER = {
         *("--trials", "2", "--set", "stages.pretrain.steps=40"),
         *("--set", "stages.link.spacy_model=null"),
     ),
+    "kepipe link dense": ("--steps", "2"),
     "kepipe quiz": ("--questions", "20"),
     "kepipe run gpt-sizes": (
         *("--set", "stages.shards.tokenizer.size=600", "--set", "stages.large.steps=4"),

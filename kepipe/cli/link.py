@@ -190,6 +190,50 @@ def train(
 
 
 @app.command()
+def dense(
+    graph: Annotated[Path, typer.Argument(help="A stored graph.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the linker.")],
+    linker: Annotated[
+        Path | None,
+        typer.Option("--linker", "-l", help="The linker to extend. Default: general weights over the graph."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(help="The encoder whose token embeddings are used: minilm, a model folder, a hub id."),
+    ] = "minilm",
+    steps: Annotated[
+        int, typer.Option(min=0, help="Training steps on the graph's names and descriptions. 0: no training.")
+    ] = 1000,
+    language: LanguageOption = "en",
+) -> None:
+    """Add a dense view to a linker: vectors of tokens that find terms in other words, and compare candidates."""
+    from dataclasses import replace
+
+    from kepipe.inference.dense_view import build_dense_view
+    from kepipe.models.pretrained import locate
+    from kg.store import open_graph
+
+    if out.is_file():
+        raise ValueError(f"{out}: is a file; choose a folder for the linker")
+    opened, store = open_linker(linker or graph), open_graph(graph)
+    if list(opened.knowledge.ids) != list(store.ids):
+        raise ValueError(f"{linker}: a linker of another graph than {graph}")
+    accuracies: list[float] = []
+    view = build_dense_view(
+        opened, store, locate(model), steps, language, on_step=lambda _, __, right: accuracies.append(right)
+    )
+    replace(opened, dense=view).save(out)
+    last = accuracies[-100:]
+    trained = (
+        f"trained in {steps:,} steps; the right name or description is the nearest one of its batch in "
+        f"{sum(last) / len(last):.1%} of the last {len(last)} steps"
+        if last
+        else "not trained"
+    )
+    echo(f"{out}: vectors of {len(view.names):,} names, from the tokens of {model}, {trained}")
+
+
+@app.command()
 @with_groups
 def score(
     gold: Annotated[list[Path], typer.Argument(help="Gold sets, JSONL.")],

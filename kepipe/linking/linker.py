@@ -2,6 +2,7 @@
 
 linker.json              weights by feature name, threshold, table of types
 lexicon/ matcher/ knowledge/ casing/   columns (`.npy`, strings); nothing is pickled
+dense/                   vectors of tokens, names and descriptions, if the linker has a dense view
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from kepipe.linking.candidates.fuzzy import FuzzyLookup
 from kepipe.linking.candidates.gazetteer import Gazetteer
 from kepipe.linking.candidates.matcher import Matcher
 from kepipe.linking.candidates.matches import Matches
+from kepipe.linking.candidates.near_names import add_near_names
 from kepipe.linking.candidates.shortforms import add_short_forms
 from kepipe.linking.decision.decide import decide
 from kepipe.linking.decision.joining import join
@@ -28,8 +31,10 @@ from kepipe.linking.decision.modifiers import include_modifiers
 from kepipe.linking.decision.policy import AS_LEARNED, Policy
 from kepipe.linking.decision.pronouns import Reference, resolve_pronouns
 from kepipe.linking.features.affinity import Affinity
+from kepipe.linking.features.dense import context_similarity
 from kepipe.linking.features.describe import FEATURES, describe
 from kepipe.linking.features.surroundings import GROUPS, MATCH_FEATURES
+from kepipe.linking.kb.dense import DenseView
 from kepipe.linking.kb.kinds import KINDS, teams
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.kb.links import LinkedSpan
@@ -46,17 +51,22 @@ from kg.regular_files import read_json
 from kg.store import Graph
 
 FORMAT = 8
+CONTEXT_WEIGHT = 2.0
+"""The weight of a candidate's cosine with its mention's context, in logits, chosen over kinds of texts (`python -m
+tests.benchmarks.linking_dense`). It is no feature of the ranker, whose training is the same with and without."""
 
 
 @dataclass(frozen=True)
 class Linker:
-    """Finds and disambiguates mentions of a graph's entities."""
+    """Finds and disambiguates mentions of a graph's entities; `dense`: vectors that give further candidates, and by
+    which candidates are compared with contexts."""
 
     gazetteer: Gazetteer
     knowledge: Knowledge
     casing: Casing
     ranker: Ranker
     marks: Marks = NAMES
+    dense: DenseView | None = None
 
     @classmethod
     def build(
@@ -146,7 +156,9 @@ class Linker:
         if not len(matches):
             return
         features = describe(batch, matches, self.knowledge, self.casing, self.ranker.affinity)
-        scores = self.ranker.score_parts(features.of_match, features.of_candidate, matches.owners)
+        scores = self.ranker.score_parts(
+            features.of_match, features.of_candidate, matches.owners, self.evidence(batch, matches)
+        )
         scores[~marks.allows(batch, matches, self.knowledge)] = -1.0
         texts = batch.number(matches.starts)
         if gate:
@@ -162,7 +174,16 @@ class Linker:
         return self._find(TextBatch((text,), ("",), (annotation,)))
 
     def _find(self, batch: TextBatch) -> Matches:
-        return add_short_forms(batch, self.gazetteer.find_all(batch.texts), self.knowledge)
+        matches = self.gazetteer.find_all(batch.texts)
+        if self.dense is not None:
+            matches = add_near_names(batch, matches, self.knowledge, self.dense)
+        return add_short_forms(batch, matches, self.knowledge)
+
+    def evidence(self, batch: TextBatch, matches: Matches) -> Floats | None:
+        """What the dense view adds to the logit of each candidate [P]; None without one."""
+        if self.dense is None:
+            return None
+        return CONTEXT_WEIGHT * context_similarity(batch, matches, self.dense)
 
     def featurize(self, text: str, annotation: Annotations, title: str = "") -> tuple[Matches, Floats, Ints]:
         """The matches of a text, the features of their candidates [P, F], and the NER group of each candidate [P]."""
@@ -180,7 +201,7 @@ class Linker:
         self.knowledge.save(folder / "knowledge")
         self.casing.save(folder / "casing")
         ranker = self.ranker
-        settings = {
+        settings: dict[str, Any] = {
             "format": FORMAT,
             "min_length": self.gazetteer.min_length,
             "limit": self.gazetteer.limit,
@@ -191,6 +212,9 @@ class Linker:
             "weights": dict(zip(FEATURES, ranker.weights.tolist(), strict=True)),
             "affinity": dict(zip(GROUPS, ranker.affinity.table.tolist(), strict=True)),
         }
+        if self.dense is not None:
+            self.dense.save(folder / "dense")
+            settings["dense"] = True
         (folder / "linker.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
     @classmethod
@@ -221,9 +245,9 @@ class Linker:
             raise ValueError(f"{file}: damaged: no usable {error}; build the linker again") from None
         lexicon, matcher = Lexicon.open(folder / "lexicon"), Matcher.open(folder / "matcher")
         gazetteer = Gazetteer(lexicon, *bounds, matcher)
-        return cls(
-            gazetteer, Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing"), ranker, marks
-        )
+        knowledge, casing = Knowledge.open(folder / "knowledge"), Casing.open(folder / "casing")
+        dense = DenseView.open(folder / "dense") if settings.get("dense") else None
+        return cls(gazetteer, knowledge, casing, ranker, marks, dense)
 
     @cached_property
     def degrees(self) -> Ints:

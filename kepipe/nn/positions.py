@@ -33,7 +33,7 @@ class RelativeBias(nn.Module):
     distances are in the last bucket. An encoder (`both_ways`) uses half of them for each direction.
     """
 
-    def __init__(self, heads: int, buckets: int = 32, farthest: int = 128, *, both_ways: bool = True) -> None:
+    def __init__(self, heads: int, buckets: int, farthest: int, *, both_ways: bool) -> None:
         super().__init__()
         self.buckets, self.farthest, self.both_ways = buckets, farthest, both_ways
         self.table = nn.Embedding(buckets, heads)

@@ -15,9 +15,8 @@ def select_units(units_BT: Ints, draws: Draws, share: float = SHARE) -> Bools:
     `units_BT` numbers each row's units from 0, −1 where nothing can be selected (`TokenRows.units[level]`).
     """
     sizes_BU = count_units(units_BT)
-    keys_BU = draws.random(sizes_BU.shape)
-    keys_BU[sizes_BU == 0] = 2.0
-    chosen_BU = fill(sizes_BU, np.argsort(keys_BU, axis=1), budget(units_BT < 0, share))
+    order_BU = np.argsort(draws.random(sizes_BU.shape), axis=1)
+    chosen_BU = fill(sizes_BU, order_BU, budget(units_BT < 0, share))
     return spread(chosen_BU, units_BT)
 
 

@@ -34,8 +34,6 @@ from kepipe.version import __version__
 
 VERSION_HEADER = "X-Model-Version"
 """Response header with the version of the model that made the predictions."""
-SHUTDOWN_SECONDS = 30
-"""Seconds for requests in progress to finish at shutdown."""
 log = logging.getLogger("kepipe.serving")
 
 
@@ -91,8 +89,8 @@ def make_app(
             yield
         finally:
             await asyncio.gather(
-                asyncio.to_thread(current.stop, SHUTDOWN_SECONDS),
-                asyncio.to_thread(batcher.close, SHUTDOWN_SECONDS),
+                asyncio.to_thread(current.stop, limits.timeout),
+                asyncio.to_thread(batcher.close, limits.timeout),
             )
 
     app = FastAPI(title="kepipe", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -101,6 +99,7 @@ def make_app(
     async def invocations(request: Request) -> Response:
         """Predictions for texts."""
         start = time.perf_counter()
+        metrics.in_progress.inc()
         try:
             _require_known_host(request, hosts)
             async with asyncio.timeout(limits.timeout):
@@ -113,6 +112,8 @@ def make_app(
         except Exception:
             log.exception("a request failed")
             response = JSONResponse({"error": "the model failed; see the server's output"}, 500)
+        finally:
+            metrics.in_progress.dec()
         metrics.requests.labels(response.status_code).inc()
         metrics.seconds.observe(time.perf_counter() - start)
         return response

@@ -41,6 +41,9 @@ class ServerMetrics:
             registry=self._registry,
         )
         ProcessCollector(registry=self._registry)
+        self.in_progress = Gauge(
+            "kepipe_requests_in_progress", "Requests without a response yet.", registry=self._registry
+        )
         queue = Gauge("kepipe_waiting_texts", "Texts in the queue.", registry=self._registry)
         queue.set_function(waiting)
 

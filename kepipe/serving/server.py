@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from kepipe.config import ConfigError
-from kepipe.serving.app import SHUTDOWN_SECONDS, Limits, make_app
+from kepipe.serving.app import Limits, make_app
 from kepipe.serving.served_model import CurrentModel
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -42,7 +43,7 @@ def serve(
             app,
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_graceful_shutdown=math.ceil(limits.timeout) + 1,  # by then each has its answer, or 504
             lifespan="on",
         )
         uvicorn.Server(settings).run([listening])

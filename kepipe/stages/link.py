@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.config import Section, runtime_only
+from kepipe.config import Section, UserSource, runtime_only
 from kepipe.data.script import language_of
 from kepipe.data.workers import WorkerPlace, Workers
 from kepipe.flow.artifact import hash_json
@@ -20,7 +20,9 @@ from kepipe.stages.corpus import CorpusConfig, first_documents
 
 if TYPE_CHECKING:
     from kepipe.linking.corpus.run import LinkedCorpus
+    from kepipe.linking.kb.dense import DenseView
     from kepipe.linking.linker import Linker
+    from kg.store import Graph as StoredGraph
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,15 @@ class LinkInputs:
 
     graph: Graph
     corpus: Corpus
+
+
+class DenseConfig(Section):
+    """Vectors of tokens, trained on the graph's names and descriptions."""
+
+    model: UserSource = "minilm"
+    """The encoder whose token embeddings the vectors start as: `minilm`, a model folder, a hub id."""
+    steps: int = Field(1000, ge=0)
+    """Training steps, about two minutes on one core; 0: the embeddings as they are."""
 
 
 class LinkConfig(Section):
@@ -53,6 +64,9 @@ class LinkConfig(Section):
     """What counts as a mention. `names`: names, and terms if it is a graph of terms; `wiki`: as in Wikipedia, with
     roles, and places including their region; `everything`: any label of the graph, such as "insurance". For pronouns
     see `pronouns`."""
+    dense: DenseConfig | None = None
+    """With `dense: {}`, terms are also found in other words than the graph's, if it is a graph of terms, and the
+    candidates of a name are compared with its context by vectors. None: by words only."""
     pronouns: bool = False
     """English, with `ner`: link "he" and "she" to the person named before. Not for pretraining, since they are no
     names."""
@@ -87,7 +101,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     annotator = AnnotatorChoice(config.language, config.spacy_model, config.ner)
     memo = None
     if context.memo is not None and annotator.is_slow:
-        memo = context.memo / hash_json([LINK.version, annotator, dict(fingerprint(config))])[:20]
+        memo = context.memo / hash_json([LINK.version, annotator, dict(_pipeline_digests(config))])[:20]
     job = Job(
         inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder, annotator,
         inputs.corpus.held_out_share(), config.complete_gold, config.fuzzy,
@@ -95,8 +109,9 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     )  # fmt: skip
     threshold = None if config.threshold == "auto" else config.threshold
     settings = LinkerSettings(
-        config.max_candidates, config.min_length, config.train, threshold, context.device
-    )
+        config.max_candidates, config.min_length, config.train, threshold, context.device,
+        _dense(config, context),
+    )  # fmt: skip
     workers = Workers(config.workers, context.progress)
     first: list[str] = []
 
@@ -110,6 +125,31 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     (context.out / "corpus.json").write_bytes((inputs.corpus.folder / "corpus.json").read_bytes())
     (context.out / "scores.json").write_text(json.dumps(corpus.scores, indent=1), encoding="utf-8")
     _log(corpus, first, config, context)
+
+
+def _dense(config: LinkConfig, context: StageContext) -> Callable[[Linker, StoredGraph], DenseView] | None:
+    """What makes the dense view, if the settings ask for one."""
+    chosen = config.dense
+    if chosen is None:
+        return None
+
+    def make(linker: Linker, graph: StoredGraph) -> DenseView:
+        from kepipe.inference.dense_view import build_dense_view
+        from kepipe.models.pretrained import locate
+
+        model = locate(chosen.model)
+        with context.progress("training vectors", chosen.steps, "steps") as tick:
+            return build_dense_view(
+                linker,
+                graph,
+                model,
+                chosen.steps,
+                config.language,
+                seed=context.seed,
+                on_step=lambda *_: tick(1),
+            )
+
+    return make
 
 
 def _log(corpus: LinkedCorpus, texts: Iterable[str], config: LinkConfig, context: StageContext) -> None:
@@ -150,7 +190,15 @@ def _why_nothing(linker: Linker, texts: Iterable[str], config: LinkConfig) -> st
 
 
 def fingerprint(config: LinkConfig) -> Mapping[str, str]:
-    """The version of the language's pipeline, or digests of its folder's files."""
+    """The version of the language's pipeline, or digests of its folder's files, and of the dense view's model."""
+    from kepipe.models.base import Base
+    from kepipe.models.base import fingerprint as of_base
+
+    model = {} if config.dense is None else of_base(Base.model_validate({"from": config.dense.model}))
+    return {**_pipeline_digests(config), **model}
+
+
+def _pipeline_digests(config: LinkConfig) -> Mapping[str, str]:
     from kepipe.linking.text.annotators import pipeline_digests
 
     return pipeline_digests(config.language, config.spacy_model)

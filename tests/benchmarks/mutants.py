@@ -72,8 +72,9 @@ def named_tests(file: Path) -> list[Path]:
     folder, stem = ROOT / "tests" / file.parent, file.stem
     found = [*folder.glob(f"test_{stem}.py"), *folder.glob(f"test_{stem}_*.py")]
     package = [*folder.parent.glob(f"test_{folder.name}.py"), *folder.parent.glob(f"test_{folder.name}_*.py")]
-    whole = [*folder.glob("test_table.py")] if file.parts[:2] == ("kepipe", "objectives") else []
-    named, users = {*found, *package, *whole}, _tests_of_users(file)
+    objectives = ROOT / "tests" / "kepipe" / "objectives"
+    whole = ("test_table.py", "test_settings.py") if objectives in (folder, folder.parent) else ()
+    named, users = {*found, *package, *(objectives / name for name in whole)}, _tests_of_users(file)
     return sorted(named or (users if len(users) <= FEW else ())) or sorted(folder.glob("test_*.py"))
 
 

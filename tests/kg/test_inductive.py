@@ -103,6 +103,15 @@ def test_queries_are_not_among_the_context() -> None:
     assert not pairs & set(map(tuple, asked[:, [0, 2]].tolist()))
 
 
+def test_an_entity_shows_as_many_edges_as_it_may_besides_the_one_that_is_asked_for() -> None:
+    star = np.array([[leaf, 0, 0] for leaf in range(1, 41)], np.int32)
+    settings = InductiveTraining(batch=1, fanout=5)
+    seen, asked, rows = _exercise(
+        Neighbourhood(star, 41, 1), np.array([0]), settings, np.random.default_rng(0)
+    )
+    assert (len(seen), len(asked), rows.tolist()) == (5, 1, [0])
+
+
 def test_the_loss_by_hand() -> None:
     """On a line: v = 1 is asked for u = 3 along t = 1, and 0 and 3 are drawn as wrong answers. v − t = 0 is 3 away from
     u, and as far as 0 from 0; 3 is right and left out. u + t = 4 is 3 away from v, 4 from 0 and 1 from 3."""

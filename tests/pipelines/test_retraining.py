@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 SETTINGS = (*TINY, "stages.pretrain.steps=12", "stages.evaluate.probes=[entity-cloze]")
 
@@ -37,7 +37,7 @@ def scheduler(kepipe: Kepipe, tmp_path: Path) -> Iterator[subprocess.Popen[bytes
         process = subprocess.Popen(kepipe.command("scheduler"), stdout=log, stderr=log)
         yield process
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 def ask(kepipe: Kepipe, *arguments: str) -> str:
@@ -54,17 +54,14 @@ def versions(kepipe: Kepipe) -> dict[int, list[str]]:
     return {int(line[1]): line[2].split() for line in lines}
 
 
-def wait_for(kepipe: Kepipe, number: int, alias: str, seconds: float = PATIENCE / 2) -> None:
+def wait_for(kepipe: Kepipe, number: int, alias: str) -> None:
     """Until a version is there and has its alias, which it gets a moment later."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if alias in versions(kepipe).get(number, []):
-            return
-        time.sleep(2)
-    logs = sorted((kepipe.workspace / "schedule" / "example").glob("*.log"))
-    raise TimeoutError(
-        f"no version {number}; the last firing said: {logs[-1].read_text() if logs else 'nothing'}"
-    )
+
+    def newest_log() -> str:
+        logs = sorted((kepipe.workspace / "schedule" / "example").glob("*.log"))
+        return f"no version {number}; the last firing said: {logs[-1].read_text() if logs else 'nothing'}"
+
+    until(lambda: alias in versions(kepipe).get(number, []), pause=2.0, describe=newest_log)
 
 
 def test_scheduled_run_on_new_text_registers_a_challenger(

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from kepipe.linking.features.describe import FEATURES
+from kepipe.linking.kb.dense import DenseView
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.annotators import RuleAnnotator
+from kepipe.models.pretrained import locate
+from kepipe.tokenization.tokenizer import load_tokenizer
 from kg.schema import Entity, Triple
+from kg.store import Graph
 
 ENTITIES = [
     Entity("us", "United States", ("USA", "US"), "country", ("country",), 3e8),
@@ -44,3 +52,14 @@ def feature(
     matches, features, _ = linker.featurize(text, annotation or annotate(text))
     rows = [linker.knowledge.ids[row] for row in matches.rows.tolist()]
     return float(features[rows.index(entity), FEATURES.index(name)])
+
+
+def random_view(graph: Graph, same: Mapping[str, str]) -> DenseView:
+    """A dense view in which the vectors of words are orthogonal, or almost; those of a word and its value in `same` are
+    equal."""
+    tokenizer = load_tokenizer(locate("minilm"))
+    tokens = np.random.default_rng(0).normal(size=(tokenizer.vocab_size, 256)).astype(np.float16)
+    for one, other in same.items():
+        (first,), (second,) = tokenizer.encode([one]).tokens, tokenizer.encode([other]).tokens
+        tokens[first] = tokens[second]
+    return DenseView.of(graph, tokenizer, tokens, {"steps": 0})

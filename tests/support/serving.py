@@ -32,6 +32,7 @@ def served(
 ) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
     """A client of a server for `model`."""
     command = [sys.executable, "-m", "kepipe", "serve", model, "--workspace", str(workspace), "--port", "0"]
+    command += ["--timeout", str(PATIENCE)]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split("  ")[0]

@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from kepipe.flow.artifact import RECORD, Artifact, seal
-from kepipe.studies.design import Copy, Design, Measure
+from kepipe.studies.design import NAMES_ONLY, Copy, Design, Measure
+from kepipe.studies.findings import Finding, find
 from kepipe.studies.intervals import Estimate
 from kepipe.studies.scores import Scores, write_scores
 
 Values = Mapping[str, Sequence[float]]
 F1 = Measure(stage="finetune", metric="test/micro_f1", better="higher")
+
+
+ON, OFF, WRONG = "graph-on", "graph-off", "graph-shuffled"
+LOSS = Measure(stage="pretrain", metric="final_held_out_loss", better="lower")
+HIGH, MIDDLE, LOW = (0.62, 0.64, 0.63), (0.58, 0.60, 0.595), (0.50, 0.53, 0.51)
 
 
 def design_of(values: Values, *measures: Measure, **settings: Any) -> Design:
@@ -26,6 +32,14 @@ def design_of(values: Values, *measures: Measure, **settings: Any) -> Design:
     )
     told = {"reference": next(iter(values)), "controls": (), "measures": measures}
     return Design(copies=copies, **{**told, **settings})
+
+
+def study(measure: Measure = F1, **values: tuple[float, ...]) -> tuple[Design, Finding]:
+    """A design of arms named as in Python, `graph_on`, with the reference `graph-off`, and its finding."""
+    by_arm: Values = {name.replace("_", "-"): found for name, found in values.items()}
+    controls = tuple(arm for arm in by_arm if arm in (OFF, WRONG, NAMES_ONLY))
+    design = design_of(by_arm, measure, reference=OFF, controls=controls)
+    return design, find(design, measure, by_arm)
 
 
 def result(folder: Path, name: str, seed: int, f1: float, **stated: Any) -> Artifact:

@@ -12,11 +12,15 @@ PATIENCE = 1800.0
 """Timeout in seconds; less than that of a test (`pyproject.toml`)."""
 
 
-def until(condition: Callable[[], T], pause: float = 0.05) -> T:
-    """The value of a condition as soon as it is true. Fails after `PATIENCE`."""
+def until(
+    condition: Callable[[], T],
+    pause: float = 0.05,
+    describe: Callable[[], str] = "it did not happen in time".format,
+) -> T:
+    """The value of a condition as soon as it is true. Fails after `PATIENCE`, with what `describe` returns then."""
     end = time.monotonic() + PATIENCE
     while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, describe()
         time.sleep(pause)
     return found
 

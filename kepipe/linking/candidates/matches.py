@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kepipe.arrays import Bools, Floats, Ints
+from kepipe.linking.text.batch import TextBatch
 
-WHOLE, SHORT, LAST, FIRST = range(4)
+WHOLE, SHORT, LAST, FIRST, NEAR = range(5)
 """Source of a candidate: WHOLE, a name of the graph; SHORT, a short form of a full name in the text, or an abbreviation
 that the text defines (`shortforms`); LAST, FIRST, the last or first name of a person whose full name is not in the text
-(`bare_names`)."""
+(`bare_names`); NEAR, a name whose vector is near that of the span (`near_names`)."""
+SpanKey = tuple[int, int]
+"""Start and end, batch offsets."""
 
 
 class AddedCandidate(NamedTuple):
@@ -53,3 +56,57 @@ class Matches:
     def bounds(self) -> Ints:
         """Offsets into the candidates: those of match m are `bounds[m]` … `bounds[m + 1]` − 1: [M + 1]."""
         return np.searchsorted(self.owners, np.arange(len(self) + 1))
+
+
+def merge(
+    batch: TextBatch,
+    matches: Matches,
+    added: Mapping[SpanKey, list[AddedCandidate]],
+    outside: Set[SpanKey] = frozenset(),
+) -> Matches:
+    """The matches with added candidates; the priors of existing candidates of the same span are scaled down to make
+    room.
+
+    An entity that is among both keeps only the added candidate. Where a span has no other candidates, the added priors
+    are normalised to sum to 1.
+    """
+    known = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
+    outside = outside & set(known)
+    if not added and not outside:
+        return matches
+    spans = sorted({*known, *added})
+    index = {span: number for number, span in enumerate(spans)}
+    new_index = np.asarray([index[span] for span in known], np.int64)
+    owners = new_index[matches.owners]
+    added_share = np.zeros(len(spans))
+    for span, candidates in added.items():
+        added_share[index[span]] = sum(candidate.prior for candidate in candidates)
+    flat = [candidate for candidates in added.values() for candidate in candidates]
+    new_owners = np.asarray([index[span] for span, candidates in added.items() for _ in candidates], np.int64)
+    new_rows = np.asarray([candidate.row for candidate in flat], np.int64)
+    new_priors = np.asarray([candidate.prior for candidate in flat], np.float64)
+    new_spans = ~np.isin(new_owners, owners)
+    new_priors[new_spans] /= added_share[new_owners[new_spans]]
+    duplicate = np.isin(owners * (1 << 40) + matches.rows, new_owners * (1 << 40) + new_rows)
+    priors = matches.priors * (1 - added_share)[owners]
+    is_outside = np.zeros(len(spans), np.bool_)
+    is_outside[[index[span] for span in outside]] = True
+    owners = np.concatenate((owners[~duplicate], new_owners))
+    rows = np.concatenate((matches.rows[~duplicate], new_rows))
+    priors = np.concatenate((priors[~duplicate], new_priors))
+    labels = np.concatenate((matches.labels[~duplicate], np.zeros(len(new_rows), np.bool_)))
+    sources = np.concatenate((matches.sources[~duplicate], [candidate.source for candidate in flat]))
+    order = np.lexsort((-priors, owners))
+    surfaces = dict(zip(known, matches.surfaces, strict=True))
+    starts, ends = np.asarray(spans, np.int64).T
+    return Matches(
+        starts,
+        ends,
+        [surfaces.get(span, batch.text[slice(*span)]) for span in spans],
+        owners[order],
+        rows[order],
+        priors[order],
+        labels[order],
+        sources[order],
+        is_outside,
+    )

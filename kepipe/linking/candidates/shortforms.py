@@ -20,7 +20,7 @@ import numpy as np
 from kepipe.arrays import Ints
 from kepipe.linking.candidates.abbreviations import Abbreviation, abbreviations
 from kepipe.linking.candidates.bare_names import bare_names
-from kepipe.linking.candidates.matches import SHORT, AddedCandidate, Matches
+from kepipe.linking.candidates.matches import SHORT, AddedCandidate, Matches, SpanKey, merge
 from kepipe.linking.kb.kinds import KINDS
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.text.batch import TextBatch
@@ -38,8 +38,6 @@ _TITLE = re.compile(
     r"Queen|Prince|Princess|Pope|St|Minister|Chancellor|Colonel|Major|Sergeant|Rep\.|Gov\.)\.? "
 )
 _ENDING = re.compile(r"(?:'s|’s|')$")
-SpanKey = tuple[int, int]
-"""Start and end, batch offsets."""
 
 
 class FullName(NamedTuple):
@@ -79,7 +77,7 @@ def add_short_forms(batch: TextBatch, matches: Matches, knowledge: Knowledge) ->
         added |= text.short
         outside |= text.outside
     added |= bare_names(batch, matches, knowledge, {**added, **dict.fromkeys(outside)})
-    return _merge(batch, matches, added, outside - added.keys())
+    return merge(batch, matches, added, outside - added.keys())
 
 
 def _full_names_by_text(batch: TextBatch, matches: Matches, kinds: Ints) -> dict[int, _TextNames]:
@@ -230,54 +228,3 @@ def _row_of(start: int, end: int, matches: Matches) -> int:
         if matches.ends[at] == end and matches.starts[at] - start <= (end - start) // 3:
             return int(matches.rows[np.searchsorted(matches.owners, at)])
     return UNKNOWN
-
-
-def _merge(
-    batch: TextBatch, matches: Matches, added: Mapping[SpanKey, list[AddedCandidate]], outside: set[SpanKey]
-) -> Matches:
-    """The matches with added candidates; the priors of existing candidates of the same span are scaled down to make
-    room.
-
-    An entity that is among both keeps only the added candidate. Where a span has no other candidates, the added priors
-    are normalised to sum to 1.
-    """
-    known = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
-    outside &= set(known)
-    if not added and not outside:
-        return matches
-    spans = sorted({*known, *added})
-    index = {span: number for number, span in enumerate(spans)}
-    new_index = np.asarray([index[span] for span in known], np.int64)
-    owners = new_index[matches.owners]
-    added_share = np.zeros(len(spans))
-    for span, candidates in added.items():
-        added_share[index[span]] = sum(candidate.prior for candidate in candidates)
-    flat = [candidate for candidates in added.values() for candidate in candidates]
-    new_owners = np.asarray([index[span] for span, candidates in added.items() for _ in candidates], np.int64)
-    new_rows = np.asarray([candidate.row for candidate in flat], np.int64)
-    new_priors = np.asarray([candidate.prior for candidate in flat], np.float64)
-    new_spans = ~np.isin(new_owners, owners)
-    new_priors[new_spans] /= added_share[new_owners[new_spans]]
-    duplicate = np.isin(owners * (1 << 40) + matches.rows, new_owners * (1 << 40) + new_rows)
-    priors = matches.priors * (1 - added_share)[owners]
-    is_outside = np.zeros(len(spans), np.bool_)
-    is_outside[[index[span] for span in outside]] = True
-    owners = np.concatenate((owners[~duplicate], new_owners))
-    rows = np.concatenate((matches.rows[~duplicate], new_rows))
-    priors = np.concatenate((priors[~duplicate], new_priors))
-    labels = np.concatenate((matches.labels[~duplicate], np.zeros(len(new_rows), np.bool_)))
-    sources = np.concatenate((matches.sources[~duplicate], [candidate.source for candidate in flat]))
-    order = np.lexsort((-priors, owners))
-    surfaces = dict(zip(known, matches.surfaces, strict=True))
-    starts, ends = np.asarray(spans, np.int64).T
-    return Matches(
-        starts,
-        ends,
-        [surfaces.get(span, batch.text[slice(*span)]) for span in spans],
-        owners[order],
-        rows[order],
-        priors[order],
-        labels[order],
-        sources[order],
-        is_outside,
-    )

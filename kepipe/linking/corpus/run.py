@@ -20,19 +20,23 @@ from kepipe.files import filling
 from kepipe.linking.corpus.chunks import annotate_chunk, examples_of_chunk, link_chunk, open_chunk
 from kepipe.linking.corpus.job import Job, cut
 from kepipe.linking.corpus.scores import CorpusCounts, score_corpus
+from kepipe.linking.kb.dense import DenseView
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.casing import Casing
 from kepipe.linking.training.learn import Learned, learn
-from kg.store import open_graph
+from kg.store import Graph, open_graph
 
 FIRST = 20
 """The number of texts that are passed to the `begun` callback."""
+MakeDense = Callable[[Linker, Graph], DenseView]
+"""(an untrained linker, its graph) → the dense view of the graph."""
 
 
 @dataclass(frozen=True)
 class LinkerSettings:
     """`max_candidates` and `min_length` as in `Gazetteer`; `train`: train the ranker on the gold links, if there are
-    enough of them; `threshold` None: the ranker's own; `device`: where the ranker is fitted.
+    enough of them; `threshold` None: the ranker's own; `device`: where the ranker is fitted; `dense`:
+    makes a dense view, None: there is none.
     """
 
     max_candidates: int
@@ -40,6 +44,7 @@ class LinkerSettings:
     train: bool
     threshold: float | None
     device: str = "cpu"
+    dense: MakeDense | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def link_corpus(
         chunks.append(chunk)
         spellings.update(counted.spellings)
         known += counted.known
-    build_linker(job, spellings, settings.max_candidates, settings.min_length)
+    build_linker(job, spellings, settings.max_candidates, settings.min_length, settings.dense)
     linker = Linker.open(job.linker)
     learned: Learned | None = None
     if settings.train:
@@ -96,7 +101,13 @@ def link_corpus(
     return LinkedCorpus(linker.with_ranker(ranker, job.marks), counts.mentions, scores, known)
 
 
-def build_linker(job: Job, spellings: Mapping[str, int], max_candidates: int, min_length: int) -> None:
+def build_linker(
+    job: Job,
+    spellings: Mapping[str, int],
+    max_candidates: int,
+    min_length: int,
+    dense: MakeDense | None = None,
+) -> None:
     """Build the untrained linker from the graph and the documents' word counts into its folder, unless an intact one is
     there."""
     if _opens(job.linker):
@@ -104,7 +115,10 @@ def build_linker(job: Job, spellings: Mapping[str, int], max_candidates: int, mi
     graph = open_graph(job.graph)
     casing = Casing.count_with(graph.descriptions, spellings)
     with filling(job.linker, durable=False) as folder:
-        Linker.build(graph, casing, limit=max_candidates, min_length=min_length).save(folder)
+        linker = Linker.build(graph, casing, limit=max_candidates, min_length=min_length)
+        if dense is not None:
+            linker = replace(linker, dense=dense(linker, graph))
+        linker.save(folder)
 
 
 def _opens(folder: Path) -> bool:

@@ -117,8 +117,8 @@ def diagnose(
     for document, annotation in documents:
         text = document.text
         matches, features, _ = linker.featurize(text, annotation, document.title)
-        scores = linker.ranker.score(features)
         batch = TextBatch((text,), ("",), (annotation,))
+        scores = linker.ranker.score(features, linker.evidence(batch, matches))
         scores[~linker.marks.allows(batch, matches, linker.knowledge)] = 0.0
         decided = decide(matches, scores, threshold)
         why = _Reasons(linker.gazetteer.lexicon, matches, scores, decided, threshold)

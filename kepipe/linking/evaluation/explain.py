@@ -13,7 +13,7 @@ from kepipe.linking.decision.policy import AS_LEARNED, Policy
 from kepipe.linking.decision.pronouns import Reference
 from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.kb.links import LinkedSpan
-from kepipe.linking.linker import Linker
+from kepipe.linking.linker import CONTEXT_WEIGHT, Linker
 from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.batch import TextBatch
 
@@ -52,8 +52,9 @@ def explain(
     """Every name of the graph in the text, linked or not, and all other links, in order."""
     threshold = linker.ranker.threshold if policy.threshold is None else policy.threshold
     matches, features, _ = linker.featurize(text, annotation, title)
-    scores = linker.ranker.score(features)
     batch = TextBatch((text,), (title,), (annotation,))
+    evidence = linker.evidence(batch, matches)
+    scores = linker.ranker.score(features, evidence)
     allowed = policy.marks_of(linker.marks).allows(batch, matches, linker.knowledge)
     mentions = {
         (mention.start, mention.end): mention for mention in linker.link(text, annotation, title, policy)
@@ -81,7 +82,14 @@ def explain(
         elif policy.gate and annotation.names is not None and not named[places[0]]:
             outcome = "no name to NER"
         choices = tuple(
-            _choice(linker, int(matches.rows[place]), matches.priors[place], scores[place], features[place])
+            _choice(
+                linker,
+                int(matches.rows[place]),
+                matches.priors[place],
+                scores[place],
+                features[place],
+                0.0 if evidence is None else float(evidence[place]),
+            )
             for place in places
         )
         explained.append(Explained(start, end, text[start:end], outcome, choices))
@@ -116,13 +124,13 @@ def _references(
     )
 
 
-def _choice(linker: Linker, row: int, prior: float, score: float, values: Floats) -> Choice:
-    contributions = values * linker.ranker.weights
-    order = np.argsort(-np.abs(contributions), kind="stable")
-    parts = tuple(
-        (FEATURES[column], float(values[column]), float(contributions[column]))
-        for column in order.tolist()
-        if contributions[column]
-    )
+def _choice(linker: Linker, row: int, prior: float, score: float, values: Floats, dense: float) -> Choice:
+    """`dense`: what the dense view adds to the logit."""
+    contributions = (values * linker.ranker.weights).tolist()
+    parts = [
+        *zip(FEATURES, values.tolist(), contributions, strict=True),
+        ("dense", dense / CONTEXT_WEIGHT, dense),
+    ]
+    shown = sorted((part for part in parts if part[2]), key=lambda part: -abs(part[2]))
     knowledge = linker.knowledge
-    return Choice(knowledge.ids[row], knowledge.labels[row], float(prior), float(score), parts)
+    return Choice(knowledge.ids[row], knowledge.labels[row], float(prior), float(score), tuple(shown))

@@ -42,14 +42,16 @@ class Ranker:
         values = np.asarray([weights.of_feature.get(name, 0.0) for name in FEATURES])
         return cls(values, weights.bias, weights.threshold)
 
-    def score(self, features: Floats) -> Floats:
-        """Probabilities [P] of features [P, F]."""
+    def score(self, features: Floats, evidence: Floats | None = None) -> Floats:
+        """Probabilities [P] of features [P, F]; `evidence` as in `score_parts`."""
         of_match, of_candidate = np.split(features.T, [len(MATCH_FEATURES)])
-        return self.score_parts(of_match, of_candidate, np.arange(len(features)))
+        return self.score_parts(of_match, of_candidate, np.arange(len(features)), evidence)
 
-    def score_parts(self, of_match: Floats, of_candidate: Floats, owners: Ints) -> Floats:
+    def score_parts(
+        self, of_match: Floats, of_candidate: Floats, owners: Ints, evidence: Floats | None = None
+    ) -> Floats:
         """Probabilities [P] from match features [F₁, M] and candidate features [F₂, P] with their match index
-        `owners` [P].
+        `owners` [P]; `evidence` is added to the logits [P].
 
         Features are summed one by one, in order. A matrix product would round differently depending on how many
         candidates are scored together.
@@ -57,6 +59,8 @@ class Ranker:
         split = len(MATCH_FEATURES)
         logits = _weighted_sum(of_match, self.weights[:split])[owners]
         logits += _weighted_sum(of_candidate, self.weights[split:]) + self.bias
+        if evidence is not None:
+            logits += evidence
         scores: Floats = 1.0 / (1.0 + np.exp(-np.clip(logits, -30.0, 30.0)))
         return scores
 

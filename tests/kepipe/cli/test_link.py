@@ -257,3 +257,20 @@ def test_folder_that_is_no_linker_is_named(tmp_path: Path) -> None:
         CliRunner().invoke(
             app, ["link", "--explain", "x", "-l", str(tmp_path), "--rules"], catch_exceptions=False
         )
+
+
+def test_dense_adds_a_view_to_a_linker(graph: Graph, linker: str, tmp_path: Path) -> None:
+    extended = str(tmp_path / "dense")
+    told = run("dense", str(graph.folder), "-l", linker, "-o", extended, "--steps", "3")
+    assert "trained in 3 steps" in told
+    view = Linker.open(tmp_path / "dense").dense
+    assert view is not None
+    assert f"vectors of {len(view.names)} names" in told
+    assert "lincoln-ne" in run("--explain", "Lincoln is near Omaha.", "-l", extended, "--rules")
+    assert "not trained" in run("dense", str(graph.folder), "-o", str(tmp_path / "plain"), "--steps", "0")
+    other = write_graph(tmp_path / "other", [Entity("io", "Io")], [], {})
+    refused = CliRunner().invoke(
+        app, ["link", "dense", str(other.folder), "-l", linker, "-o", str(tmp_path / "x")]
+    )
+    assert refused.exit_code
+    assert "a linker of another graph" in str(refused.exception) + refused.output

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from kepipe.flow.live_runs import LiveRuns
+from tests.support.waiting import PATIENCE
 
 
 def used(live: LiveRuns, besides: str = "") -> set[str]:
@@ -43,14 +44,14 @@ def test_list_is_not_removed_while_another_process_reads_it(tmp_path: Path) -> N
         with live.track("run") as note:
             note("a")
             noted.set()
-            end.wait(30)
+            end.wait(PATIENCE)
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert noted.wait(30)
+    assert noted.wait(PATIENCE)
     with live.guard():
         end.set()
         time.sleep(0.3)  # it would be gone by now
         assert live.in_use() == {"a"}
-    thread.join(30)
+    thread.join(PATIENCE)
     assert used(live) == set()

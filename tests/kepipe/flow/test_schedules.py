@@ -167,7 +167,7 @@ def test_scheduler_stop_interrupts_running_pipelines(tmp_path: Path) -> None:
     space, slow = tmp_path / "space", tmp_path / "slow.py"
     slow.write_text(
         f"import sys, time\nfile = {str(tmp_path / 'calls')!r}\n"
-        "try:\n    open(file, 'a').write('at work\\n'); time.sleep(60)\n"
+        f"try:\n    open(file, 'a').write('at work\\n'); time.sleep({PATIENCE})\n"
         "except KeyboardInterrupt:\n    open(file, 'a').write('interrupted\\n'); sys.exit(130)\n"
     )
     add(space, slow, "* * * * * *")

@@ -96,7 +96,16 @@ def test_attention_scale_defaults_to_inverse_root_of_head_width() -> None:
         torch.testing.assert_close(made(x_BTD, Mask()), part.output(expected))
 
 
-def test_self_attention_with_a_cache_equals_one_pass() -> None:
+@pytest.mark.parametrize("bias", [True, False])
+def test_self_attention_at_some_positions_gives_what_it_gives_there_at_all(bias: bool) -> None:
+    torch.manual_seed(0)
+    part, x_BTD, sees = SelfAttention(14, 2, 7, bias=bias), torch.randn(2, 5, 14), mask(causal(), 2, 5)
+    at = QueryPositions(torch.tensor([[4, 1], [0, 3]]), torch.arange(4))
+    expected = part(x_BTD, sees).take_along_dim(at.places[..., None], 1)
+    torch.testing.assert_close(part(x_BTD, sees.at(at), query_positions=at), expected)
+
+
+def test_self_attention_with_a_cache_gives_what_it_gives_at_once() -> None:
     torch.manual_seed(0)
     part = SelfAttention(16, 2, 8)
     x_BTD = torch.randn(2, 5, 16)

@@ -53,7 +53,16 @@ def test_units_are_masked_whole_within_the_budget(rows: list[list[int]], seed: i
         assert (selected.sum(axis=1) <= budget(units < 0, 0.15)).all()
 
 
-def test_fill_equals_the_greedy_rule_of_bert() -> None:
+def test_a_unit_of_any_size_may_be_the_first() -> None:
+    """Of 30 tokens 15% are 4: where a unit of 4 comes first it is alone, otherwise no unit of 4 has room."""
+    units = padded([[1, 4] * 6] * 4000)
+    selected = select_units(units, np.random.default_rng(0))[:, 1:31].reshape(4000, 6, 5)
+    long = selected[:, :, 1].any(axis=1)
+    assert not (long & selected[:, :, 0].any(axis=1)).any()
+    assert abs(long.mean() - 0.5) < 4 * np.sqrt(0.25 / 4000)
+
+
+def test_the_loop_over_ranks_is_the_greedy_rule_of_bert() -> None:
     rng = np.random.default_rng(5)
     sizes = rng.integers(0, 5, (40, 30))
     order = np.argsort(np.where(sizes == 0, 2.0, rng.random((40, 30))), axis=1)

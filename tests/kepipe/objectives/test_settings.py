@@ -15,7 +15,19 @@ from kepipe.objectives.unilm import Modes
 
 PUBLISHED: dict[str, dict[str, float]] = {
     # Devlin et al. 2019, §3.1; their program makes ten copies of the text.
-    "mlm": {"mlm_probability": 0.15, "mask_prob": 0.8, "random_prob": 0.1, "copies": 10},
+    "mlm": {
+        "mlm_probability": 0.15,
+        "mask_prob": 0.8,
+        "random_prob": 0.1,
+        "copies": 10,
+        "next_sentence": True,
+    },
+    # Cui et al. 2020: found fakes are told apart from the text by a second loss.
+    "dlm": {"tell_fakes": True},
+    # Gao et al. 2021, §3.
+    "simcse": {"temperature": 0.05},
+    # Sun et al. 2020, §4.2.2.
+    "sentence-reordering": {"segments": 3},
     # Joshi et al. 2020, §3.1: lengths of a geometric distribution with p = 0.2, cut at 10.
     "span-masking": {"mean_span": 3.8},
     # Song et al. 2019, §3.2 and §4.1.
@@ -25,9 +37,9 @@ PUBLISHED: dict[str, dict[str, float]] = {
     # Raffel et al. 2020, §3.1.4.
     "span-corruption": {"noise_density": 0.15, "mean_span": 3.0},
     # Yang et al. 2019, §2.3 and §3.1.
-    "permutation-lm": {"partial": 6, "longest_span": 5, "left_to_right": 0.0},
+    "permutation-lm": {"partial": 6, "longest_span": 5, "left_to_right": 0.0, "from_right": False},
     # Dong et al. 2019, §2.6.
-    "unilm": {"longer": 0.2},
+    "unilm": {"longer": 0.2, "next_sentence": True, "mode_segments": False},
 }
 """Objective → settings as its paper has them."""
 NO_SHARES = {"mean_span", "weight", "temperature", *Modes.model_fields}
@@ -59,9 +71,8 @@ def test_default_settings_are_the_published_ones(name: str) -> None:
 def test_noise_and_collator_defaults_are_the_published_ones() -> None:
     noise = Denoising()
     assert {key: getattr(noise, key) for key in PUBLISHED["denoising"]} == PUBLISHED["denoising"]
-    hidden = PUBLISHED["mlm"].items()
-    collator = {key: getattr(MaskedCollator, key) for key, _ in hidden if key != "mlm_probability"}
-    assert collator.items() <= hidden
+    for key in ("mask_prob", "random_prob", "copies"):
+        assert getattr(MaskedCollator, key) == PUBLISHED["mlm"][key]
     modes = Modes()  # Dong et al. 2019, §2.4: a third, a third, a sixth, a sixth
     assert (modes.full, modes.prefix, modes.causal, modes.backward) == (2, 2, 1, 1)
 
@@ -71,6 +82,8 @@ def test_prefix_and_mixture_defaults() -> None:
     assert (prefix.shortest, prefix.longest) == (0.0, 0.9)
     part = Share.model_validate({"objective": "mlm"})
     assert (part.weight, part.joins) == (1.0, 0.0)
+    mixture: Any = table.read({"name": "mixture", "of": [{"objective": "mlm"}]})
+    assert (mixture.schedule, mixture.tasks) == ("joint", False)
 
 
 @pytest.mark.parametrize(("section", "name"), shares(), ids=lambda value: getattr(value, "__name__", value))
@@ -79,6 +92,29 @@ def test_share_outside_0_to_1_is_rejected(section: type[Any], name: str) -> None
     for value in (-0.01, 1.01):
         with pytest.raises(ValidationError, match=name):
             section.model_validate({**given, name: value})
+
+
+RANGES = [
+    ("mlm", "copies", 1, None),
+    ("span-masking", "mean_span", 1, None),
+    ("span-corruption", "mean_span", 1, None),
+    ("sentence-reordering", "segments", 2, 5),
+    ("permutation-lm", "partial", 1, 100),
+    ("permutation-lm", "longest_span", 1, 100),
+]
+"""Objective, setting, its smallest and its largest value."""
+
+
+@pytest.mark.parametrize(("name", "setting", "least", "most"), RANGES)
+def test_a_number_is_within_its_range(name: str, setting: str, least: int, most: int | None) -> None:
+    within, beyond = [least], [least - 1]
+    if most is not None:
+        within, beyond = [*within, most], [*beyond, most + 1]
+    for value in within:
+        assert getattr(table.read({"name": name, setting: value}), setting) == value
+    for value in beyond:
+        with pytest.raises(ValueError, match=setting):
+            table.read({"name": name, setting: value})
 
 
 @pytest.mark.parametrize("name", ["mlm", "mass"])

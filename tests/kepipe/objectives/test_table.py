@@ -266,6 +266,14 @@ def test_mixture_draws_by_weight_and_joins_parts_later() -> None:
     [
         ({"name": "mixture", "of": []}, "at least 1"),
         ({"name": "mixture", "of": [{"objective": "mlm", "joins": 0.5}]}, "from the beginning"),
+        (
+            {
+                "name": "mixture",
+                "schedule": "continual",
+                "of": [{"objective": "mlm"}, {"objective": "span-masking", "joins": 0.5}],
+            },
+            "remove `joins`",
+        ),
         ({"name": "mixture", "of": [{"objective": "mlmm"}]}, "did you mean `mlm`"),
         ({"name": "mass", "mask_prob": 0.9, "random_prob": 0.2}, "add up to more than 1"),
         (

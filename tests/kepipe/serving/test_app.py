@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from kepipe.serving.app import Limits, make_app
 from kepipe.serving.served_model import CurrentModel, LoadedVersion
 from kepipe.tracking.predictors import PREDICTORS
 from tests.support.serving import Echo
 from tests.support.tasks import base_model
+from tests.support.waiting import PATIENCE
 
 
 async def ask(client: httpx.AsyncClient, text: str) -> httpx.Response:
     return await client.post("/invocations", json={"inputs": [text]})
 
 
-def test_full_queue_and_timeout_are_reported_and_requests_dropped(tmp_path: Path) -> None:
-    echo = Echo()
-    current = CurrentModel(str(base_model(tmp_path, layers=1).folder), tmp_path, print)
-    current.loaded = LoadedVersion(echo, "7", PREDICTORS["text"])
-    app = make_app(current, Limits(timeout=0.5, max_waiting=1), {"127.0.0.1"}, 60)
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    """A model that waits for its gate to be opened."""
+    model = Echo()
+    yield model
+    model.gate.set()
 
+
+def serving(echo: Echo, folder: Path, limits: Limits) -> httpx.AsyncClient:
+    current = CurrentModel(str(base_model(folder, layers=1).folder), folder, print)
+    current.loaded = LoadedVersion(echo, "7", PREDICTORS["text"])
+    app = make_app(current, limits, {"127.0.0.1"}, 60)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+
+
+def test_a_full_queue_is_told_and_ends(echo: Echo, tmp_path: Path) -> None:
     async def scenario() -> None:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        async with serving(echo, tmp_path, Limits(timeout=PATIENCE, max_waiting=1)) as client:
             assert (await client.get("/ready")).status_code == 200
             at_work = asyncio.create_task(ask(client, "a"))
             await asyncio.to_thread(echo.begun.wait)
@@ -36,15 +48,31 @@ def test_full_queue_and_timeout_are_reported_and_requests_dropped(tmp_path: Path
             refused = await ask(client, "c")
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
             assert "too many texts are queued" in refused.json()["error"]
-            late = await asyncio.gather(at_work, waits)
-            assert [answer.status_code for answer in late] == [504, 504]
-            assert late[0].json()["error"] == "no response within 0.5 seconds"
+            assert "kepipe_requests_in_progress 2.0" in (await client.get("/metrics")).text
             echo.gate.set()
-            while (await client.get("/ready")).status_code == 503:
-                await asyncio.sleep(0.01)
-            assert (await ask(client, "d")).json()["predictions"] == [{"text": 0, "prediction": "d"}]
-            figures = (await client.get("/metrics")).text
-            assert 'kepipe_requests_total{status="504"} 2.0' in figures
+            assert [answer.status_code for answer in await asyncio.gather(at_work, waits)] == [200, 200]
+            assert (await client.get("/ready")).status_code == 200
 
     asyncio.run(scenario())
-    assert [texts for texts, _ in echo.asked] == [["a"], ["d"]], "timed-out requests are dropped"
+    assert [texts for texts, _ in echo.asked] == [["a"], ["b"]]
+
+
+def test_a_slow_model_is_told_and_what_nobody_waits_for_is_not_predicted(echo: Echo, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving(echo, tmp_path, Limits(timeout=0.5)) as client:
+            at_work = asyncio.create_task(ask(client, "a"))
+            await asyncio.to_thread(echo.begun.wait)
+            late = await asyncio.gather(at_work, ask(client, "b"))
+            assert [answer.status_code for answer in late] == [504, 504]
+            assert late[0].json()["error"] == "no response within 0.5 seconds"
+            figures = (await client.get("/metrics")).text
+            assert 'kepipe_requests_total{status="504"} 2.0' in figures
+            assert "kepipe_requests_in_progress 0.0" in figures
+            echo.gate.set()
+            while (answer := await ask(client, "d")).status_code == 504:
+                pass
+            assert answer.json()["predictions"] == [{"text": 0, "prediction": "d"}]
+
+    asyncio.run(scenario())
+    asked = [texts for texts, _ in echo.asked]
+    assert (asked[0], {text for texts in asked[1:] for text in texts}) == (["a"], {"d"})

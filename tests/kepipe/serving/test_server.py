@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -288,14 +289,20 @@ def filled(records: list[dict[str, Any]]) -> list[tuple[int, int, str, float]]:
     ]
 
 
-def test_server_finishes_requests_before_it_ends(space: Path, models: list[Path]) -> None:
+def received(figures: str) -> float:
+    """The number of requests that a server has received: those that are answered, and those in progress."""
+    counted = re.findall(r"^kepipe_requests(?:_total{.*}|_in_progress) (\S+)$", figures, re.MULTILINE)
+    return sum(map(float, counted))
+
+
+def test_it_ends_once_what_was_asked_is_answered(space: Path, models: list[Path]) -> None:
     options = ("--max-bytes", "10000000", "--max-texts", "4000", "--max-waiting", "100000")
     with served(str(models[0]), space, *options) as (client, process), ThreadPoolExecutor(3) as pool:
         open_ = [
             pool.submit(ask, httpx.Client(base_url=client.base_url, timeout=None), TEXTS * 500)
             for _ in range(3)
         ]
-        until(lambda: "kepipe_waiting_texts 0.0" not in client.get("/metrics").text)
+        until(lambda: received(client.get("/metrics").text) == 3)
         process.send_signal(signal.SIGTERM)
         assert {len(each.result().json()["predictions"]) for each in open_} == {4 * 500 * 5}
         process.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from kg.ranking import Translation, filtered_ranks, summarise
 from kg.store import open_graph
 from kg.vectors import map_table, open_vectors
 from tests.support.stages import run_stage
-from tests.support.waiting import until
 
 CONFIG = EmbedConfig(dim=8, epochs=30, negatives=64, learning_rate=0.1)
 
@@ -83,23 +81,23 @@ def test_embed_warm_start_continues_from_given_vectors(graph: Graph, tmp_path: P
 
 def test_killed_embed_resumes_bit_identically(graph: Graph, tmp_path: Path) -> None:
     """A real kill -9 in the middle of training, after its first checkpoint."""
+    checkpoint = tmp_path / "killed/scratch/embedding.safetensors"
     program = f"""
 import kg.embedding
 from functools import partial
 from pathlib import Path
 from kepipe.stages.artifacts import Graph
 from kepipe.stages.embed import EMBED, EmbedConfig, EmbedInputs
+from tests.support.killing import kill_when
 from tests.support.stages import run_stage
+kill_when(Path({str(checkpoint)!r}).exists)
 kg.embedding.train = partial(kg.embedding.train, save_every=0.0)
 graph = Graph(Path({str(graph.folder)!r}), "digest")
 config = EmbedConfig(**{CONFIG.model_dump()!r})
 run_stage(EMBED, EmbedInputs(graph), config, Path({str(tmp_path / "killed")!r}))
 """
-    child = subprocess.Popen([sys.executable, "-c", program])
-    checkpoint = tmp_path / "killed/scratch/embedding.safetensors"
-    until(lambda: checkpoint.exists() or child.poll() is not None, pause=0.005)
-    os.kill(child.pid, signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
+    killed = subprocess.run([sys.executable, "-c", program], check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "killed/out/scores.json").exists()
     events = run(graph, tmp_path / "killed")
     assert next(event for event in events if isinstance(event, Metrics)).step != 1  # it went on, not anew

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -223,30 +222,28 @@ def test_invalid_lines_are_reported(bert: Model, tmp_path: Path) -> None:
 
 RUN = """
 import sys
-import time
 from pathlib import Path
 from kepipe.stages.artifacts import Model
+from tests.support.killing import kill_when, newest_step
 from tests.support.tasks import finetune
 root = Path(sys.argv[1])
+if sys.argv[3] == "killed":
+    kill_when(lambda: newest_step(root / sys.argv[2] / "scratch" / "checkpoints"))
 data = {split: str(root / f"{split}.jsonl") for split in ("train", "dev", "test")}
 finetune(root / sys.argv[2], Model(root / "base", "digest"), "relations", data, dropout=0.1)
 """
 
 
-def start(root: Path, name: str) -> subprocess.Popen[bytes]:
+def start(root: Path, name: str, ends: str = "") -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, root, name], env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [sys.executable, "-c", RUN, root, name, ends], env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
 
 
 def test_killed_finetune_resumes_bit_identically(tmp_path: Path) -> None:
     base_model(tmp_path / "base")
     write_task(tmp_path, "relations", 300, 60)
-    whole, killed = start(tmp_path, "whole"), start(tmp_path, "killed")
-    checkpoints = tmp_path / "killed/scratch/checkpoints"
-    while killed.poll() is None and not list(checkpoints.glob("step-*")):
-        time.sleep(0.01)
-    killed.kill()
+    whole, killed = start(tmp_path, "whole"), start(tmp_path, "killed", "killed")
     assert killed.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed/out/scores.json").exists()
     assert start(tmp_path, "killed").wait() == whole.wait() == 0

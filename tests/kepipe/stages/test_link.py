@@ -9,9 +9,10 @@ from kepipe.data.document import Document, Mention
 from kepipe.data.document_files import held_out, read_documents, write_documents
 from kepipe.flow.events import Event, Metrics, Noted
 from kepipe.flow.stage import StageContext
+from kepipe.linking.linker import Linker
 from kepipe.linking.ranking.logistic_loss import logistic_loss
 from kepipe.stages.artifacts import Corpus, Graph
-from kepipe.stages.link import LinkConfig, LinkInputs, link
+from kepipe.stages.link import LinkConfig, LinkInputs, fingerprint, link
 from kg.schema import Entity, Relation
 from kg.writer import write_graph
 from tests.support.linking import ENTITIES, TRIPLES
@@ -171,3 +172,14 @@ def test_pronouns_need_english_ner() -> None:
     assert LinkConfig(ner=True, pronouns=True).pronouns
     with pytest.raises(ValueError, match="needs `language: en`, a `spacy_model` and `ner: true`"):
         LinkConfig(pronouns=True)
+
+
+def test_a_dense_view_is_part_of_the_linker(inputs: LinkInputs, tmp_path: Path) -> None:
+    config = LinkConfig(spacy_model=None, workers=1, train=False, dense={"steps": 2})  # type: ignore[arg-type]
+    run(inputs, config, tmp_path / "first")
+    run(inputs, config, tmp_path / "second")
+    opened = Linker.open(tmp_path / "first" / "out" / "linker")
+    assert opened.dense is not None
+    assert opened.dense.origin == {"steps": 2}
+    assert content(tmp_path / "first" / "out") == content(tmp_path / "second" / "out")
+    assert fingerprint(config).keys() > fingerprint(RULES).keys()

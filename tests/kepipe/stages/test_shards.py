@@ -1,9 +1,6 @@
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,13 +122,15 @@ import kepipe.data.parsed_chunks as parsed_chunks
 import kepipe.data.sharding as sharding
 import kepipe.stages.shards as stage
 from kepipe.stages.artifacts import Linked
+from tests.support.killing import kill_when
 from tests.support.stages import run_stage
 parsed_chunks.CHUNK, sharding.NOTE_EVERY = 2000, 0.0
-linked, desk = Path(sys.argv[1]), Path(sys.argv[2])
-print("ready", flush=True)
-config = stage.ShardsConfig.model_validate({"tokenizer": {"size": 600}, "workers": int(sys.argv[3])})
+linked, desk, workers, later = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+noted = desk / "scratch" / "shard_progress.json"
+before = noted.read_text() if noted.exists() else ""
+kill_when(lambda: noted.exists() and noted.read_text() != before, later)
+config = stage.ShardsConfig.model_validate({"tokenizer": {"size": 600}, "workers": workers})
 run_stage(stage.SHARDS, stage.ShardsInputs(Linked(linked, "digest")), config, desk)
-print("done", flush=True)
 """
 
 
@@ -142,18 +141,8 @@ def test_killed_shards_stage_resumes_bit_identically(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(inputs.linked.folder), str(tmp_path / "torn")]
     noted = tmp_path / "torn" / "scratch" / "shard_progress.json"
     seen, finished = [], False
-    for wait, workers in ((0.0, "2"), (0.05, "1"), (0.15, "1")):
-        process = subprocess.Popen([*command, workers], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        before = noted.read_text() if noted.exists() else ""
-        while process.poll() is None and (noted.read_text() if noted.exists() else "") == before:
-            time.sleep(0.002)
-        time.sleep(wait)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        finished = process.wait() == 0
-        process.stdout.close()
+    for workers, later in (("2", "0"), ("1", "0.05"), ("1", "0.15")):
+        finished = subprocess.run([*command, workers, later], check=False).returncode == 0
         seen.append(json.loads(noted.read_text())["documents"])
         if finished:
             break

@@ -1,25 +1,10 @@
-"""From values by arm and seed to a verdict: a gain counts only against the reference and every control."""
+"""Values by arm and seed are compared in pairs, each arm with the reference and with every control."""
 
 from __future__ import annotations
 
 import pytest
 
-from kepipe.knowledge.table import CONTROLS
-from kepipe.studies.design import NAMES_ONLY, Design, Measure
-from kepipe.studies.findings import Finding, as_json, find, helped
-from kepipe.studies.verdict import answer, explain, headline
-from tests.support.studies import F1, Values, design_of
-
-ON, OFF, WRONG = "graph-on", "graph-off", "graph-shuffled"
-LOSS = Measure(stage="pretrain", metric="final_held_out_loss", better="lower")
-HIGH, MIDDLE, LOW = (0.62, 0.64, 0.63), (0.58, 0.60, 0.595), (0.50, 0.53, 0.51)
-
-
-def study(measure: Measure = F1, **values: tuple[float, ...]) -> tuple[Design, Finding]:
-    by_arm: Values = {name.replace("_", "-"): found for name, found in values.items()}
-    controls = tuple(arm for arm in by_arm if arm in (OFF, WRONG, NAMES_ONLY))
-    design = design_of(by_arm, measure, reference=OFF, controls=controls)
-    return design, find(design, measure, by_arm)
+from tests.support.studies import HIGH, LOW, MIDDLE, OFF, ON, WRONG, study
 
 
 def test_differences_are_paired_by_seed() -> None:
@@ -34,102 +19,3 @@ def test_arms_are_compared_with_the_reference_and_controls() -> None:
     design, finding = study(graph_on=HIGH, graph_off=LOW, graph_shuffled=MIDDLE)
     assert [(d.first, d.second) for d in finding.differences] == [(ON, OFF), (WRONG, OFF), (ON, WRONG)]
     assert design.treatments() == [ON]
-
-
-@pytest.mark.parametrize(
-    ("on", "off", "wrong", "said"),
-    [
-        (HIGH, LOW, MIDDLE, "A gain is shown: graph-on does better than graph-off and graph-shuffled"),
-        (HIGH, LOW, (0.66, 0.61, 0.625), "No gain from the knowledge shown: graph-on does better than graph-off"),
-        (LOW, HIGH, LOW, "No gain shown: graph-on does worse than graph-off"),
-        (HIGH, HIGH, HIGH, "No gain shown: graph-on and graph-off and graph-shuffled have the same"),
-        ((0.7, 0.5, 0.6), LOW, MIDDLE, "No gain shown: whether graph-on does better than graph-off"),
-        ((0.7,), (0.5,), (0.5,), "No gain shown: whether graph-on does better"),
-    ],
-)  # fmt: skip
-def test_verdict_in_words(
-    on: tuple[float, ...], off: tuple[float, ...], wrong: tuple[float, ...], said: str
-) -> None:
-    design, finding = study(graph_on=on, graph_off=off, graph_shuffled=wrong)
-    assert answer(design, finding).startswith(said)
-    assert helped(design, finding, ON) == said.startswith("A gain")
-
-
-def test_verdict_is_withheld_if_no_arm_learned() -> None:
-    nothing = (0.0, 0.0, 0.0)
-    design, finding = study(graph_on=nothing, graph_off=nothing)
-    assert answer(design, finding).startswith("Nothing was learned: every arm has finetune/test/micro_f1 0")
-    assert headline(design, [finding, finding]).startswith("Nothing was learned in any of 2 tasks")
-    design, finding = study(graph_on=(0.0, 0.0, 0.01), graph_off=nothing)
-    assert "othing was learned" not in answer(design, finding)
-    design, finding = study(LOSS, graph_on=nothing, graph_off=nothing)  # a loss of 0 is the best there can be
-    assert "othing was learned" not in answer(design, finding)
-
-
-def test_verdict_says_if_names_alone_help_as_much() -> None:
-    """Facts, true or shuffled, and names alone each gave as much: it is the names."""
-    assert NAMES_ONLY in CONTROLS
-    design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.66, 0.61, 0.625))
-    assert answer(design, finding).endswith(
-        "The control names-only does better too: the names help, not the facts."
-    )
-    design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.5, 0.7, 0.6))
-    assert "the names help" not in answer(design, finding)
-
-
-def test_lower_is_better_for_losses() -> None:
-    design, finding = study(LOSS, graph_on=LOW, graph_off=HIGH)
-    assert finding.between(ON, OFF).answer == "gain"
-    assert answer(design, finding) == (
-        "A gain is shown: graph-on does better than graph-off on pretrain/final_held_out_loss."
-    )
-
-
-def test_one_arm_has_no_comparison() -> None:
-    design, finding = study(graph_off=HIGH)
-    assert finding.differences == ()
-    assert answer(design, finding) == (
-        "Only one arm was measured on finetune/test/micro_f1: there is no comparison."
-    )
-
-
-def test_verdict_without_a_control() -> None:
-    values = {"plain": LOW, "long": HIGH, "short": LOW}
-    design = design_of(values)
-    finding = find(design, F1, values)
-    assert answer(design, finding).startswith("A gain is shown: long does better than plain")
-
-
-@pytest.mark.parametrize(
-    ("on", "said"),
-    [
-        ((HIGH, HIGH, HIGH), "A gain is shown in all 3 tasks: hotels, books and records."),
-        ((MIDDLE, HIGH, MIDDLE), "A gain is shown in 1 of 3 tasks: books, not in hotels and records."),
-        ((MIDDLE, MIDDLE, LOW), "No gain shown in any of 3 tasks: hotels, books and records."),
-    ],
-)
-def test_headline_of_several_tasks_is_one_sentence(on: tuple[tuple[float, ...], ...], said: str) -> None:
-    tasks = ("hotels", "books", "records")
-    measures = [
-        Measure(stage=task, metric=metric, better="higher") for task in tasks for metric in ("f1", "accuracy")
-    ]
-    design = design_of({ON: HIGH, OFF: MIDDLE}, *measures, reference=OFF, controls=(OFF,), tasks=tasks)
-    assert [measure.name for measure in design.deciding()] == ["hotels/f1", "books/f1", "records/f1"]
-    deciding = [
-        find(design, measure, {ON: found, OFF: MIDDLE})
-        for measure, found in zip(design.deciding(), on, strict=True)
-    ]
-    assert headline(design, deciding) == said
-    assert headline(design, deciding[:1]) == answer(design, deciding[0])
-
-
-def test_each_comparison_is_explained() -> None:
-    _, finding = study(graph_on=(0.7, 0.5, 0.6), graph_off=LOW, graph_shuffled=(0.7, 0.5, 0.6))
-    assert explain(finding.between(ON, OFF)) == "not shown; 3 seeds cannot show a difference below 0.29"
-    assert explain(finding.between(ON, WRONG)) == "no difference with any seed"
-    assert as_json(finding)["differences"]["graph-on − graph-off"]["shows"] == "open"
-    _, single = study(graph_on=(0.7,), graph_off=(0.5,))
-    assert explain(single.between(ON, OFF)) == "one seed: no interval, not shown"
-    _, told = study(graph_on=HIGH, graph_off=LOW, graph_shuffled=(0.71, 0.72, 0.70))
-    assert explain(told.between(ON, OFF)) == "gain shown"
-    assert explain(told.between(ON, WRONG)) == "loss shown"

@@ -169,8 +169,16 @@ def test_one_seed_or_equal_seeds_give_no_interval(values: list[float]) -> None:
         mean_over_seeds([])
 
 
-def test_bootstrap_t_interval_is_longer_towards_the_tail() -> None:
-    """The purpose of a bootstrap-t interval (Efron & Tibshirani 1993, §12.5): its quantiles change sides."""
+def test_values_that_are_tiny_and_vary_have_an_interval() -> None:
+    for scale in (1e-14, 1e-20):
+        found, usual = mean_over_seeds(scale * np.arange(1.0, 4.0)), mean_over_seeds([1.0, 2.0, 3.0])
+        assert found.low is not None
+        assert usual.low is not None
+        assert found.low / scale == pytest.approx(usual.low)
+
+
+def test_an_interval_of_skewed_values_reaches_further_to_the_long_tail() -> None:
+    """What a bootstrap-t interval is for (Efron & Tibshirani 1993, §12.5): its quantiles change sides."""
     values = np.random.default_rng(3).lognormal(0, 1.2, 40)
     for sign in (1, -1):
         found = clustered_mean(sign * values, np.arange(40), np.random.default_rng(0))

@@ -63,7 +63,7 @@ def made(space: Path) -> None:
 
 def test_killed_run_is_delivered_by_the_remaining_process(space: Path, store: Store, fresh: str) -> None:
     made(space)
-    run = start(space, fresh, fresh, pause=30.0)
+    run = start(space, fresh, fresh, pause=PATIENCE)
     assert run.stdout is not None
     assert run.stdout.readline() == "metric\n"
     run.send_signal(signal.SIGKILL)

@@ -81,7 +81,12 @@ def run(
     script.write_text(RUN)
     program: list[str | Path] = [script, folder, str(stop), json.dumps(changes), objective]
     program += ["killed"] if killed else []
-    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
+    torchrun = [
+        "-m",
+        "torch.distributed.run",
+        f"--nproc-per-node={processes}",
+        f"--log-dir={folder / 'logs'}",
+    ]
     launchers = [[*torchrun, "--standalone"] if processes > 1 else []]
     if nodes > 1:
         meeting = [f"--nnodes={nodes}", "--master-addr=127.0.0.1", f"--master-port={free_port()}"]

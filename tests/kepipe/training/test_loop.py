@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,37 +227,28 @@ import sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
+from tests.support.killing import kill_when, newest_step
 from tests.support.toy_training import HIDE_SOME, fit, render, settings, tiny, context_in
 torch.set_num_threads(1)
+folder, step, later = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+if step:
+    kill_when(lambda: newest_step(folder / "scratch" / "checkpoints") >= step, later)
 model = tiny()
-fit(model, HIDE_SOME, render, settings(steps=120, checkpoint_every=3), context_in(Path(sys.argv[1])))
-save_file(dict(model.named_parameters()), Path(sys.argv[1]) / "model.safetensors")
+fit(model, HIDE_SOME, render, settings(steps=120, checkpoint_every=3), context_in(folder))
+save_file(dict(model.named_parameters()), folder / "model.safetensors")
 """
 
 
-def test_training_killed_repeatedly_resumes_bit_identically(tmp_path: Path) -> None:
-    def start(folder: Path) -> subprocess.Popen[bytes]:
-        folder.mkdir(exist_ok=True)
-        return subprocess.Popen([sys.executable, "-c", RUN, folder])
+def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    def ended(name: str, step: int = 0, later: float = 0.0) -> int:
+        (tmp_path / name).mkdir(exist_ok=True)
+        command = [sys.executable, "-c", RUN, tmp_path / name, str(step), str(later)]
+        return subprocess.run(command, check=False).returncode
 
-    def newest(folder: Path) -> int:
-        return max(
-            (
-                int(found.name[len("step-") :])
-                for found in (folder / "scratch" / "checkpoints").glob("step-*")
-            ),
-            default=0,
-        )
-
-    assert start(tmp_path / "whole").wait() == 0
-    for step, later in ((3, 0.0), (30, 0.004), (60, 0.011)):  # while saving, training, or reading
-        process = start(tmp_path / "cut")
-        while newest(tmp_path / "cut") < step:
-            assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(later)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-    assert start(tmp_path / "cut").wait() == 0
+    assert ended("whole") == 0
+    for step, later in ((3, 0.0), (30, 0.004), (60, 0.011)):  # while it saves, trains, or reads
+        assert ended("cut", step, later) == -signal.SIGKILL
+    assert ended("cut") == 0
     results = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert results[0] == results[1]
 

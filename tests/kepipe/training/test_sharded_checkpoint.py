@@ -23,6 +23,7 @@ from kepipe.training.sharded_checkpoint import ShardWriter
 from tests.support.carrying import CarryingLSTM
 from tests.support.process_groups import group_of_one
 from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, render, same, settings, tiny
+from tests.support.waiting import PATIENCE
 
 SHARDED = {"parallel": "fsdp2", "async_checkpoints": True}
 
@@ -79,7 +80,7 @@ def test_async_checkpoint_has_the_weights_of_its_step(
 
     def held(write: Callable[..., Any]) -> Callable[..., Any]:
         def after(*values: Any) -> Any:
-            assert went_on.wait(30)
+            assert went_on.wait(PATIENCE)
             return write(*values)
 
         return after

@@ -257,8 +257,12 @@ def test_local_names_of_iris() -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from([".nt", ".ttl", ".rdf", ".nq"]))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_rdf_of_any_bytes_terminates(
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
+def test_any_bytes_end(
     read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes, ending: str
 ) -> None:
     file = tmp_path_factory.mktemp("rdf") / f"g{ending}"
@@ -291,8 +295,12 @@ good = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(
 
 
 @given(st.lists(good | st.lists(pieces, max_size=6).map("".join), max_size=12).map("".join))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_n_triples_lines_are_parsed_independently(
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
+def test_lines_are_read_as_each_by_itself(
     read: Read, tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     file = tmp_path_factory.mktemp("rdf") / "g.nt"
@@ -314,7 +322,11 @@ nodes = st.integers(0, 6).map(lambda number: NamedNode(f"http://ex.org/{number}"
 
 
 @given(st.lists(st.builds(Quad, nodes, nodes, nodes), max_size=25))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
 def test_statements_between_resources_are_triples(
     read: Read, tmp_path_factory: pytest.TempPathFactory, quads: list[Quad]
 ) -> None:

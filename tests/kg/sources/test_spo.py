@@ -45,8 +45,12 @@ def test_spo_strict_stops_at_the_bad_line(read: Read, tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(words, words, words), max_size=20))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_spo_round_trips(
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
+def test_what_is_written_is_read(
     read: Read, tmp_path_factory: pytest.TempPathFactory, facts: list[tuple[str, str, str]]
 ) -> None:
     file = tmp_path_factory.mktemp("spo") / "g.spo"
@@ -60,8 +64,12 @@ def test_spo_round_trips(
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_spo_of_any_bytes_is_triples_or_problems(
+@settings(
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
+def test_any_bytes_are_triples_or_problems(
     read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     file = tmp_path_factory.mktemp("spo") / "g.spo"

@@ -167,8 +167,12 @@ def test_every_format_is_read_back_somewhere() -> None:
 
 @pytest.mark.parametrize("name", WRITERS)
 @given(graph=graphs())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_written_graph_is_read_back(
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+def test_what_is_written_is_read(
     read: Read,
     tmp_path_factory: pytest.TempPathFactory,
     name: str,

@@ -193,8 +193,12 @@ json_values = st.recursive(
         {"type": st.just("item"), "id": st.just("Q1"), "claims": json_values, "labels": json_values}
     )
 )
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_json_is_an_entity_or_a_problem(
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
+def test_any_json_is_read_or_a_problem(
     read: Read, tmp_path_factory: pytest.TempPathFactory, entity: dict[str, Any]
 ) -> None:
     file = tmp_path_factory.mktemp("wikidata") / "dump.json"
