@@ -51,7 +51,7 @@ pretrain(world, folder)
 """
 
 
-def test_kill_9_and_again_ends_with_the_same_bytes(world: Path, tmp_path: Path) -> None:
+def test_killed_fused_pretraining_resumes_bit_identically(world: Path, tmp_path: Path) -> None:
     def start(name: str, ends: str = "") -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", RUN, str(world), str(tmp_path / name), ends]
         return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})

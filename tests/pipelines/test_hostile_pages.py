@@ -159,7 +159,7 @@ def written_pages() -> dict[str, Page]:
     }
 
 
-def test_no_page_is_missing_here() -> None:
+def test_every_kind_of_page_is_tested_here() -> None:
     """A page that is made by a function of its own, or by a stage, is looked at by a browser, and so by the `pages`
     above."""
     files = (Path(kepipe.__file__).parent / "report").glob("*.py")

@@ -105,7 +105,7 @@ def test_self_attention_at_some_positions_gives_what_it_gives_there_at_all(bias:
     torch.testing.assert_close(part(x_BTD, sees.at(at), query_positions=at), expected)
 
 
-def test_self_attention_with_a_cache_gives_what_it_gives_at_once() -> None:
+def test_self_attention_with_a_cache_equals_one_pass() -> None:
     torch.manual_seed(0)
     part = SelfAttention(16, 2, 8)
     x_BTD = torch.randn(2, 5, 16)

@@ -26,7 +26,7 @@ def test_t5_encoder_buckets_separate_directions() -> None:
     ]
 
 
-def test_bias_of_given_positions_is_that_of_their_distances() -> None:
+def test_relative_bias_depends_on_distances() -> None:
     part = RelativeBias(4, 32, 128, both_ways=True)
     at = torch.arange(6)
     by_place = part(at, at)

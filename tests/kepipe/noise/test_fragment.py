@@ -22,7 +22,7 @@ def test_rows_without_text_have_no_fragment() -> None:
     assert made.tokens.shape == made.labels.shape == made.positions.shape == made.present.shape == (2, 0)
 
 
-def test_a_fragment_at_the_very_first_column_begins_with_the_given_token() -> None:
+def test_fragment_at_the_first_column_starts_with_the_given_token() -> None:
     made = cut_fragment(np.array([[5, 6, 7, 8]]), np.array([0]), np.array([2]), pad_id=0, begin_id=9)
     assert made.tokens.tolist() == [[9, 5]]
 

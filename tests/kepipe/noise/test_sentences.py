@@ -73,7 +73,7 @@ def test_a_text_without_words_has_no_spans() -> None:
     assert start.shape == length.shape == (2, 0)
 
 
-def test_a_span_over_everything_leaves_one_mask() -> None:
+def test_span_over_the_whole_text_leaves_one_mask() -> None:
     start, length = draw_infilling(np.array([5, 2]), 1.0, 3.0, np.random.default_rng(0))
     tokens, lengths = infill(TWO.tokens, TWO.words, start, length, MASK)
     assert shown(tokens, lengths) == [[MASK], [MASK]]

@@ -62,7 +62,7 @@ def test_a_unit_of_any_size_may_be_the_first() -> None:
     assert abs(long.mean() - 0.5) < 4 * np.sqrt(0.25 / 4000)
 
 
-def test_the_loop_over_ranks_is_the_greedy_rule_of_bert() -> None:
+def test_fill_equals_the_greedy_rule_of_bert() -> None:
     rng = np.random.default_rng(5)
     sizes = rng.integers(0, 5, (40, 30))
     order = np.argsort(np.where(sizes == 0, 2.0, rng.random((40, 30))), axis=1)

@@ -295,7 +295,7 @@ def received(figures: str) -> float:
     return sum(map(float, counted))
 
 
-def test_it_ends_once_what_was_asked_is_answered(space: Path, models: list[Path]) -> None:
+def test_server_finishes_requests_before_it_ends(space: Path, models: list[Path]) -> None:
     options = ("--max-bytes", "10000000", "--max-texts", "4000", "--max-waiting", "100000")
     with served(str(models[0]), space, *options) as (client, process), ThreadPoolExecutor(3) as pool:
         open_ = [

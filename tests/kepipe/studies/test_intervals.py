@@ -177,7 +177,7 @@ def test_values_that_are_tiny_and_vary_have_an_interval() -> None:
         assert found.low / scale == pytest.approx(usual.low)
 
 
-def test_an_interval_of_skewed_values_reaches_further_to_the_long_tail() -> None:
+def test_bootstrap_t_interval_is_longer_towards_the_tail() -> None:
     """What a bootstrap-t interval is for (Efron & Tibshirani 1993, §12.5): its quantiles change sides."""
     values = np.random.default_rng(3).lognormal(0, 1.2, 40)
     for sign in (1, -1):

@@ -239,7 +239,7 @@ save_file(dict(model.named_parameters()), folder / "model.safetensors")
 """
 
 
-def test_kill_9_at_any_moment_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_training_killed_repeatedly_resumes_bit_identically(tmp_path: Path) -> None:
     def ended(name: str, step: int = 0, later: float = 0.0) -> int:
         (tmp_path / name).mkdir(exist_ok=True)
         command = [sys.executable, "-c", RUN, tmp_path / name, str(step), str(later)]

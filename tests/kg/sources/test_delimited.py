@@ -109,7 +109,7 @@ fields = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
 )
-def test_what_is_written_is_read(
+def test_csv_round_trips(
     read: Read, tmp_path_factory: pytest.TempPathFactory, facts: list[tuple[str, str, str]]
 ) -> None:
     file = tmp_path_factory.mktemp("csv") / "g.csv"
@@ -126,7 +126,9 @@ def test_what_is_written_is_read(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
 )
-def test_any_bytes_end(read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_csv_of_any_bytes_is_read_or_reported(
+    read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
     file = tmp_path_factory.mktemp("csv") / "g.csv"
     file.write_bytes(b"h,r,t\n" + data)
     found = read(file)

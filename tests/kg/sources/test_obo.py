@@ -129,7 +129,7 @@ words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_
 
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-def test_what_is_written_is_read(
+def test_obo_round_trips(
     read: Read, tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]]
 ) -> None:
     def quoted(text: str) -> str:

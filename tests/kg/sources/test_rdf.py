@@ -262,7 +262,7 @@ def test_local_names_of_iris() -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
 )
-def test_any_bytes_end(
+def test_rdf_of_any_bytes_terminates(
     read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes, ending: str
 ) -> None:
     file = tmp_path_factory.mktemp("rdf") / f"g{ending}"
@@ -300,7 +300,7 @@ good = st.tuples(st.integers(0, 3), st.integers(0, 3)).map(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
 )
-def test_lines_are_read_as_each_by_itself(
+def test_n_triples_lines_are_parsed_independently(
     read: Read, tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     file = tmp_path_factory.mktemp("rdf") / "g.nt"

@@ -50,7 +50,7 @@ def test_spo_strict_stops_at_the_bad_line(read: Read, tmp_path: Path) -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
 )
-def test_what_is_written_is_read(
+def test_spo_round_trips(
     read: Read, tmp_path_factory: pytest.TempPathFactory, facts: list[tuple[str, str, str]]
 ) -> None:
     file = tmp_path_factory.mktemp("spo") / "g.spo"
@@ -69,7 +69,7 @@ def test_what_is_written_is_read(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
 )
-def test_any_bytes_are_triples_or_problems(
+def test_spo_of_any_bytes_is_triples_or_problems(
     read: Read, tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     file = tmp_path_factory.mktemp("spo") / "g.spo"

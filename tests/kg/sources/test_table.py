@@ -162,7 +162,9 @@ pieces = st.sampled_from(
 )
 @given(data=st.lists(pieces, max_size=25).map(b"".join))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-def test_any_bytes_end(read: Read, tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:
+def test_every_format_of_any_bytes_terminates(
+    read: Read, tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes
+) -> None:
     folder = tmp_path_factory.mktemp("bytes")
     names = NAMES.get(name, ("g.txt",))
     for file in names:

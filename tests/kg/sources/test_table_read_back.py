@@ -172,7 +172,7 @@ def test_every_format_is_read_back_somewhere() -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-def test_what_is_written_is_read(
+def test_written_graph_is_read_back(
     read: Read,
     tmp_path_factory: pytest.TempPathFactory,
     name: str,

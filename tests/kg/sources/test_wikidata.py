@@ -198,7 +198,7 @@ json_values = st.recursive(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     deadline=None,
 )
-def test_any_json_is_read_or_a_problem(
+def test_any_json_is_an_entity_or_a_problem(
     read: Read, tmp_path_factory: pytest.TempPathFactory, entity: dict[str, Any]
 ) -> None:
     file = tmp_path_factory.mktemp("wikidata") / "dump.json"
