@@ -153,5 +153,5 @@ def test_no_test_waits_for_a_fixed_time() -> None:
         ("code = 'import time; time.sleep(0.3)'", False),
     ],
 )
-def test_what_waits_for_a_fixed_time(source: str, refused: bool) -> None:
+def test_fixed_timeouts_are_refused(source: str, refused: bool) -> None:
     assert bool([*impatience(ast.parse(source))]) is refused

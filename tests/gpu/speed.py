@@ -25,7 +25,7 @@ from kepipe.training.microbatches import MicroBatch
 from tests.gpu.check import Check, Figures, Setting
 from tests.gpu.descriptors import branches
 from tests.support.rows import CLS, SEP, Ids
-from tests.support.toy_training import Ear, fit, settings
+from tests.support.toy_training import EventRecorder, fit, settings
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def speeds(setting: Setting) -> Figures:
 
 def ours(setting: Setting, size: Size, name: str, compiled: bool) -> dict[str, float]:
     """Tokens a second, MFU and the wait for data: medians of the records after the first two."""
-    ear = Ear()
+    ear = EventRecorder()
     steps = {"steps": 4, "log_every": 1} if setting.tiny else {"steps": 30, "log_every": 5}
     often = settings(
         batch_tokens=size.tokens,

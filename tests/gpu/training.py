@@ -15,7 +15,7 @@ from kepipe.flow.stage import StageContext
 from kepipe.models.folder import save
 from kepipe.training import launch
 from tests.gpu.check import Check, Figures, NotHere, Setting
-from tests.support.toy_training import HIDE_SOME, Ear, fit, render, same, settings, tiny
+from tests.support.toy_training import HIDE_SOME, EventRecorder, fit, render, same, settings, tiny
 
 
 def train_until(setting: Setting, name: str, stop: int | None) -> None:
@@ -89,19 +89,19 @@ def over_processes(setting: Setting) -> Figures:
     """The losses of DDP and FSDP2 over two devices are those of one process, which also resumes from FSDP2's shards."""
     if setting.on_gpu and torch.cuda.device_count() < 2:
         raise NotHere("one GPU; it needs two")
-    alone = Ear()
+    alone = EventRecorder()
     fit(tiny(), HIDE_SOME, render, settings(accumulate=2, log_every=1), setting.context("alone", alone))
-    expected, figures, together = alone.metric("loss"), Figures(), Ear()
+    expected, figures, together = alone.metric("loss"), Figures(), EventRecorder()
     context = setting.context("together", together)
     launch.run(_both_ways, None, None, replace(context, device=torch.device(context.device).type), 2)
     for parallel in PARALLEL:
-        ear = Ear()
+        ear = EventRecorder()
         ear.events = [event for event in together.events if event.run == parallel]
         found = ear.metric("loss")
         assert found.keys() == expected.keys(), found
         figures[parallel] = max(abs(found[step] / expected[step] - 1) for step in expected)
         assert figures[parallel] < 1e-3, f"{parallel}: {found}, alone: {expected}"
-    rest = Ear()
+    rest = EventRecorder()
     fit(
         tiny(), HIDE_SOME, render, settings(accumulate=2, log_every=1),
         replace(context, scratch=context.scratch / "fsdp2", sink=rest),

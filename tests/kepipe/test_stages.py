@@ -31,7 +31,7 @@ from kg.vectors import TABLE, map_table, save_vectors
 from kg.writer import write_graph
 from tests.support.fusion import pretrain, write_world
 from tests.support.tasks import SETTINGS
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_new_entities_get_composed_vectors_in_pretraining(world: Path, tmp_path:
     assert json.loads((made / "kepipe.json").read_text())["neighbours"] == "digest"
 
 
-def last(ear: Ear, name: str) -> float:
+def last(ear: EventRecorder, name: str) -> float:
     told = [event.values for event in ear.events if isinstance(event, Metrics)]
     return [values[name] for values in told if name in values][-1]
 

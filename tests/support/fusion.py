@@ -22,7 +22,7 @@ from kg.store import open_graph
 from kg.vectors import save_vectors
 from kg.writer import write_graph
 from tests.support.pretraining import NAMES, write_shards
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 WIDTH = 8
 FUSED: dict[str, Any] = {
@@ -87,15 +87,17 @@ def save_fused(folder: Path, model: Transformer, knowledge: Knowledge, tokenizer
 
 def pretrain_with_triples(world: Path, folder: Path) -> Path:
     """A model pretrained with the triples of the names of `write_linker` in its text."""
-    context = context_in(folder, Ear())
+    context = context_in(folder, EventRecorder())
     inputs = PRETRAIN.inputs(Shards(world / "text" / "work" / "out", ""), graph=Graph(world / "names", ""))
     settings = FUSED | {"knowledge": {"method": "k-bert", "length": 64}, "format": "doc-sentences"}
     PRETRAIN.run(inputs, PRETRAIN.config.model_validate(settings), context)
     return context.out
 
 
-def pretrain(world: Path, folder: Path, neighbours: bool = False, **changes: Any) -> tuple[Path, Ear]:
-    ear = Ear()
+def pretrain(
+    world: Path, folder: Path, neighbours: bool = False, **changes: Any
+) -> tuple[Path, EventRecorder]:
+    ear = EventRecorder()
     context = context_in(folder, ear)
     inputs = PRETRAIN.inputs(
         Shards(world / "text" / "work" / "out", ""),

@@ -16,7 +16,7 @@ from kepipe.stages.artifacts import FineTuned, Model
 from kepipe.stages.finetune import FINETUNE
 from kepipe.tokenization.tokenizer import Tokenizer
 from kepipe.tokenization.training import train_tokenizer
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 PEOPLE = ["ann", "bob", "cleo", "dan", "eve", "finn"]
 CITIES = ["oslo", "lima", "cairo", "quito", "tunis", "accra"]
@@ -180,7 +180,7 @@ def finetune(
     start: Model,
     task: TaskName,
     data: dict[str, str],
-    ear: Ear | None = None,
+    ear: EventRecorder | None = None,
     inputs: Any = None,
     **changes: Any,
 ) -> FineTuned:

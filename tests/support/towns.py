@@ -14,7 +14,7 @@ from kepipe.stages.finetune import FINETUNE
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 from tests.support.tasks import SETTINGS, sentence
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 SYLLABLES = ["ba", "do", "ki", "lu", "me", "no", "ra", "su"]
 NAMES = [first + middle + last for first in SYLLABLES for middle in SYLLABLES for last in SYLLABLES]
@@ -67,7 +67,7 @@ def write_towns(folder: Path) -> dict[str, str]:
 
 
 def tune(
-    folder: Path, words: str, inputs: dict[str, Any], ear: Ear | None = None, **changes: Any
+    folder: Path, words: str, inputs: dict[str, Any], ear: EventRecorder | None = None, **changes: Any
 ) -> FineTuned:
     settings = {
         "task": "typing",

@@ -84,7 +84,7 @@ def held_out_loss(objective: Objective, rows: RowSource, count: int) -> HeldOutL
     return HeldOutLoss(objective.criterion, held_out_batches(objective, rows, count))
 
 
-class Ear:
+class EventRecorder:
     """A sink that stores events."""
 
     def __init__(self) -> None:
@@ -105,11 +105,11 @@ class Ear:
         return "\n".join(e.message for e in self.events if isinstance(e, Noted))
 
 
-def context_in(folder: Path, ear: Ear | None = None, seed: int = 3) -> StageContext:
+def context_in(folder: Path, ear: EventRecorder | None = None, seed: int = 3) -> StageContext:
     """A stage context."""
     for name in ("out", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    return StageContext(folder / "out", folder / "scratch", seed, "cpu", ear or Ear())
+    return StageContext(folder / "out", folder / "scratch", seed, "cpu", ear or EventRecorder())
 
 
 def tiny(dropout: float = 0.1) -> Transformer:

@@ -21,7 +21,7 @@ from kepipe.finetuning.label_output import probabilities
 from kepipe.flow.events import Metrics
 from kepipe.models.files import read_tensors
 from tests.support.tasks import base_model, finetune, write_task
-from tests.support.toy_training import Ear
+from tests.support.toy_training import EventRecorder
 
 
 def by_hand(sure: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
@@ -79,7 +79,7 @@ def test_temperature_of_simulated_logits_is_recovered(several: bool) -> None:
 def test_calibration_scales_the_head_and_keeps_labels(tmp_path: Path, task: str) -> None:
     data = write_task(tmp_path, task, 120, 60)
     base = base_model(tmp_path / "bert")
-    ear = Ear()
+    ear = EventRecorder()
     plain = finetune(tmp_path / "plain", base, task, data, epochs=3)
     fitted = finetune(tmp_path / "fitted", base, task, data, ear, epochs=3, calibrate=True)
     fits = [e.values for e in ear.events if isinstance(e, Metrics) and "temperature" in e.values]

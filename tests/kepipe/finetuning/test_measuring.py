@@ -10,7 +10,7 @@ from kepipe.flow.events import Metrics
 from kepipe.stages.artifacts import Graph
 from tests.support.tasks import tokenizer
 from tests.support.towns import SIDE, tune, write_world
-from tests.support.toy_training import Ear
+from tests.support.toy_training import EventRecorder
 
 
 @pytest.mark.parametrize(("length", "cut_off"), [(64, False), (8, True)])
@@ -18,7 +18,7 @@ def test_read_positions_cut_off_by_triples_are_reported(length: int, cut_off: bo
     """GPT reads the marker after a mention, and so after its triples."""
     words = tmp_path / "words"
     tokenizer().save(words)
-    ear, graph = Ear(), Graph(write_world(tmp_path / "graph", SIDE), "")
+    ear, graph = EventRecorder(), Graph(write_world(tmp_path / "graph", SIDE), "")
     method = {"method": "k-bert", "length": length}
     changes = {
         "base": {"family": "gpt2", "layers": 1, "hidden": 16, "heads": 2},

@@ -21,7 +21,7 @@ from kepipe.stages.artifacts import Graph
 from kg.problems import Problems
 from tests.support.conflicts import complaint
 from tests.support.tasks import base_model, finetune, write_task
-from tests.support.toy_training import Ear
+from tests.support.toy_training import EventRecorder
 
 PAIRS = [
     ("the cat sat on the mat today", "the cat sat on a mat"),
@@ -129,7 +129,7 @@ def test_only_k_bert_is_supported_and_only_as_plain_text(tmp_path: Path, plain: 
 
 
 def test_truncated_answers_give_a_warning(tmp_path: Path) -> None:
-    ear = Ear()
+    ear = EventRecorder()
     data = write_task(tmp_path / "data", "text-to-text", 20, 10)
     start = base_model(tmp_path / "base", "gpt2")
     finetune(tmp_path / "stage", start, "text-to-text", data, ear, generation={"max_new_tokens": 3}, epochs=1)

@@ -157,7 +157,7 @@ def test_a_saved_linker_has_its_view_memory_mapped(plain: Linker, linker: Linker
         Linker.open(tmp_path / "with")
 
 
-def test_an_entity_without_a_description_is_told_by_types_and_neighbours(tmp_path: Path) -> None:
+def test_entity_without_description_is_described_by_types_and_neighbours(tmp_path: Path) -> None:
     entities = [Entity("a", "Io", (), "", ("moon",)), Entity("b", "Jupiter", (), "a planet")]
     graph = write_graph(tmp_path, entities, [Relation("in", "in")], {"train": [Triple("a", "in", "b")]})
     assert list(entity_texts(graph)) == ["Io: moon, Jupiter", "Jupiter: a planet"]

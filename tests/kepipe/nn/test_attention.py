@@ -97,7 +97,7 @@ def test_attention_scale_defaults_to_inverse_root_of_head_width() -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_self_attention_at_some_positions_gives_what_it_gives_there_at_all(bias: bool) -> None:
+def test_self_attention_at_selected_positions_equals_full_attention(bias: bool) -> None:
     torch.manual_seed(0)
     part, x_BTD, sees = SelfAttention(14, 2, 7, bias=bias), torch.randn(2, 5, 14), mask(causal(), 2, 5)
     at = QueryPositions(torch.tensor([[4, 1], [0, 3]]), torch.arange(4))

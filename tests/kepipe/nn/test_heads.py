@@ -14,7 +14,7 @@ def test_the_pooler_reads_the_first_token() -> None:
     torch.testing.assert_close(part(hidden_BTD), expected)
 
 
-def test_a_vocabulary_head_multiplies_what_it_reads_and_has_the_tied_or_its_own_matrix() -> None:
+def test_vocabulary_head_uses_tied_or_own_matrix() -> None:
     hidden_ND, tied_VD = torch.randn(3, 4), torch.randn(7, 4)
     assert torch.equal(VocabularyHead()(hidden_ND, tied_VD), hidden_ND @ tied_VD.T)
     torch.testing.assert_close(VocabularyHead(scale=0.5)(hidden_ND, tied_VD), hidden_ND @ tied_VD.T / 2)
@@ -25,7 +25,7 @@ def test_a_vocabulary_head_multiplies_what_it_reads_and_has_the_tied_or_its_own_
     torch.testing.assert_close(own(hidden_ND, tied_VD), expected)
 
 
-def test_a_vocabulary_head_reads_what_a_transform_makes_of_another_width() -> None:
+def test_vocabulary_head_transforms_another_width() -> None:
     head = VocabularyHead(transform=PredictionTransform(4, nn.ReLU(), nn.Identity(), 6, bias=False))
     assert head(torch.randn(3, 4), torch.randn(7, 6)).shape == (3, 7)
     assert head.transform.dense.bias is None

@@ -17,7 +17,7 @@ from kepipe.objectives.base import Objective
 from kepipe.objectives.losses import LossSum, LossTerm, NextSentenceLoss, TokenLoss
 from tests.support.toy_training import (
     HIDDEN,
-    Ear,
+    EventRecorder,
     context_in,
     fit,
     hide_some,
@@ -120,7 +120,7 @@ def test_loss_terms_with_equal_names_are_rejected() -> None:
 
 def test_added_loss_term_is_minimised_and_logged(tmp_path: Path) -> None:
     """The added term keeps hidden states at last tokens small."""
-    ear, free, held = Ear(), tiny(dropout=0.0), tiny(dropout=0.0)
+    ear, free, held = EventRecorder(), tiny(dropout=0.0), tiny(dropout=0.0)
     chosen = settings(steps=24, checkpoint_every=24, log_every=8)
     fit(free, Objective(with_last, PAIRS), render, chosen, context_in(tmp_path / "free"))
     criterion = LossSum(PAIRS, LengthLoss())

@@ -15,7 +15,7 @@ from kepipe.stages.report import REPORT, ReportConfig
 from tests.support.browser import shown
 from tests.support.html import Structure
 from tests.support.tasks import base_model, finetune, write_task
-from tests.support.toy_training import Ear
+from tests.support.toy_training import EventRecorder
 
 FRAME = """<iframe id="frame" style="border:0;width:WIDTHpx;height:900px"></iframe><script>
 const frame = document.getElementById("frame");
@@ -95,7 +95,12 @@ def test_report_includes_fine_tuned_models(inputs, html, tmp_path):
     for name, task in (("row", "classification"), ("spans", "tagging")):
         data = write_task(tmp_path / name / "data", task, train=24, test=12)
         made = finetune(
-            tmp_path / name / "made", base_model(tmp_path / name / "base"), task, data, Ear(), epochs=1
+            tmp_path / name / "made",
+            base_model(tmp_path / name / "base"),
+            task,
+            data,
+            EventRecorder(),
+            epochs=1,
         )
         tuned.append(FineTuned(made.folder, seal(made.folder, {"seed": 0}, "r1"), name=name))
     page = make(dataclasses.replace(inputs, tuned=tuple(tuned)), tmp_path / "page")

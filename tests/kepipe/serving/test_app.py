@@ -36,7 +36,7 @@ def serving(echo: Echo, folder: Path, limits: Limits) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
 
-def test_a_full_queue_is_told_and_ends(echo: Echo, tmp_path: Path) -> None:
+def test_full_queue_answers_503(echo: Echo, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(echo, tmp_path, Limits(timeout=PATIENCE, max_waiting=1)) as client:
             assert (await client.get("/ready")).status_code == 200
@@ -57,7 +57,7 @@ def test_a_full_queue_is_told_and_ends(echo: Echo, tmp_path: Path) -> None:
     assert [texts for texts, _ in echo.asked] == [["a"], ["b"]]
 
 
-def test_a_slow_model_is_told_and_what_nobody_waits_for_is_not_predicted(echo: Echo, tmp_path: Path) -> None:
+def test_timeout_answers_504_and_abandoned_requests_are_not_predicted(echo: Echo, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(echo, tmp_path, Limits(timeout=0.5)) as client:
             at_work = asyncio.create_task(ask(client, "a"))

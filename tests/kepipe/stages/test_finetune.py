@@ -21,7 +21,7 @@ from kepipe.stages.artifacts import Model
 from kepipe.stages.finetune import FINETUNE
 from kepipe.studies.scores import read_scores
 from tests.support.tasks import base_model, finetune, tokenizer, write_task
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 from tests.support.waiting import PATIENCE
 
 
@@ -57,7 +57,7 @@ def test_words_without_a_token_are_ignored_and_predicted_as_outside(bert: Model,
             for number, (words, labels) in enumerate(pairs)
         ]
         file.write_text("\n".join([header, *map("\t".join, changed)]) + "\n")
-    ear = Ear()
+    ear = EventRecorder()
     made = finetune(tmp_path / "stage", bert, "tagging", data, ear)
     assert "600 words have no token" in ear.notes()
     records = [json.loads(line) for line in (made.folder / "predictions.jsonl").read_text().splitlines()]
@@ -89,7 +89,7 @@ def test_frozen_features_keep_the_models_weights(bert: Model, tmp_path: Path) ->
 
 
 def test_finetune_writes_a_model_folder_with_provenance(bert: Model, tmp_path: Path) -> None:
-    ear = Ear()
+    ear = EventRecorder()
     made = finetune(tmp_path / "s", bert, "relations", write_task(tmp_path, "relations"), ear, epochs=2)
     assert load(made.folder).config == load(bert.folder).config
     assert read_provenance(made.folder)["start"] == "digest"
@@ -123,7 +123,7 @@ def test_split_does_not_influence_the_weights(bert: Model, tmp_path: Path) -> No
 
 def test_best_epoch_is_kept(bert: Model, tmp_path: Path) -> None:
     """With a learning rate at which late epochs diverge, the scores are those of the best epoch."""
-    ear = Ear()
+    ear = EventRecorder()
     changes: dict[str, Any] = {"epochs": 6, "learning_rate": 2e-2}
     made = finetune(tmp_path / "s", bert, "tagging", write_task(tmp_path, "tagging"), ear, **changes)
     errors = ear.metric("held_out_error")
@@ -191,7 +191,7 @@ def test_finetune_runs_on_published_data(
     root = os.environ.get("KEPIPE_DATA")
     if root is None:
         pytest.skip("KEPIPE_DATA is not set")
-    ear = Ear()
+    ear = EventRecorder()
     changes: dict[str, Any] = {
         "base": {"layers": 1, "hidden": 32, "heads": 2},
         "tokenizer": "minilm" if language == "en" else f"{root}/zh/bert-zh-vocab.txt",
@@ -215,7 +215,7 @@ def test_invalid_lines_are_reported(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification", 40, 40)
     with Path(data["train"]).open("a") as stream:
         stream.write("no tab\n")
-    ear = Ear()
+    ear = EventRecorder()
     finetune(tmp_path / "w", bert, "classification", data, ear, epochs=1)
     assert "train.tsv:42: expected 2 cells" in ear.notes()
 

@@ -18,7 +18,7 @@ from kepipe.stages.artifacts import Model
 from kg.problems import Problems
 from tests.support.conflicts import complaint
 from tests.support.tasks import base_model, finetune, write_task
-from tests.support.toy_training import Ear
+from tests.support.toy_training import EventRecorder
 
 SWAPS = {
     "classification": {"0\t": "1\t", "1\t": "0\t"},
@@ -61,7 +61,7 @@ def test_student_follows_the_teacher_instead_of_wrong_labels(
     data = write_task(tmp_path / "data", task)
     teacher = finetune(tmp_path / "teacher", bert, task, data)
     wrong = with_wrong_labels(data, SWAPS[task], tmp_path / "wrong")
-    metric, ear = TASKS[task].choose_by, Ear()
+    metric, ear = TASKS[task].choose_by, EventRecorder()
     student = finetune(
         tmp_path / "student", small, task, wrong, ear, {"teacher": teacher}, distillation={"weight": 1.0}
     )

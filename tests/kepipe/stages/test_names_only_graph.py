@@ -18,10 +18,10 @@ from kepipe.tokenization.training import train_tokenizer
 from kg.schema import Entity, Relation, Triple
 from kg.store import open_graph
 from kg.writer import write_graph
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 
-def names_only(graph: Path, folder: Path, ear: Ear | None = None) -> Path:
+def names_only(graph: Path, folder: Path, ear: EventRecorder | None = None) -> Path:
     context = context_in(folder, ear)
     NAMES_ONLY_GRAPH.run(
         NAMES_ONLY_GRAPH.inputs(Graph(graph, "", name="graph")), NAMES_ONLY_GRAPH.config(), context
@@ -39,7 +39,7 @@ def graph(tmp_path: Path) -> Path:
 
 
 def test_names_only_graph_keeps_entities_and_reports_their_number(graph: Path, tmp_path: Path) -> None:
-    ear = Ear()
+    ear = EventRecorder()
     made = open_graph(names_only(graph, tmp_path / "a", ear))
     assert list(made.ids) == ["lima", "peru", "oslo"]
     assert made.triples("train").tolist() == [[0, 0, 0]]

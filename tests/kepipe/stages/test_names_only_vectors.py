@@ -11,10 +11,10 @@ from kepipe.flow.events import Metrics
 from kepipe.stages.artifacts import Vectors
 from kepipe.stages.names_only_vectors import NAMES_ONLY_VECTORS
 from kg.vectors import TABLE, map_table, open_vectors, read_ids, save_vectors
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 
-def names_only(vectors: Path, folder: Path, ear: Ear | None = None) -> Path:
+def names_only(vectors: Path, folder: Path, ear: EventRecorder | None = None) -> Path:
     context = context_in(folder, ear)
     inputs = NAMES_ONLY_VECTORS.inputs(Vectors(vectors, "", name="embed"))
     NAMES_ONLY_VECTORS.run(inputs, NAMES_ONLY_VECTORS.config(), context)
@@ -26,7 +26,7 @@ def test_names_only_vectors_are_the_mean(tmp_path: Path) -> None:
     relations = np.arange(8, dtype=np.float32).reshape(2, 4)
     ids = [f"Q{n}" for n in range(50)]
     save_vectors(tmp_path / "true", ids, true, relations, ["P1", "P2"])
-    ear = Ear()
+    ear = EventRecorder()
     one, again = (
         names_only(tmp_path / "true", tmp_path / "a", ear),
         names_only(tmp_path / "true", tmp_path / "b"),

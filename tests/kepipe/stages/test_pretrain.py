@@ -20,11 +20,11 @@ from kepipe.stages.pretrain import PRETRAIN, PretrainConfig
 from kepipe.stages.pretraining import Pretraining
 from kepipe.stages.shards import SHARDS
 from tests.support.pretraining import SMALL, TINY, WORDS, write_shards
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 
-def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[StageContext, Ear]:
-    ear = Ear()
+def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[StageContext, EventRecorder]:
+    ear = EventRecorder()
     context = context_in(folder, ear, seed)
     PRETRAIN.run(PRETRAIN.inputs(shards), PRETRAIN.config.model_validate(SMALL | changes), context)
     return context, ear
@@ -115,7 +115,7 @@ def test_pretrain_continues_an_earlier_stages_model(shards: Shards, tmp_path: Pa
         "of": [{"objective": "mlm"}, {"objective": {"name": "mlm", "level": "entity"}}],
     }
     config = PRETRAIN.config.model_validate(SMALL | tasks | {"objective": both, "steps": 4})
-    ear, start = Ear(), Model(first.out, "earlier", name="pretrain")
+    ear, start = EventRecorder(), Model(first.out, "earlier", name="pretrain")
     context = context_in(tmp_path / "second", ear)
     PRETRAIN.run(PRETRAIN.inputs(shards, start), config, context)
     fresh = run(shards, tmp_path / "fresh", steps=1, **tasks)[1].metric("held_out_loss")[0]

@@ -16,7 +16,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.store import open_graph
 from kg.writer import write_graph
 from tests.support.pretraining import SMALL, TINY
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 LENGTHS = range(8, 13)
 ONE = {"method": "k-bert", "max_branches": 1, "length": 64}
@@ -36,8 +36,10 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     return Graph(folder, "graph", name="graph")
 
 
-def run(shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any) -> tuple[Path, Ear]:
-    ear = Ear()
+def run(
+    shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any
+) -> tuple[Path, EventRecorder]:
+    ear = EventRecorder()
     context = context_in(folder, ear)
     PRETRAIN.run(
         PRETRAIN.inputs(shards, graph=graph), PRETRAIN.config.model_validate(SMALL | changes), context
@@ -109,7 +111,7 @@ def test_incompatible_injection_settings_are_rejected(
 
 
 def test_shuffled_graph_has_the_same_shape(graph: Graph, tmp_path: Path) -> None:
-    ear = Ear()
+    ear = EventRecorder()
     context = context_in(tmp_path, ear)
     SHUFFLED_GRAPH.run(SHUFFLED_GRAPH.inputs(graph), SHUFFLED_GRAPH.config(), context)
     made, true = open_graph(context.out), open_graph(graph.folder)

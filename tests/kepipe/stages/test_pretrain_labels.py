@@ -19,7 +19,7 @@ from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.shards import SHARDS
 from tests.support.labelled import document
 from tests.support.pretraining import SMALL, TINY
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 NAMES = ["mlm", "capitalisation", "token-document", "sentence-reordering", "sentence-distance",
          "discourse-relation", "ir-relevance"]  # fmt: skip
@@ -52,8 +52,10 @@ def write_texts(root: Path, held_out: float) -> Shards:
     return Shards(context.out, "digest")
 
 
-def run(texts: Shards, folder: Path, start: Model | None = None, **changes: Any) -> tuple[Path, Ear]:
-    ear = Ear()
+def run(
+    texts: Shards, folder: Path, start: Model | None = None, **changes: Any
+) -> tuple[Path, EventRecorder]:
+    ear = EventRecorder()
     context = context_in(folder, ear)
     settings = {**SMALL, "base": {**TINY, "tasks": 7}, "log_every": 1, **changes}
     PRETRAIN.run(PRETRAIN.inputs(texts, start), PRETRAIN.config.model_validate(settings), context)

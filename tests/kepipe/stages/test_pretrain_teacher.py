@@ -24,7 +24,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 from tests.support.conflicts import complaint
 from tests.support.pretraining import SMALL, TINY
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,10 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
     return Graph(folder, "graph", name="graph")
 
 
-def train(shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any) -> tuple[Model, Ear]:
-    ear = Ear()
+def train(
+    shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any
+) -> tuple[Model, EventRecorder]:
+    ear = EventRecorder()
     context = context_in(folder, ear)
     teacher = changes.pop("teacher", None)
     inputs = PRETRAIN.inputs(shards, graph=graph, teacher=teacher)

@@ -13,7 +13,7 @@ from kepipe.models.base import Base
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.starting import choose, folder_of, folders, resume_or_load, warn_of_unused
 from tests.support.tasks import base_model, tokenizer
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 FRESH: dict[str, Any] = {"layers": 1, "hidden": 32, "heads": 2}
 
@@ -23,7 +23,7 @@ FRESH: dict[str, Any] = {"layers": 1, "hidden": 32, "heads": 2}
     [(True, False, True), (True, True, False), (False, False, False)],
 )
 def test_unused_vectors_are_warned_about(tmp_path: Path, given: bool, knows: bool, warned: bool) -> None:
-    ear = Ear()
+    ear = EventRecorder()
     vectors = Vectors(tmp_path, "", name="embed") if given else None
     knowledge = cast(Knowledge, object()) if knows else None
     warn_of_unused(vectors, knowledge, context_in(tmp_path, ear))

@@ -8,7 +8,7 @@ from pathlib import Path
 from kepipe.stages.study import STUDY
 from kepipe.studies.design import Measure
 from tests.support.studies import design_of, result
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 VALUES = {"graph-on": (0.61, 0.63, 0.62), "graph-off": (0.55, 0.58, 0.56)}
 TASKS = {"hotels": VALUES, "books": VALUES | {"graph-on": (0.55, 0.58, 0.56)}}
@@ -23,7 +23,7 @@ def test_study_reports_every_task_and_a_verdict(tmp_path: Path) -> None:
         for arm, found in values.items()
         for seed, f1 in enumerate(found)
     )
-    ear = Ear()
+    ear = EventRecorder()
     context = context_in(tmp_path, ear)
     STUDY.run(STUDY.inputs(results), design, context)
     one, other, *answers, verdict = ear.notes().splitlines()

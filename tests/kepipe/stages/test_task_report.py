@@ -14,12 +14,12 @@ from kepipe.stages.artifacts import FineTuned
 from kepipe.stages.task_report import TASK_REPORT
 from tests.support.stages import run_stage
 from tests.support.tasks import base_model, finetune, write_task
-from tests.support.toy_training import Ear
+from tests.support.toy_training import EventRecorder
 
 
 def tuned(folder: Path, name: str, task: str, epochs: int) -> FineTuned:
     data = write_task(folder / "data", task, train=80, test=24)
-    ear = Ear()
+    ear = EventRecorder()
     made = finetune(folder / name, base_model(folder / f"{name}-base"), task, data, ear, epochs=epochs)
     (made.folder / "record").mkdir()
     logged = [{"step": step, "loss": loss} for step, loss in ear.metric("loss").items()]

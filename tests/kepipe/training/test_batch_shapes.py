@@ -24,7 +24,7 @@ from kepipe.training.distributed import compiled_for_shapes
 from tests.gpu import cases
 from tests.gpu.descriptors import branches
 from tests.support.rows import rows
-from tests.support.toy_training import Ear, context_in, fit, settings
+from tests.support.toy_training import EventRecorder, context_in, fit, settings
 
 LENGTH, HIDDEN = 60, 32
 WARM, STEPS = 9, 14
@@ -133,7 +133,7 @@ def test_no_recompilation_after_the_first_updates(
     def source(number: int) -> Any:
         return rows(8, LENGTH - number % 9, seed=number, pairs=name == "bert, mlm")
 
-    class Counting(Ear):
+    class Counting(EventRecorder):
         """Notes how many graphs there are after each update."""
 
         graphs: ClassVar[dict[int, int]] = {}
@@ -143,7 +143,7 @@ def test_no_recompilation_after_the_first_updates(
             if isinstance(event, Metrics) and event.step:
                 self.graphs[event.step] = counters["stats"]["unique_graphs"]
 
-    ear, plain = Counting(), Ear()
+    ear, plain = Counting(), EventRecorder()
     objective = Objective(collate, case.objective.criterion)
     usual = settings(steps=STEPS, log_every=1, compile=True, checkpoint_every=100, eval_every=100)
     fit(case.model(HIDDEN), objective, source, usual, context_in(tmp_path / "compiled", ear))  # type: ignore[arg-type]

@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.training.carried_states import CarriedStates
 from tests.support.carrying import NEXT, CarryingLSTM, rows
-from tests.support.toy_training import LENGTH, VOCABULARY, Ear, context_in, fit, held_out_loss, settings
+from tests.support.toy_training import (
+    LENGTH,
+    VOCABULARY,
+    EventRecorder,
+    context_in,
+    fit,
+    held_out_loss,
+    settings,
+)
 
 
 class Stop(Exception):
@@ -40,7 +48,7 @@ def test_interrupted_training_with_carried_states_resumes_bit_identically(tmp_pa
     how, evaluator = settings(accumulate=2, eval_every=3), held_out_loss(NEXT, rows, 4)
     whole, cut, without = CarryingLSTM(), CarryingLSTM(), CarryingLSTM()
     fit(whole, NEXT, rows, how, context_in(tmp_path / "whole"), evaluator)
-    ear = Ear()
+    ear = EventRecorder()
     context = context_in(tmp_path / "cut", ear)
     with suppress(Stop):
         fit(cut, NEXT, stopping, how, context, evaluator)

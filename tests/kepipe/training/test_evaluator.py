@@ -15,7 +15,7 @@ from kepipe.training.distributed import LossModule, make_accelerator
 from kepipe.training.evaluator import HeldOutLoss
 from kepipe.training.loop import train
 from tests.support.bigrams import Bigrams, NextToken
-from tests.support.toy_training import Ear, context_in, settings
+from tests.support.toy_training import EventRecorder, context_in, settings
 
 VOCABULARY, COUNT = 6, 4
 FOLLOWS = np.array([[1, 1, 2], [2, 3, 3], [4, 4, 4], [0, 0, 5], [5, 5, 5], [0, 1, 2]])
@@ -66,7 +66,7 @@ def test_batch_without_labels_is_not_evaluated() -> None:
 def test_bigram_model_trains_to_the_counted_optimum(tmp_path: Path) -> None:
     """Trained by the loop, with parts of an update, held-out measurements and the best weights."""
     batches = [batch(number) for number in range(COUNT)]
-    counted, model, ear = Bigrams(VOCABULARY), Bigrams(VOCABULARY), Ear()
+    counted, model, ear = Bigrams(VOCABULARY), Bigrams(VOCABULARY), EventRecorder()
     counted.count(batches)
     whole = settings(
         steps=150, accumulate=COUNT, learning_rate=0.2, weight_decay=0.0, eval_every=50, checkpoint_every=50,

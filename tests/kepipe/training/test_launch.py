@@ -18,14 +18,15 @@ from safetensors.torch import load_file
 from kepipe.data.batch import TokenRows
 from tests.support.carrying import NEXT, CarryingLSTM, rows
 from tests.support.ports import free_port
-from tests.support.toy_training import Ear, context_in, fit, held_out_loss, settings
+from tests.support.toy_training import EventRecorder, context_in, fit, held_out_loss, settings
 
 RUN = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
 from tests.support import carrying
-from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, held_out_loss, in_turn, render, settings, tiny
+from tests.support.toy_training import HIDE_SOME, EventRecorder, context_in, fit
+from tests.support.toy_training import held_out_loss, in_turn, render, settings, tiny
 torch.set_num_threads(1)
 folder, stop, changes = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 streams = sys.argv[4] == "streams"
@@ -49,7 +50,7 @@ def until(number):
         raise KeyboardInterrupt
     return rows(number)
 
-ear, model = Ear(), carrying.CarryingLSTM() if streams else tiny()
+ear, model = EventRecorder(), carrying.CarryingLSTM() if streams else tiny()
 try:
     state = fit(model, objective, until, settings(**{"accumulate": 2, "log_every": 1} | changes),
         context_in(folder, ear), held_out_loss(carrying.NEXT if streams else HIDE_SOME, measured, 2))
@@ -164,7 +165,7 @@ def test_processes_agree_on_when_a_time_budget_ends(tmp_path: Path) -> None:
 
 def test_carried_states_of_two_processes_are_checkpointed_up_to_date(tmp_path: Path) -> None:
     """Stopped twice, so that a process's loaded state is older than another's current one."""
-    how, ear = settings(accumulate=2, log_every=1), Ear()
+    how, ear = settings(accumulate=2, log_every=1), EventRecorder()
     evaluator = held_out_loss(NEXT, rows, 2)
 
     def until(number: int) -> TokenRows:

@@ -29,7 +29,7 @@ from tests.support.toy_training import (
     HIDE_SOME,
     MASK,
     PARTS,
-    Ear,
+    EventRecorder,
     context_in,
     fit,
     held_out_loss,
@@ -47,7 +47,7 @@ def held_out() -> HeldOutLoss:
 
 
 def test_held_out_loss_falls(tmp_path: Path) -> None:
-    ear = Ear()
+    ear = EventRecorder()
     fit(
         tiny(0.0),
         HIDE_SOME,
@@ -94,7 +94,7 @@ def test_accumulated_micro_batches_give_the_gradient_of_the_whole(tmp_path: Path
 
     objective = replace(HIDE_SOME, collate=hide_low)
     one, two = tiny(0.0), tiny(0.0)
-    ear_one, ear_two = Ear(), Ear()
+    ear_one, ear_two = EventRecorder(), EventRecorder()
     fit(one, objective, render, settings(), context_in(tmp_path / "1", ear_one))
     fit(two, objective, halves, settings(accumulate=2), context_in(tmp_path / "2", ear_two))
     assert ear_two.metric("loss") == pytest.approx(ear_one.metric("loss"), rel=1e-5)
@@ -126,7 +126,7 @@ class Stop(Exception):
 
 @pytest.mark.parametrize("at", [2, 4, 7, 8, 10])
 def test_interrupted_training_resumes_bit_identically(tmp_path: Path, at: int) -> None:
-    whole_ear, ear = Ear(), Ear()
+    whole_ear, ear = EventRecorder(), EventRecorder()
     whole = tiny()
     fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole", whole_ear), held_out())
 
@@ -184,7 +184,7 @@ def test_update_without_masked_tokens_has_zero_gradient(tmp_path: Path) -> None:
         nothing = torch.empty(0, dtype=torch.int64)
         return replace(batch, label_positions=nothing, labels=nothing) if progress > 0.4 else batch
 
-    ear = Ear()
+    ear = EventRecorder()
     fit(tiny(), replace(HIDE_SOME, collate=hide_nothing), render, settings(), context_in(tmp_path, ear))
     assert ear.metric("gradient_norm")[12] == 0.0
     assert set(ear.metric("loss")) == {2, 4, 6}
@@ -198,7 +198,7 @@ def test_gradient_checkpointing_gives_identical_weights(tmp_path: Path) -> None:
 
 
 def test_bf16_and_fp32_runs_in_one_process_have_close_losses(tmp_path: Path) -> None:
-    ears = Ear(), Ear()
+    ears = EventRecorder(), EventRecorder()
     for ear, precision in zip(ears, ("bf16", "fp32"), strict=True):
         fit(
             tiny(0.0),
@@ -267,7 +267,7 @@ def hide_two(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Bat
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++")
 def test_compiled_layers_keep_the_losses_and_resume(tmp_path: Path) -> None:
     """Interrupted and resumed, too: kernels are not in the checkpoint, and a truncated kernel is no error."""
-    plain, compiled = Ear(), Ear()
+    plain, compiled = EventRecorder(), EventRecorder()
     alike = replace(HIDE_SOME, collate=hide_two)  # one shape, and so one kernel
     fit(tiny(0.0), alike, render, settings(steps=12), context_in(tmp_path / "plain", plain))
 

@@ -18,7 +18,7 @@ from kepipe.training.optimizer import OPTIMIZERS, set_rate
 from kepipe.training.settings import OptimizerName
 from tests.support.toy_training import (
     HIDE_SOME,
-    Ear,
+    EventRecorder,
     context_in,
     fit,
     held_out_loss,
@@ -133,7 +133,7 @@ def test_muon_training_learns_and_resumes_bit_identically(tmp_path: Path) -> Non
         steps=60, optimizer="muon", eval_every=30, accumulate=8, batch_ramp=0.6, batch_tokens=1024
     )
     held_out = held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
-    ear, whole, again = Ear(), tiny(), tiny()
+    ear, whole, again = EventRecorder(), tiny(), tiny()
     fit(whole, HIDE_SOME, render, with_muon, context_in(tmp_path / "whole", ear), held_out)
     losses = ear.metric("held_out_loss")
     assert losses[60] < 0.9 * losses[0]
@@ -145,7 +145,7 @@ def test_muon_training_learns_and_resumes_bit_identically(tmp_path: Path) -> Non
 
     with pytest.raises(Stop):
         fit(tiny(), HIDE_SOME, stopping, with_muon, context_in(tmp_path / "cut"), held_out)
-    cut = Ear()
+    cut = EventRecorder()
     fit(again, HIDE_SOME, render, with_muon, context_in(tmp_path / "cut", cut), held_out)
     assert "continuing after step" in cut.notes()
     assert same(whole, again)

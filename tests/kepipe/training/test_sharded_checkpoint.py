@@ -22,7 +22,7 @@ from kepipe.training import checkpoint, distributed, throughput
 from kepipe.training.sharded_checkpoint import ShardWriter
 from tests.support.carrying import CarryingLSTM
 from tests.support.process_groups import group_of_one
-from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, render, same, settings, tiny
+from tests.support.toy_training import HIDE_SOME, EventRecorder, context_in, fit, render, same, settings, tiny
 from tests.support.waiting import PATIENCE
 
 SHARDED = {"parallel": "fsdp2", "async_checkpoints": True}
@@ -52,7 +52,7 @@ def stopping_at(number: int) -> Callable[[int], TokenRows]:
 def test_sharded_training_resumes_bit_identically_sharded_or_not(tmp_path: Path) -> None:
     whole, again, alone = tiny(), tiny(), tiny()
     fit(whole, HIDE_SOME, render, settings(**SHARDED), context_in(tmp_path / "whole"))
-    ear, context = Ear(), context_in(tmp_path / "cut")
+    ear, context = EventRecorder(), context_in(tmp_path / "cut")
     with suppress(KeyboardInterrupt):
         fit(tiny(), HIDE_SOME, stopping_at(10), settings(**SHARDED), context)
     newest = next(checkpoint.intact(context.scratch / "checkpoints", pytest.fail))
@@ -93,7 +93,7 @@ def test_async_checkpoint_has_the_weights_of_its_step(
         fit(tiny(), HIDE_SOME, stopping_at(7), how, context)
     monkeypatch.undo()
     again, whole = tiny(), tiny()
-    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path, ear := Ear()))
+    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path, ear := EventRecorder()))
     assert "continuing after step 4" in ear.notes()
     fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole"))
     assert same(whole, again)
@@ -123,7 +123,7 @@ def test_failed_shard_write_is_reported_and_never_loaded(
     monkeypatch.setattr(pickle, "loads", pytest.fail)
     monkeypatch.setattr(torch, "load", pytest.fail)
     whole, again = tiny(), tiny()
-    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path, ear := Ear()))
+    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path, ear := EventRecorder()))
     assert "continuing after step 4" in ear.notes()
     assert [folder.name for folder in root.iterdir()] == ["step-00000004", "step-00000008"]
     fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole"))

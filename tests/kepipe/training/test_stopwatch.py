@@ -9,7 +9,16 @@ import pytest
 
 from kepipe.data.batch import TokenRows
 from kepipe.flow.events import Progressed
-from tests.support.toy_training import HIDE_SOME, Ear, context_in, fit, held_out_loss, render, settings, tiny
+from tests.support.toy_training import (
+    HIDE_SOME,
+    EventRecorder,
+    context_in,
+    fit,
+    held_out_loss,
+    render,
+    settings,
+    tiny,
+)
 
 
 class Stop(Exception):
@@ -25,7 +34,7 @@ def _half_a_second_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_half_a_second_an_update")
 def test_time_budget_ends_training_and_sets_the_learning_rate(tmp_path: Path) -> None:
-    ear = Ear()
+    ear = EventRecorder()
     held_out = held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
     half = settings(budget="10s", learning_rate=1.0, warmup=0.5, log_every=1, eval_every=7)
     state = fit(tiny(), HIDE_SOME, render, half, context_in(tmp_path, ear), held_out)
@@ -47,7 +56,7 @@ def test_resumed_training_uses_the_remaining_time_budget(tmp_path: Path) -> None
     growing = settings(budget="10s", accumulate=4, batch_tokens=512, batch_ramp=0.5, checkpoint_every=5)
     with pytest.raises(Stop):
         fit(tiny(), HIDE_SOME, stopping, growing, context_in(tmp_path))
-    ear = Ear()
+    ear = EventRecorder()
     state = fit(tiny(), HIDE_SOME, render, growing, context_in(tmp_path, ear))
     assert "continuing after step 15 with 8 s of its budget used" in ear.notes()
     assert (state.step, state.seconds) == (20, 10.0)

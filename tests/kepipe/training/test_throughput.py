@@ -20,7 +20,7 @@ from kepipe.training.throughput import Throughput, training_flops
 from tests.gpu import cases
 from tests.support.rows import CLS, PAD, SEP, TOKENIZER
 from tests.support.shards import random_documents, write_shard
-from tests.support.toy_training import Ear, context_in, fit, settings
+from tests.support.toy_training import EventRecorder, context_in, fit, settings
 
 TOKENS = 4096
 
@@ -40,7 +40,7 @@ def test_throughput_is_logged_in_every_window(family: Any, objective: Any, tmp_p
     )
     sizes = {"layers": 2, "hidden": 128, "heads": 2, "positions": 80}
     model = build(Base(family=family, **sizes), 10 + len(shard), 0)
-    ear = Ear()
+    ear = EventRecorder()
     fit(
         model, table.build(table.read(objective), TOKENIZER), batches.__getitem__,
         settings(steps=6, log_every=1, batch_tokens=TOKENS), context_in(tmp_path, ear),

@@ -16,7 +16,7 @@ from kepipe.training.evaluator import HeldOutLoss
 from kepipe.training.train_state import TrainState
 from tests.support.toy_training import (
     HIDE_SOME,
-    Ear,
+    EventRecorder,
     context_in,
     fit,
     held_out_loss,
@@ -64,7 +64,7 @@ def test_train_state_share_of_steps_or_budget_and_early_stopping() -> None:
 
 
 def test_damaged_checkpoint_falls_back_to_the_previous(tmp_path: Path) -> None:
-    ear, whole, again = Ear(), tiny(), tiny()
+    ear, whole, again = EventRecorder(), tiny(), tiny()
     context = context_in(tmp_path, ear)
     fit(whole, HIDE_SOME, render, settings(), context)
     newest = context.scratch / "checkpoints" / "step-00000008" / "memory.safetensors"
@@ -84,7 +84,7 @@ def test_damaged_checkpoint_is_not_kept_in_place_of_an_intact_one(tmp_path: Path
         return render(number)
 
     few = settings(keep_last=1)
-    ear, whole, again = Ear(), tiny(), tiny()
+    ear, whole, again = EventRecorder(), tiny(), tiny()
     fit(whole, HIDE_SOME, render, few, context_in(tmp_path / "whole"))
     context = context_in(tmp_path / "cut", ear)
     checkpoints = context.scratch / "checkpoints"
@@ -112,7 +112,7 @@ def test_final_best_returns_the_best_weights_also_after_a_resume(tmp_path: Path)
 
     misleading = held_out_loss(HIDE_SOME, opposite, 2)
     best = settings(steps=40, learning_rate=0.01, eval_every=4, final="best", keep_last=1)
-    ear, model = Ear(), tiny(0.0)
+    ear, model = EventRecorder(), tiny(0.0)
     context = context_in(tmp_path / "whole", ear)
     progress = fit(model, HIDE_SOME, render, best, context, misleading)
     losses = {step: loss for step, loss in ear.metric("held_out_loss").items() if step}
@@ -153,7 +153,7 @@ def test_keep_last_and_keep_best_checkpoints_are_kept(tmp_path: Path) -> None:
 
     with pytest.raises(Stop):
         fit(tiny(0.0), HIDE_SOME, stopping, often, context, told)
-    again = Ear()
+    again = EventRecorder()
     fit(tiny(0.0), HIDE_SOME, render, often, replace(context, sink=again), told)
     kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
     assert kept == ["step-00000004", "step-00000006", "step-00000010"]
@@ -203,7 +203,7 @@ def test_keep_best_and_early_stopping_survive_repeated_resumes(
 
 def test_patience_stops_training_without_improvement(tmp_path: Path) -> None:
     still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
-    ear = Ear()
+    ear = EventRecorder()
     progress = fit(tiny(0.0), HIDE_SOME, render, still, context_in(tmp_path, ear), held_out())
     assert progress.step < 60
     assert f"stopped after step {progress.step} of 400: 2 evaluations were no better than" in ear.notes()

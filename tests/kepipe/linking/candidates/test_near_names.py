@@ -82,7 +82,7 @@ def test_an_abbreviation_of_such_a_term_is_linked_too(linker: Linker) -> None:
         ("these disorders", "these disorders"),  # a category
     ],
 )
-def test_what_may_be_something_else_is_left_to_names(linker: Linker, text: str, phrase: str) -> None:
+def test_phrase_with_another_reading_gets_no_near_name(linker: Linker, text: str, phrase: str) -> None:
     found = linker.find(text, replace(annotate(text), phrases=(Span(text.index(phrase), len(text)),)))
     assert NEAR not in found.sources.tolist()
 

@@ -30,7 +30,7 @@ from kepipe.tracking.predictors import predictor_of
 from tests.support.elmo import batch_of, small_model
 from tests.support.pretraining import SMALL, write_shards
 from tests.support.tasks import finetune, write_task
-from tests.support.toy_training import Ear, context_in
+from tests.support.toy_training import EventRecorder, context_in
 
 TINY = {"family": "elmo", "size": "tiny", "cell": 24, "projection": 16}
 SETTINGS: dict[str, Any] = {
@@ -54,15 +54,15 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Shards:
     return write_shards(tmp_path_factory.mktemp("words"), kind="words-or-bytes", size=376)
 
 
-def pretrain(shards: Shards, folder: Path, **changes: Any) -> tuple[Path, Ear]:
-    ear = Ear()
+def pretrain(shards: Shards, folder: Path, **changes: Any) -> tuple[Path, EventRecorder]:
+    ear = EventRecorder()
     context = context_in(folder, ear, 0)
     PRETRAIN.run(PRETRAIN.inputs(shards), PRETRAIN.config.model_validate(SETTINGS | changes), context)
     return context.out, ear
 
 
 @pytest.fixture(scope="module")
-def trained(words: Shards, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ear]:
+def trained(words: Shards, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, EventRecorder]:
     return pretrain(words, tmp_path_factory.mktemp("trained"))
 
 
@@ -74,14 +74,14 @@ def test_missing_characters_of_unknown_words_are_noted(kind: str, notes: int) ->
     assert ["maps unknown words" in note for note in heard] == [True] * notes
 
 
-def test_elmo_trains_both_directions(trained: tuple[Path, Ear]) -> None:
+def test_elmo_trains_both_directions(trained: tuple[Path, EventRecorder]) -> None:
     _, ear = trained
     for name in ("held_out_loss", "held_out_forward", "held_out_backward"):
         losses = ear.metric(name)
         assert losses[30] < losses[0] - 0.2, "more than the frequencies of words, with which it begins"
 
 
-def test_elmo_opens_as_a_language_model_and_as_an_encoder(trained: tuple[Path, Ear]) -> None:
+def test_elmo_opens_as_a_language_model_and_as_an_encoder(trained: tuple[Path, EventRecorder]) -> None:
     folder, _ = trained
     assert read_config(folder).capabilities == {"encoder", "language-model"}
     opened = open_model(folder)
@@ -105,7 +105,7 @@ def test_resumed_elmo_training_is_bit_identical(words: Shards, tmp_path: Path) -
     class Killed(Exception):
         pass
 
-    class Killer(Ear):
+    class Killer(EventRecorder):
         def __call__(self, event: object) -> None:
             super().__call__(event)  # type: ignore[arg-type]
             if self.metric("loss").keys() >= {5}:
@@ -141,9 +141,9 @@ def test_elmo_trains_on_documents_without_streams(words: Shards, tmp_path: Path)
 
 
 def test_elmo_training_continues_from_a_trained_model(
-    words: Shards, trained: tuple[Path, Ear], tmp_path: Path
+    words: Shards, trained: tuple[Path, EventRecorder], tmp_path: Path
 ) -> None:
-    ear = Ear()
+    ear = EventRecorder()
     config = PRETRAIN.config.model_validate(SETTINGS | {"steps": 2})
     inputs = PRETRAIN.inputs(words, start=Model(trained[0], "digest", name="before"))
     PRETRAIN.run(inputs, config, context_in(tmp_path, ear, 0))
@@ -156,7 +156,9 @@ def changed(before: Path, after: Path) -> set[str]:
     return {name for name in old if not torch.equal(old[name], new[name])}
 
 
-def test_elmo_task_on_frozen_layers_learns_the_mixture(trained: tuple[Path, Ear], tmp_path: Path) -> None:
+def test_elmo_task_on_frozen_layers_learns_the_mixture(
+    trained: tuple[Path, EventRecorder], tmp_path: Path
+) -> None:
     folder, _ = trained
     data = write_task(tmp_path / "data", "classification", train=80, test=60)
     start = Model(folder, "digest", name="elmo")
@@ -175,7 +177,7 @@ def test_elmo_task_on_frozen_layers_learns_the_mixture(trained: tuple[Path, Ear]
     assert not {name for name in touched if name.startswith("head.")}, "tasks predict no words"
 
 
-def test_elmo_task_may_use_only_the_top_layer(trained: tuple[Path, Ear], tmp_path: Path) -> None:
+def test_elmo_task_may_use_only_the_top_layer(trained: tuple[Path, EventRecorder], tmp_path: Path) -> None:
     mixing, batch = small_model(), batch_of("the moon of Io", "Äpfel")
     assert mixing.mixture is not None
     with torch.no_grad():
@@ -194,7 +196,7 @@ def test_elmo_task_may_use_only_the_top_layer(trained: tuple[Path, Ear], tmp_pat
         finetune(tmp_path / "again", again, "classification", data, **{**settings, "mixture": True})
 
 
-def test_elmo_markers_are_spelled_by_their_names(trained: tuple[Path, Ear], tmp_path: Path) -> None:
+def test_elmo_markers_are_spelled_by_their_names(trained: tuple[Path, EventRecorder], tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "relations", train=160, test=60)
     start = Model(trained[0], "digest", name="elmo")
     made = finetune(tmp_path / "tuned", start, "relations", data, epochs=6, learning_rate=1e-2)
@@ -219,7 +221,7 @@ def test_a_tokenizer_without_spare_tokens_gets_markers() -> None:
     assert head.tolist() != tail.tolist()
 
 
-def test_elmo_dropout_is_set_by_the_task(trained: tuple[Path, Ear]) -> None:
+def test_elmo_dropout_is_set_by_the_task(trained: tuple[Path, EventRecorder]) -> None:
     model = load_encoder(trained[0], dropout=0.3)
     assert isinstance(model, Elmo)
     assert model.lstm.dropout.p == 0.3
@@ -271,7 +273,7 @@ def test_a_tokenizer_without_spelling_is_noted(tmp_path: Path) -> None:
 
 
 def test_letters_of_spelled_words_are_initialised_by_frequency(
-    trained: tuple[Path, Ear], words: Shards
+    trained: tuple[Path, EventRecorder], words: Shards
 ) -> None:
     model, tokenizer = load_encoder(trained[0]), load_tokenizer(trained[0])
     assert isinstance(model, Elmo)
