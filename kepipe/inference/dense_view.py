@@ -3,7 +3,7 @@ names an entity is pulled to the entity's description.
 
 The vectors start as the token embeddings of any encoder. Training is that of Liu et al. 2021, "Self-Alignment
 Pretraining for Biomedical Entity Representations" (SapBERT), §2: pairs from the graph alone, a contrastive loss, hard
-negatives; the loss is InfoNCE (`ContrastiveLoss`). Pairs of contexts and descriptions are added, since candidates of
+negatives; the loss is InfoNCE (`contrastive_loss`). Pairs of contexts and descriptions are added, since candidates of
 one mention differ by their descriptions, not by their names.
 """
 
@@ -20,13 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kepipe.arrays import Ints
-from kepipe.data.batch import Batch
 from kepipe.inference.opening import load_encoder
 from kepipe.linking.kb.dense import DenseView, entity_names, entity_texts
 from kepipe.linking.linker import Linker
 from kepipe.linking.training.context_pairs import NO_PAIRS, context_pairs
 from kepipe.models.protocols import ExtensibleVocabulary
-from kepipe.objectives.contrastive.loss import ContrastiveLoss
+from kepipe.objectives.contrastive.loss import contrastive_loss
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kg.store import Graph
 
@@ -35,13 +34,14 @@ BATCH = 256
 TEMPERATURE = 0.05
 LEARNING_RATE = 2e-3
 MAX_TOKENS = 64
-"""Tokens of a text that training reads."""
+"""Tokens of a description or name that training reads: the first ones. Contexts, which are cut around a mention, are
+read to their ends."""
 MINE_EVERY = 100
-"""Steps after which the vectors are computed anew in which hard negatives are looked up."""
+"""Every so many steps, texts are drawn and their vectors are computed, among which hard negatives are looked up."""
 MINED = 20_000
-"""Texts, drawn anew each time, among which hard negatives are looked up."""
+"""So many descriptions are drawn, and so many names; all where there are fewer."""
 NEAREST = 5
-"""The hard negative of a text is drawn from this many nearest ones."""
+"""The hard negative of a text is one of this many nearest texts, drawn at random."""
 RARE = 1e-3
 """A token with share p of all tokens of the graph has weight RARE / (RARE + p) (Arora et al. 2017, §3)."""
 OnStep = Callable[[int, float, float], None]
@@ -68,7 +68,7 @@ def build_dense_view(
         raise ValueError(f"{model}: this model has no token embeddings, with which a dense view begins")
     contexts = context_pairs(linker, graph, language) if steps else NO_PAIRS
     names, name_rows = entity_names(graph)
-    texts = _TokenRows.of([*entity_texts(graph), *names, *contexts.texts], tokenizer)
+    texts = TokenRows.of([*entity_texts(graph), *names], contexts.texts, tokenizer)
     rows = np.concatenate((np.arange(len(graph)), name_rows, contexts.rows))
     embeddings = encoder.token_embeddings.weight.detach().float()
     aligner = _Aligner.of(embeddings, texts, rows, (len(graph), len(names)), contexts.rivals, seed)
@@ -79,19 +79,22 @@ def build_dense_view(
 
 
 @dataclass(frozen=True)
-class _TokenRows:
-    """Texts as tokens: those of text n are `tokens[starts[n] : stops[n]]`, at most MAX_TOKENS."""
+class TokenRows:
+    """Texts as tokens: those of text n are `tokens[starts[n] : stops[n]]`."""
 
     tokens: Tensor
     starts: Ints
     stops: Ints
 
     @classmethod
-    def of(cls, texts: list[str], tokenizer: Tokenizer) -> _TokenRows:
-        encoded = tokenizer.encode(texts)
+    def of(cls, texts: list[str], contexts: list[str], tokenizer: Tokenizer) -> TokenRows:
+        """At most `MAX_TOKENS` tokens of each of `texts`, then all tokens of each context."""
+        encoded = tokenizer.encode([*texts, *contexts])
         stops = np.cumsum(encoded.lengths)
         starts = stops - encoded.lengths
-        return cls(torch.from_numpy(encoded.tokens), starts, np.minimum(stops, starts + MAX_TOKENS))
+        shortened = np.minimum(stops, starts + MAX_TOKENS)
+        stops[: len(texts)] = shortened[: len(texts)]
+        return cls(torch.from_numpy(encoded.tokens), starts, stops)
 
     def take(self, texts: Ints) -> tuple[Tensor, Tensor]:
         """The tokens of some texts, and where each of them begins."""
@@ -112,7 +115,7 @@ class _Aligner:
 
     bag: nn.EmbeddingBag
     weights: Tensor
-    texts: _TokenRows
+    texts: TokenRows
     rows: Ints
     entities: int
     names: int
@@ -124,7 +127,7 @@ class _Aligner:
     def of(
         cls,
         embeddings: Tensor,
-        texts: _TokenRows,
+        texts: TokenRows,
         rows: Ints,
         sizes: tuple[int, int],
         rivals: Ints,
@@ -141,7 +144,11 @@ class _Aligner:
         return F.normalize(summed_BD, dim=1)
 
     def train(self, steps: int, on_step: OnStep) -> None:
-        """In each step, second texts of other pairs and a hard negative of each pair are the wrong ones."""
+        """Train on pairs that are drawn anew in each step.
+
+        The wrong texts of a pair are the second texts of the other pairs, and the hard negatives of all pairs. Raises
+        ValueError where no pair can be drawn.
+        """
         counts = np.bincount(self.rows[self.entities :][: self.names], minlength=self.entities)
         synonyms = self.entities + np.flatnonzero(np.repeat(counts, counts) > 1)
         if not len(synonyms) and not len(self.rivals):
@@ -150,21 +157,21 @@ class _Aligner:
                 "entity: there is nothing to align on"
             )
         optimizer = torch.optim.SparseAdam(self.bag.parameters(), lr=LEARNING_RATE)
-        criterion = ContrastiveLoss(TEMPERATURE)
         for step in range(steps):
             if step % MINE_EVERY == 0:
                 described = self._mine(0, self.entities)
                 self.mined = described, self._mine(self.entities, self.names)
             first, second, rivals = self._draw(synonyms, counts)
-            vectors = [self.vectors(first), self.vectors(second)]
-            negatives = self._negatives(vectors[0].detach(), first, rivals)
+            first_PD, others = self.vectors(first), [self.vectors(second)]
+            negatives = self._negatives(first_PD.detach(), first, rivals)
             if negatives is not None:
-                vectors.append(self.vectors(negatives))
-            losses = criterion.losses(None, (torch.cat(vectors),), _batch(self.rows[first], len(vectors)))
+                others.append(self.vectors(negatives))
+            same_P = torch.from_numpy(self.rows[first])
+            loss, accuracy = contrastive_loss(first_PD, others, same_P, TEMPERATURE)
             optimizer.zero_grad()
-            losses["contrastive"].backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()  # type: ignore[no-untyped-call]
-            on_step(step + 1, losses["contrastive"].item(), losses["accuracy"].item())
+            on_step(step + 1, loss.item(), accuracy.item())
 
     def _draw(self, synonyms: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
         """First and second texts of the pairs of a step, and their rivals."""
@@ -188,8 +195,12 @@ class _Aligner:
         )
 
     def _negatives(self, vectors_BD: Tensor, first: Ints, rivals: Ints) -> Ints | None:
-        """A wrong text for each first one: of a context the rival's description, else one of the nearest, of a name one
-        of the nearest names; never one of an entity of the batch. None where all entities are in it."""
+        """A hard negative for each first text.
+
+        A context has the description of its rival; without a rival, one of the nearest descriptions. A name has one of
+        the nearest names. No hard negative belongs to an entity of the batch. None where all texts drawn belong to
+        entities of the batch.
+        """
         negatives = np.where(np.isin(rivals, self.rows[first]), -1, rivals)
         contexts = first >= self.entities + self.names
         for (texts, mined_MD), kind in zip(self.mined, (contexts, ~contexts), strict=True):
@@ -203,16 +214,3 @@ class _Aligner:
                 chosen = self.rng.integers(0, nearest.shape[1], len(wanted))
                 negatives[wanted] = texts[wrong[nearest[np.arange(len(wanted)), chosen]]]
         return negatives
-
-
-def _batch(rows: Ints, groups: int) -> Batch:
-    """What `ContrastiveLoss` reads beside vectors of `groups` texts per pair, one vector a text."""
-    places = torch.arange(groups * len(rows))
-    extra = {
-        "pooled_places": places,
-        "pooled_rows": places,
-        "members": torch.arange(groups).repeat_interleave(len(rows)),
-        "same": torch.from_numpy(rows),
-    }
-    column = torch.zeros(len(places), 1, dtype=torch.int64)
-    return Batch(column, torch.ones_like(column), extra=extra)

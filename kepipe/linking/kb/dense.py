@@ -61,7 +61,10 @@ class DenseView:
         )
 
     def nearest(self, surfaces: Sequence[str]) -> tuple[Ints, Floats32]:
-        """The index of the name nearest to each surface, and their cosine: [n] each. Of equals the first is taken."""
+        """The index of the name nearest to each surface, and their cosine: [n] each.
+
+        Of names with equal cosines among the `COMPARED` nearest, the first is taken.
+        """
         vectors_ND = self.vectors(surfaces)
         rows_Nk = np.sort(
             by_vectors(vectors_ND, self.name_vectors, min(COMPARED, len(self.names))).rows, axis=1
@@ -81,7 +84,9 @@ class DenseView:
         encoded = self.tokenizer.encode([batch.texts[text] for text in present.tolist()])
         begins = batch.begins[present]
         shift = np.repeat(begins, encoded.lengths)
-        token_starts, token_ends = encoded.starts + shift, encoded.ends + shift
+        # A normaliser may reorder characters; the search below needs order.
+        token_starts = np.maximum.accumulate(encoded.starts + shift)
+        token_ends = np.maximum.accumulate(encoded.ends + shift)
         text_end = batch.begins[texts + 1] - 1
         low = np.searchsorted(token_starts, np.maximum(starts - WINDOW, batch.begins[texts]))
         high = np.searchsorted(token_ends, np.minimum(ends + WINDOW, text_end), "right")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,20 +50,31 @@ class ContrastiveLoss(HiddenCriterion):
         """See `HiddenCriterion`."""
         vectors_BD = F.normalize(pool(hidden[0], batch), dim=1)
         first_PD, *others = torch.tensor_split(vectors_BD, int(batch.host.extra["members"][-1]) + 1)
-        second_PD = others[0]
-        logits_PP = first_PD @ second_PD.T / self.temperature
-        own_P = torch.arange(len(first_PD), device=logits_PP.device)
-        same_P = batch.extra["same"]
-        twin_PP = (same_P[:, None] == same_P) & (own_P[:, None] != own_P)
-        columns = [logits_PP.masked_fill(twin_PP, -torch.inf)]
-        columns += [first_PD @ negative_PD.T / self.temperature for negative_PD in others[1:]]
-        logits_PC = torch.cat(columns, 1)
+        loss, accuracy = contrastive_loss(first_PD, others, batch.extra["same"], self.temperature)
         return {
-            "contrastive": F.cross_entropy(logits_PC, own_P),
-            "accuracy": (logits_PC.detach().argmax(1) == own_P).float().mean(),
-            "alignment": alignment(first_PD.detach(), second_PD.detach()),
+            "contrastive": loss,
+            "accuracy": accuracy,
+            "alignment": alignment(first_PD.detach(), others[0].detach()),
             "uniformity": uniformity(first_PD.detach()),
         }
+
+
+def contrastive_loss(
+    first_PD: Tensor, others: Sequence[Tensor], same_P: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """The terms `contrastive` and `accuracy` of `ContrastiveLoss`, of unit vectors.
+
+    `others`: the second texts [P, D], and any number of groups of further negatives [N, D]. `same_P`: pairs with the
+    same number have the same second text, so that it is no negative.
+    """
+    logits_PP = first_PD @ others[0].T / temperature
+    own_P = torch.arange(len(first_PD), device=logits_PP.device)
+    twin_PP = (same_P[:, None] == same_P) & (own_P[:, None] != own_P)
+    columns = [logits_PP.masked_fill(twin_PP, -torch.inf)]
+    columns += [first_PD @ negative_PD.T / temperature for negative_PD in others[1:]]
+    logits_PC = torch.cat(columns, 1)
+    accuracy = (logits_PC.detach().argmax(1) == own_P).float().mean()
+    return F.cross_entropy(logits_PC, own_P), accuracy
 
 
 def pool(hidden_ND: Tensor, batch: Batch) -> Tensor:
