@@ -225,8 +225,8 @@ def dense(
     replace(opened, dense=view).save(out)
     last = accuracies[-100:]
     trained = (
-        f"trained in {steps:,} steps; the right name or description is the nearest one of its batch in "
-        f"{sum(last) / len(last):.1%} of the last {len(last)} steps"
+        f"trained in {steps:,} steps; the right name or description was the nearest one for "
+        f"{sum(last) / len(last):.0%} of the pairs of the last {len(last)} steps"
         if last
         else "not trained"
     )

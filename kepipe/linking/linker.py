@@ -53,7 +53,8 @@ from kg.store import Graph
 FORMAT = 8
 CONTEXT_WEIGHT = 2.0
 """The weight of a candidate's cosine with its mention's context, in logits, chosen over kinds of texts (`python -m
-tests.benchmarks.linking_dense`). It is no feature of the ranker, whose training is the same with and without."""
+tests.benchmarks.linking_dense`). The ranker is trained, and its threshold chosen, without the dense view
+(`training_example`)."""
 
 
 @dataclass(frozen=True)

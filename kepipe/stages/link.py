@@ -39,7 +39,7 @@ class DenseConfig(Section):
     model: UserSource = "minilm"
     """The encoder whose token embeddings the vectors start as: `minilm`, a model folder, a hub id."""
     steps: int = Field(1000, ge=0)
-    """Training steps, about two minutes on one core; 0: the embeddings as they are."""
+    """Training steps; 0: the embeddings as they are."""
 
 
 class LinkConfig(Section):

@@ -7,9 +7,9 @@ vectors trained on the graph; `untrained`, the token embeddings of MiniLM as the
 part are no kind to choose by: they are scored once, with the chosen weight. Milliseconds are processor time per 1,000
 words, annotation not included. Chinese is left out, since MiniLM is English.
 
-Then synonyms of the disease ontology that strings do not find: each is taken out of the graph, and the entity with the
-nearest of the other names is looked up, by letters (rapidfuzz's ratio), by both views, and by MiniLM as a whole. Last,
-the time of an exact search among many names.
+Then synonyms of the disease ontology that strings do not find: 800 are taken out of the graph at once, and the entity
+with the nearest of the remaining names is looked up, by letters (rapidfuzz's ratio), by both views, and by MiniLM as a
+whole. Last, the time of an exact search among many names.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class Matches:
     `starts`, `ends`: [M] character offsets in the raw text; `surfaces`: [M] normalised surface forms. Candidate p
     belongs to match `owners[p]`, has row `rows[p]` in the graph and p(entity | name) `priors[p]`; candidates of a match
     are contiguous, likeliest first. `labels` [P]: the surface is the label of the candidate; `sources` [P]: the source
-    of the candidate (WHOLE, SHORT, LAST, FIRST). `outside` [M]: the span is a short form of a full name whose entity is
-    not in the graph.
+    of the candidate (WHOLE, SHORT, LAST, FIRST, NEAR). `outside` [M]: the span is a short form of a full name whose
+    entity is not in the graph.
     """
 
     starts: Ints
@@ -64,11 +64,12 @@ def merge(
     added: Mapping[SpanKey, list[AddedCandidate]],
     outside: Set[SpanKey] = frozenset(),
 ) -> Matches:
-    """The matches with added candidates; the priors of existing candidates of the same span are scaled down to make
-    room.
+    """The matches with added candidates.
 
-    An entity that is among both keeps only the added candidate. Where a span has no other candidates, the added priors
-    are normalised to sum to 1.
+    The priors of existing candidates of the same span are multiplied by 1 − the sum of the added ones. An entity that
+    is among both keeps only the added candidate. Where a span has no other candidates, the added priors are normalised
+    to sum to 1. `outside`: spans that are marked as in `Matches.outside`; those that are no match are ignored, and
+    earlier marks are kept.
     """
     known = list(zip(matches.starts.tolist(), matches.ends.tolist(), strict=True))
     outside = outside & set(known)
@@ -90,6 +91,7 @@ def merge(
     duplicate = np.isin(owners * (1 << 40) + matches.rows, new_owners * (1 << 40) + new_rows)
     priors = matches.priors * (1 - added_share)[owners]
     is_outside = np.zeros(len(spans), np.bool_)
+    is_outside[new_index] = matches.outside
     is_outside[[index[span] for span in outside]] = True
     owners = np.concatenate((owners[~duplicate], new_owners))
     rows = np.concatenate((matches.rows[~duplicate], new_rows))

@@ -1,7 +1,7 @@
-"""Candidates beyond strings: spans that look like terms, with the entity whose name has the nearest vector
-("hematologic neoplasms" for hematologic cancer).
+"""Candidates by vectors: a span that looks like a term gets the entity whose name has the nearest vector ("hematologic
+neoplasms" for hematologic cancer).
 
-Only in graphs of terms: names of persons, places and works are not to be told by the vectors of their words.
+Only in graphs of terms: two persons, places or works with similar names are mostly different ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kepipe.linking.text.batch import TextBatch
 MIN_COSINE = 0.8
 """Minimum cosine of a span with a name."""
 MIN_LENGTH = 9
-"""A shorter single word is too little to tell a name by: "liver" is near liver disease."""
+"""Minimum length of a span of one word, in characters: "liver" is near liver disease, and does not mean it."""
 _NUMBER = re.compile(r"\d+|\b[IVX]+\b")
 _SEPARATOR = re.compile(r"[ -]")
 _SEVERAL = re.compile(r"\w[ -]\w")
@@ -32,11 +32,11 @@ _DETERMINER = re.compile(
 
 
 def add_near_names(batch: TextBatch, matches: Matches, knowledge: Knowledge, view: DenseView) -> Matches:
-    """The matches of a batch, in a terminology extended by spans that are no names of the graph, but near one in the
-    view.
+    """The matches of a batch, and spans that are no matches, but near a name in the view. Other graphs than
+    terminologies get none.
 
-    The numbers in a span must be those in the name ("type 2" is not type 1), and no match inside the span may have the
-    entity among its candidates ("severe malaria").
+    The span and the name must have the same numbers: "type 2" is not type 1. No match inside the span may have the
+    entity among its candidates: in "severe malaria", the name "malaria" is linked.
     """
     if not knowledge.is_terminology:
         return matches

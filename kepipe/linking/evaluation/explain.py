@@ -9,11 +9,13 @@ from typing import Literal
 import numpy as np
 
 from kepipe.arrays import Floats
+from kepipe.linking.candidates.matches import NEAR, Matches
 from kepipe.linking.decision.policy import AS_LEARNED, Policy
 from kepipe.linking.decision.pronouns import Reference
+from kepipe.linking.features.dense import context_similarity
 from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.kb.links import LinkedSpan
-from kepipe.linking.linker import CONTEXT_WEIGHT, Linker
+from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.batch import TextBatch
 
@@ -35,7 +37,7 @@ class Choice:
 class Explained:
     """A name at `start`..`end` of the text, its candidates (best first), and the outcome.
 
-    `note`: why a span that is not a name of the graph is linked (pronoun, joined place, fuzzy match).
+    `note`: why a span that is not a name of the graph has candidates (pronoun, joined place, fuzzy match, near name).
     """
 
     start: int
@@ -54,6 +56,10 @@ def explain(
     matches, features, _ = linker.featurize(text, annotation, title)
     batch = TextBatch((text,), (title,), (annotation,))
     evidence = linker.evidence(batch, matches)
+    dense = [(0.0, 0.0)] * len(matches.rows)
+    if linker.dense is not None and evidence is not None:
+        similarity = context_similarity(batch, matches, linker.dense)
+        dense = list(zip(similarity.tolist(), evidence.tolist(), strict=True))
     scores = linker.ranker.score(features, evidence)
     allowed = policy.marks_of(linker.marks).allows(batch, matches, linker.knowledge)
     mentions = {
@@ -88,11 +94,12 @@ def explain(
                 matches.priors[place],
                 scores[place],
                 features[place],
-                0.0 if evidence is None else float(evidence[place]),
+                dense[place],
             )
             for place in places
         )
-        explained.append(Explained(start, end, text[start:end], outcome, choices))
+        note = _near_name(linker, matches, best)
+        explained.append(Explained(start, end, text[start:end], outcome, choices, note))
     names = {
         reference.pronoun[:2]: reference.antecedent
         for reference in _references(linker, text, annotation, title, policy)
@@ -124,12 +131,22 @@ def _references(
     )
 
 
-def _choice(linker: Linker, row: int, prior: float, score: float, values: Floats, dense: float) -> Choice:
-    """`dense`: what the dense view adds to the logit."""
+def _near_name(linker: Linker, matches: Matches, place: int) -> str:
+    """Which name of the graph is near the span of a candidate, if the dense view gave the candidate; else ""."""
+    if linker.dense is None or matches.sources[place] != NEAR:
+        return ""
+    (name,), (cosine,) = linker.dense.nearest([matches.surfaces[int(matches.owners[place])]])
+    return f"near the name {linker.dense.names[int(name)]}, cosine {cosine:.2f}"
+
+
+def _choice(
+    linker: Linker, row: int, prior: float, score: float, values: Floats, dense: tuple[float, float]
+) -> Choice:
+    """`dense`: similarity with the context in the dense view, and what it adds to the logit."""
     contributions = (values * linker.ranker.weights).tolist()
     parts = [
         *zip(FEATURES, values.tolist(), contributions, strict=True),
-        ("dense", dense / CONTEXT_WEIGHT, dense),
+        ("dense", *dense),
     ]
     shown = sorted((part for part in parts if part[2]), key=lambda part: -abs(part[2]))
     knowledge = linker.knowledge

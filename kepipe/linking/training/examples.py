@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,7 +39,11 @@ def training_example(
     title: str = "",
     span: tuple[int, int] | None = None,
 ) -> TrainingExample:
-    """The training example of a text with gold links; `span`: the annotated characters, None: all of the text."""
+    """The training example of a text with gold links; `span`: the annotated characters, None: all of the text.
+
+    A dense view is left out, so that the ranker and its threshold are the same with and without one.
+    """
+    linker = replace(linker, dense=None)
     matches, features, groups = linker.featurize(text, annotation, title)
     types = linker.knowledge.types[matches.rows]
     batch = TextBatch((text,), ("",), (annotation,))

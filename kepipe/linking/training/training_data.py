@@ -28,7 +28,9 @@ def training_data(
     annotations: Iterable[Annotations],
     marks: Marks | None = None,
 ) -> TrainingData:
-    """The training examples of gold texts; `marks`: what counts as a mention, None: inferred from the texts."""
+    """The training examples of gold texts, without candidates of a dense view; `marks`: what counts as a mention, None:
+    inferred from the texts."""
+    linker = replace(linker, dense=None)
     known = linker.knowledge, linker.gazetteer.lexicon
     annotations = list(annotations)
     joined = marks_joined(((text.document.text, text.links) for text in texts), *known)

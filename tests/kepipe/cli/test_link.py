@@ -263,6 +263,7 @@ def test_dense_adds_a_view_to_a_linker(graph: Graph, linker: str, tmp_path: Path
     extended = str(tmp_path / "dense")
     told = run("dense", str(graph.folder), "-l", linker, "-o", extended, "--steps", "3")
     assert "trained in 3 steps" in told
+    assert "% of the pairs of the last 3 steps" in told
     view = Linker.open(tmp_path / "dense").dense
     assert view is not None
     assert f"vectors of {len(view.names)} names" in told

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kepipe.inference.dense_view import build_dense_view
+from kepipe.inference.dense_view import MAX_TOKENS, TokenRows, build_dense_view
 from kepipe.linking.evaluation.explain import explain
 from kepipe.linking.features.dense import context_similarity
 from kepipe.linking.kb.dense import WINDOW, DenseView, entity_names, entity_texts
 from kepipe.linking.linker import CONTEXT_WEIGHT, Linker
 from kepipe.linking.text.batch import TextBatch
+from kepipe.linking.training.context_pairs import context_pairs
 from kepipe.models.pretrained import locate
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
@@ -136,6 +137,29 @@ def test_a_context_depends_on_its_window_alone(view: DenseView) -> None:
     assert np.array_equal(among[0], own[0])
     assert np.array_equal(among[1], own[0])
     assert own[0] == pytest.approx(view.vectors([IN_NEBRASKA])[0], abs=1e-6)
+
+
+def test_training_reads_the_context_that_linking_reads(tmp_path: Path) -> None:
+    """Around a mention that begins at character 500 of a description, to the end of the context."""
+    before, after = "king " * 100, " sea" * 100
+    text = f"{before}Ganymede{after}"
+    entities = [
+        Entity("a", "Io", (), text, ("moon",), 1e6),
+        Entity("b", "Ganymede", (), "a moon", ("moon",), 1e6),
+    ]
+    graph = write_graph(tmp_path, entities, [], {})
+    pairs = context_pairs(Linker.build(graph), graph)
+    assert pairs.rows.tolist() == [1]
+    assert pairs.texts == [f"{'king ' * (WINDOW // 5)}Ganymede{' sea' * (WINDOW // 4)}"]
+    view = random_view(graph, {})
+    read = TokenRows.of([text], pairs.texts, view.tokenizer)
+    assert len(read.take(np.asarray([0]))[0]) == MAX_TOKENS
+    tokens, _ = read.take(np.asarray([1]))
+    assert tokens.tolist() == view.tokenizer.encode(pairs.texts).tokens.tolist()
+    assert len(tokens) > 2 * MAX_TOKENS
+    batch = TextBatch((text,), ("",), (annotate(text),))
+    linked = view.contexts(batch, np.asarray([500]), np.asarray([508]))
+    assert linked[0] == pytest.approx(view.vectors(pairs.texts)[0], abs=1e-6)
 
 
 def test_a_saved_linker_has_its_view_memory_mapped(plain: Linker, linker: Linker, tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from kepipe.data.document import Span
-from kepipe.linking.candidates.matches import NEAR
+from kepipe.linking.candidates.matches import NEAR, AddedCandidate, merge
+from kepipe.linking.evaluation.explain import explain
 from kepipe.linking.linker import Linker
+from kepipe.linking.text.batch import TextBatch
+from kepipe.linking.training.examples import training_example
 from kg.schema import Entity
 from kg.writer import write_graph
 from tests.support.linking import annotate, random_view
@@ -56,6 +59,35 @@ def test_a_term_in_other_words_is_found_by_its_vector_alone(linker: Linker) -> N
     matches = linker.find(text, annotate(text))
     assert (matches.sources == NEAR).tolist() == [True]
     assert matches.priors.tolist() == [1.0]
+
+
+def test_explain_tells_the_near_name_and_its_cosine(linker: Linker) -> None:
+    text = "They had hematologic tumor there. Malaria too."
+    near, written = explain(linker, text, annotate(text))
+    assert near.note == "near the name hematologic cancer, cosine 1.00"
+    assert near.choices[0].entity == "blood"
+    assert written.note == ""
+
+
+def test_a_training_example_has_no_candidates_by_vectors(linker: Linker) -> None:
+    text = "They had hematologic tumor there. Malaria too."
+    assert NEAR in linker.find(text, annotate(text)).sources.tolist()
+    with_view, without = (
+        training_example(each, text, annotate(text), []) for each in (linker, replace(linker, dense=None))
+    )
+    assert with_view.matches.starts.tolist() == without.matches.starts.tolist() == [text.index("Malaria")]
+    assert with_view.features.tolist() == without.features.tolist()
+
+
+def test_added_candidates_keep_the_marks_of_short_forms_outside(linker: Linker) -> None:
+    text = "hematologic tumor or malaria"
+    batch = TextBatch((text,), ("",), (annotate(text),))
+    matches = replace(linker, dense=None).find(text, annotate(text))
+    assert matches.outside.tolist() == [False]
+    marked = replace(matches, outside=~matches.outside)
+    merged = merge(batch, marked, {(0, 17): [AddedCandidate(0, 1.0, NEAR)]})
+    assert merged.starts.tolist() == [0, text.index("malaria")]
+    assert merged.outside.tolist() == [False, True]
 
 
 def test_without_a_parser_words_of_terms_are_taken_together(linker: Linker) -> None:
