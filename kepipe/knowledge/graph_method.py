@@ -49,6 +49,13 @@ class FactsInText(ABC):
         self._lookup = EntityLookup(lambda ids: np.array([chooser.row(id) for id in ids], np.int64))
 
     @property
+    def saves_sources(self) -> bool:
+        """See `Knowledge`: the graph is saved, vectors that rank its facts are not."""
+        from kepipe.knowledge.table import inputs_of
+
+        return inputs_of([self._settings]) == ("graph",)
+
+    @property
     @abstractmethod
     def keeps(self) -> int:
         """See `Knowledge`: the longest row that is not truncated."""
