@@ -28,8 +28,11 @@ METHODS, PREDICTING = "methods", "predicting"
 
 def write_settings(folder: Path, settings: KnowledgeSettings) -> None:
     """Add a method to the model folder's list of methods, replacing one of the same name."""
-    kept = [entry for entry in read_settings(folder) if type(entry) is not type(settings)]
-    _write(folder, {METHODS: (*kept, settings)})
+    lists = {
+        name: [kept for kept in methods if type(kept) is not type(settings)]
+        for name, methods in _read(folder).items()
+    }
+    _write(folder, {**lists, METHODS: [*lists.get(METHODS, ()), settings]})
 
 
 def _write(folder: Path, lists: Mapping[str, Sequence[KnowledgeSettings]]) -> None:
@@ -42,13 +45,19 @@ def _write(folder: Path, lists: Mapping[str, Sequence[KnowledgeSettings]]) -> No
 def read_settings(folder: Path, *, predicting: bool = False) -> list[KnowledgeSettings]:
     """The knowledge methods of a folder's model; [] if it has none. `predicting`: also those used only to fill masks.
     Raises ValueError for an invalid file."""
+    lists = _read(folder)
+    return [*lists.get(METHODS, ()), *(lists.get(PREDICTING, ()) if predicting else ())]
+
+
+def _read(folder: Path) -> dict[str, list[KnowledgeSettings]]:
+    """The lists of a folder's file; {} without one."""
     file = folder / KNOWLEDGE_FILE
     if not file.is_file():
-        return []
+        return {}
     try:
         lists = read_json(file)
-        entries = [*lists[METHODS], *(lists.get(PREDICTING, ()) if predicting else ())]
-        return [table.read(entry) for entry in entries]
+        names = (METHODS, *(name for name in (PREDICTING,) if name in lists))
+        return {name: [table.read(entry) for entry in lists[name]] for name in names}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: not the knowledge of a model ({error})") from None
 

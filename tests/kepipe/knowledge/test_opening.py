@@ -134,6 +134,9 @@ def test_folder_after_pretraining_keeps_weights_and_predicts_with_triples(
     assert isinstance(predicting, CombinedKnowledge)
     assert [type(part) for part in predicting.parts] == [FusedEntities, InjectedTriples]
 
+    opening.write_settings(tmp_path, ErnieTsinghua(first=1))
+    assert opening.read_settings(tmp_path, predicting=True) == [ErnieTsinghua(first=1), KBert()]
+
     others: dict[FamilyName, KnowledgeSettings] = {"bert": KBert(choice="plausible"), "gpt2": KBert()}
     for family, method in others.items():
         other = replace(sources, config=build(Base(family=family), 9, 0).config)
