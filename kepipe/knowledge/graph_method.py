@@ -92,8 +92,8 @@ class FactsInText(ABC):
 
     def save(self, folder: Path, model: TrainableEncoder) -> None:  # noqa: ARG002
         """See `Knowledge`: the graph, hard-linked if the file system supports it, else copied."""
+        from kepipe.flow.artifact import link_folder
         from kepipe.knowledge.opening import write_settings
-        from kepipe.models.files import link_folder
 
         link_folder(self.folder, folder / GRAPH_FOLDER)
         write_settings(folder, self._settings)

@@ -145,10 +145,10 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageConte
 
 def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
     """Run the stage in one process; of several processes, the first writes the model folder."""
-    from kepipe.finetuning.mention_finders import LINKER
+    from kepipe.flow.artifact import link_folder
     from kepipe.knowledge import opening
+    from kepipe.linking import LINKER
     from kepipe.models import folder
-    from kepipe.models.files import link_folder
     from kepipe.stages.pretraining import Pretraining
     from kepipe.training.launch import is_main_process
     from kepipe.training.loop import train
