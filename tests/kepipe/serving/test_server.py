@@ -315,7 +315,7 @@ def test_serve_refuses_seconds_that_no_server_waits(seconds: str) -> None:
     for option in ("--timeout", "--refresh"):
         ended = CliRunner().invoke(app, ["serve", "nowhere", option, seconds])
         assert ended.exit_code == 2
-        assert "is not in the range" in ended.output
+        assert f"Invalid value for '{option}'" in ended.output
 
 
 def test_serve_reports_a_missing_model(space: Path, models: list[Path]) -> None:
