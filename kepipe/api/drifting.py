@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kepipe.api.running import run_pipeline
 from kepipe.config import ConfigError
+from kepipe.linking import LINKER
 
 if TYPE_CHECKING:
     from kepipe.drift.check import Report
@@ -61,7 +62,7 @@ def drift(
         draw(unseen, rng),
         draw(new, rng),
         model,
-        made.folders[link.name] / "linker",
+        made.folders[link.name] / LINKER,
         flow.seed,
     )
     report = check(windows, level)

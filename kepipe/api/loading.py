@@ -15,6 +15,7 @@ from kepipe.api.linking import is_linker, link_documents, open_linker
 from kepipe.api.predicting import answer
 from kepipe.api.running import place_of
 from kepipe.api.writing import Decoding, write
+from kepipe.linking import LINKER
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from kepipe.models.prompt_styles import PromptStyle
     from kepipe.tracking.mask_predictor import MaskPredictor
 
-LINKER = "linker"
-"""Subfolder of a stage `link`'s result with its linker."""
 Ability = Literal["predict", "generate", "link"]
 
 

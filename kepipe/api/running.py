@@ -14,7 +14,7 @@ from kepipe.terminal import echo
 if TYPE_CHECKING:
     from kepipe.api.result import RunResult
     from kepipe.flow.events import Sink
-    from kepipe.flow.plan import Workspace
+    from kepipe.flow.plan import Flow, Workspace
     from kepipe.flow.runner import StageSelection
 
 WORKSPACE, WORKSPACE_VARIABLE = Path("workspace"), "KEPIPE_WORKSPACE"
@@ -76,14 +76,12 @@ def run_pipeline(
     from kepipe.device import resolve
     from kepipe.flow.runner import Run
     from kepipe.pipeline.inspection import inspect
-    from kepipe.pipeline.workers import with_workers
     from kepipe.provenance import run_tags
     from kepipe.tracking import track
 
     refuse_launcher()
     flow, settings = pipelines.load(file, assigned)
-    if where := os.environ.get(WORKERS_VARIABLE, "") if workers is None else workers:
-        flow = with_workers(flow, where)
+    flow = with_chosen_workers(flow, workers)
     for warning in inspect(flow):
         warn(warning)
     place.make()
@@ -99,6 +97,15 @@ def run_pipeline(
         )
         copies = frozenset(node.name for node in flow.nodes if node.labels)
         return RunResult(flow.name, job.id, place.root, job.execute(), copies)
+
+
+def with_chosen_workers(flow: Flow, workers: str | None = None) -> Flow:
+    """The flow with `workers` in all stages over a corpus; None: as the variable KEPIPE_WORKERS says, "" as the file
+    says. Raises ConfigError for another text."""
+    from kepipe.pipeline.workers import with_workers
+
+    where = os.environ.get(WORKERS_VARIABLE, "") if workers is None else workers
+    return with_workers(flow, where) if where else flow
 
 
 def assignments(given: Assignments) -> list[str]:

@@ -21,7 +21,7 @@ import yaml
 from kepipe import pipeline as pipelines
 from kepipe.api.privacy import kept_private
 from kepipe.api.result import RunResult
-from kepipe.api.running import assignments, place_of, refuse_launcher
+from kepipe.api.running import assignments, place_of, refuse_launcher, with_chosen_workers
 from kepipe.api.trial import Pruner, Quiet
 from kepipe.config import ConfigError, as_yaml, override, parse_value, read, suggest
 from kepipe.console.run import open_console
@@ -121,7 +121,7 @@ class Tuning:
         for a metric that no stage has."""
         figure = _measure(measure, better)
         by = None if method.prune_by is None else _measure(method.prune_by, None)
-        flow = _check_ranges(file, assigned, ranges)
+        flow = with_chosen_workers(_check_ranges(file, assigned, ranges))
         for name in (figure, by):
             if name is not None:
                 _check_figure(flow, name)
@@ -280,6 +280,7 @@ def _job(flow: Flow, place: Workspace, until: str, sinks: Sequence[Sink]) -> Run
     """The run of a flow up to a stage."""
     from kepipe.device import resolve
 
+    flow = with_chosen_workers(flow)
     return Run(flow, place, StageSelection(until), sinks, device=lambda: resolve(flow.device))
 
 

@@ -21,9 +21,9 @@ from kepipe.tracking.model_uri import REGISTERED, fetch, model_uri, parse
 from kepipe.tracking.store import store_uri
 
 NOT_CACHED = "{name}: it is not in the cache of Hugging Face's hub on this machine; `--download` gets it"
-INCOMPLETE = (
-    "{name}: the cache of Hugging Face's hub on this machine lacks {files}; `--download` gets what is missing"
-)
+NOT_DOWNLOADED = "{name}: Hugging Face's hub does not give it: {reason}"
+INCOMPLETE = "{name}: the cache of Hugging Face's hub on this machine lacks {files}"
+GET_MISSING = "; `--download` gets what is missing"
 NOT_REGISTERED = "{reason}; without it, the stage that starts from it has no model, or a new one"
 
 
@@ -42,18 +42,12 @@ def offline() -> Iterator[None]:
 @dataclass(frozen=True)
 class HubModel:
     """A model or tokenizer of the hub. `folder`: its files in the cache of this machine, None if it is not there.
-    `missing`: files without which it cannot be used."""
+    `missing`: files without which it cannot be used. `problem`: why it cannot be packed, and what to do."""
 
     name: str
     folder: Path | None
     missing: Sequence[str] = ()
-
-    @property
-    def problem(self) -> str | None:
-        """Why it cannot be packed, and what to do."""
-        if self.folder is None:
-            return NOT_CACHED.format(name=self.name)
-        return INCOMPLETE.format(name=self.name, files=" and ".join(self.missing)) if self.missing else None
+    problem: str | None = None
 
 
 def hub_models(names: Collection[str], flow: Flow, download: bool = False) -> list[HubModel]:
@@ -64,7 +58,7 @@ def hub_models(names: Collection[str], flow: Flow, download: bool = False) -> li
         for name, use in _uses(node.config):
             if name in uses:
                 uses[name].add(use)
-    return [_hub_model(name, uses[name], download) for name in uses]
+    return [_hub_model(name, uses[name] != {"tokenizer"}, download) for name in uses]
 
 
 def _uses(settings: Any, field: str = "") -> Iterator[tuple[str, str]]:
@@ -79,25 +73,31 @@ def _uses(settings: Any, field: str = "") -> Iterator[tuple[str, str]]:
         yield settings, "tokenizer" if field == "tokenizer" else "model"
 
 
-def _hub_model(name: str, uses: Collection[str], download: bool) -> HubModel:
+def _hub_model(name: str, has_weights: bool, download: bool) -> HubModel:
+    """A model with its tokenizer, which is loaded along with it, or a tokenizer alone."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        IncompleteSnapshotError,
-        LocalEntryNotFoundError,
-    )
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     listed: Sequence[str] = ()
     try:
         folder = Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=not download))
-    except IncompleteSnapshotError as partial:
-        folder, listed = Path(partial.snapshot_path), ("files that the hub lists",)
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError):
-        return HubModel(name, None)
-    weights = (missing_weights(folder) or listed) if "model" in uses else ()
-    tokens = missing_tokenizer(folder) if "tokenizer" in uses else ()
-    return HubModel(name, folder, (*weights, *tokens))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        partial = getattr(
+            error, "snapshot_path", None
+        )  # of IncompleteSnapshotError, which older versions lack
+        if partial is None:
+            reason = str(error).strip().partition("\n")[0]
+            told = (
+                NOT_DOWNLOADED.format(name=name, reason=reason) if download else NOT_CACHED.format(name=name)
+            )
+            return HubModel(name, None, problem=told)
+        folder, listed = Path(partial), ("files that the hub lists",)
+    weights = (missing_weights(folder) or listed) if has_weights else ()
+    missing = (*weights, *missing_tokenizer(folder))
+    if not missing:
+        return HubModel(name, folder)
+    told = INCOMPLETE.format(name=name, files=" and ".join(missing)) + ("" if download else GET_MISSING)
+    return HubModel(name, folder, missing, told)
 
 
 def missing_weights(folder: Path) -> list[str]:
@@ -108,7 +108,7 @@ def missing_weights(folder: Path) -> list[str]:
 
 
 def missing_tokenizer(folder: Path) -> list[str]:
-    """What a folder without a tokenizer lacks."""
+    """["tokenizer.json"] if a model's folder has no tokenizer, else []."""
     choices = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
     found = any(all((folder / name).is_file() for name in files) for files in choices)
     return [] if found else ["tokenizer.json"]
@@ -164,7 +164,8 @@ class RegisteredModels:
         return replaced
 
     def _replaced(self, entry: WrittenEntry, loaded: Collection[str]) -> Mapping[str, Any] | None:
-        """The entry with the packed model; None if it names none. Of copies (`like`), each names its own."""
+        """The entry with the packed model; None if it names none. A copy (`like`) is changed only if it names a
+        model itself."""
         stage = KINDS[entry.full["use"]]
         base, own_base = entry.full.get("base"), entry.own.get("base")
         if stage is CHAMPION_STAGE:

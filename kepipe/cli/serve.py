@@ -9,6 +9,9 @@ import typer
 from kepipe.cli.options import WORKSPACE, HostOption, WorkspaceOption
 from kepipe.terminal import echo
 
+DAY = 86_400
+"""Seconds of a day."""
+
 
 def serve(
     model: Annotated[
@@ -26,14 +29,17 @@ def serve(
         typer.Option(help="A further host name that requests may use. May be repeated.", metavar="NAME"),
     ] = None,
     refresh: Annotated[
-        float, typer.Option(help="Seconds between checks of the alias's version.", min=0.1)
+        float,
+        typer.Option(help="Seconds between checks of the alias's version.", min=0.1, max=DAY),
     ] = 5.0,
     max_texts: Annotated[int, typer.Option(help="Maximum number of texts per request.", min=1)] = 256,
     max_bytes: Annotated[int, typer.Option(help="Maximum number of bytes per request.", min=1)] = 1_000_000,
     max_waiting: Annotated[
         int, typer.Option(help="Maximum number of queued texts; further requests get 503.", min=1)
     ] = 1024,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a request gets 504.", min=0.1)] = 30.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds after which a request gets 504.", min=0.1, max=DAY)
+    ] = 30.0,
 ) -> None:
     """Serve a model over HTTP with MLflow's protocol: POST /invocations; GET /health, /ready, /metrics, /version."""
     from kepipe.serving.app import Limits

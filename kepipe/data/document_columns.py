@@ -27,12 +27,12 @@ def save_arrays(file: Path, arrays: Arrays) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def open_arrays(file: Path) -> Arrays | None:
-    """The arrays that `save_arrays` wrote; None if the file is missing or damaged."""
+def open_arrays(file: Path, names: Sequence[str] = ()) -> Arrays | None:
+    """The arrays that `save_arrays` wrote, or those of these names; None if the file is missing or damaged."""
     try:
         with np.load(file, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (FileNotFoundError, ValueError, EOFError, BadZipFile):
+            return {name: stored[name] for name in names or stored.files}
+    except (FileNotFoundError, KeyError, ValueError, EOFError, BadZipFile):
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,9 @@ from kepipe.data.document_stream import Chunk
 from kepipe.data.parsed_chunks import ParsedChunk, ParsedChunks
 from kepipe.data.workers import map_chunks
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+
+PARALLELISM = "TOKENIZERS_PARALLELISM"
+"""Variable by which tokenizers use several threads or one."""
 
 
 class EncodedSplit(NamedTuple):
@@ -78,8 +82,22 @@ def encode(chunk: ParsedChunk, tokenizer: Tokenizer) -> EncodedChunk:
 
 
 def _encode_in_worker(chunks: ParsedChunks, tokenizer: Path, chunk: Chunk) -> EncodedChunk:
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one thread per process, as elsewhere
-    return encode(chunks.open(chunk), _tokenizer(tokenizer))
+    with _one_thread():
+        return encode(chunks.open(chunk), _tokenizer(tokenizer))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Have tokenizers work in one thread during the block, as all work of worker processes does."""
+    before = os.environ.get(PARALLELISM)
+    os.environ[PARALLELISM] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PARALLELISM]
+        else:
+            os.environ[PARALLELISM] = before
 
 
 @lru_cache(maxsize=1)

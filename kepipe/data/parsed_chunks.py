@@ -48,15 +48,23 @@ class ParsedChunks:
     def places(self, offset: int = 0, line: int = 0) -> Iterator[Chunk]:
         """Where the chunks lie, from a position at which one begins. With `kept`, each is in the cache when it is
         yielded. Raises as `read`."""
-        for number, chunk in enumerate(self.read(offset, line)):
-            yield Chunk(number, offset, chunk.offset, line)
-            offset, line = chunk.offset, chunk.line
+        size, number = self.file.stat().st_size, 0
+        while offset < size:
+            end, line_after = self._end(offset, line)
+            yield Chunk(number, offset, end, line)
+            offset, line, number = end, line_after, number + 1
 
     def open(self, chunk: Chunk) -> ParsedChunk:
-        """A chunk from the cache. Raises ValueError if it is missing or damaged."""
-        if self.kept is None or (found := _open(_file(self.kept, chunk.begin))) is None:
-            raise ValueError(f"{self.kept}: the documents at byte {chunk.begin} are missing; run again")
-        return found
+        """A chunk of `places`, parsed again if it is missing in the cache or damaged. Raises as `read`."""
+        return self._chunk(chunk.begin, chunk.line)
+
+    def _end(self, offset: int, line: int) -> tuple[int, int]:
+        """The position after a chunk. Of one in the cache, nothing else is read."""
+        if self.kept is not None and (known := open_arrays(_file(self.kept, offset), ["end"])) is not None:
+            end, line_after = known["end"].tolist()
+            return end, line_after
+        chunk = self._chunk(offset, line)
+        return chunk.offset, chunk.line
 
     def _chunk(self, offset: int, line: int) -> ParsedChunk:
         if self.kept is None:

@@ -84,9 +84,8 @@ def write_shards(
         for chunk in encoding.read(progress.offset, progress.documents):
             rows = progress.rows(chunk.entities)
             for split, (encoded, ids, titles) in chunk.splits.items():
-                columns = replace(
-                    encoded, entities=rows[encoded.entities]
-                )  # a place −1 takes the −1 at the end
+                # An index −1 takes the −1 at the end.
+                columns = replace(encoded, entities=rows[encoded.entities])
                 writers[split].append(columns, ids, titles)
                 progress.mentions += columns.mentions
                 progress.aligned += columns.aligned

@@ -147,7 +147,7 @@ def save(folder: Path, fine_tuned: FineTunedModel, provenance: dict[str, Any]) -
     model = fine_tuned.model
     write_tensors(folder / HEAD, model.own_parameters())
     models.save(folder, model.encoder, provenance=provenance)
-    opening.save(fine_tuned.knowledge, folder, model.encoder, all_of_it=True)
+    opening.save(fine_tuned.knowledge, folder, model.encoder, for_all_uses=True)
     fine_tuned.tokenizer.save(folder)
     settings = fine_tuned.spec.generation
     values = asdict(replace(fine_tuned.spec, generation=None))

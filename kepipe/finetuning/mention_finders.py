@@ -10,11 +10,10 @@ from typing import Literal, Protocol
 
 from kepipe.data.document import Mention
 from kepipe.finetuning.examples import Example
+from kepipe.linking import LINKER
 
 Source = Literal["data", "linker", "names", "none"]
 Language = Literal["en", "zh"]
-LINKER = "linker"
-"""Subfolder of a model folder with the linker of its texts."""
 
 
 class Finder(Protocol):

@@ -85,8 +85,8 @@ def start(
 
 
 def mixed(model: TrainableEncoder, *, learned: bool) -> TrainableEncoder:
-    """A model that mixes its layers itself, as it is or with its last layer only; any other unchanged. Raises
-    ValueError if it no longer has its mixture."""
+    """The model with its learned mixture of layers, or with its last layer alone. A model without a mixture is returned
+    unchanged. Raises ValueError if `learned`, and an earlier fine-tuning has removed the mixture."""
     from kepipe.models.protocols import LayerMixture
 
     if not isinstance(model, LayerMixture):

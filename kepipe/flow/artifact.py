@@ -16,6 +16,7 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from kepipe.files import link_or_copy
 from kg.regular_files import open_regular, parse_json
 
 MANIFEST = "artifact.json"
@@ -132,6 +133,13 @@ def _compare(folder: Path, thorough: bool) -> None:
             raise CorruptArtifact(f"{folder / name}: content does not match its digest")
     if hash_json({name: entry["sha256"] for name, entry in expected.items()}) != manifest["digest"]:
         raise CorruptArtifact(f"{folder}/{MANIFEST}: digest does not match the files it lists")
+
+
+def link_folder(source: Path, target: Path) -> None:
+    """Put an artifact's files, or those of one of its folders, at a second place: hard-linked if the file system
+    supports it, else copied."""
+    for file in _content(source):
+        link_or_copy(file, target / file.relative_to(source))
 
 
 def hash_file(file: Path) -> str:

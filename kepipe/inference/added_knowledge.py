@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class AddedKnowledge:
     """`methods` replace the folder's own methods of the same name; `folders`: see `kepipe.knowledge.base.Sources`.
-    `predicting`: use also the folder's methods that are for predictions alone."""
+    `predicting`: use also the folder's methods that are used only to fill masks."""
 
     methods: Sequence[KnowledgeSettings] = ()
     folders: Mapping[str, Path | None] = field(default_factory=dict)

@@ -109,6 +109,11 @@ class Knowledge(Protocol):
         """Whether the model has weights for it, so that it goes wherever the model goes."""
         ...
 
+    @property
+    def saves_sources(self) -> bool:
+        """Whether `save` writes all of its sources, so that it can be opened from the model's folder alone."""
+        ...
+
     def rows(self, text: RowStream) -> RowStream:
         """The rows of pretraining: those of the text, and those that the method adds."""
         ...
@@ -150,6 +155,7 @@ class LearnedKnowledge:
     """
 
     in_weights: ClassVar[bool] = False
+    saves_sources: ClassVar[bool] = False
     keeps: ClassVar[int | None] = None
 
     def rows(self, text: RowStream) -> RowStream:
@@ -295,6 +301,11 @@ class CombinedKnowledge:
     def in_weights(self) -> bool:
         """See `Knowledge`."""
         return any(part.in_weights for part in self.parts)
+
+    @property
+    def saves_sources(self) -> bool:
+        """See `Knowledge`."""
+        return all(part.saves_sources for part in self.parts)
 
     @property
     def keeps(self) -> int | None:

@@ -49,6 +49,13 @@ class FactsInText(ABC):
         self._lookup = EntityLookup(lambda ids: np.array([chooser.row(id) for id in ids], np.int64))
 
     @property
+    def saves_sources(self) -> bool:
+        """See `Knowledge`: the graph is saved, vectors that rank its facts are not."""
+        from kepipe.knowledge.table import inputs_of
+
+        return inputs_of([self._settings]) == ("graph",)
+
+    @property
     @abstractmethod
     def keeps(self) -> int:
         """See `Knowledge`: the longest row that is not truncated."""
@@ -85,8 +92,8 @@ class FactsInText(ABC):
 
     def save(self, folder: Path, model: TrainableEncoder) -> None:  # noqa: ARG002
         """See `Knowledge`: the graph, hard-linked if the file system supports it, else copied."""
+        from kepipe.flow.artifact import link_folder
         from kepipe.knowledge.opening import write_settings
-        from kepipe.models.files import link_folder
 
         link_folder(self.folder, folder / GRAPH_FOLDER)
         write_settings(folder, self._settings)

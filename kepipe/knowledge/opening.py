@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 
 METHODS, PREDICTING = "methods", "predicting"
-"""Lists of KNOWLEDGE_FILE: the methods that whatever uses the model uses, and those that only predictions use."""
+"""Lists of KNOWLEDGE_FILE. `methods`: used by every stage and prediction; `predicting`: used only to fill masks."""
 
 
 def write_settings(folder: Path, settings: KnowledgeSettings) -> None:
     """Add a method to the model folder's list of methods, replacing one of the same name."""
-    kept = [entry for entry in read_settings(folder) if type(entry) is not type(settings)]
-    _write(folder, {METHODS: (*kept, settings)})
+    lists = {
+        name: [kept for kept in methods if type(kept) is not type(settings)]
+        for name, methods in _read(folder).items()
+    }
+    _write(folder, {**lists, METHODS: [*lists.get(METHODS, ()), settings]})
 
 
 def _write(folder: Path, lists: Mapping[str, Sequence[KnowledgeSettings]]) -> None:
@@ -40,15 +43,21 @@ def _write(folder: Path, lists: Mapping[str, Sequence[KnowledgeSettings]]) -> No
 
 
 def read_settings(folder: Path, *, predicting: bool = False) -> list[KnowledgeSettings]:
-    """The knowledge methods of a folder's model; [] if it has none. `predicting`: also those that only predictions use.
+    """The knowledge methods of a folder's model; [] if it has none. `predicting`: also those used only to fill masks.
     Raises ValueError for an invalid file."""
+    lists = _read(folder)
+    return [*lists.get(METHODS, ()), *(lists.get(PREDICTING, ()) if predicting else ())]
+
+
+def _read(folder: Path) -> dict[str, list[KnowledgeSettings]]:
+    """The lists of a folder's file; {} without one."""
     file = folder / KNOWLEDGE_FILE
     if not file.is_file():
-        return []
+        return {}
     try:
         lists = read_json(file)
-        entries = [*lists[METHODS], *(lists.get(PREDICTING, ()) if predicting else ())]
-        return [table.read(entry) for entry in entries]
+        names = (METHODS, *(name for name in (PREDICTING,) if name in lists))
+        return {name: [table.read(entry) for entry in lists[name]] for name in names}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: not the knowledge of a model ({error})") from None
 
@@ -105,24 +114,25 @@ def open_own(
     return together([table.method_of(settings).open(settings, full, note) for settings in everything])
 
 
-def save(knowledge: Knowledge | None, folder: Path, model: TrainableEncoder, *, all_of_it: bool) -> None:
-    """Write the knowledge into a model's folder: all of it for whatever uses the model, or methods without weights for
-    predictions alone, because a stage that starts from the model, or evaluates it, has settings of its own for them."""
+def save(knowledge: Knowledge | None, folder: Path, model: TrainableEncoder, *, for_all_uses: bool) -> None:
+    """Write the methods into a model's folder.
+
+    `for_all_uses`: every stage and prediction uses all of them. Otherwise only those with weights; of the others, which
+    a stage that starts from the model or evaluates it has its own settings for, a model that fills masks keeps those
+    that save all of their sources, and uses them for that alone.
+    """
     parts = knowledge.parts if isinstance(knowledge, CombinedKnowledge) else [knowledge] if knowledge else []
+    if not for_all_uses:
+        fills_masks = "masked-lm" in model.config.capabilities
+        parts = [part for part in parts if part.in_weights or (fills_masks and part.saves_sources)]
     for part in parts:
         part.save(folder, model)
-    if not all_of_it and (saved := read_settings(folder)):
-        _write(folder, {METHODS: _in_weights(saved, of=True), PREDICTING: _usable(folder, saved)})
-
-
-def _in_weights(methods: Sequence[KnowledgeSettings], *, of: bool) -> list[KnowledgeSettings]:
-    return [settings for settings in methods if table.method_of(settings).in_weights == of]
-
-
-def _usable(folder: Path, methods: Sequence[KnowledgeSettings]) -> list[KnowledgeSettings]:
-    """Methods without weights that have saved all of their sources in the model's folder."""
-    rows = [(settings, table.method_of(settings)) for settings in _in_weights(methods, of=False)]
-    return [settings for settings, row in rows if row.carried(folder).keys() >= {*row.inputs(settings)}]
+    if not for_all_uses and (saved := read_settings(folder)):
+        rows = [(settings, table.method_of(settings)) for settings in saved]
+        learned = [settings for settings, row in rows if row.in_weights]
+        _write(
+            folder, {METHODS: learned, PREDICTING: [settings for settings, row in rows if not row.in_weights]}
+        )
 
 
 def together(parts: Sequence[Knowledge]) -> Knowledge | None:

@@ -11,8 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kepipe.files import copy_file, link_or_copy, write_file, write_text
-from kepipe.flow.artifact import MANIFEST, RECORD
+from kepipe.files import copy_file, write_file, write_text
 from kg.regular_files import require_regular
 
 TOKENIZER_FILES = (
@@ -64,14 +63,6 @@ def write_json(file: Path, value: Mapping[str, Any]) -> None:
     """UTF-8 JSON with sorted keys."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_text(file, text)
-
-
-def link_folder(source: Path, target: Path) -> None:
-    """Have the files of an artifact's folder at a second place too: linked where the file system can, else copied."""
-    for file in sorted(source.rglob("*")):
-        inside = file.relative_to(source)
-        if file.is_file() and inside.parts[0] not in (MANIFEST, RECORD):
-            link_or_copy(file, target / inside)
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kepipe.arrays import Ints
 from kepipe.data.document import Document, Mention
+from kepipe.linking import LINKER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +121,7 @@ class HeldOutDocuments:
         from kepipe.linking.text.casing import Casing
         from kg.lexicon import Lexicon
 
-        linker = self.linked / "linker"
+        linker = self.linked / LINKER
         if not linker.exists() or not any(document.gold for document in self.documents):
             return self.documents
         titles = Titles(self.graph, Lexicon.open(linker / "lexicon"), Casing.open(linker / "casing"))

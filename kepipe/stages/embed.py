@@ -98,7 +98,7 @@ class EmbedInputs:
 
 def embed(inputs: EmbedInputs, config: EmbedConfig, context: StageContext) -> None:
     """Write `vectors.safetensors`, `entities.txt`, `relations.txt` and `scores.json`."""
-    from kepipe.models.files import link_folder
+    from kepipe.flow.artifact import link_folder
     from kepipe.stages import earlier_vectors
     from kg.store import open_graph
     from kg.vectors import save_vectors

@@ -71,12 +71,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning.learning_weights import set_trainable
     from kepipe.finetuning.lora import merge_lora
     from kepipe.finetuning.measuring import calibrate, encode, loss_settings, measure
-    from kepipe.finetuning.mention_finders import LINKER
     from kepipe.finetuning.predictor import Predictor
     from kepipe.finetuning.reading import read_examples
     from kepipe.finetuning.soft_labels import with_soft_labels
     from kepipe.finetuning.starting import start
-    from kepipe.models.files import link_folder
+    from kepipe.flow.artifact import link_folder
+    from kepipe.linking import LINKER
     from kepipe.stages.starting import choose, folders, warn_of_unused
     from kepipe.training.loop import train
 
@@ -87,7 +87,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     splits, source = read_examples(
         _data(inputs, config),
         config,
-        linker=None if inputs.linked is None else inputs.linked.folder / "linker",
+        linker=None if inputs.linked is None else inputs.linked.folder / LINKER,
         graph=None if inputs.graph is None else inputs.graph.folder,
         context=context,
     )
@@ -121,7 +121,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     measure(fresh, splits, rows, 4 * config.batch_tokens, context, config.slices)
     fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
     if inputs.linked is not None and fresh.knowledge is not None:
-        link_folder(inputs.linked.folder / "linker", context.out / LINKER)
+        link_folder(inputs.linked.folder / LINKER, context.out / LINKER)
 
 
 def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[ConfigConflict]:

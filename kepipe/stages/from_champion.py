@@ -46,7 +46,7 @@ class ChampionConfig(Section):
 def champion(inputs: ChampionInputs, config: ChampionConfig, context: StageContext) -> None:
     """Write a model folder. Raises ValueError if the registry is unreachable, rather than start from scratch and lose
     what was learned."""
-    from kepipe.models.files import link_folder
+    from kepipe.flow.artifact import link_folder
     from kepipe.tracking.model_uri import fetch, model_uri
     from kepipe.tracking.registry import version_at
     from kepipe.tracking.store import StoreUnavailable, connect

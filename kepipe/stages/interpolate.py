@@ -40,10 +40,11 @@ class InterpolateConfig(Section):
 def interpolate(inputs: InterpolateInputs, config: InterpolateConfig, context: StageContext) -> None:
     """Write a model folder with the members inside. Raises ValueError if one is not a language model, or has another
     tokenizer than the first."""
+    from kepipe.flow.artifact import link_folder
     from kepipe.inference.opening import read_config
     from kepipe.knowledge.base import KNOWLEDGE_FILE
     from kepipe.models.config import CONFIG
-    from kepipe.models.files import copy_tokenizer, link_folder, write_json
+    from kepipe.models.files import copy_tokenizer, write_json
     from kepipe.models.folder import PROVENANCE
     from kepipe.models.interpolation import InterpolationConfig
 

@@ -15,6 +15,7 @@ from kepipe.data.script import language_of
 from kepipe.data.workers import WorkerPlace, Workers
 from kepipe.flow.artifact import hash_json
 from kepipe.flow.stage import Planned, Stage, StageContext
+from kepipe.linking import LINKER
 from kepipe.stages.artifacts import Corpus, Graph, Linked
 from kepipe.stages.corpus import CorpusConfig, first_documents
 
@@ -121,7 +122,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
             context.warn(warning)
 
     corpus = link_corpus(job, settings, workers, context.out / "documents.jsonl", on_first_texts)
-    corpus.linker.save(context.out / "linker")
+    corpus.linker.save(context.out / LINKER)
     (context.out / "corpus.json").write_bytes((inputs.corpus.folder / "corpus.json").read_bytes())
     (context.out / "scores.json").write_text(json.dumps(corpus.scores, indent=1), encoding="utf-8")
     _log(corpus, first, config, context)

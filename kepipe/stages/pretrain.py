@@ -145,10 +145,10 @@ def pretrain(inputs: PretrainInputs, config: PretrainConfig, context: StageConte
 
 def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -> None:
     """Run the stage in one process; of several processes, the first writes the model folder."""
-    from kepipe.finetuning.mention_finders import LINKER
+    from kepipe.flow.artifact import link_folder
     from kepipe.knowledge import opening
+    from kepipe.linking import LINKER
     from kepipe.models import folder
-    from kepipe.models.files import link_folder
     from kepipe.stages.pretraining import Pretraining
     from kepipe.training.launch import is_main_process
     from kepipe.training.loop import train
@@ -166,8 +166,8 @@ def fit(inputs: PretrainInputs, config: PretrainConfig, context: StageContext) -
     made_by = provenance("pretrain", inputs, config, context, state)
     made_by["prompt_style"] = table.row_of(config.objective).prompt_style
     folder.save(context.out, run.model, tokenizer=inputs.shards.folder / "tokenizer", provenance=made_by)
-    opening.save(run.knowledge, context.out, run.model, all_of_it=False)
-    if opening.read_settings(context.out, predicting=True):  # the model needs entities in new text too
+    opening.save(run.knowledge, context.out, run.model, for_all_uses=False)
+    if opening.read_settings(context.out, predicting=True):  # it needs the entities of new texts too
         link_folder(inputs.shards.folder / LINKER, context.out / LINKER)
 
 

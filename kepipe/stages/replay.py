@@ -17,6 +17,7 @@ from pydantic import Field
 
 from kepipe.config import Section
 from kepipe.flow.stage import Stage, StageContext
+from kepipe.linking import LINKER
 from kepipe.stages.artifacts import Linked, Model
 from kepipe.stages.made_of import made_of
 
@@ -61,7 +62,7 @@ def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) ->
                 stream.write(line)
     for file in ("corpus.json", "scores.json"):
         shutil.copyfile(inputs.linked.folder / file, context.out / file)
-    shutil.copytree(inputs.linked.folder / "linker", context.out / "linker")
+    shutil.copytree(inputs.linked.folder / LINKER, context.out / LINKER)
     counts = {
         "new": len(new),
         "changed": len(changes.changed),

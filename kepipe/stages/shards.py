@@ -15,14 +15,13 @@ from pydantic import Field
 
 from kepipe.config import ConfigConflict, Section, UserSource, runtime_only
 from kepipe.data.workers import WorkerPlace
-from kepipe.files import link_or_copy
+from kepipe.flow.artifact import link_folder
 from kepipe.flow.stage import Planned, Stage, StageContext
+from kepipe.linking import LINKER
 from kepipe.stages.artifacts import Linked, Shards
 from kepipe.tokenization.table import KindName, described
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -66,7 +65,6 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
     from kepipe.data.encoding import Encoding
     from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.data.sharding import ShardProgress, publish, write_shards
-    from kepipe.finetuning.mention_finders import LINKER
 
     file, share = inputs.linked.folder / "documents.jsonl", inputs.linked.held_out_share()
     trained = inputs.tokenizer is None and config.tokenizer.from_ is None
@@ -82,7 +80,7 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
             tick(size)
     figures = publish(progress, context.scratch, context.out, share)
     shutil.copytree(context.scratch / "tokenizer", context.out / "tokenizer")
-    _link_linker(inputs.linked.folder / LINKER, context.out / LINKER)
+    link_folder(inputs.linked.folder / LINKER, context.out / LINKER)
     context.log({**figures, "vocabulary": tokenizer.vocab_size})
     context.note(
         f"{figures['tokens']:,} + {figures['held_out_tokens']:,} tokens, {figures['tokens_per_word']:.2f} per word, "
@@ -92,13 +90,6 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
         context.warn(
             "no document was held out, so nothing can be evaluated; increase `held_out` of the corpus"
         )
-
-
-def _link_linker(source: Path, target: Path) -> None:
-    """The files of the text's linker at a second place, if it has one."""
-    for file in sorted(source.rglob("*")):
-        if file.is_file():
-            link_or_copy(file, target / file.relative_to(source))
 
 
 def _tokenizer(

@@ -82,7 +82,7 @@ def fuse_fresh(
 def save_fused(folder: Path, model: Transformer, knowledge: Knowledge, tokenizer: Path | None = None) -> None:
     """Write the model's folder with its knowledge, as a stage does."""
     models.save(folder, model, tokenizer=tokenizer)
-    opening.save(knowledge, folder, model, all_of_it=False)
+    opening.save(knowledge, folder, model, for_all_uses=False)
 
 
 def pretrain_with_triples(world: Path, folder: Path) -> Path:

@@ -43,6 +43,7 @@ class FusedEntities:
     """Adds the entity vector of each mention at its first token."""
 
     in_weights = True
+    saves_sources = True
     keeps = None
 
     def __init__(self, vectors: EntityVectors, settings: ErnieTsinghua) -> None:

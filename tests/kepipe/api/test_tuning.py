@@ -16,6 +16,8 @@ from kepipe.api.tuning import Tuning
 from kepipe.cli import app
 from kepipe.config import ConfigError
 from kepipe.flow.events import Event, Metrics
+from kepipe.flow.plan import Flow
+from kepipe.pipeline.workers import has_workers
 from kepipe.stages.champion import evaluate_pair
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
@@ -88,6 +90,30 @@ def test_a_trial_that_is_worse_than_the_median_is_stopped_early(
     assert all("is worse than the median of earlier trials" in trial.why for trial in pruned)
     trained = list((place(project) / "store").glob("*/*/artifact.json"))
     assert len(trained) == 4 + sum(trial.status == "finished" for trial in whole.trials)
+
+
+def test_trials_have_the_workers_of_the_variable(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows: list[Flow] = []
+
+    def stop(flow: Flow, *_: Any, **__: Any) -> None:
+        flows.append(flow)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kepipe.api.tuning.Run", stop)
+    monkeypatch.setenv("KEPIPE_WORKERS", "3")
+    with pytest.raises(KeyboardInterrupt):
+        tuning(project).search(tmp_path, 1, lambda _: None)
+    (flow,) = flows
+    having = [node for node in flow.nodes if has_workers(type(node.config))]
+    assert [(node.name, node.config.model_dump()["workers"]) for node in having] == [
+        ("link", 3),
+        ("shards", 3),
+    ]
+    monkeypatch.setenv("KEPIPE_WORKERS", "many")
+    with pytest.raises(ConfigError, match="--workers many: expected a number of processes"):
+        tuning(project)
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,11 @@ from typer.testing import CliRunner
 import kepipe
 from kepipe.bundle.inputs import collect_inputs
 from kepipe.bundle.making import make_bundle
-from kepipe.bundle.models import INCOMPLETE, NOT_CACHED, RegisteredModels
+from kepipe.bundle.models import GET_MISSING, INCOMPLETE, NOT_CACHED, RegisteredModels, hub_models
 from kepipe.bundle.wheels import needed
 from kepipe.cli import app
 from kepipe.flow.artifact import read_manifest
+from kepipe.flow.plan import Flow
 from kepipe.tracking.store import connect
 from tests.support.kepipe_run import ROOT
 from tests.support.serving import register
@@ -244,6 +245,7 @@ stages:
   shards: {tokenizer: {from: made/words}}
   of-hub: {use: pretrain, base: {from: made/model}, length: 32, steps: 0}
 """
+COMPLETE = ["config.json", "model.safetensors", "tokenizer.json"]
 INDEX = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})
 
 
@@ -267,15 +269,16 @@ def hub_cache(cache: Path, name: str, files: dict[str, str], listed: Sequence[st
 @pytest.mark.parametrize(
     ("files", "listed", "missing"),
     [
-        (["config.json"], [], ["model.safetensors"]),
-        (["model.safetensors.index.json", "model-1.safetensors"], [], ["config.json", "model-2.safetensors"]),
-        (["config.json", "model.safetensors"], [], []),
-        (["config.json", "model.safetensors"], ["config.json", "model.safetensors", "pytorch_model.bin"], []),
+        (["config.json", "vocab.txt"], [], ["model.safetensors"]),
+        (["config.json", "model.safetensors"], [], ["tokenizer.json"]),
         (
-            ["config.json", "model.safetensors"],
-            ["config.json", "model.safetensors", "vocab.json"],
-            ["files that the hub lists"],
+            ["model.safetensors.index.json", "model-1.safetensors", "tokenizer.json"],
+            [],
+            ["config.json", "model-2.safetensors"],
         ),
+        (COMPLETE, [], []),
+        (COMPLETE, [*COMPLETE, "pytorch_model.bin"], []),
+        (COMPLETE, [*COMPLETE, "vocab.json"], ["files that the hub lists"]),
     ],
 )
 def test_bundle_omits_partially_cached_hub_models(
@@ -295,8 +298,31 @@ def test_bundle_omits_partially_cached_hub_models(
     packed = {Path(place).parts[3] for place in inputs.files if "inputs/hub/" in place}
     assert packed == ({"made--words"} if missing else {"made--words", "made--model"})
     assert inputs.left_out == [
-        INCOMPLETE.format(name="made/model", files=" and ".join(missing)) for _ in missing[:1]
+        INCOMPLETE.format(name="made/model", files=" and ".join(missing)) + GET_MISSING for _ in missing[:1]
     ]
     (model.parents[1] / "refs" / "main").unlink()
     inputs = collect_inputs(project / "partial.yaml", (), RegisteredModels(tmp_path, tmp_path))
     assert inputs.left_out == [NOT_CACHED.format(name="made/model")]
+
+
+def test_hub_model_that_no_setting_names_needs_all_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    hub_cache(tmp_path, "made/model", {"config.json": "{}"})
+    (model,) = hub_models(["made/model"], Flow("none", 0, "cpu", []))
+    assert model.missing == ("model.safetensors", "tokenizer.json")
+
+
+def test_download_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    flow = Flow("none", 0, "cpu", [])
+    hub_cache(tmp_path, "made/model", {"config.json": "{}"})
+    invalid, absent, partial = hub_models(["no/such/id", "made/nowhere", "made/model"], flow, download=True)
+    assert "Repo id must" in str(invalid.problem)
+    for model in (invalid, absent):
+        assert str(model.problem).startswith(f"{model.name}: Hugging Face's hub does not give it: ")
+    assert str(partial.problem).endswith("lacks model.safetensors and tokenizer.json")
+    for model in (invalid, absent, partial):
+        assert "--download" not in str(model.problem)

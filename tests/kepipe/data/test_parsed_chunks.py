@@ -65,3 +65,16 @@ def test_chunks_are_not_cached_without_a_folder(chunks: ParsedChunks) -> None:
     once = ParsedChunks(chunks.file, 0.2)
     assert documents(list(once.read())) == documents(list(chunks.read()))
     assert sorted(chunks.file.parent.iterdir()) == [chunks.file, chunks.kept]
+
+
+def test_places_are_found_by_the_ends_of_cached_chunks(chunks: ParsedChunks) -> None:
+    read, places = documents(list(chunks.read())), list(chunks.places())
+    assert [place.end for place in places] == [chunk.offset for chunk in chunks.read()]
+    assert documents([chunks.open(place) for place in places]) == read
+    assert chunks.kept is not None
+    second = sorted(chunks.kept.iterdir())[1]
+    damaged = second.read_bytes().replace(b"text", b"next", 1)
+    second.write_bytes(damaged)
+    assert list(chunks.places()) == places
+    assert second.read_bytes() == damaged
+    assert documents([chunks.open(place) for place in places]) == read

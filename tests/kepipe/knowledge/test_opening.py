@@ -20,6 +20,7 @@ from kepipe.knowledge.kbert.method import InjectedTriples
 from kepipe.knowledge.kbert.settings import KBert
 from kepipe.models import folder
 from kepipe.models.base import Base, build
+from kepipe.models.families import FamilyName
 from kepipe.models.transformer import Transformer
 from kg.schema import Entity, Relation, Triple
 from kg.vectors import save_vectors
@@ -52,10 +53,17 @@ def without(sources: Sources, model: Transformer) -> Sources:
     return replace(sources, config=model.config, graph=None, vectors=None)
 
 
-def saved(to: Path, sources: Sources, *methods: KnowledgeSettings, all_of_it: bool = True) -> Transformer:
-    model, knowledge = opening.prepare(plain(), methods, sources, 0, NOTES.append)
+def saved(
+    to: Path,
+    sources: Sources,
+    *methods: KnowledgeSettings,
+    for_all_uses: bool = True,
+    family: FamilyName = "bert",
+) -> Transformer:
+    start = build(Base(family=family, layers=2, hidden=32, heads=2), WORDS.vocab_size, 0)
+    model, knowledge = opening.prepare(start, methods, sources, 0, NOTES.append)
     folder.save(to, model)
-    opening.save(knowledge, to, model, all_of_it=all_of_it)
+    opening.save(knowledge, to, model, for_all_uses=for_all_uses)
     return model
 
 
@@ -85,7 +93,7 @@ def test_no_method_leaves_model_and_folder_unchanged(sources: Sources, tmp_path:
     same, knowledge = opening.prepare(model, [], sources, 0, NOTES.append)
     assert same is model
     assert knowledge is None
-    opening.save(None, tmp_path, model, all_of_it=True)
+    opening.save(None, tmp_path, model, for_all_uses=True)
     assert not list(tmp_path.iterdir())
     assert opening.open_own(tmp_path, sources) is None
 
@@ -115,9 +123,9 @@ def test_methods_are_combined_in_table_order(sources: Sources) -> None:
 def test_folder_after_pretraining_keeps_weights_and_predicts_with_triples(
     sources: Sources, tmp_path: Path
 ) -> None:
-    """After pretraining; triples and masked units are set per stage. Predictions use the triples
-    too, unless the folder lacks the source of their ranking."""
-    model = saved(tmp_path, sources, ErnieBaidu(), FUSION, KBert(), all_of_it=False)
+    """After pretraining; triples and masked units are set per stage. Masks are filled with the triples too, unless the
+    folder lacks the source of their ranking. A model that fills no masks has none in its folder."""
+    model = saved(tmp_path, sources, ErnieBaidu(), FUSION, KBert(), for_all_uses=False)
     assert opening.read_settings(tmp_path) == [FUSION]
     own = opening.open_own(tmp_path, without(sources, model))
     assert isinstance(own, FusedEntities)
@@ -126,9 +134,15 @@ def test_folder_after_pretraining_keeps_weights_and_predicts_with_triples(
     assert isinstance(predicting, CombinedKnowledge)
     assert [type(part) for part in predicting.parts] == [FusedEntities, InjectedTriples]
 
-    for name, methods in {"ranked": (KBert(choice="plausible"),), "units": (ErnieBaidu(),)}.items():
-        saved(tmp_path / name, sources, *methods, all_of_it=False)
-        assert opening.read_settings(tmp_path / name, predicting=True) == []
+    opening.write_settings(tmp_path, ErnieTsinghua(first=1))
+    assert opening.read_settings(tmp_path, predicting=True) == [ErnieTsinghua(first=1), KBert()]
+
+    others: dict[FamilyName, KnowledgeSettings] = {"bert": KBert(choice="plausible"), "gpt2": KBert()}
+    for family, method in others.items():
+        other = replace(sources, config=build(Base(family=family), 9, 0).config)
+        saved(tmp_path / family, other, method, for_all_uses=False, family=family)
+        assert not (tmp_path / family / GRAPH).exists()
+        assert opening.read_settings(tmp_path / family, predicting=True) == []
 
 
 def test_folder_after_fine_tuning_has_vectors_and_graph(sources: Sources, tmp_path: Path) -> None:
@@ -158,7 +172,7 @@ def test_given_source_replaces_the_folders_source(sources: Sources, tmp_path: Pa
 
 
 def test_stage_settings_replace_the_folders_settings(sources: Sources, tmp_path: Path) -> None:
-    model = saved(tmp_path, sources, FUSION, all_of_it=False)
+    model = saved(tmp_path, sources, FUSION, for_all_uses=False)
     inputs = replace(sources, config=model.config, vectors=None)
     same, knowledge = opening.prepare(model, [KBert()], inputs, 0, NOTES.append, tmp_path)
     assert same is model
@@ -173,7 +187,7 @@ def test_stage_settings_replace_the_folders_settings(sources: Sources, tmp_path:
 
 def test_fused_model_without_a_knowledge_file_opens_by_its_vectors(sources: Sources, tmp_path: Path) -> None:
     """For example a converted model."""
-    model = saved(tmp_path, sources, FUSION, all_of_it=False)
+    model = saved(tmp_path, sources, FUSION, for_all_uses=False)
     (tmp_path / KNOWLEDGE_FILE).unlink()
     own = opening.open_own(tmp_path, without(sources, model))
     assert isinstance(own, FusedEntities)

@@ -310,6 +310,14 @@ def test_server_finishes_requests_before_it_ends(space: Path, models: list[Path]
         httpx.get(f"{client.base_url}/health")
 
 
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300"])
+def test_serve_refuses_seconds_that_no_server_waits(seconds: str) -> None:
+    for option in ("--timeout", "--refresh"):
+        ended = CliRunner().invoke(app, ["serve", "nowhere", option, seconds])
+        assert ended.exit_code == 2
+        assert f"Invalid value for '{option}'" in ended.output
+
+
 def test_serve_reports_a_missing_model(space: Path, models: list[Path]) -> None:
     for name, why in (("models:/masks@none", "none not found"), (str(space), "")):
         ended = CliRunner().invoke(app, ["serve", name, "--workspace", str(space), "--port", "0"])
