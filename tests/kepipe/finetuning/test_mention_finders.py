@@ -22,7 +22,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.vectors import save_vectors
 from kg.writer import write_graph
 from tests.support.tasks import FILLER
-from tests.support.towns import NAMES, OTHER, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
+from tests.support.towns import NAMES, OPPOSITE, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_injected_triples_generalise_to_unseen_entities(
 def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path: Path) -> None:
     """The model uses the triples: a graph with opposite facts reverses its predictions."""
     texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN]
-    swapped = write_world(tmp_path / "other", OTHER)
+    swapped = write_world(tmp_path / "other", OPPOSITE)
     found = [
         [
             next(iter(record["predicted"]))
@@ -58,7 +58,7 @@ def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path
         ]
         for graph in (None, swapped)
     ]
-    for answers, truth in zip(found, (SIDE, OTHER), strict=True):
+    for answers, truth in zip(found, (SIDE, OPPOSITE), strict=True):
         assert np.mean([answer == truth[name] for answer, name in zip(answers, UNSEEN, strict=True)]) > 0.95
 
 

@@ -10,7 +10,7 @@ from kepipe.models.families import FAMILIES
 from kepipe.objectives.contrastive.settings import OfFile
 from kepipe.objectives.ernie2.labelled import PairLabelling
 from kepipe.objectives.table import TABLE
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 
 
 @pytest.mark.parametrize("objective", TABLE)
@@ -23,7 +23,7 @@ def test_objective_requires_a_family_with_its_stacks(tmp_path: Path, family: str
         f"  pretrain:\n    base: {{family: {family}{dropout}}}\n    objective: {{name: {objective}{file}}}\n"
         f"    format: {format}\n"
     )
-    said = complaint(tmp_path, f"  embed: {{}}\n{pretrain}")
+    said = error_message(tmp_path, f"  embed: {{}}\n{pretrain}")
     row = TABLE[objective]
     fits = FAMILIES[family].stacks == row.stack and family in (row.families or FAMILIES)
     if format == "dialogue" and family in ("roberta", "modernbert"):
@@ -161,7 +161,7 @@ def test_objective_requires_a_family_with_its_stacks(tmp_path: Path, family: str
     ],
 )
 def test_conflict_is_reported_with_line_and_advice(tmp_path: Path, stages: str, line: int, said: str) -> None:
-    told = complaint(tmp_path, stages).splitlines()
+    told = error_message(tmp_path, stages).splitlines()
     assert any(one.startswith(f"{tmp_path}/p.yaml:{line}: `stages.") and said in one for one in told), told
 
 
@@ -177,19 +177,19 @@ def test_conflict_is_reported_with_line_and_advice(tmp_path: Path, stages: str, 
     ],
 )
 def test_graph_without_its_files_is_reported(tmp_path: Path, graph: str, said: str) -> None:
-    told = complaint(tmp_path, "  embed: {}\n", f"graph:\n{graph}")
+    told = error_message(tmp_path, "  embed: {}\n", f"graph:\n{graph}")
     assert told.startswith(f"{tmp_path}/p.yaml:{said.format(folder=tmp_path)}")
 
 
 def test_corpus_without_its_files_is_reported(tmp_path: Path) -> None:
-    told = complaint(tmp_path, "  link: {}\n", "corpus:\n  source: folder\n")
+    told = error_message(tmp_path, "  link: {}\n", "corpus:\n  source: folder\n")
     assert told.startswith(
         f"{tmp_path}/p.yaml:5: `corpus.source`: `source: folder` needs `path`: a folder of"
     )
 
 
 def test_graph_error_in_a_stage_has_the_stages_line(tmp_path: Path) -> None:
-    told = complaint(tmp_path, "  graph:\n    source: csv\n  embed: {}\n")
+    told = error_message(tmp_path, "  graph:\n    source: csv\n  embed: {}\n")
     assert told.startswith(f"{tmp_path}/p.yaml:4: `stages.graph.source`: `source: csv` needs `path`")
 
 
@@ -203,7 +203,7 @@ def test_base_error_is_reported_only_for_its_stage(tmp_path: Path, base: str, sa
         "  tune: {use: finetune, task: typing, data: {train: p.yaml}, inputs: {start: more}}\n"
         "  evaluate: {inputs: {arms: [pretrain, more]}}\n"
     )
-    told = complaint(tmp_path, stages).splitlines()
+    told = error_message(tmp_path, stages).splitlines()
     assert len(told) == 1, told
     assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.pretrain.base")
     assert said in told[0]
@@ -213,11 +213,11 @@ VECTORS = "  words: {use: pretrain, base: {family: glove}}\n"
 
 
 def test_model_without_a_probe_cannot_be_evaluated_or_registered_alone(tmp_path: Path) -> None:
-    told = complaint(tmp_path, VECTORS + "  evaluate: {}\n  register: {name: n}\n")
+    told = error_message(tmp_path, VECTORS + "  evaluate: {}\n  register: {name: n}\n")
     assert "p.yaml:4: `stages.evaluate.inputs.arms`: words: no probe supports this kind of model" in told
     assert "p.yaml:5: `stages.register.inputs.model`: words: no probe" in told
     beside = VECTORS + "  ngram: {use: pretrain, base: {family: ngram}}\n  evaluate: {}\n"
-    assert complaint(tmp_path, beside) == ""
+    assert error_message(tmp_path, beside) == ""
 
 
 def test_arms_of_an_evaluation_share_one_tokenizer(tmp_path: Path) -> None:
@@ -226,14 +226,14 @@ def test_arms_of_an_evaluation_share_one_tokenizer(tmp_path: Path) -> None:
         "  pieces: {use: pretrain, inputs: {shards: shards}, base: {family: ngram}}\n"
         "  whole: {use: pretrain, inputs: {shards: words}, base: {family: ngram}}\n"
     )
-    told = complaint(tmp_path, stages + "  evaluate: {inputs: {arms: [pieces, whole], shards: shards}}\n")
+    told = error_message(tmp_path, stages + "  evaluate: {inputs: {arms: [pieces, whole], shards: shards}}\n")
     assert "`stages.evaluate.inputs.arms`: `whole` has another tokenizer than `shards`" in told
-    assert complaint(tmp_path, stages + "  evaluate: {inputs: {arms: [whole], shards: words}}\n") == ""
+    assert error_message(tmp_path, stages + "  evaluate: {inputs: {arms: [whole], shards: words}}\n") == ""
 
 
 def test_all_conflicts_are_reported_at_once(tmp_path: Path) -> None:
     stages = "  pretrain:\n    objective: mass\n  other:\n    use: pretrain\n    length: 9999\n"
-    assert [one.split(": ")[1] for one in complaint(tmp_path, stages).splitlines()] == [
+    assert [one.split(": ")[1] for one in error_message(tmp_path, stages).splitlines()] == [
         "`stages.pretrain.objective`",
         "`stages.other.length`",
     ]
@@ -252,7 +252,7 @@ STUDY = """study:
 
 
 def test_conflict_of_an_arm_has_the_arms_line(tmp_path: Path) -> None:
-    said = complaint(tmp_path, "  pretrain: {base: {positions: 128}}\n", STUDY)
+    said = error_message(tmp_path, "  pretrain: {base: {positions: 128}}\n", STUDY)
     assert said.startswith(f"{tmp_path}/p.yaml:12: `study.arms.long.pretrain.length`: 600 tokens")
     assert len(said.splitlines()) == 1, "once, not for each seed"
 
@@ -260,4 +260,4 @@ def test_conflict_of_an_arm_has_the_arms_line(tmp_path: Path) -> None:
 def test_conflict_that_no_arm_has_is_not_reported(tmp_path: Path) -> None:
     """If every arm changes a stage, the stage itself does not run."""
     study = STUDY.replace("    short: {}\n", "    short: {pretrain: {length: 64}}\n").replace("600", "128")
-    assert complaint(tmp_path, "  pretrain: {base: {positions: 128}, length: 256}\n", study) == ""
+    assert error_message(tmp_path, "  pretrain: {base: {positions: 128}, length: 256}\n", study) == ""

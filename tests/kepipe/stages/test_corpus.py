@@ -13,7 +13,7 @@ from kepipe.flow.events import Event, Noted
 from kepipe.flow.stage import Nothing, StageContext
 from kepipe.stages.corpus import CORPUS, CorpusConfig, corpus, fingerprint
 from kg.problems import Problems
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.stages import run_stage
 
 
@@ -171,8 +171,8 @@ def test_data_as_training_text_leaves_an_empty_corpus(tmp_path: Path) -> None:
 def test_task_corpus_requires_exclude(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"text": "One text.", "label": "a"}\n')
     source = "  text: {use: corpus, source: task, path: train.jsonl"
-    assert "set the files whose texts must not be trained on" in complaint(tmp_path, f"{source}}}\n")
-    assert complaint(tmp_path, f"{source}, exclude: []}}\n") == ""
+    assert "set the files whose texts must not be trained on" in error_message(tmp_path, f"{source}}}\n")
+    assert error_message(tmp_path, f"{source}, exclude: []}}\n") == ""
 
 
 def test_corpus_fingerprint_follows_the_excluded_files(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_held_out_loss_does_not_depend_on_chunk_size(
     assert fitted(shards, tmp_path / "b")["final_held_out_loss"] == pytest.approx(whole, rel=1e-12)
 
 
-def complaint(folder: Path, stages: str) -> str:
+def error_message(folder: Path, stages: str) -> str:
     text = (
         f"name: t\ngraph: {{source: native, path: .}}\ncorpus: {{source: folder, path: .}}\nstages:\n{stages}"
     )
@@ -143,7 +143,7 @@ def complaint(folder: Path, stages: str) -> str:
     ],
 )
 def test_incompatible_n_gram_settings_are_reported_first(stages: str, message: str, tmp_path: Path) -> None:
-    assert message in complaint(tmp_path, stages)
+    assert message in error_message(tmp_path, stages)
 
 
 def test_fitted_families_have_unique_names() -> None:
