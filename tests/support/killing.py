@@ -1,4 +1,4 @@
-"""Kills a process in the middle of its work, at a point that does not depend on the speed or the load of the machine."""
+"""Kills a process in the middle of its work, at a point that does not depend on the machine's speed or load."""
 
 from __future__ import annotations
 
