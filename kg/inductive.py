@@ -243,9 +243,9 @@ class InductiveSplit:
 
 
 def hold_out_entities(triples: Triples, rng: np.random.Generator, share: float = 0.05) -> InductiveSplit:
-    """Take a share of the entities for new; of the triples that tie one to a known entity, each is asked with p = 1/2.
+    """Hold out a share of the entities; each triple of one with a known entity becomes a query with probability 1/2.
 
-    At least one triple of each new entity stays told. Triples between two new entities are left out.
+    At least one triple of each held-out entity stays given. Triples between two held-out entities are left out.
     """
     entities = np.unique(triples[:, [0, 2]])
     rows = np.sort(rng.choice(entities, max(1, round(share * len(entities))), replace=False)).astype(np.int64)
@@ -253,6 +253,6 @@ def hold_out_entities(triples: Triples, rng: np.random.Generator, share: float =
     bridging = triples[new.sum(axis=1) == 1]
     bridging = bridging[rng.permutation(len(bridging))]
     owner = np.where(np.isin(bridging[:, 0], rows), bridging[:, 0], bridging[:, 2])
-    told = rng.random(len(bridging)) < 0.5
-    told[np.unique(owner, return_index=True)[1]] = True
-    return InductiveSplit(rows, triples[~new.any(axis=1)], bridging[told], bridging[~told])
+    is_given = rng.random(len(bridging)) < 0.5
+    is_given[np.unique(owner, return_index=True)[1]] = True
+    return InductiveSplit(rows, triples[~new.any(axis=1)], bridging[is_given], bridging[~is_given])

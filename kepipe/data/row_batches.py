@@ -125,9 +125,9 @@ def gather(shard: Shard, examples: Examples, rows_B: Ints, special_tokens: Speci
     special = np.ones(shape, dtype=np.bool_)
     special.ravel()[place] = False
     segments, documents = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    whole = ranges(at, width)
-    segments.ravel()[whole] = np.repeat(examples.segment[piece], width)
-    documents.ravel()[whole] = np.repeat(examples.document[piece], width)
+    columns = ranges(at, width)
+    segments.ravel()[columns] = np.repeat(examples.segment[piece], width)
+    documents.ravel()[columns] = np.repeat(examples.document[piece], width)
     entities = np.full(shape, -1, dtype=np.int64)
     entities.ravel()[place] = shard.entities[source]
 

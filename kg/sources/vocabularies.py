@@ -29,7 +29,7 @@ class Role(Enum):
     PRIOR = "priors"
     NAMES_PREDICATE = "predicates that a property names"
     """The subject's names are those of the object, a predicate."""
-    LABEL_NODE = "names in nodes of their own"
+    LABEL_NODE = "names in separate nodes"
     ALIAS_NODE = "aliases in nodes of their own"
     ABOUT = "documents about an entity"
     STRUCTURE = "parts of class expressions"

@@ -35,7 +35,7 @@ def ours(family: str, folder: Path) -> tuple[torch.nn.Module, Transformer]:
     """transformers' model and the same one ported."""
     reference = theirs(family)
     ported = huggingface.load(saved(reference, folder))
-    assert ported.fresh == ()
+    assert ported.missing == ()
     assert ported.unused == ()
     return reference, ported.model.eval()
 

@@ -152,7 +152,7 @@ def test_truncated_wikidata_dump_is_reported(read: Read, tmp_path: Path) -> None
     packed = gzip.compress(as_array(many))
     file.write_bytes(packed[: len(packed) // 2])
     found = read(file)
-    assert "the packed data is damaged" in found.problems[-1]
+    assert "the compressed data is damaged" in found.problems[-1]
     assert 100 < len(found.facts()) < 1998
 
 

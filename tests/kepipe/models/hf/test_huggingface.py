@@ -62,8 +62,8 @@ def test_missing_and_unused_weights_are_reported(tmp_path: Path) -> None:
     encoder = {name: value for name, value in weights.items() if not name.startswith("cls.")}
     rewrite(tmp_path, {**encoder, "classifier.weight": torch.zeros(3, 32)})
     ported = huggingface.load(tmp_path, seed=1)
-    assert "head.transform.dense.weight" in ported.fresh
-    assert all(name.startswith("head.") for name in ported.fresh)
+    assert "head.transform.dense.weight" in ported.missing
+    assert all(name.startswith("head.") for name in ported.missing)
     assert ported.unused == ("classifier.weight",)
     assert not ported.model.config.next_sentence
 
