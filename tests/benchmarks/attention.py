@@ -1,7 +1,7 @@
 """Memory and time of attention over long rows, on one core: `python -m tests.benchmarks.attention [LENGTH …]`.
 
 One step, forward and backward, of BERT-mini's encoder over 8,192 tokens in bf16: the memory that it adds at its peak,
-and its processor time. Compared are kepipe with explicit matrix products ("written out", its choice up to
+and its processor time. Compared are kepipe with explicit matrix products ("explicit", its choice up to
 `attention.EXPLICIT_LIMIT`) and with torch's fused kernel, and transformers with `eager` and `sdpa`. Each is measured
 in a separate process, which prints its result as one line of JSON.
 """
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 TOKENS, VOCABULARY = 8192, 16384
-WAYS = ("written out", "fused", "eager", "sdpa")
+WAYS = ("explicit", "fused", "eager", "sdpa")
 
 
 def kepipe_encoder(length: int) -> Callable[[Tensor], Tensor]:
@@ -65,7 +65,7 @@ def step(encode: Callable[[Tensor], Tensor], length: int, tokens: int) -> float:
 def measure(way: str, length: int) -> dict[str, float]:
     """Peak memory of a step beyond that of the process before, in megabytes, and seconds of the faster of two steps."""
     torch.set_num_threads(1)
-    limits = {"written out": length * length, "fused": 0}
+    limits = {"explicit": length * length, "fused": 0}
     if way in limits:
         from kepipe.nn import attention
 
