@@ -30,7 +30,7 @@ class Role(Enum):
     NAMES_PREDICATE = "predicates that a property names"
     """The subject's names are those of the object, a predicate."""
     LABEL_NODE = "names in separate nodes"
-    ALIAS_NODE = "aliases in nodes of their own"
+    ALIAS_NODE = "aliases in separate nodes"
     ABOUT = "documents about an entity"
     STRUCTURE = "parts of class expressions"
     NO_FACT = "statements that are no facts"

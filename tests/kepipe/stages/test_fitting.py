@@ -120,7 +120,7 @@ def error_message(folder: Path, stages: str) -> str:
         ("  pretrain: {base: {family: ngrams}}\n", "unknown family 'ngrams'; did you mean `ngram`?"),
         ("  pretrain: {base: {family: ngram, k: 2}}\n", "k is a setting of `smoothing: add-k`"),
         ("  pretrain: {base: {family: ngram, prune: [0, 2, 1]}}\n", "expected non-decreasing thresholds"),
-        ("  pretrain: {base: {family: ngram, prune: [1]}}\n", "words are not left out"),
+        ("  pretrain: {base: {family: ngram, prune: [1]}}\n", "words are never pruned"),
         ("  pretrain: {base: {family: ngram, order: 2, prune: [0, 0, 1]}}\n", "3 thresholds"),
         (
             "  pretrain: {base: {family: ngram}, knowledge: ernie-baidu}\n",

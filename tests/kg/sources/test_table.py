@@ -95,7 +95,7 @@ def test_source_without_triples_is_rejected(tmp_path: Path) -> None:
     assert size(FORMATS["spo"], file) == 4
     table = tmp_path / "g.tsv"
     table.write_text("head\trelation\ttail\tnote\na\tr\tb\tx\n")
-    with pytest.raises(ValueError, match=r"g\.tsv:1: expected 3 columns(?s:.*)is of the format `csv`$"):
+    with pytest.raises(ValueError, match=r"g\.tsv:1: expected 3 columns(?s:.*)has the format `csv`$"):
         read_source(
             FORMATS["native"], table, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices()
         )
