@@ -99,10 +99,10 @@ def test_new_text_triggers_one_run(followed: Tutorial) -> None:
 
 
 def test_drift_is_reported_and_starts_a_run(followed: Tutorial) -> None:
-    said = followed.output_of("kepipe drift")
-    assert re.search(r"^domain .* drift$", said, re.MULTILINE)
-    assert "drift in 12 new documents: " in said
-    page = Path(re.search(r"^page: (.*)$", said, re.MULTILINE)[1])  # type: ignore[index]
+    output = followed.output_of("kepipe drift")
+    assert re.search(r"^domain .* drift$", output, re.MULTILINE)
+    assert "drift in 12 new documents: " in output
+    page = Path(re.search(r"^page: (.*)$", output, re.MULTILINE)[1])  # type: ignore[index]
     assert "Over time" in page.read_text(encoding="utf-8")
     (last,) = outputs(followed, "kepipe scheduler --once")[4:]
     assert "drifts  fires: drift in 12 new documents" in last
@@ -143,11 +143,11 @@ def test_failed_training_is_notified_and_keeps_the_champion(followed: Tutorial) 
     asked("schedule", "add", "project/fresh.yaml", "--name", "broken", "--cron", "0 3 * * *", *fails)
     with schedules.open_store(Path("workspace")) as store:
         store.set_next("broken", datetime.now().astimezone() - timedelta(seconds=1))
-    said = asked("scheduler", "--once", "--notify", "command=tee told.json", code=1)
-    assert "broken  failed" in said
-    told = json.loads(Path("told.json").read_text())
-    assert (told["schedule"], told["outcome"]) == ("broken", "failed")
-    assert "training stops" in str(told)
+    output = asked("scheduler", "--once", "--notify", "command=tee told.json", code=1)
+    assert "broken  failed" in output
+    record = json.loads(Path("told.json").read_text())
+    assert (record["schedule"], record["outcome"]) == ("broken", "failed")
+    assert "training stops" in str(record)
     newest = asked("schedule", "history", "broken").splitlines()[0]
     log = Path(newest.split()[-1])
     assert "failed" in newest

@@ -168,16 +168,16 @@ def test_tuned_model_links_raw_text_with_its_linker(tuned: FineTuned, tmp_path: 
     assert tuned.scores()["test"]["strict"].value > 0.9
     alone = tmp_path / "alone"
     shutil.copytree(tuned.folder, alone)
-    told = Predictor.open(alone).predict([f"They say [[{town}|mention]] was larger." for town in UNSEEN])
-    right = [next(iter(one["predicted"])) == SIDE[town] for one, town in zip(told, UNSEEN, strict=True)]
+    answers = Predictor.open(alone).predict([f"They say [[{town}|mention]] was larger." for town in UNSEEN])
+    right = [next(iter(one["predicted"])) == SIDE[town] for one, town in zip(answers, UNSEEN, strict=True)]
     assert np.mean(right) > 0.9
-    assert [one["entities"][0]["entity"] for one in told] == [f"Q{town}" for town in UNSEEN]
+    assert [one["entities"][0]["entity"] for one in answers] == [f"Q{town}" for town in UNSEEN]
 
 
 def test_predict_command_links_raw_text(tuned: FineTuned) -> None:
     town = UNSEEN[3]
     text = f"They say [[{town}|mention]] was larger."
-    said = CliRunner().invoke(app, ["predict", str(tuned.folder), text])
-    assert said.exit_code == 0, said.output
-    assert said.stdout.startswith(SIDE[town])
-    assert f"{town} → Q{town}" in said.stdout
+    result = CliRunner().invoke(app, ["predict", str(tuned.folder), text])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(SIDE[town])
+    assert f"{town} → Q{town}" in result.stdout

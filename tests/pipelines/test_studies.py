@@ -195,10 +195,10 @@ def test_chinese_k_bert_study_runs(tmp_path: Path) -> None:
         *of("hotels", TINY_FINETUNE),
     )
     assert arms(results) == {"graph-on", "graph-off", "graph-shuffled", "names-only", "triples-as-text"}
-    (told,) = json.loads((results / "hotels.graph-on.0" / "knowledge.json").read_text())["methods"]
-    assert (told["method"], told["predicate"], told["length"]) == ("k-bert", True, 144)
-    (told,) = json.loads((results / "records.graph-on.0" / "knowledge.json").read_text())["methods"]
-    assert not told["predicate"]
+    (record,) = json.loads((results / "hotels.graph-on.0" / "knowledge.json").read_text())["methods"]
+    assert (record["method"], record["predicate"], record["length"]) == ("k-bert", True, 144)
+    (record,) = json.loads((results / "records.graph-on.0" / "knowledge.json").read_text())["methods"]
+    assert not record["predicate"]
     assert not (results / "records.graph-off.0" / "knowledge.json").exists()
 
 

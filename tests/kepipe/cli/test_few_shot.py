@@ -33,10 +33,10 @@ def few_shot(*arguments: object) -> str:
 
 def test_calibration_corrects_a_model_with_a_constant_answer(asked: Path, tmp_path: Path) -> None:
     model = write_yes_model(tmp_path)
-    told = few_shot(model, asked, "--shots", "0", "--normalise", "none")
-    assert "asked: 2 questions, 50.0% right by chance" in told
-    assert " 50.0%" in told.splitlines()[2]
-    assert "accuracy 0.500" in told
+    output = few_shot(model, asked, "--shots", "0", "--normalise", "none")
+    assert "asked: 2 questions, 50.0% right by chance" in output
+    assert " 50.0%" in output.splitlines()[2]
+    assert "accuracy 0.500" in output
     calibrated = few_shot(model, asked, "--shots", "0", "--normalise", "none", "--calibrate", "--show")
     assert "100.0%" in calibrated
     assert "✓ {'text': 'bad', 'second': ''} → no" in calibrated
@@ -49,10 +49,10 @@ def test_few_shot_compares_models_on_a_page(asked: Path, tmp_path: Path) -> None
     model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), tokenizer.vocab_size, 0)
     folder.save(other, model, tokenizer=tmp_path / "tokenizer")
     page = tmp_path / "page.html"
-    told = few_shot(write_yes_model(tmp_path), asked, "--beside", other, "--shots", "0,1", "--page", page)
-    assert "yes, 18 parameters" in told, "7 probabilities and weights, and 4 of pairs"
+    output = few_shot(write_yes_model(tmp_path), asked, "--beside", other, "--shots", "0,1", "--page", page)
+    assert "yes, 18 parameters" in output, "7 probabilities and weights, and 4 of pairs"
     weights = sum(weight.numel() for weight in model.parameters())
-    assert f"gpt, {weights:,} parameters" in told
+    assert f"gpt, {weights:,} parameters" in output
     html = page.read_text(encoding="utf-8")
     assert 'id="size"' in html
     assert "0 examples" in html

@@ -311,9 +311,9 @@ def test_schedules_are_restored_from_a_damaged_database(
     file = tmp_path / "schedule.sqlite"
     file.write_bytes(damage(file.read_bytes()))
     assert {entry.name: (entry.schedule, entry.next) for entry in schedules.entries(tmp_path)} == before
-    said = capsys.readouterr().err
-    assert "schedule.sqlite was damaged and is kept as schedule.sqlite.damaged-" in said
-    assert "39 schedules were restored" in said
+    output = capsys.readouterr().err
+    assert "schedule.sqlite was damaged and is kept as schedule.sqlite.damaged-" in output
+    assert "39 schedules were restored" in output
     file.unlink()
     assert schedules.entries(tmp_path) == []  # removed on purpose
 

@@ -42,7 +42,7 @@ def test_fitting_objective_and_base_are_accepted(objective: str, base: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("objective", "base", "changes", "said"),
+    ("objective", "base", "changes", "message"),
     [
         ("mass", {"family": "bert", **TINY}, {}, "(or t5, t5-v1.1)"),
         (
@@ -95,6 +95,6 @@ def test_fitting_objective_and_base_are_accepted(objective: str, base: dict[str,
     ],
 )
 def test_mismatch_is_reported_with_the_setting_to_change(
-    objective: Any, base: dict[str, Any], changes: dict[str, Any], said: str
+    objective: Any, base: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
-    assert said in error_message(objective, base, **changes)
+    assert message in error_message(objective, base, **changes)

@@ -66,9 +66,9 @@ def test_unreadable_tokenizer_is_reported_for_its_shards(tmp_path: Path) -> None
     shards = "  shards: {tokenizer: {from: .}}\n  pretrain: {}\n"
     other = "  other: {use: shards, inputs: {tokenizer: shards}}\n"
     more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
-    told = error_message(tmp_path, shards + other + more).splitlines()
-    assert len(told) == 1, told
-    assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.shards.tokenizer.from`: ")
+    messages = error_message(tmp_path, shards + other + more).splitlines()
+    assert len(messages) == 1, messages
+    assert messages[0].startswith(f"{tmp_path}/p.yaml:3: `stages.shards.tokenizer.from`: ")
 
 
 def test_fused_trained_model_needs_no_vectors(tmp_path: Path) -> None:
@@ -116,17 +116,17 @@ def test_model_folder_conflicts_are_found_without_torch(tmp_path: Path, form: st
 
     model = build(Base.model_validate({"layers": 1, "hidden": 32, "heads": 2, "positions": 64}), 99, 0)
     (folder if form == "kepipe" else huggingface).save(tmp_path / "bert", model)
-    said = error_message(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
-    assert "p.yaml:5: `stages.pretrain.objective`: causal-lm trains a decoder" in said
-    said = error_message(tmp_path, "  pretrain:\n    base: {from: bert}\n    format: segment-pair\n")
-    assert "64 positions" in said
-    assert "judges rows" not in said, "it has the head of next sentences"
+    message = error_message(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
+    assert "p.yaml:5: `stages.pretrain.objective`: causal-lm trains a decoder" in message
+    message = error_message(tmp_path, "  pretrain:\n    base: {from: bert}\n    format: segment-pair\n")
+    assert "64 positions" in message
+    assert "judges rows" not in message, "it has the head of next sentences"
     (tmp_path / "damaged").mkdir()
     for damaged, why in {'{"model_type": "bert"': "no readable config", "[]": "not the config"}.items():
         (tmp_path / "damaged" / "config.json").write_text(damaged)
-        said = error_message(tmp_path, "  pretrain:\n    base: {from: damaged}\n")
-        assert "p.yaml:4: `stages.pretrain.base`: " in said
-        assert f"config.json: {why} of a model" in said
+        message = error_message(tmp_path, "  pretrain:\n    base: {from: damaged}\n")
+        assert "p.yaml:4: `stages.pretrain.base`: " in message
+        assert f"config.json: {why} of a model" in message
         with pytest.raises(ValueError, match=f"{why} of a model"):
             from_pretrained(str(tmp_path / "damaged"))
     error_message(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")

@@ -117,11 +117,11 @@ def test_unreadable_folder_is_reported(tmp_path: Path) -> None:
             "try: list_files(Path(sys.argv[1]))\n"
             "except ValueError as error: print(error)"
         )
-        told = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program, name], capture_output=True, text=True, check=True
         )
         (root / "closed").chmod(0o755)
-    assert told.stdout.startswith(f"{name}/closed: cannot read the folder (Permission denied)")
+    assert process.stdout.startswith(f"{name}/closed: cannot read the folder (Permission denied)")
 
 
 def test_very_long_document_is_split_into_sections(tmp_path: Path) -> None:

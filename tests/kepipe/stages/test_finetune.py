@@ -66,9 +66,9 @@ def test_words_without_a_token_are_ignored_and_predicted_as_outside(bert: Model,
     assert np.mean(right) > 0.9
     assert np.mean(inner) > 0.9
     assert all(record["predicted"][0] == record["predicted"][-1] == "O" for record in records[1::2])
-    (told,) = Predictor.open(made.folder).predict(["\u200b we saw oslo"])
-    assert told["predicted"] == ["O", "O", "O", "B-CITY"]
-    assert [span["text"] for span in told["spans"]] == ["oslo"]
+    (answers,) = Predictor.open(made.folder).predict(["\u200b we saw oslo"])
+    assert answers["predicted"] == ["O", "O", "O", "B-CITY"]
+    assert [span["text"] for span in answers["spans"]] == ["oslo"]
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bart", "t5", "roberta"])

@@ -85,8 +85,8 @@ def test_soft_labels_are_the_teachers_at_the_temperature(bert: Model, small: Mod
     )
     roots = np.sqrt(at_1)
     assert at_2 == pytest.approx(roots / roots.sum(1, keepdims=True), abs=1e-6)
-    said = teacher.predict([example.text for example in examples])
-    assert at_1.max(1) == pytest.approx([record["probability"] for record in said], abs=1e-5)
+    answers = teacher.predict([example.text for example in examples])
+    assert at_1.max(1) == pytest.approx([record["probability"] for record in answers], abs=1e-5)
     turned = replace(spec, labels=spec.labels[::-1])
     reversed_ = with_soft_labels(rows, examples, teacher, turned, 1.0)
     assert np.concatenate([row.soft_labels for row in reversed_])[:, ::-1] == pytest.approx(at_1)
@@ -113,7 +113,7 @@ def test_teacher_given_as_a_folder_gives_the_same_student(bert: Model, small: Mo
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ("task: similarity, distillation: {from: ./teacher}", "similarity has none"),
         ("task: tagging, decoding: crf, distillation: {from: ./teacher}", "set `decoding: valid`"),
@@ -121,8 +121,8 @@ def test_teacher_given_as_a_folder_gives_the_same_student(bert: Model, small: Mo
         ("task: tagging, distillation: {weight: 0}", "expected a number above 0"),
     ],
 )
-def test_finetune_teacher_conflicts_are_reported(tmp_path: Path, settings: str, said: str) -> None:
+def test_finetune_teacher_conflicts_are_reported(tmp_path: Path, settings: str, message: str) -> None:
     data: Any = write_task(tmp_path / "data", "tagging", 4, 4)
     (tmp_path / "teacher").mkdir()
     stages = f"  finetune: {{base: {{from: minilm}}, data: {data}, {settings}}}\n"
-    assert said in error_message(tmp_path, stages)
+    assert message in error_message(tmp_path, stages)

@@ -100,9 +100,9 @@ def error_message(folder: Path, stages: str) -> str:
         f"name: t\ngraph: {{source: native, path: .}}\ncorpus: {{source: folder, path: .}}\nstages:\n{stages}"
     )
     (folder / "p.yaml").write_text(text)
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as error:
         load(folder / "p.yaml")
-    return str(told.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_every_row_format_trains(shards: Shards, tmp_path: Path, format: str) ->
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"base": {"family": "gpt2", **TINY}}, "mlm trains an encoder, and base gpt2 is a decoder"),
         ({"base": {"positions": 16, **TINY}}, "32 tokens, and base bert has 16 positions"),
@@ -101,9 +101,9 @@ def test_every_row_format_trains(shards: Shards, tmp_path: Path, format: str) ->
     ],
 )
 def test_invalid_pretrain_settings_are_rejected(
-    shards: Shards, tmp_path: Path, changes: dict[str, Any], said: str
+    shards: Shards, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         run(shards, tmp_path, **changes)
 
 

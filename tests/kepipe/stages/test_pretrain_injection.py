@@ -89,7 +89,7 @@ def test_injection_without_a_graph_is_rejected(shards: Shards, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"knowledge": {"method": "k-bert", "length": 16}}, "16 would cut the text"),
         (
@@ -104,9 +104,9 @@ def test_incompatible_injection_settings_are_rejected(
     graph: Graph,
     tmp_path: Path,
     changes: dict[str, Any],
-    said: str,
+    message: str,
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         run(shards, tmp_path, graph, **changes)
 
 

@@ -170,7 +170,7 @@ def test_teacher_with_another_vocabulary_is_rejected(shards: Shards, teacher: Mo
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ("distillation: {weight: 0.3}", "give the teacher, either by `inputs: {teacher: STAGE}`"),
         (
@@ -181,8 +181,8 @@ def test_teacher_with_another_vocabulary_is_rejected(shards: Shards, teacher: Mo
         ("base: {family: ngram}, distillation: {from: minilm}", "without training settings"),
     ],
 )
-def test_pretrain_teacher_conflicts_are_reported(tmp_path: Path, settings: str, said: str) -> None:
+def test_pretrain_teacher_conflicts_are_reported(tmp_path: Path, settings: str, message: str) -> None:
     stages = f"  shards: {{}}\n  pretrain: {{{settings}}}\n"
-    assert said in error_message(
+    assert message in error_message(
         tmp_path, stages, "graph: {source: geonames}\ncorpus: {source: wikipedia-sample}\n"
     )

@@ -90,17 +90,17 @@ def test_tracking_off_keeps_the_journal_for_sync(
 
 
 def test_system_metrics_are_sampled(fresh: str) -> None:
-    told: list[Any] = []
-    system_metrics = SystemMetrics(told.append, interval=0.05)
+    values: list[Any] = []
+    system_metrics = SystemMetrics(values.append, interval=0.05)
     system_metrics.start("r", "train")
-    until(lambda: len(told) >= 3)
+    until(lambda: len(values) >= 3)
     system_metrics.stop()
-    count = len(told)
+    count = len(values)
     time.sleep(0.2)
-    assert len(told) == count
-    assert [event.step for event in told] == list(range(count))
-    assert {event.stage for event in told} == {"train"}
-    for event in told:
+    assert len(values) == count
+    assert [event.step for event in values] == list(range(count))
+    assert {event.stage for event in values} == {"train"}
+    for event in values:
         assert 0 <= event.values["system/cpu_utilization_percentage"] <= 100
         assert event.values["system/process_memory_megabytes"] > 1
 

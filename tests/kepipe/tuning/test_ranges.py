@@ -37,7 +37,7 @@ def test_python_ranges_may_be_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ranges", "said"),
+    ("ranges", "message"),
     [
         ([], "no setting to search"),
         (["a"], "--set-range a: expected KEY=LOW..HIGH"),
@@ -55,8 +55,8 @@ def test_python_ranges_may_be_lists() -> None:
         (["a=1..2", "a=3..4"], "--set-range a: given twice"),
     ],
 )
-def test_invalid_ranges_are_rejected(ranges: list[str], said: str) -> None:
-    with pytest.raises(ConfigError, match=said.replace(".", r"\.")):
+def test_invalid_ranges_are_rejected(ranges: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         read_ranges(ranges)
 
 

@@ -169,8 +169,8 @@ def test_elmo_task_on_frozen_layers_learns_the_mixture(
     assert changed(folder, made.folder) == {"mixture.scalars", "mixture.gamma"}
     scores = json.loads((made.folder / "scores.json").read_text())
     assert scores["arms"]["model"]["dev"]["accuracy"]["value"] > 0.8, "unseen words are spelled"
-    said = Predictor.open(made.folder).predict(["we saw the lovely day", "an awful day again"])
-    assert [one["predicted"] for one in said] == ["1", "0"]
+    answers = Predictor.open(made.folder).predict(["we saw the lovely day", "an awful day again"])
+    assert [one["predicted"] for one in answers] == ["1", "0"]
     with pytest.raises(ValueError, match="expected a transformer, found a model of kind kepipe-elmo"):
         export(tmp_path / "exported", made.folder)
     tuned = finetune(tmp_path / "tuned", start, "classification", data, epochs=1, precision="fp32")
