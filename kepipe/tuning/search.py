@@ -68,7 +68,9 @@ class RunningTrial:
         """Hear a value that is measured while it works; returns whether it is worse than the median of those before it
         at this step (Optuna's median pruner), so that it may be stopped."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a step that is told twice after a resume keeps its first value
+            warnings.simplefilter(
+                "ignore"
+            )  # a step that is reported twice after a resume keeps its first value
             self._asked.report(value, step)
         return bool(self._asked.should_prune())
 
