@@ -9,12 +9,12 @@ from pathlib import Path
 from kepipe.flow.store import WorkDir
 from kepipe.flow.work_clock import WorkClock
 
-SPEND = "import time; [0 for _ in iter(lambda: time.process_time() < 0.5, False)]; print(flush=True); input()"
-"""Spends half a second of processor time, and waits."""
+SPEND = "import time; [0 for _ in iter(lambda: time.process_time() < 0.6, False)]; print(flush=True); input()"
+"""Spends 0.6 seconds of processor time, and waits."""
 
 
 def cost_of_a_child(folder: Path, own_session: bool) -> tuple[float, float]:
-    """Processor seconds counted while a child waits that has spent half a second, and those added when it ends."""
+    """Processor seconds counted while a child waits that has spent more than half a second, and those added when it ends."""
     clock = WorkClock(WorkDir(folder / "out", folder / "scratch"))
     with subprocess.Popen(
         [sys.executable, "-c", SPEND],
