@@ -14,7 +14,7 @@ SPEND = "import time; [0 for _ in iter(lambda: time.process_time() < 0.6, False)
 
 
 def cost_of_a_child(folder: Path, own_session: bool) -> tuple[float, float]:
-    """Processor seconds counted while a child waits that has spent more than half a second, and those added when it ends."""
+    """Processor seconds counted while a child waits that has spent half a second, and those added when it ends."""
     clock = WorkClock(WorkDir(folder / "out", folder / "scratch"))
     with subprocess.Popen(
         [sys.executable, "-c", SPEND],
