@@ -50,7 +50,7 @@ class RestrictedLinker(Linker):
     def _find(self, batch: TextBatch) -> Matches:
         if self.left_out == frozenset((LAST, FIRST)):
             matches = super()._find(batch)
-            return _keep_candidates(matches, ~np.isin(matches.short, (LAST, FIRST)))
+            return _keep_candidates(matches, ~np.isin(matches.sources, (LAST, FIRST)))
         return self.gazetteer.find_all(batch.texts)
 
 
