@@ -241,11 +241,8 @@ def measure(runs: Sequence[Run], root: Path) -> Outcome:
     for run in runs:
         run_json = json.dumps(asdict(run), sort_keys=True)
         outcomes_file = root / "outcomes.jsonl"
-        earlier = (
-            [json.loads(line) for line in outcomes_file.read_text().splitlines()]
-            if outcomes_file.exists()
-            else []
-        )
+        lines = outcomes_file.read_text().splitlines() if outcomes_file.exists() else []
+        earlier = [json.loads(line) for line in lines]
         outcome = next((line["outcome"] for line in earlier if line["run"] == run_json), None)
         if outcome is None:
             work_options = ["--work", run_json, "--data", str(root)]
