@@ -170,10 +170,9 @@ class Elmo(TrainableEncoder):
         """Each layer's outputs, [G, b, W, P], in the order of the text, and its states; of the rows `forward` in one
         direction and `backward` in the other."""
         place_BW = reversed_positions(words.is_word)[backward]
+        # From the right, a document begins with its last word.
         last_BW = torch.zeros_like(words.starts_document)
-        last_BW[:, :-1] = words.starts_document[
-            :, 1:
-        ]  # what is read from the right begins with a document's last word
+        last_BW[:, :-1] = words.starts_document[:, 1:]
         index_GBW = torch.stack([words.rows[forward], words.rows[backward].gather(1, place_BW)])
         is_word_GBW = starts_document_GBW = None
         if not words.unpadded:
