@@ -84,7 +84,7 @@ def pagerank(weight: float) -> Evidence:
 def second_pass(linker: Linker, batch: TextBatch, matches: Matches) -> Floats:
     """The features of coherence with the scores of a first pass as votes, in place of priors."""
     features = describe(batch, matches, linker.knowledge, linker.casing, linker.ranker.affinity)
-    votes = linker.ranker.score_parts(features.of_match, features.of_candidate, matches.owners)
+    votes = linker.ranker.score_parts(features.of_match, features.of_candidate, matches.owners, None)
     votes[~linker.marks.allows(batch, matches, linker.knowledge)] = 0.0
     texts = batch.number(matches.starts)[matches.owners]
     better = coherence_features(matches, texts, votes, linker.knowledge.neighbours)
