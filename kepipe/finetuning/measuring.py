@@ -13,7 +13,7 @@ import numpy as np
 
 from kepipe.finetuning.class_weights import label_weights
 from kepipe.finetuning.collator import TaskCollator
-from kepipe.finetuning.encoding import TruncationStats, encode_rows
+from kepipe.finetuning.encoding import TruncationStats
 from kepipe.finetuning.evaluation import answers, by_example, row_answers
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel
@@ -45,7 +45,7 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     stats = TruncationStats()
     rows = {
         split: fresh.spec.row.output.encode(
-            encoded := encode_rows(examples, fresh.row_format, stats),
+            encoded := fresh.rows(examples, stats),
             [examples[row.example] for row in encoded],
             fresh.collator.answers,
         )

@@ -78,10 +78,11 @@ def start(
         bool(config.mixture) and not has_mixture,
     )
     dropout = config.dropout if config.train != "head" else 0.0
-    task_model = fine_tuned.with_head(model, spec, tokenizer, dropout=dropout, seed=seed)
+    resource = None if task.resource is None else task.resource.make(sources, model, config.language)
+    task_model = fine_tuned.with_head(model, spec, tokenizer, resource, dropout=dropout, seed=seed)
     if config.train == "head" and not list(task_model.head.parameters()):
         raise ValueError(f"train: {config.task} has no head that could learn alone; set `train: all`")
-    return fine_tuned.FineTunedModel(spec, task_model, tokenizer, knowledge)
+    return fine_tuned.FineTunedModel(spec, task_model, tokenizer, knowledge, resource)
 
 
 def mixed(model: TrainableEncoder, *, learned: bool) -> TrainableEncoder:

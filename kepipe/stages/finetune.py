@@ -46,7 +46,8 @@ COUNTS = (
 @dataclass(frozen=True)
 class FinetuneInputs:
     """All optional, filled by name. `start`: the model to start from. `vectors`, `graph`: sources of knowledge, if not
-    the model's own. `linked`: a linked text, whose linker finds mentions. `data`: the task's data, if a stage makes it.
+    the model's own. `linked`: a linked text, whose linker finds mentions, or whose links are the data of
+    `entity-linking`. `data`: the task's data, if a stage makes it.
     `neighbours`: a graph from which vectors of entities without one are composed. `teacher`: a model fine-tuned for the
     same task, whose probabilities are learned."""
 
@@ -84,14 +85,16 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
         config, [name for name, artifact in vars(inputs).items() if artifact is not None]
     ):
         raise conflict
+    task = TASKS[config.task]
+    linker = None if inputs.linked is None else inputs.linked.folder / LINKER
     splits, source = read_examples(
         _data(inputs, config),
         config,
-        linker=None if inputs.linked is None else inputs.linked.folder / LINKER,
-        graph=None if inputs.graph is None else inputs.graph.folder,
+        linker=None if task.of_linked else linker,
+        graph=None if inputs.graph is None or task.of_linked else inputs.graph.folder,
         context=context,
     )
-    sources = folders(inputs.graph, inputs.vectors, inputs.neighbours)
+    sources = {**folders(inputs.graph, inputs.vectors, inputs.neighbours), "linker": linker}
     base, tokenizer = choose(inputs.start, config)
     fresh = start(base, tokenizer, config, splits, source, sources, context.seed, context.note)
     warn_of_unused(inputs.vectors, fresh.knowledge, context)
@@ -102,7 +105,6 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
         temperature = (config.distillation or Distillation()).temperature
         rows["train"] = with_soft_labels(rows["train"], splits["train"], opened, fresh.spec, temperature)
     batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
-    task = fresh.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
     set_trainable(fresh.model, config, context.seed)
     rate = default_rate(fresh.model.encoder, config.train)
@@ -126,10 +128,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
 
 def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[ConfigConflict]:
     """Settings and inputs that are missing or given twice. `given`: names of the filled inputs."""
-    if ("data" in given) == (config.data is not None):
+    task = TASKS[config.task]
+    linked = task.of_linked and "linked" in given
+    if "data" in given if config.data is not None else not ("data" in given or linked):
+        made = "`inputs: {linked: link}`" if task.of_linked else "`inputs: {data: graph-dataset}`"
         yield ConfigConflict(
-            "data",
-            "give the training data, either by `data: {train: FILE}` or by `inputs: {data: graph-dataset}`",
+            "data", f"give the training data, either by `data: {{train: FILE}}` or by {made}"
         )
     if ("start" in given) == (config.base is not None):
         yield ConfigConflict(
@@ -148,9 +152,11 @@ def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[C
 
 def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
     """The task's files, from the settings or from a stage."""
-    if inputs.data is None:
-        assert config.data is not None
+    if config.data is not None:
         return config.data
+    if inputs.data is None:
+        assert inputs.linked is not None
+        return Data(train=inputs.linked.folder / "documents.jsonl")
     folder = inputs.data.folder
     return Data.model_validate({split: folder / f"{split}.jsonl" for split in ("train", "dev", "test")})
 
@@ -185,7 +191,8 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
 
 
 def _needs(config: FinetuneConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
-    return inputs_of(config.knowledge)
+    resource = TASKS[config.task].resource
+    return (*inputs_of(config.knowledge), *(() if resource is None else resource.inputs))
 
 
 def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:
