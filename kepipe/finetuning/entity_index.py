@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from kepipe.arrays import Floats, Ints
+from kepipe.arrays import Ints
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.mention_finders import Language
 from kepipe.finetuning.resources import ResourceKind

@@ -65,7 +65,6 @@ class LinkOutput:
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:
         """Adds the places of words; if the rows have labels, the fields of `Names` and the number of the right
         candidate of each name, int [S], from 1 (0: no entity)."""
-        import torch
 
         from kepipe.objectives.losses import tensor
 
