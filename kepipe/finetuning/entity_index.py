@@ -3,7 +3,7 @@ their candidates, by a linker without NER, and a vector of each entity's descrip
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -104,7 +104,8 @@ class EntityIndex:
             annotated += [replace(row, candidates=_within(of_text, row)) for row in windows]
         return annotated
 
-    def _candidates(self, examples: Sequence[Example]):  # type: ignore[no-untyped-def]
+    def _candidates(self, examples: Sequence[Example]) -> Iterator[Candidates]:
+        """The candidates of each text."""
         annotations = make_annotator(self.language, None).annotate(example.text for example in examples)
         texts = ((e.text, "", annotation) for e, annotation in zip(examples, annotations, strict=True))
         place = 0

@@ -28,7 +28,7 @@ from kepipe.finetuning.task import ParsedMarkup, Task
 from kepipe.linking.evaluation.goldset import evaluation_span
 from kg.problems import Problems
 
-_WORD = re.compile(r"[㐀-鿿豈-﫿]|[^\W㐀-鿿豈-﫿]+|[^\w\s]")
+_WORD = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]|[^\W\u3400-\u9fff\uf900-\ufaff]+|[^\w\s]")
 """A Chinese character, a run of other letters and digits, a punctuation mark."""
 
 
@@ -76,8 +76,7 @@ def _measure(examples: Sequence[Example], answers: Sequence[LinkAnswer], labels:
     """Links count by exact span and entity, recall over those whose entity is in the graph; mentions by their span."""
     links, mentions, found = [], [], []
     for example, answer in zip(examples, answers, strict=True):
-        example.gold  # noqa: B018  the links are unknown if the labels are
-        given = {link_[:3] for link_ in _as_tuples(example.links) if answer.index.knows(link_[2])}
+        given = {(m.start, m.end, m.entity) for m in example.links if answer.index.knows(m.entity)}
         linked = {(m["start"], m["end"], m["entity"]) for m in mentions_of(example, answer)}
         links.append((len(given & linked), len(linked), len(given)))
         marked = {(link.start, link.end) for link in example.links}
@@ -92,10 +91,6 @@ def _measure(examples: Sequence[Example], answers: Sequence[LinkAnswer], labels:
         "mention_f1": f1_of_counts(*mentions_N3.T),
         "candidate_recall": share(*found_N2.T),
     }
-
-
-def _as_tuples(links: Sequence[Mention]) -> list[tuple[int, int, str]]:
-    return [(link.start, link.end, link.entity) for link in links]
 
 
 def tags(example: Example, answer: LinkAnswer, labels: Labels) -> list[str]:

@@ -14,7 +14,7 @@ from kepipe.finetuning.entity_index import EntityIndex
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.output import AnswerFormat, LossSettings
 from kepipe.finetuning.rows import NIL, Candidates, Row
-from kepipe.finetuning.sequence_decoding import likeliest_sequence, rules
+from kepipe.finetuning.sequence_decoding import NEVER, likeliest_sequence, rules
 from kepipe.finetuning.splits import Splits
 from kepipe.finetuning.tag_output import WORDS
 from kepipe.finetuning.windows import merge_word_values
@@ -115,19 +115,30 @@ class LinkOutput:
         rows: Sequence[Row],
         answers: AnswerFormat,
     ) -> LinkAnswer:
-        """The labels of the words, as the most probable valid sequence, and the links: the best candidate of each name
-        where it is more probable than no entity, of overlapping names those with the largest sum of probability ×
-        length."""
+        """The links are the best candidate of each name where it is more probable than no entity, of overlapping names
+        those with the largest sum of probability × length. The labels of the words are the most probable valid sequence
+        in which each link is a mention."""
         index = _index(answers)
         values_WX = merge_word_values(parts, rows)
         read_W = ~np.isnan(values_WX).any(axis=1)
         outside_L = np.where(np.array(answers.labels) == OUTSIDE, 0.0, -1e3)
         logits_WL = np.where(read_W[:, None], values_WX[:, : len(answers.labels)], outside_L)
-        labels_W = np.where(read_W, likeliest_sequence(logits_WL, rules(answers.labels)), -1)
         names = _of_windows(rows)
-        gold = names.gold
-        found = 0 if gold is None else int((gold >= 0).sum())
-        return LinkAnswer(labels_W, tuple(_links(model, values_WX, names, index)), index, found)
+        links = tuple(_links(model, values_WX, names, index))
+        for link in links:
+            _require_mention(logits_WL, link)
+        labels_W = np.where(read_W, likeliest_sequence(logits_WL, rules(answers.labels)), -1)
+        found = 0 if names.gold is None else int((names.gold >= 0).sum())
+        return LinkAnswer(labels_W, links, index, found)
+
+
+def _require_mention(logits_WL: Floats, link: WordLink) -> None:
+    """Leave only the labels with which a link is a mention."""
+    begin, inside, _ = range(len(LABELS))
+    for word in range(link.first, link.last + 1):
+        kept = begin if word == link.first else inside
+        logits_WL[word, np.arange(len(LABELS)) != kept] = NEVER
+    logits_WL[link.last + 1 : link.last + 2, inside] = NEVER
 
 
 def _index(answers: AnswerFormat) -> EntityIndex:

@@ -97,7 +97,9 @@ def small_encoder(folder: Path, layers: int) -> Path:
         whole = from_pretrained("minilm")
         small = assemble(replace(whole.config, encoder_layers=layers))
         own = small.state_dict()
-        small.load_state_dict({name: weight for name, weight in whole.state_dict().items() if name in own}, assign=True)
+        small.load_state_dict(
+            {name: weight for name, weight in whole.state_dict().items() if name in own}, assign=True
+        )
         save(place, small, tokenizer=locate("minilm"))
     return place
 
@@ -128,7 +130,9 @@ def distil(folder: Path, graph: Path, base: Path, epochs: int, **settings: objec
             context,
         )
         print(f"trained in {time.process_time() - begun:.0f} s of a core", flush=True)
-        print(heard.notes(), heard.metric("held_out_link_f1"), heard.metric("held_out_mention_f1"), flush=True)
+        print(
+            heard.notes(), heard.metric("held_out_link_f1"), heard.metric("held_out_mention_f1"), flush=True
+        )
     return place / "out"
 
 
@@ -152,9 +156,7 @@ def linked(folder: Path, graph: StoredGraph) -> Linker:
         print(f"teacher: {words:,} words in {seconds:.0f} s of a core", flush=True)
         write_documents(folder / "test.jsonl", done[::10])
         write_documents(folder / "dev.jsonl", done[5::20])
-        write_documents(
-            folder / "train.jsonl", [d for n, d in enumerate(done) if n % 10 and n % 20 != 5]
-        )
+        write_documents(folder / "train.jsonl", [d for n, d in enumerate(done) if n % 10 and n % 20 != 5])
     return linker
 
 
@@ -167,7 +169,12 @@ def main() -> None:
     linker = linked(folder, graph)
     held_out = list(read_documents(folder / "test.jsonl"))
     student = distil(folder, folder / "FB15k-237", small_encoder(folder, layers), epochs)
-    print({k: round(v["value"], 3) for k, v in json.loads((student / "scores.json").read_text())["arms"]["model"]["test"].items()})
+    print(
+        {
+            k: round(v["value"], 3)
+            for k, v in json.loads((student / "scores.json").read_text())["arms"]["model"]["test"].items()
+        }
+    )
     ways = {
         "linker with spaCy's NER (teacher)": by_linker(linker, "en_core_web_sm"),
         "linker by rules": by_linker(linker, None),
@@ -180,7 +187,12 @@ def main() -> None:
         figures = [
             score(gold, list(link([text.document.text for text in gold.texts]))).f1 for gold in sets.values()
         ]
-        print(f"| {who} | {agree.f1:.3f} |", " | ".join(f"{f1:.3f}" for f1 in figures), f"| {speed:,.0f} |", flush=True)
+        print(
+            f"| {who} | {agree.f1:.3f} |",
+            " | ".join(f"{f1:.3f}" for f1 in figures),
+            f"| {speed:,.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
