@@ -120,10 +120,12 @@ def test_predictions_are_those_of_the_stage_whatever_the_batch(made: FineTuned, 
 def test_long_documents_are_read_in_windows(predictor: Predictor) -> None:
     """Rows have 32 tokens; windows share a third by default, and each mention is linked once."""
     filler = " again . they say of old ." * 6
-    text = filler.join([PLANET, METAL, METAL, PLANET, METAL])
+    galileo, pisa = "and then Galileo Galilei saw them all", "it was a day in Pisa with rain"
+    text = filler.join([galileo, pisa, pisa, galileo, pisa])
     (record,) = predictor.predict([text])
     assert entities(record) == [
-        ("Mercury", entity) for entity in ("planet", "metal", "metal", "planet", "metal")
+        (name, name.split()[0].lower())
+        for name in ("Galileo Galilei", "Pisa", "Pisa", "Galileo Galilei", "Pisa")
     ]
     assert len(predictor.fine_tuned.rows([ask("entity-linking", text, "en", "x")])) > 6
     assert all(text[m["start"] : m["end"]] == m["text"] for m in record["mentions"])
