@@ -15,7 +15,7 @@ import numpy as np
 from kepipe.arrays import Ints
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.mention_finders import Language
-from kepipe.finetuning.resources import ResourceKind
+from kepipe.finetuning.resources import Folders, ResourceKind
 from kepipe.finetuning.rows import LEFT_OUT, NIL, Candidates, Row
 from kepipe.linking.kb.dense import Halves
 from kepipe.linking.linker import Linker
@@ -24,8 +24,8 @@ from kepipe.linking.text.batch import TextBatch, text_batches
 from kg.columns import load, save
 
 if TYPE_CHECKING:
-    from kepipe.knowledge.base import Sources
     from kepipe.models.protocols import TrainableEncoder
+    from kepipe.tokenization.tokenizer import Tokenizer
 
 FOLDER, VECTORS = "entities", "vectors"
 """The folder of the index within that of the model: a linker, and the vectors of the entities."""
@@ -41,8 +41,10 @@ class EntityIndex:
     language: Language
 
     @classmethod
-    def make(cls, sources: Sources, encoder: TrainableEncoder, language: Language) -> Self:
-        """The index of a graph. Without a linker in `sources`, one with general weights is built. The vector of an
+    def make(
+        cls, folders: Folders, tokenizer: Tokenizer, encoder: TrainableEncoder, language: Language
+    ) -> Self:
+        """The index of a graph. Without a `linker`, one with general weights is built. The vector of an
         entity is that of the linker's dense view, or the weighted sum of the embeddings of its description's tokens.
 
         Raises ValueError without a graph, for a linker of another graph, and for an encoder without token embeddings.
@@ -51,10 +53,11 @@ class EntityIndex:
         from kepipe.models.protocols import ExtensibleVocabulary
         from kg.store import open_graph
 
-        if sources.graph is None:
+        place, own = folders.get("graph"), folders.get("linker")
+        if place is None:
             raise ValueError("entity-linking needs the graph: set `inputs: {graph: graph}` in the stage")
-        graph = open_graph(sources.graph)
-        linker = Linker.build(graph) if sources.linker is None else Linker.open(sources.linker)
+        graph = open_graph(place)
+        linker = Linker.build(graph) if own is None else Linker.open(own)
         if list(linker.knowledge.ids) != list(graph.ids):
             raise ValueError("entity-linking: the text was linked to another graph than that of the stage")
         if linker.dense is not None:
@@ -64,7 +67,7 @@ class EntityIndex:
                 "entity-linking: this model has no token embeddings, of which the vectors of entities are made: link "
                 "the text with `dense: {}`"
             )
-        return cls(linker, align_tokens(encoder, sources.tokenizer, linker, graph, 0).descriptions, language)
+        return cls(linker, align_tokens(encoder, tokenizer, linker, graph, 0).descriptions, language)
 
     @classmethod
     def open(cls, folder: Path, language: Language) -> Self:

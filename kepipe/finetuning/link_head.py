@@ -59,7 +59,7 @@ class LinkHead(nn.Module):
 
     def scores(self, words_NX: Tensor, names: Names) -> tuple[Tensor, Tensor]:
         """Scores of the candidates, [K], and of no entity, [S], from the output of `forward`."""
-        _, first_NP, last_NP = words_NX.split([self.labels, self.width, self.width], dim=1)
+        first_NP, last_NP = words_NX[:, self.labels :].chunk(2, dim=1)
         span_SP = first_NP[names.first] + last_NP[names.last]
         entities_KP = self.entities(names.vectors)
         similar_K = (span_SP[names.owners] * entities_KP).sum(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kepipe.arrays import Floats, Ints
+from kepipe.arrays import Bools, Floats, Ints
 from kepipe.finetuning.conll import OUTSIDE
 from kepipe.finetuning.entity_index import EntityIndex
 from kepipe.finetuning.examples import Example
@@ -38,7 +38,8 @@ class WordLink(NamedTuple):
     score: float
 
 
-class LinkAnswer(NamedTuple):
+@dataclass(frozen=True)
+class LinkAnswer:
     """The label index of each word that was read, int [W] (−1: not read), and the links, in order. `index`: of the
     entities that can be linked. `found`: the number of gold links that were among the candidates."""
 
@@ -120,7 +121,7 @@ class LinkOutput:
         in which each link is a mention."""
         index = _index(answers)
         values_WX = merge_word_values(parts, rows)
-        read_W = ~np.isnan(values_WX).any(axis=1)
+        read_W: Bools = np.asarray(~np.isnan(values_WX).any(axis=1))
         outside_L = np.where(np.array(answers.labels) == OUTSIDE, 0.0, -1e3)
         logits_WL = np.where(read_W[:, None], values_WX[:, : len(answers.labels)], outside_L)
         names = _of_windows(rows)
@@ -237,7 +238,8 @@ def _links(
     best = best[np.diff(names.owners[best], prepend=-1) > 0]
     first, last = names.spans[names.owners[best]].T
     chosen = best[select_spans(first, last + 1, scores_K[best] * (last + 1 - first))]
-    return [
-        WordLink(*names.spans[names.owners[k]].tolist(), index.id(int(names.entities[k])), float(scores_K[k]))
-        for k in chosen.tolist()
-    ]
+    links = []
+    for k in chosen.tolist():
+        begin, end = names.spans[names.owners[k]].tolist()
+        links.append(WordLink(begin, end, index.id(int(names.entities[k])), float(scores_K[k])))
+    return links

@@ -5,7 +5,7 @@ A task whose row has a `ResourceKind` gets one when training starts; it is saved
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,8 +15,11 @@ from kepipe.finetuning.rows import Row
 
 if TYPE_CHECKING:
     from kepipe.finetuning.mention_finders import Language
-    from kepipe.knowledge.base import Sources
     from kepipe.models.protocols import TrainableEncoder
+    from kepipe.tokenization.tokenizer import Tokenizer
+
+Folders = Mapping[str, Path | None]
+"""`graph`, `linker`, …: the folder of each input of a stage; None: not given."""
 
 
 class Resource(Protocol):
@@ -33,10 +36,10 @@ class Resource(Protocol):
 
 @dataclass(frozen=True)
 class ResourceKind:
-    """`make`: from the sources of a stage and the encoder; raises ValueError with a remedy if they do not suffice.
-    `open`: what `save` wrote; raises ValueError if it is missing or damaged. `inputs`: the inputs of the stage that
-    `make` needs."""
+    """`make`: from the inputs of a stage, its tokenizer and its encoder; raises ValueError with a remedy if they do not
+    suffice. `open`: what `save` wrote; raises ValueError if it is missing or damaged. `inputs`: the inputs of the stage
+    that `make` needs."""
 
-    make: Callable[[Sources, TrainableEncoder, Language], Resource]
+    make: Callable[[Folders, Tokenizer, TrainableEncoder, Language], Resource]
     open: Callable[[Path, Language], Resource]
     inputs: tuple[str, ...]

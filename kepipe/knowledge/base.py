@@ -57,8 +57,7 @@ class Sources:
     """The sources from which a method is opened.
 
     `graph`: a stored graph. `vectors`: a folder with entity vectors. `neighbours`: a stored graph from which vectors
-    are composed for entities without one. `brought_vectors`: the entity vectors in the model's own folder. `linker`:
-    the linker of a linked text.
+    are composed for entities without one. `brought_vectors`: the entity vectors in the model's own folder.
     """
 
     tokenizer: Tokenizer
@@ -67,7 +66,6 @@ class Sources:
     vectors: Path | None = None
     neighbours: Path | None = None
     brought_vectors: Path | None = None
-    linker: Path | None = None
     for_prompts: ClassVar[bool] = False
 
     @property

@@ -3,9 +3,9 @@ tests.benchmarks.linking_model [FOLDER [LAYERS …]]`.
 
 The teacher is the linker with general weights over FB15k-237 and spaCy's NER. It links the beginnings of Wikipedia
 articles (`corpora/codex-s-extracts.jsonl`); a student is fine-tuned on most of them, in one epoch: the lowest LAYERS
-layers of MiniLM (default 2). Agreement is F1 with the teacher's links on articles that were held out, by exact span and entity;
-then F1 on gold sets of `linking_kinds`. Words a second are processor time of one core, raw text → links. What was made
-is kept in FOLDER.
+layers of MiniLM (default 2). Agreement is F1 with the teacher's links on articles that were held out, by exact span and
+entity; then F1 on gold sets of `linking_kinds`. Words a second are processor time of one core, raw text → links. What
+was made is kept in FOLDER.
 """
 
 from __future__ import annotations
