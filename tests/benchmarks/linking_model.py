@@ -2,7 +2,7 @@
 tests.benchmarks.linking_model [FOLDER [LAYERS …]]`.
 
 The teacher is the linker with general weights over FB15k-237 and spaCy's NER. It links the beginnings of Wikipedia
-articles (`corpora/codex-s-extracts.jsonl`); a student is fine-tuned on most of them, in three epochs: the lowest LAYERS
+articles (`corpora/codex-s-extracts.jsonl`); a student is fine-tuned on most of them, in one epoch: the lowest LAYERS
 layers of MiniLM (default 2). Agreement is F1 with the teacher's links on articles that were held out, by exact span and
 entity; then F1 on gold sets of `linking_kinds`. Words a second are processor time of one core, raw text → links. What
 was made is kept in FOLDER.
@@ -116,7 +116,7 @@ def distil(folder: Path, graph: Path, base: Path) -> Path:
             (place / part).mkdir(parents=True, exist_ok=True)
         files = {split: str(folder / f"{split}.jsonl") for split in ("train", "dev", "test")}
         config = FINETUNE.config.model_validate(
-            {"task": "entity-linking", "data": files, "length": 256, "epochs": 3, "learning_rate": 3e-4}
+            {"task": "entity-linking", "data": files, "length": 256, "epochs": 1, "learning_rate": 3e-4}
         )
         heard = EventRecorder()
         context = StageContext(place / "out", place / "scratch", 0, "cpu", heard)

@@ -28,7 +28,7 @@ from kepipe.stages.finetune import FINETUNE
 from kepipe.tokenization.training import train_tokenizer
 from kg.problems import Problems
 from tests.support import linked
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.tasks import SETTINGS, finetune
 
 PLANET, METAL = "we saw Mercury turn around the sun", "a drop of Mercury is a liquid and heavy"
@@ -216,7 +216,7 @@ def test_words_are_chinese_characters_and_words_of_other_scripts() -> None:
 def test_invalid_entity_linking_settings_are_rejected(tmp_path: Path, settings: str, said: str) -> None:
     (tmp_path / "x.jsonl").write_text("")
     stages = f"  finetune: {{base: {{from: minilm}}, {settings}}}\n"
-    assert said in complaint(tmp_path, stages)
+    assert said in error_message(tmp_path, stages)
 
 
 def test_entity_linking_needs_mentions_and_a_graph(bert: Model, graph: Graph, tmp_path: Path) -> None:
