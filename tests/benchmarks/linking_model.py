@@ -149,7 +149,12 @@ def linked(folder: Path, graph: StoredGraph) -> Linker:
         print(f"teacher: {words:,} words in {seconds:.0f} s of a core", flush=True)
         write_documents(folder / "test.jsonl", done[::10])
         write_documents(folder / "dev.jsonl", done[5::20])
-        write_documents(folder / "train.jsonl", [d for n, d in enumerate(done) if n % 10 and n % 20 != 5])
+        taught = [text for number, text in enumerate(done) if number % 10 and number % 20 != 5]
+        write_documents(folder / "train.jsonl", taught)
+        words, links = (
+            sum(map(len, each)) for each in ([t.text.split() for t in taught], [t.mentions for t in taught])
+        )
+        print(f"to learn from: {len(taught):,} articles, {words:,} words, {links:,} links", flush=True)
     return linker
 
 
