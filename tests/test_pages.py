@@ -28,7 +28,7 @@ from kepipe.stages.champion import evaluate_pair
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
 from tests.support.elmo import OPTIONS, random_weights
-from tests.support.pages import ROOT, blocks, typed
+from tests.support.pages import ROOT, block_of, blocks, typed, write_lines
 from tests.support.tasks import write_task
 
 SHOWN = {page.stem: page for page in sorted((ROOT / "docs").glob("*.md"))} | {"README": ROOT / "README.md"}
@@ -65,6 +65,7 @@ SMALLER = {
         *("--set", "stages.link.spacy_model=null"),
     ),
     "kepipe link dense": ("--steps", "2"),
+    "kepipe run linker-model": ("--set", "stages.finetune.epochs=1", "--set", "stages.link.spacy_model=null"),
     "kepipe quiz": ("--questions", "20"),
     "kepipe run gpt-sizes": (
         *("--set", "stages.shards.tokenizer.size=600", "--set", "stages.large.steps=4"),
@@ -131,11 +132,6 @@ def train(folder: Path) -> None:
         kepipe.run(name, set=[*kept, *size, *settings], until=LAST.get(name, "pretrain"), progress=False)
 
 
-def write_lines(file: Path, *records: object) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
-
-
 def before_elmo() -> None:
     Path("options.json").write_text(json.dumps(OPTIONS))
     with h5py.File("weights.hdf5", "w") as file:
@@ -154,8 +150,7 @@ def before_few_shot() -> None:
         "gpt-sizes": "name: gpt-sizes",
         "citations": "task: classification\nquestions: $",
     }.items():
-        shown = next(block for _, block in blocks(SHOWN["few-shot"]) if block.startswith(begins))
-        Path(f"{name}.yaml").write_text(shown)
+        Path(f"{name}.yaml").write_text(block_of(SHOWN["few-shot"], begins))
     shutil.copytree("corpus", "my-texts")
 
 
@@ -200,6 +195,13 @@ def before_k_bert() -> None:
     Path("cook.spo").write_text("库克\tCEO\t苹果\n北京\t首都\t中国\n")
     Path("GRAPH").mkdir()
     Path("GRAPH/triples.tsv").write_text("Berlin\tcapital of\tGermany\nEinstein\tborn in\tUlm\n")
+
+
+def before_linking() -> None:
+    """The page's pipeline, and a gold set over the example's graph."""
+    Path("linker-model.yaml").write_text(block_of(SHOWN["linking"], "name: linker-model"))
+    marks = [{"start": 0, "end": 5, "entity": "titan"}, {"start": 13, "end": 19, "entity": "saturn"}]
+    write_lines(Path("annotated.jsonl"), {"id": "1", "text": "Titan orbits Saturn.", "gold": marks})
 
 
 def before_ngram() -> None:

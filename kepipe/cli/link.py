@@ -238,6 +238,13 @@ def dense(
 def score(
     gold: Annotated[list[Path], typer.Argument(help="Gold sets, JSONL.")],
     linker: LinkerOption = Path("linker"),
+    links: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score the links of these documents, made by `kepipe link` or `kepipe predict`; --linker is then of "
+            "the same graph."
+        ),
+    ] = None,
     ids: IdsOption = None,
     html: Annotated[Path | None, typer.Option(help="Also write an HTML page with every error.")] = None,
     json_out: Annotated[Path | None, typer.Option("--json", help="Also write the scores as JSON.")] = None,
@@ -248,7 +255,8 @@ def score(
     """Score a linker on gold sets, with two baselines: exact names by prior, and NER with exact names by degree."""
     import json
 
-    from kepipe.linking.evaluation.assess import by_linker, by_ner, by_prior, summary
+    from kepipe.data.document_files import read_documents
+    from kepipe.linking.evaluation.assess import by_documents, by_linker, by_ner, by_prior, summary
     from kepipe.linking.evaluation.goldset import EntityIds, require_known
     from kepipe.report.linking import score_page
     from kepipe.report.page import render
@@ -266,7 +274,9 @@ def score(
     for name, marked in read.items():
         annotations = list(annotator.annotate([text.document.text for text in marked]))
         contestants: dict[str, Predict] = {
-            "linker": by_linker(opened, policy),
+            "linker" if links is None else "links": (
+                by_linker(opened, policy) if links is None else by_documents(read_documents(links), opened)
+            ),
             "exact names, likeliest": by_prior(opened.gazetteer),
         }
         if annotations and annotations[0].names is not None:

@@ -23,7 +23,7 @@ class Example:
     every word. `labels`: the gold labels: several for typing, one per span in tagging; () means that no label applies,
     None that the gold labels are unknown. `second`: the second text of a pair. `mentions`, `second_mentions`: entities
     that the texts mention. `group`: the question that a pair belongs to. `answers`: character spans of the `labels` in
-    `second`, for extractive answers.
+    `second`, for extractive answers. `links`: the gold mentions of entities, if the task finds them.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Example:
     second_mentions: tuple[Mention, ...] = ()
     group: str = ""
     answers: tuple[Span, ...] = ()
+    links: tuple[Mention, ...] = ()
 
     @property
     def gold(self) -> tuple[str, ...]:

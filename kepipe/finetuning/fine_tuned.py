@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kepipe.finetuning.collator import TaskCollator
-from kepipe.finetuning.encoding import RowFormat
+from kepipe.finetuning.encoding import RowFormat, TruncationStats, encode_rows
+from kepipe.finetuning.examples import Example
 from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.mention_finders import Language, Source
 from kepipe.finetuning.output import AnswerFormat, Decoding
+from kepipe.finetuning.resources import Resource
+from kepipe.finetuning.rows import Row
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.task import Task
 from kepipe.finetuning.task_model import TaskModel
@@ -67,12 +70,13 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class FineTunedModel:
-    """A model with its head, tokenizer, task and knowledge."""
+    """A model with its head, tokenizer, task, knowledge, and the task's resource."""
 
     spec: TaskSpec
     model: TaskModel[TrainableEncoder]
     tokenizer: Tokenizer
     knowledge: Knowledge | None = None
+    resource: Resource | None = None
 
     @property
     def config(self) -> EncoderConfig:
@@ -98,13 +102,20 @@ class FineTunedModel:
         """The collator of its rows."""
         return TaskCollator(
             self.spec.row.output,
-            answer_format(self.spec, self.tokenizer, self.config),
+            answer_format(self.spec, self.tokenizer, self.config, self.resource),
             causal=self.config.causal,
             knowledge=self.knowledge,
         )
 
+    def rows(self, examples: Sequence[Example], stats: TruncationStats | None = None) -> list[Row]:
+        """The rows of examples without labels, see `encode_rows`."""
+        rows = encode_rows(examples, self.row_format, stats)
+        return rows if self.resource is None else self.resource.annotate(rows, examples)
 
-def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig) -> AnswerFormat:
+
+def answer_format(
+    spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig, resource: Resource | None = None
+) -> AnswerFormat:
     """The answer format of a model with this config."""
     tokens_per_case = max(1, len(spec.row.markers))
     start = tokenizer.sep if config.start is None else config.start
@@ -118,14 +129,21 @@ def answer_format(spec: TaskSpec, tokenizer: Tokenizer, config: EncoderConfig) -
         config.causal,
         spec.generation,
         spec.decoding,
+        resource,
     )
 
 
 def with_head(
-    encoder: TrainableEncoder, spec: TaskSpec, tokenizer: Tokenizer, *, dropout: float = 0.0, seed: int = 0
+    encoder: TrainableEncoder,
+    spec: TaskSpec,
+    tokenizer: Tokenizer,
+    resource: Resource | None = None,
+    *,
+    dropout: float = 0.0,
+    seed: int = 0,
 ) -> TaskModel[TrainableEncoder]:
     """The model with a new head. Raises ValueError if the model cannot perform the task."""
-    answers = answer_format(spec, tokenizer, encoder.config)
+    answers = answer_format(spec, tokenizer, encoder.config, resource)
     head = spec.row.output.head(encoder, answers, dropout=dropout, seed=seed)
     if not spec.mixture:
         return TaskModel(encoder, head)
@@ -149,6 +167,8 @@ def save(folder: Path, fine_tuned: FineTunedModel, provenance: dict[str, Any]) -
     models.save(folder, model.encoder, provenance=provenance)
     opening.save(fine_tuned.knowledge, folder, model.encoder, for_all_uses=True)
     fine_tuned.tokenizer.save(folder)
+    if fine_tuned.resource is not None:
+        fine_tuned.resource.save(folder)
     settings = fine_tuned.spec.generation
     values = asdict(replace(fine_tuned.spec, generation=None))
     del values["generation"]
@@ -205,7 +225,9 @@ def load(
 
     spec, encoder = read_spec(folder), load_encoder(folder)
     tokenizer = load_own_tokenizer(folder, encoder.config)
-    model = with_head(encoder, spec, tokenizer)
+    kind = spec.row.resource
+    resource = None if kind is None else kind.open(folder, spec.language)
+    model = with_head(encoder, spec, tokenizer, resource)
     _load_own(model, read_tensors(folder / HEAD))
     neighbours = _neighbours(folder, encoder.config, graph) if unknown == "compose" else None
     sources = Sources(tokenizer, encoder.config, graph=graph, vectors=vectors, neighbours=neighbours)
@@ -218,7 +240,7 @@ def load(
         raise ValueError(
             f"{folder}: this model uses no knowledge: leave the {given} out, or say how it is used (--knowledge)"
         )
-    return FineTunedModel(spec, model.to(device).eval(), tokenizer, knowledge)
+    return FineTunedModel(spec, model.to(device).eval(), tokenizer, knowledge, resource)
 
 
 def _load_own(model: TaskModel[TrainableEncoder], saved: Mapping[str, Tensor]) -> None:

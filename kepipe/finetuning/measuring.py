@@ -13,7 +13,7 @@ import numpy as np
 
 from kepipe.finetuning.class_weights import label_weights
 from kepipe.finetuning.collator import TaskCollator
-from kepipe.finetuning.encoding import TruncationStats, encode_rows
+from kepipe.finetuning.encoding import TruncationStats
 from kepipe.finetuning.evaluation import answers, by_example, row_answers
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel
@@ -44,7 +44,7 @@ def encode(task_model: FineTunedModel, splits: Splits, context: StageContext) ->
     stats = TruncationStats()
     rows = {
         split: task_model.spec.row.output.encode(
-            encoded := encode_rows(examples, task_model.row_format, stats),
+            encoded := task_model.rows(examples, stats),
             [examples[row.example] for row in encoded],
             task_model.collator.answers,
         )

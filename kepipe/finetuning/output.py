@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.generation_settings import GenerationSettings
+from kepipe.finetuning.resources import Resource
 from kepipe.finetuning.rows import Reads, Row
 from kepipe.finetuning.splits import Splits
 
@@ -38,7 +39,8 @@ class AnswerFormat:
 
     `labels`: the label set. `start`: the decoder's start token. `reads`, `tokens_per_case`: which tokens the head
     reads, and how many per case. `mean`: whether it reads the mean of the row instead. `causal`: a decoder, whose
-    answer follows the text. `generation`: settings of generated answers. `decoding`: of word labels.
+    answer follows the text. `generation`: settings of generated answers. `decoding`: of word labels. `resource`: the
+    task's resource, if it has one.
     """
 
     tokenizer: Tokenizer
@@ -50,6 +52,7 @@ class AnswerFormat:
     causal: bool = False
     generation: GenerationSettings | None = None
     decoding: Decoding = "independent"
+    resource: Resource | None = None
 
 
 @dataclass(frozen=True)

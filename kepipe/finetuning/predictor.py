@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from kepipe.finetuning import fine_tuned
-from kepipe.finetuning.encoding import encode_rows
 from kepipe.finetuning.evaluation import answers
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.fine_tuned import FineTunedModel, Unknown
@@ -78,7 +77,7 @@ class Predictor:
         predictions = answers(
             self.fine_tuned.model,
             self.fine_tuned.collator,
-            encode_rows(examples, self.fine_tuned.row_format),
+            self.fine_tuned.rows(examples),
             TOKENS,
         )
         results = list(records(spec, examples, predictions))

@@ -155,6 +155,7 @@ TASK = Task(
     as_example=pair_of_texts,
     as_record=_record,
     as_line=_line,
+    in_windows=True,
     metrics=("token_f1", "exact_match", "has_answer_f1", "no_answer_f1", CALIBRATION),
     in_words=InWords(
         f"Answer the question with words of the text, or with “{UNANSWERABLE}”.",

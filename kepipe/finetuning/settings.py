@@ -135,6 +135,8 @@ class FinetuneConfig(Section):
             )
         if self.calibrate and (not isinstance(output, Calibrates) or self.decoding == "crf"):
             raise ValueError(f"`calibrate`: {self.task} has no probabilities to fit: leave it out")
+        if self.knowledge and TASKS[self.task].of_linked:
+            raise ValueError(f"`knowledge`: {self.task} finds the entities itself: leave it out")
         if self.slices and (not isinstance(output, LabelOutput) or self.task == "ranking"):
             raise ValueError(f"`slices`: {self.task} has no labels of single texts: leave it out")
         if self.overlap is not None and not self.windows:
@@ -150,7 +152,7 @@ class FinetuneConfig(Section):
     @property
     def shared_tokens(self) -> int | None:
         """Tokens that two windows share; None: texts are cut."""
-        if self.overlap is None and TASKS[self.task].reads == "second":
+        if self.overlap is None and TASKS[self.task].in_windows:
             return self.length // 3
         return self.overlap
 

@@ -35,7 +35,8 @@ def start(
     seed: int,
     note: Callable[[str], None],
 ) -> fine_tuned.FineTunedModel:
-    """The model of `base`, set up for the task. `source`: the source of mentions; `folders`: see `Sources`.
+    """The model of `base`, set up for the task. `source`: the source of mentions; `folders`: see `Sources`, and
+    the linker of a linked text, `linker`.
 
     Raises ValueError with a remedy if model, data and knowledge do not fit.
     """
@@ -53,7 +54,8 @@ def start(
     has_mixture = isinstance(model, LayerMixture)
     if config.mixture is not None:
         model = mixed(model, learned=config.mixture)
-    sources = Sources(tokenizer, model.config, **folders)
+    graph, vectors, neighbours = (folders.get(name) for name in ("graph", "vectors", "neighbours"))
+    sources = Sources(tokenizer, model.config, graph, vectors, neighbours)
     check(config.knowledge, KnowledgeContext(model.config, config.length))
     model, knowledge = prepare(model, config.knowledge, sources, seed, note, folder)
     for conflict in too_long(config, model.config):
@@ -78,10 +80,13 @@ def start(
         bool(config.mixture) and not has_mixture,
     )
     dropout = config.dropout if config.train != "head" else 0.0
-    task_model = fine_tuned.with_head(model, spec, tokenizer, dropout=dropout, seed=seed)
+    resource = (
+        None if task.resource is None else task.resource.make(folders, tokenizer, model, config.language)
+    )
+    task_model = fine_tuned.with_head(model, spec, tokenizer, resource, dropout=dropout, seed=seed)
     if config.train == "head" and not list(task_model.head.parameters()):
         raise ValueError(f"train: {config.task} has no head that could learn alone; set `train: all`")
-    return fine_tuned.FineTunedModel(spec, task_model, tokenizer, knowledge)
+    return fine_tuned.FineTunedModel(spec, task_model, tokenizer, knowledge, resource)
 
 
 def mixed(model: TrainableEncoder, *, learned: bool) -> TrainableEncoder:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kepipe.finetuning import (
     classification,
+    entity_linking,
     multi_label,
     question_answering,
     relations,
@@ -26,6 +27,7 @@ TASKS: Mapping[str, Task] = {
     "similarity": similarity.TASK,
     "ranking": classification.RANKING,
     "tagging": tagging.TASK,
+    "entity-linking": entity_linking.TASK,
     "question-answering": question_answering.TASK,
     "text-to-text": text_to_text.TASK,
 }

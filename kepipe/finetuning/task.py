@@ -12,6 +12,7 @@ from kepipe.finetuning.in_words import InWords
 from kepipe.finetuning.label_output import ONE_LABEL, best_label
 from kepipe.finetuning.metrics import Metric
 from kepipe.finetuning.output import Answer, Labels, TaskOutput
+from kepipe.finetuning.resources import ResourceKind
 from kepipe.finetuning.rows import Reads
 
 Measure = Callable[[Sequence[Example], Sequence[Answer], Labels], dict[str, Metric]]
@@ -78,6 +79,12 @@ class Task:
     """Names of the metrics of `measure`, for code that needs them before it runs; (): not declared."""
     in_words: InWords | None = None
     """The prompt of the task for a language model; None: there is none."""
+    resource: ResourceKind | None = None
+    """What its answers depend on besides weights; None: nothing."""
+    in_windows: bool = False
+    """Whether long texts are read in windows by default, instead of being truncated."""
+    of_linked: bool = False
+    """Whether the links of a linked text are what it learns: a stage `link` can then give its data."""
 
 
 def with_roles(*roles: str) -> AsExample:

@@ -66,6 +66,21 @@ def build_dense_view(
     encoder, tokenizer = load_encoder(model), load_tokenizer(model)
     if not isinstance(encoder, ExtensibleVocabulary):
         raise ValueError(f"{model}: this model has no token embeddings, with which a dense view begins")
+    return align_tokens(encoder, tokenizer, linker, graph, steps, language, seed=seed, on_step=on_step)
+
+
+def align_tokens(
+    encoder: ExtensibleVocabulary,
+    tokenizer: Tokenizer,
+    linker: Linker,
+    graph: Graph,
+    steps: int,
+    language: Literal["en", "zh"] = "en",
+    *,
+    seed: int = 0,
+    on_step: OnStep = lambda *_: None,
+) -> DenseView:
+    """See `build_dense_view`, for an open encoder."""
     contexts = context_pairs(linker, graph, language) if steps else NO_PAIRS
     names, name_rows = entity_names(graph)
     texts = TokenRows.of([*entity_texts(graph), *names], contexts.texts, tokenizer)

@@ -188,7 +188,10 @@ class Linker:
 
     def featurize(self, text: str, annotation: Annotations, title: str = "") -> tuple[Matches, Floats, Ints]:
         """The matches of a text, the features of their candidates [P, F], and the NER group of each candidate [P]."""
-        batch = TextBatch((text,), (title,), (annotation,))
+        return self.featurize_all(TextBatch((text,), (title,), (annotation,)))
+
+    def featurize_all(self, batch: TextBatch) -> tuple[Matches, Floats, Ints]:
+        """The same of a batch of texts, with batch offsets."""
         matches = self._find(batch)
         if not len(matches):
             return matches, np.zeros((0, len(FEATURES))), np.zeros(0, np.int64)

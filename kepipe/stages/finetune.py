@@ -45,7 +45,8 @@ COUNTS = (
 @dataclass(frozen=True)
 class FinetuneInputs:
     """All optional, filled by name. `start`: the model to start from. `vectors`, `graph`: sources of knowledge, if not
-    the model's own. `linked`: a linked text, whose linker finds mentions. `data`: the task's data, if a stage makes it.
+    the model's own. `linked`: a linked text, whose linker finds mentions, or whose links are the data of
+    `entity-linking`. `data`: the task's data, if a stage makes it.
     `neighbours`: a graph from which vectors of entities without one are composed. `teacher`: a model fine-tuned for the
     same task, whose probabilities are learned."""
 
@@ -84,14 +85,16 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
         config, [name for name, artifact in vars(inputs).items() if artifact is not None]
     ):
         raise conflict
+    task = TASKS[config.task]
+    linker = None if inputs.linked is None else inputs.linked.folder / LINKER
     splits, source = read_examples(
         _data(inputs, config),
         config,
-        linker=None if inputs.linked is None else inputs.linked.folder / LINKER,
-        graph=None if inputs.graph is None else inputs.graph.folder,
+        linker=None if task.of_linked else linker,
+        graph=None if inputs.graph is None or task.of_linked else inputs.graph.folder,
         context=context,
     )
-    sources = folders(inputs.graph, inputs.vectors, inputs.neighbours)
+    sources = {**folders(inputs.graph, inputs.vectors, inputs.neighbours), "linker": linker}
     base, tokenizer = choose(inputs.start, config)
     task_model = start(base, tokenizer, config, splits, source, sources, context.seed, context.note)
     warn_of_unused(inputs.vectors, task_model.knowledge, context)
@@ -102,7 +105,6 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
         temperature = config.distillation_settings.temperature
         rows["train"] = with_soft_labels(rows["train"], splits["train"], opened, task_model.spec, temperature)
     batches = TaskBatches.over(rows["train"], task_model.collator, config.batch_tokens, context.seed)
-    task = task_model.spec.row
     dev = DevEvaluator(task, splits["dev"], rows["dev"], task_model.collator, config.batch_tokens)
     set_trainable(task_model.model, config, context.seed)
     rate = default_rate(task_model.model.encoder, config.train)
@@ -130,10 +132,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
 
 def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[ConfigConflict]:
     """Settings and inputs that are missing or given twice. `given`: names of the filled inputs."""
-    if ("data" in given) == (config.data is not None):
+    task = TASKS[config.task]
+    linked = task.of_linked and "linked" in given
+    if "data" in given if config.data is not None else not ("data" in given or linked):
+        made = "`inputs: {linked: link}`" if task.of_linked else "`inputs: {data: graph-dataset}`"
         yield ConfigConflict(
-            "data",
-            "give the training data, either by `data: {train: FILE}` or by `inputs: {data: graph-dataset}`",
+            "data", f"give the training data, either by `data: {{train: FILE}}` or by {made}"
         )
     if ("start" in given) == (config.base is not None):
         yield ConfigConflict(
@@ -152,9 +156,11 @@ def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[C
 
 def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
     """The task's files, from the settings or from a stage."""
-    if inputs.data is None:
-        assert config.data is not None
+    if config.data is not None:
         return config.data
+    if inputs.data is None:
+        assert inputs.linked is not None
+        return Data(train=inputs.linked.folder / "documents.jsonl")
     folder = inputs.data.folder
     return Data.model_validate({split: folder / f"{split}.jsonl" for split in ("train", "dev", "test")})
 
@@ -189,7 +195,8 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
 
 
 def _needs(config: FinetuneConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
-    return inputs_of(config.knowledge)
+    resource = TASKS[config.task].resource
+    return (*inputs_of(config.knowledge), *(() if resource is None else resource.inputs))
 
 
 def _fingerprint(config: FinetuneConfig) -> Mapping[str, str]:

@@ -25,6 +25,8 @@ BLOCKS = [
 TOP = {"name", "seed", "device", "graph", "corpus", "stages", "study", "profiles"}
 FILLED = {
     "{…}": "{train: train.jsonl, test: test.jsonl}",
+    "docs/example/texts": ".",
+    "docs/example": ".",
     "my-graph": ".",
     "my-texts": ".",
     "path: texts": "path: .",

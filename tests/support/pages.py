@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,17 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 def fenced(page: Path, language: str) -> Iterator[str]:
     """The blocks of a language."""
     return (block for block_language, block in blocks(page) if block_language == language)
+
+
+def block_of(page: Path, begins: str) -> str:
+    """The first block that begins so."""
+    return next(block for _, block in blocks(page) if block.startswith(begins))
+
+
+def write_lines(file: Path, *records: object) -> None:
+    """JSON lines."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
 
 
 def typed(block: str) -> Iterator[str]:

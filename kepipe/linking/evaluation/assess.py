@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kepipe.data.document import Document
 from kepipe.linking.candidates.gazetteer import Gazetteer
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.decision.decide import decide_by_prior
@@ -182,6 +183,24 @@ def by_linker(linker: Linker, policy: Policy = AS_LEARNED) -> Predict:
         document = text.document
         mentions = linker.link(document.text, annotation, document.title, policy)
         return [Link(mention.start, mention.end, linker.row(mention.entity)) for mention in mentions]
+
+    return predict
+
+
+def by_documents(documents: Iterable[Document], linker: Linker) -> Predict:
+    """Links that were made before, found by the text. `linker`: of the graph that was linked to. The returned function
+    raises ValueError for a text without a document, and for a link to an entity that the graph lacks."""
+    linked = {document.text: document.mentions for document in documents}
+
+    def predict(text: GoldText, _: Annotations) -> list[Link]:
+        id = text.document.id
+        if text.document.text not in linked:
+            raise ValueError(f"{id}: none of the linked documents has this text")
+        mentions = linked[text.document.text]
+        try:
+            return [Link(mention.start, mention.end, linker.row(mention.entity)) for mention in mentions]
+        except KeyError as unknown:
+            raise ValueError(f"{id}: it is linked to {unknown}, which the linker's graph lacks") from None
 
     return predict
 

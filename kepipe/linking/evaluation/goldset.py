@@ -149,7 +149,7 @@ def read_gold(file: Path, ids: EntityIds, problems: Problems | None = None) -> l
 def _gold_text(record: Any, default_id: str, ids: EntityIds) -> GoldText:
     document = from_record(record, default_id)
     given = "gold" if record.get("gold") else "mentions"
-    begin, end = _evaluation_span(record, len(document.text))
+    begin, end = evaluation_span(record, len(document.text))
     marked = sorted(
         zip(document.gold or document.mentions, record.get(given) or (), strict=True),
         key=lambda pair: (pair[0].start, -pair[0].end),
@@ -170,7 +170,8 @@ def _gold_text(record: Any, default_id: str, ids: EntityIds) -> GoldText:
     return GoldText(document, begin, end, tuple(links), tuple(kinds), str(record.get("domain") or ""))
 
 
-def _evaluation_span(record: Mapping[str, Any], length: int) -> tuple[int, int]:
+def evaluation_span(record: Mapping[str, Any], length: int) -> tuple[int, int]:
+    """The annotated characters of a text. Raises ValueError for an invalid span."""
     span = record.get("evaluation_span")
     if span is None:
         return 0, length

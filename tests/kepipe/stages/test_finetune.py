@@ -30,7 +30,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return base_model(tmp_path_factory.mktemp("bert"))
 
 
-@pytest.mark.parametrize("task", list(TASKS))
+@pytest.mark.parametrize("task", [name for name, row in TASKS.items() if row.resource is None])
 def test_every_task_is_learned(bert: Model, tmp_path: Path, task: TaskName) -> None:
     start = base_model(tmp_path / "writer", "bart") if task == "text-to-text" else bert
     slowly = {"epochs": 16, "learning_rate": 2e-3, "batch_tokens": 256} if start is not bert else {}
