@@ -54,8 +54,8 @@ class StandardisedLinear(nn.Linear):
 def standardise(
     model: TaskModel[TrainableEncoder], collator: TaskCollator, rows: Sequence[Row], tokens: int
 ) -> None:
-    """Replace the linear layer of a model's head by one that standardises its inputs over `rows`; a head of another kind
-    stays as it is. `tokens`: the size of a batch."""
+    """Replace the linear layer of a model's head by one that standardises its inputs over `rows`; a head of another
+    kind stays as it is. `tokens`: the size of a batch."""
     if not isinstance(getattr(model.head, "dense", None), nn.Linear):
         return
     head = cast(LinearHead, model.head)
