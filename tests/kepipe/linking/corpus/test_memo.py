@@ -88,8 +88,10 @@ def test_texts_of_a_damaged_cache_file_are_annotated_again(
 ) -> None:
     texts = dict(list(TEXTS.items())[:4])
     whole, _ = run(graph, texts, tmp_path / "first", monkeypatch, tmp_path / "memo")
-    for number, (pattern, content) in enumerate((("*.npz", b"PK"), ("*.npy", b""), ("*.npy", b"\x93NUMPY"))):
-        (file,) = (tmp_path / "memo").rglob(pattern)
+    for number, (pattern, content) in enumerate(
+        (("*.results", b"PK"), ("*.keys", b""), ("*.keys", b"\x93NUMPY"))
+    ):
+        (file,) = (tmp_path / "memo").glob(f"*/{pattern}")
         file.write_bytes(content)
         again, given = run(graph, texts, tmp_path / f"again-{number}", monkeypatch, tmp_path / "memo")
         assert (again, len(given)) == (whole, 4)
