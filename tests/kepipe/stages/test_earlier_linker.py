@@ -21,7 +21,6 @@ from kepipe.data.document_files import read_documents, write_documents
 from kepipe.flow.artifact import seal
 from kepipe.flow.events import Metrics, Noted
 from kepipe.flow.stage import StageContext
-from kepipe.linking.corpus import job
 from kepipe.linking.linker import Linker
 from kepipe.stages.artifacts import Corpus, Graph, Model
 from kepipe.stages.link import LINK, LinkConfig, LinkInputs, fingerprint, link
@@ -112,7 +111,6 @@ class Workspace:
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Its `linked` lists the texts that the linker is given in this process."""
     made, real = Workspace(tmp_path), Linker.link_all
-    monkeypatch.setattr(job, "CHUNK", 1500)
     monkeypatch.setattr("kepipe.linking.corpus.job.cut.__defaults__", (1500,))
 
     def listen(linker: Linker, texts: Iterable[Any], *given: Any) -> Iterator[tuple[Mention, ...]]:
@@ -154,25 +152,18 @@ def test_only_new_and_changed_documents_are_linked(workspace: Workspace) -> None
     assert relearned["linker/casing/shares.npy"] != first["linker/casing/shares.npy"]
 
 
-@pytest.mark.parametrize(
-    ("changed", "reason"),
-    [
-        ({"threshold": 0.3}, "`threshold` has changed"),
-        ({"marks": "wiki"}, "`marks` has changed"),
-        ({"share": 0.2}, "`held_out` of the corpus has changed"),
-        ({"relearn": 1.0}, "made of 50 documents, and now there are 50"),
-    ],
-)
-def test_a_new_linker_is_made_if_something_else_changes(
-    workspace: Workspace, changed: dict[str, Any], reason: str
-) -> None:
+def test_a_new_linker_is_made_if_a_setting_changes_or_the_text_has_grown(workspace: Workspace) -> None:
     workspace.run(TEXT, None)
     champion = workspace.model_of("first")
-    now = [*TEXT[1:], document(50)]
-    made = workspace.run(now, champion, **changed)
-    assert reason in workspace.messages[0]
-    assert workspace.counts["kept_documents"] == 0
-    assert workspace.run(now, None, memo="", **changed) == made
+    for changed, reason in (
+        ({"threshold": 0.3}, "`threshold` has changed"),
+        ({"share": 0.2}, "`held_out` of the corpus has changed"),
+        ({"relearn": 0.9}, "made of 50 documents, and now there are 49"),
+    ):
+        made = workspace.run(GROWN, champion, **changed)
+        assert reason in workspace.messages[0]
+        assert workspace.counts["kept_documents"] == 0
+    assert workspace.run(GROWN, None, memo="") == made
 
 
 def test_a_new_linker_is_made_for_another_graph_version_or_unknown_text(workspace: Workspace) -> None:
@@ -227,5 +218,7 @@ def test_a_kill_while_links_are_stored_and_damage_change_nothing(
     finished = len(list(scratch.rglob("linked-*")))
     assert finished == 1
     shutil.rmtree(scratch.parent)  # a run in another folder, as after a change of the text
-    assert workspace.run(TEXT, champion) == whole
+    again = workspace.run(TEXT, champion)
     assert 0 < workspace.counts["kept_documents"] == 50 - workspace.counts["linked_documents"] < 50
+    assert again["documents.jsonl"] == whole["documents.jsonl"]
+    assert workspace.run(TEXT, champion, memo="") == again
