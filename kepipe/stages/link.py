@@ -183,7 +183,10 @@ def _log(corpus: LinkedCorpus, texts: Iterable[str], config: LinkConfig, context
     if corpus.known:
         context.log({"known_documents": corpus.known})
         note += f"; {corpus.known:,} documents were annotated in an earlier run"
-    context.note(f"linked {counts.linked:,} documents, {counts.kept:,} kept their links: {note}")
+    linked = f"linked {counts.linked:,} documents"
+    if counts.kept:
+        linked = f"linked {counts.linked:,} new documents, {counts.kept:,} keep their links"
+    context.note(f"{linked}: {note}")
     if not counts.mentions:
         context.warn(_why_nothing(corpus.linker, texts, config))
 

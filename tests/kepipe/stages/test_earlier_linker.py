@@ -134,7 +134,7 @@ def test_only_new_and_changed_documents_are_linked(workspace: Workspace) -> None
     assert linker.items() < grown.items()
     assert grown["scores.json"] != first["scores.json"]
     assert sorted(workspace.linked) == sorted(each.text for each in GROWN if each.id in NEW)
-    assert "linked 3 documents, 46 kept their links" in workspace.messages[-1]
+    assert "linked 3 new documents, 46 keep their links" in workspace.messages[-1]
     assert "the linker of `champion` is kept" in workspace.messages[0]
     assert "learned from 50 documents" in workspace.messages[0]
     assert (workspace.counts["linked_documents"], workspace.counts["kept_documents"]) == (3, 46)
