@@ -32,8 +32,8 @@ class CorpusCounts(NamedTuple):
         """Read and add up the counts of all chunks."""
         chunks = [read_json(file) for file in files]
         documents = [entry for chunk in chunks for entry in chunk["documents"]]
-        numbers = (sum(chunk[name] for chunk in chunks) for name in cls._fields[:-1])
-        return cls(*numbers, documents)
+        names = ("mentions", "linked", "kept", "known")
+        return cls(**{name: sum(chunk[name] for chunk in chunks) for name in names}, documents=documents)
 
 
 def score_corpus(
