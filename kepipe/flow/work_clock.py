@@ -37,7 +37,7 @@ class WorkClock:
     """Measures the time of a stage, including its interrupted attempts."""
 
     def __init__(self, workdir: WorkDir) -> None:
-        self._file, self._begun, self._processor_begun = workdir.spent, time.monotonic(), _processor()
+        self._file, self._begun, self._processor_begun = workdir.seconds, time.monotonic(), _processor()
         try:
             self._before, self._processor_before = map(float, self._file.read_text().split())
         except (FileNotFoundError, ValueError):  # first attempt, or the file was emptied by a power failure

@@ -34,7 +34,7 @@ def kepipe(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "message"),
     [
         (
             "steps: 60",
@@ -61,7 +61,7 @@ def test_config_mistake_is_located_and_exits_with_2(
     capsys: pytest.CaptureFixture[str],
     before: str,
     after: str,
-    said: str,
+    message: str,
 ) -> None:
     file = example / "pipeline.yaml"
     text = file.read_text()
@@ -69,7 +69,7 @@ def test_config_mistake_is_located_and_exits_with_2(
     file.write_text(text.replace(before, after, 1))
     assert kepipe(monkeypatch, "run", file, "--until", "graph") == 2
     errors = capsys.readouterr().err
-    assert said in errors
+    assert message in errors
     assert "Traceback" not in errors
 
 
@@ -98,9 +98,9 @@ def test_empty_corpus_exits_with_1_and_names_the_skipped_file(
     (example / "texts").mkdir()
     (example / "texts" / "blank.txt").write_text("\n\n")
     assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus") == 1
-    told = capsys.readouterr()
-    assert "the corpus is empty" in told.err
-    assert "blank.txt" in told.out
+    output = capsys.readouterr()
+    assert "the corpus is empty" in output.err
+    assert "blank.txt" in output.out
 
 
 def test_corpus_in_another_language_than_the_graph_is_warned_about(
@@ -123,10 +123,10 @@ def test_invalid_lines_are_counted_and_skipped_or_rejected_with_strict(
         stream.write("only-two\tcolumns\n")
     (example / "texts" / "latin1.txt").write_bytes(b"fine\ncaf\xe9\n")
     assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--only", "graph", "--only", "corpus")
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     lines = len((example / "triples.tsv").read_text().splitlines())
-    assert f"triples.tsv:{lines}" in told
-    assert "latin1.txt:2" in told
+    assert f"triples.tsv:{lines}" in output
+    assert "latin1.txt:2" in output
     kept = next((example.parent / "workspace" / "example" / "graph").resolve().glob("problems.json"))
     assert json.loads(kept.read_text())["count"] == 1
     strict = ["--set", "graph.strict=true"]
