@@ -14,7 +14,7 @@ import numpy as np
 from kepipe.data.alignment import Columns
 from kepipe.data.document_columns import open_strings, string_arrays, strings
 from kepipe.data.document_stream import Chunk
-from kepipe.data.stored_arrays import read_arrays, store_arrays
+from kepipe.data.stored_arrays import mark_used, read_arrays, store_arrays
 from kg.columns import Column
 
 COUNTS = ("mentions", "aligned")
@@ -69,6 +69,7 @@ class EncodedMemo:
         """The chunk of a file, which lies at `place`; None if it is missing or damaged."""
         if (arrays := read_arrays(file)) is None:
             return None
+        mark_used(file)
         splits = {}
         for split in dict.fromkeys(name.partition("/")[0] for name in arrays if "/" in name):
             own: dict[str, Any] = {field.name: arrays[f"{split}/{field.name}"] for field in fields(Columns)}

@@ -26,17 +26,22 @@ def store_arrays(file: Path, arrays: Arrays) -> None:
 
 
 def read_arrays(file: Path) -> Arrays | None:
-    """The arrays of a file, None if it is missing or damaged. Updates the file's modification time (last use)."""
+    """The arrays of a file, None if it is missing or damaged."""
     try:
         content = memoryview(file.read_bytes())
     except OSError:
         return None
     if content[:DIGEST_SIZE] != _digest(content[DIGEST_SIZE:]):
         return None
-    with suppress(OSError):
-        os.utime(file)
     with np.load(BytesIO(content[DIGEST_SIZE:]), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def mark_used(*files: Path) -> None:
+    """Update the modification times of files, so that `Store.forget_memos` keeps them."""
+    for file in files:
+        with suppress(OSError):
+            os.utime(file)
 
 
 def _digest(content: memoryview) -> bytes:

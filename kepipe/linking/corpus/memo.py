@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from kepipe.data.document import Document
 from kepipe.data.document_columns import Arrays, DocumentColumns, open_strings, string_arrays, strings
-from kepipe.data.stored_arrays import read_arrays, store_arrays
+from kepipe.data.stored_arrays import mark_used, read_arrays, store_arrays
 from kepipe.files import replacing
 from kepipe.linking.corpus.annotated import AnnotatedChunk
 from kepipe.linking.text.annotations import Annotations
@@ -157,5 +157,7 @@ def _index(file: Path, _modified: int) -> _Index:
 @lru_cache(maxsize=4)
 def _results(file: Path, kind: type[Memo[Any]]) -> list[Any]:
     """The results of a file, [] if it is missing or damaged."""
-    arrays = read_arrays(file)
-    return [] if arrays is None else kind.decode(arrays)
+    if (arrays := read_arrays(file)) is None:
+        return []
+    mark_used(file, file.with_suffix(".keys"))
+    return kind.decode(arrays)
