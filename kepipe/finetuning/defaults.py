@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 EPOCHS, MOST_EPOCHS, FEWEST_UPDATES = 3, 20, 400
 """Default number of epochs: 3, on small data as many as give 400 updates, at most 20, the number of epochs in Mosbach
 et al. 2021, "On the Stability of Fine-tuning BERT"."""
-NEW_WEIGHTS = {"head": 1e-3, "lora": 5e-4}
-"""Learning rates if only new weights are trained: a head, or low-rank matrices."""
+NEW_WEIGHTS = {"head": 1e-2, "lora": 5e-4}
+"""Learning rates if only new weights are trained: a head over standardised features, or low-rank matrices."""
 OTHER_NETWORKS = 1e-3
 """Learning rate of a network that is no transformer."""
+WORD_VECTORS = 1e-2
+"""Learning rate of a model without layers."""
 TRANSFORMER_RATE, REFERENCE_WIDTH = 5e-5, 768
 """Learning rate of a transformer of this width (Devlin et al. 2019, A.3)."""
 
@@ -30,5 +32,7 @@ def default_rate(encoder: TrainableEncoder, train: str) -> float:
     et al. 2022, "Tensor Programs V"), applied to all weights."""
     if train in NEW_WEIGHTS:
         return NEW_WEIGHTS[train]
+    if not encoder.layer_modules():
+        return WORD_VECTORS
     has_attention = getattr(encoder.config, "heads", 0) > 0
     return TRANSFORMER_RATE * REFERENCE_WIDTH / encoder.hidden_size if has_attention else OTHER_NETWORKS

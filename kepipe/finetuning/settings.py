@@ -53,6 +53,9 @@ class FinetuneConfig(Section):
     """Ratio of a layer's learning rate to that of the layer above; the embeddings have the lowest rate."""
     pooling: Literal["markers", "mean"] = "markers"
     """What the head reads: the task's tokens ([CLS], [HD] and [TL], [ENT], each word), or the mean of the row."""
+    standardise: bool | None = None
+    """Whether the features that the head reads are standardised over the training rows, with `train: head`. None: they
+    are."""
     entity_markers: bool | None = None
     """Whether special tokens are put around the mentions in question; None: if the whole model is trained."""
     mixture: bool | None = None
@@ -99,8 +102,9 @@ class FinetuneConfig(Section):
     batch_tokens: int = Field(1024, ge=1)
     """Size of a batch: number of rows × length of the longest."""
     learning_rate: float | None = Field(None, gt=0)
-    """Peak learning rate. None: 1e-3 with `train: head`, 5e-4 with `train: lora`; with `train: all` 5e-5 for a
-    transformer of width 768 and inversely proportional to the width for others, and 1e-3 for other networks."""
+    """Peak learning rate. None: 1e-2 with `train: head`, 5e-4 with `train: lora`; with `train: all` 5e-5 for a
+    transformer of width 768 and inversely proportional to the width for others, 1e-3 for other networks, 1e-2 for word
+    vectors."""
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the steps in which the learning rate increases."""
     weight_decay: float = Field(0.01, ge=0)
@@ -119,6 +123,8 @@ class FinetuneConfig(Section):
             raise ValueError("`lora` is of `train: lora`: leave it out")
         if self.train != "all" and (self.frozen_layers or self.layer_decay != 1.0):
             raise ValueError("`frozen_layers` and `layer_decay` are of `train: all`: leave them out")
+        if self.standardise is not None and self.train != "head":
+            raise ValueError("`standardise` is of `train: head`: leave it out")
         if self.label_smoothing and (output == SEVERAL_LABELS or self.decoding == "crf"):
             raise ValueError("`label_smoothing` is of tasks with one label a case: leave it out")
         if self.decoding != "independent" and self.task != "tagging":

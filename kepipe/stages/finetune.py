@@ -73,6 +73,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     from kepipe.finetuning.predictor import Predictor
     from kepipe.finetuning.reading import read_examples
     from kepipe.finetuning.soft_labels import with_soft_labels
+    from kepipe.finetuning.standardised_head import make_plain, standardise
     from kepipe.finetuning.starting import start
     from kepipe.flow.artifact import link_folder
     from kepipe.linking import LINKER
@@ -112,8 +113,12 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     )
     loss = loss_settings(task_model, config, rows["train"])
     criterion = task.output.criterion(task_model.collator.answers, loss)
+    if config.train == "head" and config.standardise is not False:
+        task_model.model.to(context.device)
+        standardise(task_model.model, task_model.collator, rows["train"], 4 * config.batch_tokens)
     state = train(task_model.model, batches, criterion, training, context, dev)
     task_model.model.eval()
+    make_plain(task_model.model)
     merge_lora(task_model.model.encoder)
     if config.calibrate:
         calibrate(task_model, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
@@ -239,7 +244,7 @@ def _sizes(config: FinetuneConfig) -> Mapping[str, FinetuneConfig]:
 
 FINETUNE = Stage(
     "finetune",
-    8,
+    9,
     FinetuneInputs,
     FinetuneConfig,
     FineTuned,

@@ -193,6 +193,7 @@ def test_encode_layers_of_a_network_ends_with_the_encoded_states(base: NetworkBa
     [
         ({"train": "lora", "frozen_layers": 1}, "are of `train: all`"),
         ({"train": "head", "layer_decay": 0.9}, "are of `train: all`"),
+        ({"standardise": False}, "`standardise` is of `train: head`"),
         ({"lora": {"rank": 4}}, "`lora` is of `train: lora`"),
         ({"decoding": "crf"}, "`decoding` is of `task: tagging`"),
         ({"task": "relations", "overlap": 8}, "reads what stands around its spans"),
@@ -209,7 +210,7 @@ def test_contradictory_settings_are_rejected(settings: dict[str, Any], message: 
 def test_default_learning_rate_depends_on_trained_weights_and_width(bert: Model) -> None:
     model = load(bert.folder)
     rates = {train: default_rate(model, train) for train in ("all", "head", "lora")}
-    assert rates == {"all": 5e-5 * 768 / model.hidden_size, "head": 1e-3, "lora": 5e-4}
+    assert rates == {"all": 5e-5 * 768 / model.hidden_size, "head": 1e-2, "lora": 5e-4}
     lstm = assemble(LSTMBase(embedding=8, hidden=8).configure(30))
     assert default_rate(lstm, "all") == 1e-3
 
