@@ -43,7 +43,7 @@ def list_(workspace: WorkspaceOption = WORKSPACE) -> None:
         echo(f"{ARTIFACTS}, files of MLflow alone: {_megabytes(kept).strip()}")
     if kept := usage.of(place.store.root / "memo"):
         total += kept
-        echo(f"cached annotations: {_megabytes(kept).strip()}")
+        echo(f"cached annotations, links and tokens: {_megabytes(kept).strip()}")
     echo(f"total {_megabytes(total).strip()}")
 
 
@@ -63,8 +63,8 @@ def prune(
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and stop.")] = False,
 ) -> None:
-    """Remove old results; with `--older`, also cached annotations that no run has used since. Results of a pipeline's
-    latest run are always kept.
+    """Remove old results; with `--older`, also cached annotations, links and tokens that no run has used since. Results
+    of a pipeline's latest run are always kept.
 
     With `--store`, results that were copied to that shared store earlier than `--older` are removed.
     """

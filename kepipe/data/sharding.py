@@ -33,6 +33,8 @@ class ShardProgress:
     mentions: int = 0
     aligned: int = 0
     words: int = 0
+    kept: int = 0
+    """Documents that an earlier run has tokenised."""
     unknown: int = 0
     entities: dict[str, int] = field(default_factory=dict)
     """Entity → row, in order of first occurrence."""
@@ -91,6 +93,7 @@ def write_shards(
                 progress.aligned += columns.aligned
                 progress.words += int((columns.bounds & WORD > 0).sum())
                 progress.unknown += int((columns.tokens == unknown).sum())
+            progress.kept += (chunk.line - progress.documents) * chunk.kept
             size, progress.offset, progress.documents = (
                 chunk.offset - progress.offset,
                 chunk.offset,
@@ -131,4 +134,5 @@ def publish(progress: ShardProgress, scratch: Path, out: Path, share: float) -> 
         "entities": len(progress.entities),
         "mentions": progress.mentions,
         "aligned": progress.aligned,
+        "kept_documents": progress.kept,
     }

@@ -204,6 +204,13 @@ class Linker:
         self.gazetteer.matcher.save(folder / "matcher")
         self.knowledge.save(folder / "knowledge")
         self.casing.save(folder / "casing")
+        settings = self.settings()
+        if self.dense is not None:
+            self.dense.save(folder / "dense")
+        (folder / "linker.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+    def settings(self) -> dict[str, Any]:
+        """The content of `linker.json`, with the ranker's weights: plain data."""
         ranker = self.ranker
         settings: dict[str, Any] = {
             "format": FORMAT,
@@ -217,9 +224,8 @@ class Linker:
             "affinity": dict(zip(GROUPS, ranker.affinity.table.tolist(), strict=True)),
         }
         if self.dense is not None:
-            self.dense.save(folder / "dense")
             settings["dense"] = True
-        (folder / "linker.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        return settings
 
     @classmethod
     def open(cls, folder: Path) -> Linker:

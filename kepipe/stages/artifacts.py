@@ -20,6 +20,10 @@ class Corpus(Artifact):
         """The share of documents kept for evaluation: `kepipe.data.document_files.held_out(id, share)`."""
         return float(read_json(self.folder / "corpus.json")["held_out_share"])
 
+    def documents(self) -> int:
+        """The number of documents."""
+        return int(read_json(self.folder / "corpus.json")["documents"])
+
 
 class Linked(Corpus):
     """Documents with sentences, phrases and mentions; `scores.json` holds the linking scores."""

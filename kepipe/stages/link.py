@@ -16,7 +16,7 @@ from kepipe.data.workers import WorkerPlace, Workers
 from kepipe.flow.artifact import hash_json
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.linking import LINKER
-from kepipe.stages.artifacts import Corpus, Graph, Linked
+from kepipe.stages.artifacts import Corpus, Graph, Linked, Model
 from kepipe.stages.corpus import CorpusConfig, first_documents
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LinkInputs:
-    """The text, and the graph whose entities are linked."""
+    """The text, and the graph whose entities are linked; optionally a model whose text's linker is kept."""
 
     graph: Graph
     corpus: Corpus
+    start: Model | None = None
 
 
 class DenseConfig(Section):
@@ -75,6 +76,9 @@ class LinkConfig(Section):
     """Maximum number of candidates per name."""
     min_length: int = Field(2, ge=1)
     """Minimum length of names in characters."""
+    relearn: float = Field(2.0, ge=0)
+    """With `inputs: {start: champion}`, at what growth the linker is made anew: when there are this many times the
+    documents of which it was made. 0: at every run."""
     workers: WorkerPlace = runtime_only(-1)
     """Number of processes; -1: one per processor. `dask`: the workers of the Dask cluster that DASK_SCHEDULER_ADDRESS
     names, on machines that see the workspace's folder under the same path (docs/scale.md). The result does not depend
@@ -92,21 +96,28 @@ class LinkConfig(Section):
 def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     """Write `documents.jsonl`, `corpus.json`, `scores.json` and `linker/`.
 
-    Annotations of earlier runs are cached, but all texts are linked again: word frequencies and the ranker depend on
-    the whole text, so that a new document may change links in an old one.
+    Annotations of earlier runs are cached, and so are links, by the whole linker. The linker's common words and its
+    ranker depend on all texts, so that a new document may change links in old ones; with `start`, the linker of an
+    earlier run is kept, and only new documents are linked.
     """
     from kepipe.linking.corpus.job import AnnotatorChoice, Job
     from kepipe.linking.corpus.run import LinkerSettings, link_corpus
     from kepipe.linking.decision.marks import MARKS_BY_NAME
+    from kepipe.stages.earlier_linker import MADE_OF, keep_linker
 
     annotator = AnnotatorChoice(config.language, config.spacy_model, config.ner)
-    memo = None
-    if context.memo is not None and annotator.is_slow:
+    memo, scratch = None, context.scratch
+    if context.memo is not None:
         memo = context.memo / hash_json([LINK.version, annotator, dict(_pipeline_digests(config))])[:20]
+    earlier = keep_linker(inputs, config, LINK.version, fingerprint(config), context)
+    if earlier is not None:
+        scratch = context.scratch / "kept"
+        scratch.mkdir(exist_ok=True)
     job = Job(
-        inputs.corpus.folder / "documents.jsonl", context.scratch, inputs.graph.folder, annotator,
+        inputs.corpus.folder / "documents.jsonl", scratch, inputs.graph.folder, annotator,
         inputs.corpus.held_out_share(), config.complete_gold, config.fuzzy,
-        replace(MARKS_BY_NAME[config.marks], pronouns=config.pronouns), memo,
+        replace(MARKS_BY_NAME[config.marks], pronouns=config.pronouns), memo, inputs.graph.digest,
+        None if earlier is None else earlier.folder,
     )  # fmt: skip
     threshold = None if config.threshold == "auto" else config.threshold
     settings = LinkerSettings(
@@ -124,7 +135,9 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     corpus = link_corpus(job, settings, workers, context.out / "documents.jsonl", on_first_texts)
     corpus.linker.save(context.out / LINKER)
     (context.out / "corpus.json").write_bytes((inputs.corpus.folder / "corpus.json").read_bytes())
-    (context.out / "scores.json").write_text(json.dumps(corpus.scores, indent=1), encoding="utf-8")
+    documents = corpus.counts.linked + corpus.counts.kept
+    scores = {**corpus.scores, MADE_OF: documents if earlier is None else earlier.made_of}
+    (context.out / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
     _log(corpus, first, config, context)
 
 
@@ -155,8 +168,10 @@ def _dense(config: LinkConfig, context: StageContext) -> Callable[[Linker, Store
 
 def _log(corpus: LinkedCorpus, texts: Iterable[str], config: LinkConfig, context: StageContext) -> None:
     """Log scores and a summary of the links; `texts`: the first texts of the corpus."""
-    scores, note = corpus.scores, f"{corpus.mentions:,} mentions linked"
-    context.log({"mentions": corpus.mentions, "threshold": corpus.linker.ranker.threshold})
+    counts, scores = corpus.counts, corpus.scores
+    note = f"{counts.mentions:,} mentions"
+    context.log({"mentions": counts.mentions, "threshold": corpus.linker.ranker.threshold})
+    context.log({"linked_documents": counts.linked, "kept_documents": counts.kept})
     if scores["linker"]:
         linker, baseline = scores["linker"], scores["baseline"]
         for who in ("linker", "baseline"):
@@ -168,8 +183,11 @@ def _log(corpus: LinkedCorpus, texts: Iterable[str], config: LinkConfig, context
     if corpus.known:
         context.log({"known_documents": corpus.known})
         note += f"; {corpus.known:,} documents were annotated in an earlier run"
-    context.note(note)
-    if not corpus.mentions:
+    linked = f"linked {counts.linked:,} documents"
+    if counts.kept:
+        linked = f"linked {counts.linked:,} new documents, {counts.kept:,} keep their links"
+    context.note(f"{linked}: {note}")
+    if not counts.mentions:
         context.warn(_why_nothing(corpus.linker, texts, config))
 
 
@@ -224,4 +242,4 @@ def inspect(stage: Planned) -> Iterator[str]:
     return _language_warning(stage.config, (document.text[:2000] for document in documents))
 
 
-LINK = Stage("link", 14, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)
+LINK = Stage("link", 15, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)

@@ -39,7 +39,11 @@ class ReplayConfig(Section):
 
 def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) -> None:
     """Write `documents.jsonl` and the other files of a linked text. All text is new if the model's training text is
-    unknown."""
+    unknown.
+
+    Held-out documents come first: they are mostly those of the last run, and stay together in batches that are
+    tokenised once.
+    """
     from kepipe.data.document_files import held_out
     from kepipe.data.text_changes import text_changes
 
@@ -57,9 +61,8 @@ def replay(inputs: ReplayInputs, config: ReplayConfig, context: StageContext) ->
         replayed = np.random.default_rng(context.seed).permutation(repeated)[:count].tolist()
     chosen = {*replayed, *training_new}
     with (context.out / "documents.jsonl").open("wb") as stream:
-        for number, (_, _, line) in enumerate(now):
-            if kept[number] or number in chosen:
-                stream.write(line)
+        stream.writelines(line for number, (_, _, line) in enumerate(now) if kept[number])
+        stream.writelines(line for number, (_, _, line) in enumerate(now) if number in chosen)
     for file in ("corpus.json", "scores.json"):
         shutil.copyfile(inputs.linked.folder / file, context.out / file)
     shutil.copytree(inputs.linked.folder / LINKER, context.out / LINKER)
@@ -91,4 +94,4 @@ def _documents(folder: Path) -> Iterator[tuple[str, str, bytes]]:
             yield str(record["id"]), str(record["text"]), line
 
 
-REPLAY = Stage("replay", 1, ReplayInputs, ReplayConfig, Linked, replay)
+REPLAY = Stage("replay", 2, ReplayInputs, ReplayConfig, Linked, replay)

@@ -1,7 +1,8 @@
 """Stage `shards`: linked documents → a tokenizer, and memory-mapped token columns for training and held-out text.
 
-The documents are parsed once. If a tokenizer is trained first, or worker processes tokenise, the parsed documents are
-stored in the scratch folder, in columns, and tokenised from there.
+The documents are parsed once. If a tokenizer is trained first, the parsed documents are stored in the scratch folder,
+in columns, and tokenised from there. With an existing tokenizer, batches of documents that an earlier run has tokenised
+are taken from a cache.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from pydantic import Field
 
 from kepipe.config import ConfigConflict, Section, UserSource, runtime_only
 from kepipe.data.workers import WorkerPlace
-from kepipe.flow.artifact import link_folder
+from kepipe.flow.artifact import hash_file, hash_json, link_folder
 from kepipe.flow.stage import Planned, Stage, StageContext
 from kepipe.linking import LINKER
 from kepipe.stages.artifacts import Linked, Shards
 from kepipe.tokenization.table import KindName, described
 
 if TYPE_CHECKING:
+    from kepipe.data.encoded_chunks import EncodedMemo
     from kepipe.data.parsed_chunks import ParsedChunks
     from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -68,10 +70,10 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
 
     file, share = inputs.linked.folder / "documents.jsonl", inputs.linked.held_out_share()
     trained = inputs.tokenizer is None and config.tokenizer.from_ is None
-    kept = context.scratch / "documents" if trained or config.workers != 1 else None
-    chunks = ParsedChunks(file, share, kept)
+    chunks = ParsedChunks(file, share, context.scratch / "documents" if trained else None)
     tokenizer = _tokenizer(inputs, config.tokenizer, chunks, context)
-    encoding = Encoding(chunks, context.scratch / "tokenizer", config.workers)
+    memo = None if trained else _memo(context, share)
+    encoding = Encoding(chunks, context.scratch / "tokenizer", config.workers, memo)
     progress = ShardProgress.open(context.scratch)
     if progress.documents:
         context.note(f"resuming after {progress.documents:,} documents")
@@ -86,10 +88,28 @@ def shards(inputs: ShardsInputs, config: ShardsConfig, context: StageContext) ->
         f"{figures['tokens']:,} + {figures['held_out_tokens']:,} tokens, {figures['tokens_per_word']:.2f} per word, "
         f"{figures['unknown']:.2%} unknown; {figures['aligned']:,} of {figures['mentions']:,} mentions aligned"
     )
+    if progress.kept:
+        context.note(
+            f"tokenised {progress.documents - progress.kept:,} documents; an earlier run has tokenised "
+            f"{progress.kept:,}"
+        )
     if share and not figures["held_out_tokens"]:
         context.warn(
             "no document was held out, so nothing can be evaluated; increase `held_out` of the corpus"
         )
+
+
+def _memo(context: StageContext, share: float) -> EncodedMemo | None:
+    """The chunks that earlier runs tokenised with the tokenizer in the scratch folder; None if there is no cache."""
+    from kepipe.data.encoded_chunks import EncodedMemo
+
+    if context.memo is None:
+        return None
+    folder = context.scratch / "tokenizer"
+    tokenizer = {
+        str(file.relative_to(folder)): hash_file(file) for file in folder.rglob("*") if file.is_file()
+    }
+    return EncodedMemo(context.memo / hash_json([SHARDS.version, tokenizer, share])[:20])
 
 
 def _tokenizer(
@@ -151,7 +171,7 @@ def infer_defaults(
 
 SHARDS = Stage(
     "shards",
-    4,
+    5,
     ShardsInputs,
     ShardsConfig,
     Shards,

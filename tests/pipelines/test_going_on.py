@@ -44,12 +44,16 @@ def test_champion_is_continued_with_new_text_and_entities(project: Path) -> None
     (project / "texts" / "voyager.txt").write_text(
         "Voyager saw Hippocamp, a moon of Neptune. Triton is one too."
     )
+    more_text = kepipe("run", pipeline, "--until", "link")
+    assert "the linker of `champion` is kept" in more_text
+    assert "linked 1 new documents, 22 keep their links" in more_text
     with (project / "entities.jsonl").open("a") as entities:
         entities.write('{"id": "hippocamp", "label": "Hippocamp", "types": ["moon"]}\n')
     with (project / "triples.tsv").open("a") as triples:
         triples.write("hippocamp\torbits\tneptune\n")
     second = kepipe("run", pipeline)
-    assert "continues from going-on version 1, the champion" in second
+    assert "continues from going-on version 1, the champion" in more_text
+    assert "a new linker is made, and all documents are linked: the graph has changed" in second
     assert "1 documents are new, 0 of them changed, 0 were removed" in second
     assert (
         "42 entities keep their vectors, 1 are new, 0 were removed: 1 of the new ones get a vector from their"

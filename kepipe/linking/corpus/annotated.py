@@ -28,7 +28,7 @@ class AnnotatedChunk:
     """A chunk as arrays, decoded lazily."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._arrays = arrays
+        self.arrays = arrays
         self.columns = DocumentColumns.open(arrays)
 
     @classmethod
@@ -53,7 +53,7 @@ class AnnotatedChunk:
 
     def save(self, file: Path) -> None:
         """Write the chunk atomically."""
-        save_arrays(file, self._arrays)
+        save_arrays(file, self.arrays)
 
     @classmethod
     def open(cls, file: Path) -> Self | None:
@@ -68,10 +68,10 @@ class AnnotatedChunk:
     @property
     def annotations(self) -> Iterator[Annotations]:
         """The annotations of each document."""
-        proper = Rows.open(self._arrays, "proper").items(Span)
-        labels = open_strings(self._arrays, "labels")
-        names = Rows.open(self._arrays, "names").items(Name, labels)
-        tagged, named = self._arrays["tagged"].tolist(), self._arrays["named"].tolist()
+        proper = Rows.open(self.arrays, "proper").items(Span)
+        labels = open_strings(self.arrays, "labels")
+        names = Rows.open(self.arrays, "names").items(Name, labels)
+        tagged, named = self.arrays["tagged"].tolist(), self.arrays["named"].tolist()
         for document, runs, has_runs, found, has_names in zip(
             self.documents, proper, tagged, names, named, strict=True
         ):

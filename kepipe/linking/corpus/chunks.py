@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from kepipe.data.document_stream import Chunk, DocumentStream
 from kepipe.files import write_text
 from kepipe.linking.corpus.annotated import AnnotatedChunk
 from kepipe.linking.corpus.job import AnnotatorChoice, Job
+from kepipe.linking.corpus.memo import LinkedDocument, LinkMemo
 from kepipe.linking.decision.decide import decide_by_prior
 from kepipe.linking.decision.policy import Policy
 from kepipe.linking.evaluation.gold import Titles
@@ -93,27 +94,69 @@ def examples_of_chunk(job: Job, chunk: Chunk) -> list[TrainingExample]:
     ]
 
 
-def link_chunk(job: Job, ranker: Ranker, chunk: Chunk) -> None:
-    """Link a chunk and write its documents and counts (`_count`), unless both files exist."""
+def link_chunk(job: Job, ranker: Ranker, memo: LinkMemo | None, chunk: Chunk) -> None:
+    """Link the documents of a chunk that are not in the cache, and write all its documents and their counts
+    (`CorpusCounts`), unless both files exist."""
     if job.linked(chunk).exists() and job.counts(chunk).exists():
         return
-    linker = _linker(job.linker).with_ranker(ranker, job.marks)
-    annotated = open_chunk(job, chunk)
-    rows = (
-        (document.text, document.title, annotation)
-        for document, annotation in zip(annotated.documents, annotated.annotations, strict=True)
-    )
-    links = linker.link_all(rows, Policy(fuzzy=job.fuzzy))
+    lines = _lines(job.documents, chunk)
+    found = [None] * len(lines) if memo is None else memo.find(lines)
+    new = [number for number, result in enumerate(found) if result is None]
+    documents, annotations, known = _annotated(job, chunk, new)
+    made = list(_link(job, ranker, [documents[number] for number in new], annotations)) if new else []
+    if memo is not None:
+        memo.add([lines[number] for number in new], made)
+    remaining = iter(made)
+    results = [next(remaining) if result is None else result for result in found]
     linked = [
-        replace(document, mentions=mentions)
-        for document, mentions in zip(annotated.documents, links, strict=True)
+        replace(document, sentences=own.sentences, phrases=own.phrases, mentions=own.mentions)
+        for document, (own, _) in zip(documents, results, strict=True)
     ]
     counts = {
         "mentions": sum(len(document.mentions) for document in linked),
-        "documents": [_count(job, linker, document) for document in linked if document.gold],
+        "linked": len(new),
+        "kept": len(lines) - len(new),
+        "known": known,
+        "documents": [counts for _, counts in results if counts is not None],
     }
     write_text(job.counts(chunk), json.dumps(counts))
     write_text(job.linked(chunk), "".join(map(to_line, linked)))
+
+
+def _lines(file: Path, chunk: Chunk) -> list[str]:
+    """The lines of a chunk; bytes that are not UTF-8 are kept."""
+    with file.open("rb") as stream:
+        stream.seek(chunk.begin)
+        content = stream.read(chunk.end - chunk.begin)
+    return content.removesuffix(b"\n").decode(errors="surrogateescape").split("\n")
+
+
+def _annotated(
+    job: Job, chunk: Chunk, new: Sequence[int]
+) -> tuple[Sequence[Document], Sequence[Annotations], int]:
+    """All documents of a chunk, the annotations of those of these indices, and how many of the annotations were found
+    in the cache; 0 if the chunk is annotated already, since they were counted then."""
+    if job.kept is None:
+        annotated = open_chunk(job, chunk)
+        annotations = list(annotated.annotations) if new else []
+        return annotated.documents, [annotations[number] for number in new], 0
+    documents = list(DocumentStream(job.documents, chunk.begin, chunk.line, chunk.end))
+    return documents, *_annotate(job, [documents[number].text for number in new])
+
+
+def _link(
+    job: Job, ranker: Ranker, documents: Sequence[Document], annotations: Sequence[Annotations]
+) -> Iterator[LinkedDocument]:
+    """Link annotated documents."""
+    linker = _linker(job.linker).with_ranker(ranker, job.marks)
+    rows = (
+        (document.text, document.title, own) for document, own in zip(documents, annotations, strict=True)
+    )
+    links = linker.link_all(rows, Policy(fuzzy=job.fuzzy))
+    for document, own, mentions in zip(documents, annotations, links, strict=True):
+        linked = Document("", "", sentences=own.sentences, phrases=own.phrases, mentions=mentions)
+        counted = replace(document, mentions=mentions)
+        yield LinkedDocument(linked, _count(job, linker, counted) if document.gold else None)
 
 
 def _count(job: Job, linker: Linker, document: Document) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kepipe.data.document_stream import Chunk
-from kepipe.linking.corpus.memo import AnnotationMemo
+from kepipe.flow.artifact import hash_json
+from kepipe.linking.corpus.memo import AnnotationMemo, LinkMemo
 from kepipe.linking.decision.marks import NAMES, Marks
 from kepipe.linking.text.annotations import Annotator
 from kepipe.linking.text.annotators import make_annotator
@@ -39,8 +40,9 @@ class Job:
     """The files and options of a linking job.
 
     `held_out_share`: the share of documents held out for evaluation; `complete_gold`: gold links are exhaustive;
-    `fuzzy` as in `Policy`; `marks`: what counts as a mention; `memo`: a folder of annotations that persists across runs
-    (`AnnotationMemo`).
+    `fuzzy` as in `Policy`; `marks`: what counts as a mention; `memo`: a folder that persists across runs, for this
+    annotator's annotations and the links made of them; `graph_digest`: of the graph's content, by which links of
+    earlier runs are found; `kept`: the folder of a linker that is used as it is, None: one is made.
     """
 
     documents: Path
@@ -52,16 +54,27 @@ class Job:
     fuzzy: float | None
     marks: Marks = NAMES
     memo: Path | None = None
+    graph_digest: str = ""
+    kept: Path | None = None
 
     @property
     def annotation_memo(self) -> AnnotationMemo | None:
         """The cache of annotations of earlier runs; None if there is none."""
-        return None if self.memo is None else AnnotationMemo(self.memo, self.scratch / "memo.npz")
+        if self.memo is None or not self.annotator.is_slow:
+            return None
+        return AnnotationMemo(self.memo, self.scratch / "memo.npz")
+
+    def link_memo(self, linker_digest: str) -> LinkMemo | None:
+        """The cache of links that earlier runs made with a linker of this digest; None if there is none."""
+        if self.memo is None:
+            return None
+        key = [linker_digest, self.graph_digest, self.fuzzy, self.held_out_share, self.complete_gold]
+        return LinkMemo(self.memo / hash_json(key)[:20], self.scratch / "links.npz")
 
     @property
     def linker(self) -> Path:
-        """The folder of the untrained linker."""
-        return self.scratch / "linker"
+        """The folder of the kept linker, or of the untrained one."""
+        return self.scratch / "linker" if self.kept is None else self.kept
 
     def annotated(self, chunk: Chunk) -> Path:
         """The file of a chunk's documents and annotations (`AnnotatedChunk`)."""
@@ -72,7 +85,7 @@ class Job:
         return self.scratch / f"linked-{chunk.number:05}.jsonl"
 
     def counts(self, chunk: Chunk) -> Path:
-        """The file of the counts of a chunk (mentions, and scores by document)."""
+        """The file of the counts of a chunk (`ChunkCounts`)."""
         return self.scratch / f"counts-{chunk.number:05}.json"
 
 

@@ -1,46 +1,58 @@
-"""A cache of annotations across runs, so that only new texts are annotated.
+"""Caches of results across runs, so that only new texts are annotated, and only new documents are linked.
 
-Annotations depend on the text alone. A folder belongs to one annotator; each file `NAME.npz` in it holds the
-annotations of some texts, and `NAME.npy` beside it their digests, uint64 [n, 2].
+A folder belongs to all that the results depend on besides the key of each, a text or a document's line. Each file
+`NAME.results` in it holds some results, and `NAME.keys` beside it the digests of their keys, uint64 [n, 2].
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from kepipe.data.document import Document
+from kepipe.data.document_columns import Arrays, DocumentColumns, open_strings, string_arrays, strings
+from kepipe.data.stored_arrays import mark_used, read_arrays, store_arrays
 from kepipe.files import replacing
 from kepipe.linking.corpus.annotated import AnnotatedChunk
 from kepipe.linking.text.annotations import Annotations
 
 Digests = npt.NDArray[np.uint64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class AnnotationMemo:
-    """A folder of annotations. `index`: a file of the current run that lists the folder's entries (`write_index`)."""
+class Memo(ABC, Generic[T]):
+    """A folder of results. `index`: a file of the current run that lists the folder's entries (`write_index`)."""
 
     folder: Path
     index: Path
 
+    @staticmethod
+    @abstractmethod
+    def encode(results: Sequence[T]) -> Arrays:
+        """Results as arrays."""
+
+    @staticmethod
+    @abstractmethod
+    def decode(arrays: Arrays) -> list[T]:
+        """The results that `encode` was given."""
+
     def write_index(self) -> None:
         """Write the index of the entries now in the folder. Damaged files are skipped."""
         names, digests = [], [np.zeros((0, 2), np.uint64)]
-        for file in sorted(self.folder.glob("*.npy")):
-            with suppress(OSError, ValueError, EOFError):
-                found = np.load(file, allow_pickle=False)
-                if found.dtype == np.uint64 and found.shape[1:] == (2,):
-                    names.append(file.stem)
-                    digests.append(found)
+        for file in sorted(self.folder.glob("*.keys")):
+            if (stored := read_arrays(file)) is not None:
+                names.append(file.stem)
+                digests.append(stored["digests"])
         lengths = [len(part) for part in digests[1:]]
         together = np.concatenate(digests)
         order = np.argsort(together[:, 0], kind="stable")
@@ -49,31 +61,65 @@ class AnnotationMemo:
         with replacing(self.index, durable=False) as unfinished, unfinished.open("wb") as stream:
             np.savez(stream, names=np.array(names, "U"), digests=together[order], files=files, rows=rows)
 
-    def find(self, texts: Sequence[str]) -> list[Annotations | None]:
-        """The cached annotations of each text in the index; None for the others."""
-        known = _index(self.index)
-        found: list[Annotations | None] = [None] * len(texts)
-        places = ((known.place(_digest(text)), number) for number, text in enumerate(texts))
+    def find(self, keys: Sequence[str]) -> list[T | None]:
+        """The cached result of each key in the index; None for the others."""
+        known = _index(self.index, self.index.stat().st_mtime_ns)
+        found: list[T | None] = [None] * len(keys)
+        places = ((known.place(_digest(key)), number) for number, key in enumerate(keys))
         for (file, row), number in sorted((place, number) for place, number in places if place is not None):
-            annotations = _annotations(self.folder / f"{file}.npz")
-            if row < len(annotations):  # else the file was damaged after the index was written
-                found[number] = annotations[row]
+            results = _results(self.folder / f"{file}.results", type(self))
+            if row < len(results):  # else the file was damaged after the index was written
+                found[number] = results[row]
         return found
 
-    def add(self, texts: Sequence[str], annotations: Sequence[Annotations]) -> None:
-        """Store the annotations of texts for later runs."""
-        if not texts:
+    def add(self, keys: Sequence[str], results: Sequence[T]) -> None:
+        """Store the results of keys for later runs."""
+        if not keys:
             return
-        digests = np.array([_digest(text) for text in texts], np.uint64)
+        digests = np.array([_digest(key) for key in keys], np.uint64)
         name = hashlib.blake2b(digests.tobytes(), digest_size=16).hexdigest()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self.folder / f"{name}.npz", durable=False, concurrent=True) as unfinished:
-            AnnotatedChunk.of([Document("", "")] * len(texts), annotations).save(unfinished)
-        with (
-            replacing(self.folder / f"{name}.npy", durable=False, concurrent=True) as unfinished,
-            unfinished.open("wb") as stream,
-        ):
-            np.save(stream, digests, allow_pickle=False)
+        store_arrays(self.folder / f"{name}.results", self.encode(results))
+        store_arrays(self.folder / f"{name}.keys", {"digests": digests})
+
+
+class AnnotationMemo(Memo[Annotations]):
+    """Annotations by text. They depend on the text and the annotator alone."""
+
+    @staticmethod
+    def encode(results: Sequence[Annotations]) -> Arrays:
+        """Annotations as arrays."""
+        return AnnotatedChunk.of([Document("", "")] * len(results), results).arrays
+
+    @staticmethod
+    def decode(arrays: Arrays) -> list[Annotations]:
+        """Annotations of arrays."""
+        return list(AnnotatedChunk(arrays).annotations)
+
+
+class LinkedDocument(NamedTuple):
+    """A document with sentences, phrases and mentions, and nothing else of its own; `counts`: an entry of
+    `CorpusCounts`, None without gold links."""
+
+    document: Document
+    counts: dict[str, Any] | None
+
+
+class LinkMemo(Memo[LinkedDocument]):
+    """Links by the line of a document. They depend on the line, the annotator, the graph and the whole linker, with the
+    common words that it counted and the ranker that it learned."""
+
+    @staticmethod
+    def encode(results: Sequence[LinkedDocument]) -> Arrays:
+        """Links as arrays."""
+        counts = ("" if result.counts is None else json.dumps(result.counts) for result in results)
+        documents = DocumentColumns.of([result.document for result in results])
+        return {**documents.arrays(), **string_arrays("counts", strings(counts))}
+
+    @staticmethod
+    def decode(arrays: Arrays) -> list[LinkedDocument]:
+        """Links of arrays."""
+        counts = (json.loads(text) if text else None for text in open_strings(arrays, "counts"))
+        return list(map(LinkedDocument, DocumentColumns.open(arrays).documents(), counts))
 
 
 @dataclass(frozen=True)
@@ -101,20 +147,17 @@ def _digest(text: str) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 
-@lru_cache(maxsize=1)
-def _index(file: Path) -> _Index:
+@lru_cache(maxsize=2)  # those of annotations and of links
+def _index(file: Path, _modified: int) -> _Index:
     with np.load(file, allow_pickle=False) as stored:
         columns = {name: stored[name] for name in stored.files}
     return _Index(columns["names"].tolist(), columns["digests"], columns["files"], columns["rows"])
 
 
 @lru_cache(maxsize=4)
-def _annotations(file: Path) -> list[Annotations]:
-    """The annotations of a file, [] if it is missing or damaged. Updates the file's modification time (last use)."""
-    chunk = AnnotatedChunk.open(file)
-    if chunk is None:
+def _results(file: Path, kind: type[Memo[Any]]) -> list[Any]:
+    """The results of a file, [] if it is missing or damaged."""
+    if (arrays := read_arrays(file)) is None:
         return []
-    with suppress(OSError):
-        for used in (file, file.with_suffix(".npy")):
-            os.utime(used)
-    return list(chunk.annotations)
+    mark_used(file, file.with_suffix(".keys"))
+    return kind.decode(arrays)

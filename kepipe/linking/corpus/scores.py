@@ -17,9 +17,14 @@ PRECISION_ON = {
 
 
 class CorpusCounts(NamedTuple):
-    """The number of mentions of a corpus, and an entry for each document with gold links (`chunks.link_chunk`)."""
+    """Counts of a corpus: its mentions; the documents that were linked, those whose links an earlier run made, and
+    the linked ones whose annotations were cached; and an entry for each document with gold links
+    (`chunks.link_chunk`)."""
 
     mentions: int
+    linked: int
+    kept: int
+    known: int
     documents: list[dict[str, Any]]
 
     @classmethod
@@ -27,15 +32,17 @@ class CorpusCounts(NamedTuple):
         """Read and add up the counts of all chunks."""
         chunks = [read_json(file) for file in files]
         documents = [entry for chunk in chunks for entry in chunk["documents"]]
-        return cls(sum(chunk["mentions"] for chunk in chunks), documents)
+        names = ("mentions", "linked", "kept", "known")
+        return cls(**{name: sum(chunk[name] for chunk in chunks) for name in names}, documents=documents)
 
 
 def score_corpus(
-    documents: Sequence[dict[str, Any]], learned: Learned | None, complete_gold: bool
+    documents: Sequence[dict[str, Any]], learned: Learned | None, complete_gold: bool, *, trained: bool
 ) -> dict[str, Any]:
     """Scores of linker and baseline (longest exact name, most probable entity by prior) as plain data.
 
-    `learned`: the result of training, None if not trained; `complete_gold`: gold links are exhaustive.
+    `learned`: the result of training, None if this run did not train; `complete_gold`: gold links are exhaustive;
+    `trained`: the ranker was trained, by this run or an earlier one.
     """
     if not documents:
         return {"linker": {}, "baseline": {}, "note": "the corpus has no given links to score against"}
@@ -48,7 +55,7 @@ def score_corpus(
         "candidate_recall": round(hits / given, 6) if given else 0.0,
         "documents": {"held_out": len(held_out), "training": len(training)},
         "precision_on": PRECISION_ON[complete_gold],
-        "trained": learned is not None,
+        "trained": trained,
     }
     if learned is not None:
         scores["cross_validated"] = {

@@ -67,14 +67,27 @@ def test_chunks_are_not_cached_without_a_folder(chunks: ParsedChunks) -> None:
     assert sorted(chunks.file.parent.iterdir()) == [chunks.file, chunks.kept]
 
 
-def test_places_are_found_by_the_ends_of_cached_chunks(chunks: ParsedChunks) -> None:
-    read, places = documents(list(chunks.read())), list(chunks.places())
-    assert [place.end for place in places] == [chunk.offset for chunk in chunks.read()]
-    assert documents([chunks.open(place) for place in places]) == read
-    assert chunks.kept is not None
-    second = sorted(chunks.kept.iterdir())[1]
-    damaged = second.read_bytes().replace(b"text", b"next", 1)
-    second.write_bytes(damaged)
-    assert list(chunks.places()) == places
-    assert second.read_bytes() == damaged
-    assert documents([chunks.open(place) for place in places]) == read
+def test_chunks_away_from_a_change_stay_the_same(chunks: ParsedChunks) -> None:
+    def batches(documents: list[Document]) -> list[bytes]:
+        write_documents(chunks.file, documents)
+        return [chunks.lines(place) for place in chunks.places()]
+
+    many = [Document(f"d{number}", f"text {number} " + "é" * (number % 7)) for number in range(400)]
+    before = batches(many)
+    assert b"".join(before) == chunks.file.read_bytes()
+    assert all(50 <= len(batch) < 300 for batch in before[:-1])
+    assert len({len(batch) for batch in before}) > 10
+    now = [Document("a", "a new text before all others"), *many]
+    now[200] = Document("d199", "a changed text")
+    del now[300]
+    after = batches(now)
+    assert len({*before} - {*after}) <= 9 < len(before) / 8
+    assert (before[0] in after, before[-1] in after) == (False, True)
+
+
+def test_a_chunk_of_the_cache_with_another_end_is_parsed_again(
+    chunks: ParsedChunks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = documents(list(chunks.read()))
+    monkeypatch.setattr("kepipe.data.parsed_chunks.CHUNK", 300)
+    assert documents(list(chunks.read())) == read

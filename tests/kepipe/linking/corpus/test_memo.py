@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -88,8 +89,10 @@ def test_texts_of_a_damaged_cache_file_are_annotated_again(
 ) -> None:
     texts = dict(list(TEXTS.items())[:4])
     whole, _ = run(graph, texts, tmp_path / "first", monkeypatch, tmp_path / "memo")
-    for number, (pattern, content) in enumerate((("*.npz", b"PK"), ("*.npy", b""), ("*.npy", b"\x93NUMPY"))):
-        (file,) = (tmp_path / "memo").rglob(pattern)
+    for number, (pattern, content) in enumerate(
+        (("*.results", b"PK"), ("*.keys", b""), ("*.keys", b"\x93NUMPY"))
+    ):
+        (file,) = (tmp_path / "memo").glob(f"*/{pattern}")
         file.write_bytes(content)
         again, given = run(graph, texts, tmp_path / f"again-{number}", monkeypatch, tmp_path / "memo")
         assert (again, len(given)) == (whole, 4)
@@ -108,5 +111,11 @@ def test_annotations_round_trip_for_every_annotator(tmp_path: Path) -> None:
     memo.add(["one", "two"], made)
     memo.add(["three"], made[1:])
     memo.add([], [])
+    for file in memo.folder.iterdir():
+        os.utime(file, (0, 0))
     memo.write_index()
+    assert memo.find(["three"]) == [made[1]]
+    assert sum(file.stat().st_mtime > 0 for file in memo.folder.iterdir()) == 2, (
+        "what was not used can be removed"
+    )
     assert memo.find(["three", "none", "one", "two", "one"]) == [made[1], None, made[0], made[1], made[0]]
