@@ -3,8 +3,10 @@
 Which mutants (`tests/support/mutation.py`) are tried is drawn by a seed, a module as often as it has places. Each is
 tried on a copy of the checkout, in a fork of a process that has imported the libraries: first by the tests of its
 module, `tests/P/test_Y.py` and `test_Y_and_more.py` of `P/Y.py`, and where these pass by the others of its package and
-by those that import the module. The first failure ends it. Printed are those that no test notices, each with its line,
-and the share that some test does, of those that `equivalent_mutants.yaml` does not list as changing no behaviour.
+by those that import the module. Of each file's tests those run that execute the changed function, or start a process,
+the fastest first (`tests/support/executing.py`); the first failure ends it. Printed are those that no test notices,
+each with its line, and the share that some test does, of those that `equivalent_mutants.yaml` does not list as changing
+no behaviour.
 
 `--log FILE` keeps one line of JSON for each; `--again FILE` tries those that survived there once more. Many are tried
 fast by `--named-alone --log FILE`, then `--again FILE`.
@@ -29,6 +31,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.executing import Executed, Recorder, chosen, digest, function_lines, read
 from tests.support.mutation import Change, Mutant, equivalents, mutants
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +101,7 @@ def other_tests(file: Path) -> list[Path]:
     return sorted(tests.difference(named_tests(file)))
 
 
-def _run_tests(checkout: Path, names: list[str]) -> None:
+def _run_tests(checkout: Path, names: list[str], plugins: list[object]) -> None:
     """In a process of its own: pytest in the checkout, nothing of it from elsewhere."""
     os.setsid()
     os.chdir(checkout)
@@ -112,28 +115,38 @@ def _run_tests(checkout: Path, names: list[str]) -> None:
     os.environ |= {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
     import pytest
 
-    os._exit(int(pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", *names])))
+    first = () if plugins else ("-x",)
+    os._exit(int(pytest.main(["-q", *first, "-n", "0", "-p", "no:cacheprovider", *names], plugins)))
 
 
-def passes(checkout: Path, tests: Sequence[Path], seconds: float) -> bool:
-    """Whether the tests pass in a checkout, within so many seconds: a mutant that does not end is noticed."""
-    inside = [str(test.relative_to(ROOT)) for test in tests]
-    names = [name for name in inside if (checkout / name).is_file()]  # not those that were written since
-    process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(checkout, names))
+def exit_code(
+    checkout: Path, names: Sequence[str], seconds: float, plugins: Sequence[object] = ()
+) -> int | None:
+    """How pytest ends in a checkout; None: not within so many seconds."""
+    process = multiprocessing.get_context("fork").Process(
+        target=_run_tests, args=(checkout, list(names), list(plugins))
+    )
     process.start()
     process.join(seconds)
+    ended = process.exitcode
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid or 0, signal.SIGKILL)
     process.join()
-    return process.exitcode == 0
+    return ended
 
 
 @dataclass
 class Trial:
-    """A copy of the checkout on which one mutant after the other is tried."""
+    """A copy of the checkout on which one mutant after the other is tried.
+
+    `records`: a folder of what each file of tests executes, used again while neither it nor the module changes. A file
+    whose tests take more than `patience` seconds is left out.
+    """
 
     checkout: Path
-    seconds: dict[Path, float] = field(default_factory=dict)
+    records: Path
+    patience: float
+    tests: dict[Path, tuple[dict[str, str], list[Executed]]] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Copy what tests read, compiled, and import what all of them import."""
@@ -146,36 +159,55 @@ class Trial:
             __import__(name)
 
     def noticed(self, mutant: Mutant, named_alone: bool = False) -> bool:
-        """Whether a test fails on a mutant; `named_alone`: of its module's own. Raises ValueError where those fail
-        without it."""
-        tests, others = named_tests(mutant.file), [] if named_alone else other_tests(mutant.file)
-        if mutant.file not in self.seconds:
-            start = time.monotonic()
-            if not passes(self.checkout, tests, 3600):
-                raise ValueError(f"{mutant.file}: its tests fail as it is")
-            self.seconds[mutant.file] = time.monotonic() - start
+        """Whether a test fails on a mutant; `named_alone`: of its module's own."""
+        named, others = named_tests(mutant.file), [] if named_alone else other_tests(mutant.file)
         file = self.checkout / mutant.file
         text, stat = file.read_text(encoding="utf-8"), file.stat()
-        try:
-            file.write_text(mutant.source(text), encoding="utf-8")
-            limit = 20 + 5 * self.seconds[mutant.file]
-            return not (
-                passes(self.checkout, tests, limit) and (not others or passes(self.checkout, others, 3600))
-            )
-        finally:
-            file.write_text(text, encoding="utf-8")
-            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # what was compiled of it holds again
+        body = function_lines(text, mutant.line)
+        for part in (named, others):
+            tests = [test for path in part for test in self._executed(path, mutant.file)]
+            chosen_tests = chosen(tests, mutant.file, body)
+            if not chosen_tests:
+                continue
+            usual = sum(test.seconds for test in tests)
+            try:
+                file.write_text(mutant.source(text), encoding="utf-8")
+                ended = exit_code(self.checkout, chosen_tests, 60 + 5 * usual)
+            finally:
+                file.write_text(text, encoding="utf-8")
+                os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # what was compiled of it holds again
+            if ended != 0:  # a mutant that does not end is noticed too
+                return True
+        return False
+
+    def _executed(self, test: Path, module: Path) -> list[Executed]:
+        """What the tests of a file execute, recorded where it is not known for the module and the file as they are."""
+        name = test.relative_to(ROOT)
+        record = self.records / f"{'-'.join(name.with_suffix('').parts)}-{digest(self.checkout / name)}.jsonl"
+        version = digest(self.checkout / module)
+        if test not in self.tests and record.exists():
+            self.tests[test] = read(record)
+        if test not in self.tests or self.tests[test][0].get(module.as_posix()) != version:
+            part = record.with_suffix(".part")
+            modules = [each.relative_to(ROOT) for each in core_files(CORE)]
+            recorder = Recorder(self.checkout, modules, part)
+            if exit_code(self.checkout, [str(name)], self.patience, [recorder]) is None or not part.exists():
+                print(f"left out: {name}, not done after {self.patience:.0f} s", flush=True)
+                part.write_text(json.dumps({module.as_posix(): version}) + "\n", encoding="utf-8")
+            part.rename(record)
+            self.tests[test] = read(record)
+        return self.tests[test][1]
+
+
+def core_files(names: Sequence[str]) -> list[Path]:
+    """The modules of files and folders."""
+    each = ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py") for name in names)
+    return sorted({file for files in each for file in files})
 
 
 def drawn(only: Sequence[str], seed: int, again: Path | None) -> list[Mutant]:
     """The mutants to try, in the order in which they are tried."""
-    files = sorted(
-        {
-            file
-            for name in only
-            for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
-        }
-    )
+    files = core_files(only)
     found = [
         each for file in files for each in mutants(file.relative_to(ROOT), file.read_text(encoding="utf-8"))
     ]
@@ -202,13 +234,19 @@ def main() -> int:
     parser.add_argument(
         "--named-alone", action="store_true", help="ask the module's own tests; then --again the rest"
     )
+    parser.add_argument("--records", type=Path, help="a folder: keep there which tests execute what")
+    parser.add_argument(
+        "--patience", type=float, default=300.0, help="leave out files of tests that take longer"
+    )
     parser.add_argument("only", nargs="*", default=CORE, help="files and folders of the core")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     begun, survived, tried = time.monotonic(), 0, 0
     chosen = drawn(options.only, options.seed, options.again)[options.skip :][: options.most]
     with tempfile.TemporaryDirectory() as name:
-        trial = Trial(Path(name) / "checkout")
+        records = options.records or Path(name) / "records"
+        records.mkdir(parents=True, exist_ok=True)
+        trial = Trial(Path(name) / "checkout", records, options.patience)
         trial.prepare()
         for mutant in chosen:
             if time.monotonic() - begun > 60 * options.minutes:
