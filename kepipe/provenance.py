@@ -16,7 +16,7 @@ from kepipe.version import __version__
 
 PACKAGES = ("torch", "transformers", "spacy", "pykeen", "dgl", "mlflow", "networkx")
 GIT_TIMEOUT = 60.0
-"""Seconds after which a run goes on without its commit."""
+"""Seconds after which a run continues without its commit."""
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _FLAG: tuple[str, ...] = ("true", "false")
 _PLAIN = {

@@ -7,11 +7,11 @@ import threading
 import time
 
 BEAT = 0.5
-"""Seconds between two looks at the parent."""
+"""Seconds between two checks of the parent."""
 
 
 def end_with_parent() -> None:
-    """Have this process end soon after the one that started it has: also after a kill -9, which tells nobody."""
+    """End this process soon after its parent process has ended, even by `kill -9`."""
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
 
 

@@ -142,10 +142,10 @@ def train_encoder(
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * (1 - (step - 1) / settings.steps)
         rng = np.random.default_rng([seed, step])
-        seen, asked, rows = _exercise(around, candidates, settings, rng)
-        predicted_nD = encoder.encode(seen, rows, entities_ED)
+        visible, targets, rows = _draw_batch(around, candidates, settings, rng)
+        predicted_nD = encoder.encode(visible, rows, entities_ED)
         others = rng.integers(0, len(entities), settings.negatives)
-        loss = _loss(predicted_nD, asked, shifts_KD, entities_ED, others, settings.norm)
+        loss = _loss(predicted_nD, targets, shifts_KD, entities_ED, others, settings.norm)
         own_nD = entities_ED[torch.from_numpy(rows)]
         away_n = torch.linalg.vector_norm(predicted_nD - own_nD, settings.norm, dim=1)
         loss = loss + settings.stay * away_n.mean()
@@ -158,41 +158,41 @@ def train_encoder(
     return encoder.to("cpu")
 
 
-def _exercise(
+def _draw_batch(
     around: Neighbourhood, candidates: Ints, settings: InductiveTraining, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints]:
-    """Entities taken for new: the edges they show, one edge of each to be found, and the entities themselves.
+    """A batch of entities that are treated as new: their visible edges, one target edge of each, and the entities.
 
-    All edges to the neighbour that is asked for are hidden, so that it cannot be read off another relation.
+    All edges to the neighbour of the target edge are hidden, so that no other relation reveals it.
     """
-    drawn = rng.choice(candidates, min(settings.batch, len(candidates)), replace=False)
-    edges = around.sample(drawn, settings.fanout + 1, int(rng.integers(2**31)))
+    sample = rng.choice(candidates, min(settings.batch, len(candidates)), replace=False)
+    edges = around.sample(sample, settings.fanout + 1, int(rng.integers(2**31)))
     edges = edges[rng.permutation(len(edges))]
     rows, first, place = np.unique(edges[:, 2], return_index=True, return_inverse=True)
-    asked = edges[first]
-    seen = edges[edges[:, 0] != asked[place, 0]]
-    shown = np.isin(rows, seen[:, 2])
-    return seen, asked[shown], rows[shown]
+    targets = edges[first]
+    visible = edges[edges[:, 0] != targets[place, 0]]
+    has_visible = np.isin(rows, visible[:, 2])
+    return visible, targets[has_visible], rows[has_visible]
 
 
 def _loss(
-    predicted_nD: Tensor, asked: Ints, shifts_KD: Tensor, entities_ED: Tensor, others: Ints, norm: float
+    predicted_nD: Tensor, targets: Ints, shifts_KD: Tensor, entities_ED: Tensor, others: Ints, norm: float
 ) -> Tensor:
-    """Cross entropy of both questions: which neighbour u is at v − t_k, and which entity v is at u + t_k?
+    """Cross entropy of both predictions: which neighbour u is at v − t_k, and which entity v is at u + t_k?
 
-    Both ask for the distance of v from u + t_k to be less than those of wrong answers, taken from `others`.
+    Both require the distance of v from u + t_k to be less than those of negatives from `others`.
     """
     import torch
 
     device = entities_ED.device
-    neighbour, direction, _ = torch.from_numpy(np.ascontiguousarray(asked.T)).to(device)
+    neighbour, direction, _ = torch.from_numpy(np.ascontiguousarray(targets.T)).to(device)
     others_MD = entities_ED[torch.from_numpy(others)]
     end_nD, shift_nD = entities_ED[neighbour], shifts_KD[direction]
     near_n1 = torch.linalg.vector_norm(predicted_nD - shift_nD - end_nD, norm, dim=1, keepdim=True)
-    target_n = torch.zeros(len(asked), dtype=torch.long, device=device)
+    target_n = torch.zeros(len(targets), dtype=torch.long, device=device)
     loss = torch.zeros((), device=device)
-    # What is asked for, or what is taken for new, is no wrong answer.
-    for point_nD, right_n in ((predicted_nD - shift_nD, asked[:, 0]), (end_nD + shift_nD, asked[:, 2])):
+    # The targets themselves are not negatives.
+    for point_nD, right_n in ((predicted_nD - shift_nD, targets[:, 0]), (end_nD + shift_nD, targets[:, 2])):
         far_nM = torch.cdist(point_nD, others_MD, p=norm)
         wrong_nM = torch.from_numpy(others[None] == right_n[:, None]).to(device)
         far_nM = far_nM.masked_fill(wrong_nM, float("inf"))
@@ -234,7 +234,8 @@ def average_neighbours(triples: Triples, rows: Ints, entities: Floats32, relatio
 
 @dataclass(frozen=True)
 class InductiveSplit:
-    """`rows` are taken for new: no triple of `train` names them; `context` is told of them, `queries` are asked."""
+    """`rows`: the held-out entities, which occur in no triple of `train`. `context`: the triples that are given for
+    them; `queries`: those to predict."""
 
     rows: Ints
     train: Triples
@@ -243,9 +244,9 @@ class InductiveSplit:
 
 
 def hold_out_entities(triples: Triples, rng: np.random.Generator, share: float = 0.05) -> InductiveSplit:
-    """Take a share of the entities for new; of the triples that tie one to a known entity, each is asked with p = 1/2.
+    """Hold out a share of the entities; each triple of one with a known entity becomes a query with probability 1/2.
 
-    At least one triple of each new entity stays told. Triples between two new entities are left out.
+    At least one triple of each held-out entity stays given. Triples between two held-out entities are left out.
     """
     entities = np.unique(triples[:, [0, 2]])
     rows = np.sort(rng.choice(entities, max(1, round(share * len(entities))), replace=False)).astype(np.int64)
@@ -253,6 +254,6 @@ def hold_out_entities(triples: Triples, rng: np.random.Generator, share: float =
     bridging = triples[new.sum(axis=1) == 1]
     bridging = bridging[rng.permutation(len(bridging))]
     owner = np.where(np.isin(bridging[:, 0], rows), bridging[:, 0], bridging[:, 2])
-    told = rng.random(len(bridging)) < 0.5
-    told[np.unique(owner, return_index=True)[1]] = True
-    return InductiveSplit(rows, triples[~new.any(axis=1)], bridging[told], bridging[~told])
+    is_given = rng.random(len(bridging)) < 0.5
+    is_given[np.unique(owner, return_index=True)[1]] = True
+    return InductiveSplit(rows, triples[~new.any(axis=1)], bridging[is_given], bridging[~is_given])

@@ -63,12 +63,12 @@ def save_vectors(
     index = _index_lines(folder / IDS)
     if len(index.ids) != len(ids):
         raise ValueError("an entity's id contains a line break, but ids are written one per line")
-    whole = hash_ids([map_bytes(folder / IDS)])
+    digest = hash_ids([map_bytes(folder / IDS)])
     columns: dict[str, npt.NDArray[Any]] = {
         "starts": index.ids.starts,
         "hashes": index.hashes,
         "rows": index.rows,
-        "whole": whole,
+        "whole": digest,
     }
     save_file(columns, folder / INDEX)
     if relation_ids is not None:
@@ -182,16 +182,16 @@ class Vectors:
         """Mapped if the folder has one; rebuilt for a folder without an index, or without its hash."""
         if not (self.folder / INDEX).is_file():
             return self._made_anew()
-        starts, hashes, rows, whole = (
+        starts, hashes, rows, digest = (
             map_tensor(self.folder / INDEX, name) for name in ("starts", "hashes", "rows", "whole")
         )
         if starts is None or hashes is None or rows is None or len(rows) != len(self):
             raise ValueError(f"{self.folder / INDEX}: does not match {TABLE}; delete it, it is optional")
-        if whole is None:
+        if digest is None:
             return self._made_anew()
         lines = map_bytes(self.folder / IDS)
         # Reads all lines once, at about a gigabyte per second; rebuilding the index takes seconds per million ids.
-        if whole[0] != hash_ids([lines])[0]:
+        if digest[0] != hash_ids([lines])[0]:
             raise ValueError(
                 f"{self.folder / IDS}: changed since {INDEX} was written; delete {INDEX}, it is optional"
             )

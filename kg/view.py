@@ -150,13 +150,13 @@ def render_ego(graph: Graph, row: int, triples: Triples, format: str = "svg") ->
         figure.savefig(
             stream, format=format, dpi=150, metadata=metadata, bbox_inches="tight", pad_inches=0.25
         )
-    told = []
+    notes = []
     if crowd > _MOST_ON_A_RING:
-        told.append(f"{crowd} names on the outermost ring overlap; fewer neighbours or hops show them")
+        notes.append(f"{crowd} names on the outermost ring overlap; fewer neighbours or hops show them")
     lost = sorted({str(entry.message) for entry in caught if "missing from font" in str(entry.message)})
     if lost and format != "svg":  # in SVG, the reader's own fonts are used
-        told.append(f"no installed font has {len(lost)} of the characters; .svg shows them")
-    return stream.getvalue(), told
+        notes.append(f"no installed font has {len(lost)} of the characters; .svg shows them")
+    return stream.getvalue(), notes
 
 
 def _places(row: int, triples: Triples) -> tuple[dict[int, float], dict[int, int]]:
@@ -295,8 +295,8 @@ def _draw_names(
 def _installed(names: tuple[str, ...]) -> list[str]:
     from matplotlib import font_manager
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    return [name for name in names if name in there]
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return [name for name in names if name in installed]
 
 
 def _short(text: str) -> str:

@@ -55,9 +55,9 @@ except ModuleNotFoundError as missing:
 def test_kg_works_without_kepipe_and_its_libraries(tmp_path: Path) -> None:
     (tmp_path / "g.tsv").write_text("a\tr\tb\nb\tr\tc\n")
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stderr
-    first, second = told.stdout.splitlines()
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    first, second = process.stdout.splitlines()
     assert first.split() == ["2", "0", "True"]
     assert "pip install pykeen" in second
     assert (tmp_path / "g.graphml").is_file()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.mutants import EQUIVALENT, ROOT, named_tests, other_tests
+from tests.benchmarks.mutants import EQUIVALENT, ROOT, other_tests, own_tests
 from tests.support.mutation import equivalents, mutants
 
 SOURCE = '''"""1 < 2"""
@@ -50,7 +50,7 @@ def test_mutants_cover_every_change_of_behaviour_and_no_wording() -> None:
 def test_mutant_is_the_module_with_one_change() -> None:
     texts = {each.source(SOURCE) for each in mutants(Path("m.py"), SOURCE)}
     assert SOURCE.replace("most is not None", "(most is None)") in texts
-    assert SOURCE.replace("most % 2", "(most // 2)") in texts  # behind a letter of two bytes
+    assert SOURCE.replace("most % 2", "(most // 2)") in texts  # after a character of two bytes
     for text in texts:
         compile(text, "m.py", "exec")
 
@@ -58,19 +58,19 @@ def test_mutant_is_the_module_with_one_change() -> None:
 def test_equivalent_mutants_exist_and_have_a_reason(tmp_path: Path) -> None:
     listed = equivalents(EQUIVALENT)
     files = {Path(change.file) for change in listed}
-    there = {
+    existing = {
         each.where for file in files for each in mutants(file, (ROOT / file).read_text(encoding="utf-8"))
     }
-    assert sorted(listed.keys() - there) == []
+    assert sorted(listed.keys() - existing) == []
     (tmp_path / "list.yaml").write_text("kg/splits.py: [{line: x, change: 1 → 2, why: ' '}]")
     with pytest.raises(ValueError, match="1 → 2 has no `why`"):
         equivalents(tmp_path / "list.yaml")
 
 
 def test_mutants_are_tested_by_tests_of_the_module_and_its_importers() -> None:
-    tests = [str(test.relative_to(ROOT)) for test in named_tests(Path("kepipe/flow/runner.py"))]
+    tests = [str(test.relative_to(ROOT)) for test in own_tests(Path("kepipe/flow/runner.py"))]
     assert tests == [f"tests/kepipe/flow/test_runner{part}.py" for part in ("", "_damage", "_sources")]
-    assert named_tests(Path("kepipe/flow/usage.py")) == [
+    assert own_tests(Path("kepipe/flow/usage.py")) == [
         ROOT / "tests/kepipe/cli/test_cache.py"
     ]  # of who uses it
     others = {str(test.relative_to(ROOT)) for test in other_tests(Path("kg/shuffle.py"))}

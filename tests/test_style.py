@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = 8
@@ -92,8 +92,8 @@ def test_no_file_contains_a_local_path() -> None:
     assert not found, "paths of a machine:\n" + "\n".join(found)
 
 
-def impatience(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and source of what a machine ten times slower breaks: timeouts below `PATIENCE`, comparisons with a clock,
+def short_timeouts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and source of what a machine ten times slower breaks: timeouts below `TIMEOUT`, comparisons with a clock,
     deadlines and health checks of hypothesis, and programs that a test has to end within a fixed time. Not those that
     are meant to pass, in a block that expects an exception, nor a schedule's or a server's own."""
     expected = {
@@ -109,7 +109,7 @@ def impatience(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield from (
                 (node.lineno, match[0])
                 for match in WORK.finditer(node.value)
-                if MOMENT < float(match[1]) < PATIENCE
+                if MOMENT < float(match[1]) < TIMEOUT
             )
         if isinstance(node, ast.Call) and id(node) not in expected:
             called = ast.unparse(node.func).rpartition(".")[2]
@@ -123,7 +123,7 @@ def impatience(tree: ast.AST) -> Iterator[tuple[int, str]]:
             if suppressed is not None and "too_slow" not in ast.unparse(suppressed):
                 yield node.lineno, ast.unparse(node)
             numbers = [value.value for value in given if isinstance(value, ast.Constant)]
-            if any(isinstance(number, int | float) and 0 < number < PATIENCE for number in numbers):
+            if any(isinstance(number, int | float) and 0 < number < TIMEOUT for number in numbers):
                 yield node.lineno, ast.unparse(node)
 
 
@@ -133,7 +133,7 @@ def test_no_test_waits_for_a_fixed_time() -> None:
         for file in tracked("tests/*.py")
         if file.relative_to(ROOT).parts[1] not in ("benchmarks", "gpu", "faults")
         and file not in (Path(__file__), ROOT / "tests" / "support" / "waiting.py")
-        for line, source in impatience(ast.parse(file.read_text(encoding="utf-8")))
+        for line, source in short_timeouts(ast.parse(file.read_text(encoding="utf-8")))
     ]
     assert not found, "a slow machine breaks these; see tests/support/waiting.py:\n" + "\n".join(found)
 
@@ -147,11 +147,11 @@ def test_no_test_waits_for_a_fixed_time() -> None:
         ("settings(suppress_health_check=[HealthCheck.function_scoped_fixture])", True),
         ("assert time.monotonic() - begun < 5", True),
         ("code = 'import time; time.sleep(60)'", True),
-        ("process.wait(PATIENCE)", False),
+        ("process.wait(TIMEOUT)", False),
         ("with files.lock(file, timeout=0): pass", False),
         ("with pytest.raises(TimeoutError):\n    waiting.result(0.2)", False),
         ("code = 'import time; time.sleep(0.3)'", False),
     ],
 )
 def test_fixed_timeouts_are_refused(source: str, refused: bool) -> None:
-    assert bool([*impatience(ast.parse(source))]) is refused
+    assert bool([*short_timeouts(ast.parse(source))]) is refused

@@ -21,8 +21,8 @@ class Answering(Protocol):
 
 
 def answer(predictor: Answering, texts: Sequence[str], tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """A record of each text, as the model gives it; `tell` hears where a model that was taught with entities
-    was given none. Raises ValueError for a text that does not mark what is asked about."""
+    """The model's record for each text. `tell` receives a message if a model that was trained with entities got none.
+    Raises ValueError for a text that does not mark the spans in question."""
     records = predictor.predict(texts)
     if predictor.takes_entities and not any("entities" in record for record in records):
         tell(NO_ENTITIES)

@@ -198,15 +198,15 @@ class Tuning:
         """Report the best trial, write its pipeline file, and make its results the latest of the pipeline."""
         ended, best = search.ended(), search.best()
         if best is None:
-            told = next((trial.why for trial in reversed(ended) if trial.why), "")
-            raise ValueError(f"none of {len(ended)} trials finished; the last: {told}")
+            reason = next((trial.why for trial in reversed(ended) if trial.why), "")
+            raise ValueError(f"none of {len(ended)} trials finished; the last: {reason}")
         assigned = [*self.assigned, *_assigned(best.settings)]
         head = (
             f"# The best of {len(ended)} trials, trial {best.number}: {self.measure.name} {best.value!r}\n"
             f"# {self._command(assigned)}\n"
         )
-        whole = pipelines.with_all_settings(self.file, assigned)
-        write_text(folder / BEST, head + yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
+        all_settings = pipelines.with_all_settings(self.file, assigned)
+        write_text(folder / BEST, head + yaml.safe_dump(all_settings, sort_keys=False, allow_unicode=True))
         flow, _ = pipelines.load(self.file, assigned)
         _job(flow, place, self.measure.stage, []).execute()
         return TuneResult(folder, self.measure.name, tuple(ended), best, folder / BEST)

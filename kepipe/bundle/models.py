@@ -87,17 +87,17 @@ def _hub_model(name: str, has_weights: bool, download: bool) -> HubModel:
         )  # of IncompleteSnapshotError, which older versions lack
         if partial is None:
             reason = str(error).strip().partition("\n")[0]
-            told = (
+            problem = (
                 NOT_DOWNLOADED.format(name=name, reason=reason) if download else NOT_CACHED.format(name=name)
             )
-            return HubModel(name, None, problem=told)
+            return HubModel(name, None, problem=problem)
         folder, listed = Path(partial), ("files that the hub lists",)
     weights = (missing_weights(folder) or listed) if has_weights else ()
     missing = (*weights, *missing_tokenizer(folder))
     if not missing:
         return HubModel(name, folder)
-    told = INCOMPLETE.format(name=name, files=" and ".join(missing)) + ("" if download else GET_MISSING)
-    return HubModel(name, folder, missing, told)
+    problem = INCOMPLETE.format(name=name, files=" and ".join(missing)) + ("" if download else GET_MISSING)
+    return HubModel(name, folder, missing, problem)
 
 
 def missing_weights(folder: Path) -> list[str]:

@@ -178,5 +178,5 @@ def _show(found: list[tuple[str, float]]) -> None:
         echo(f"  {cosine:6.3f}  {word}")
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "none"
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.1%}" if total else "none"

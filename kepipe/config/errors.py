@@ -15,7 +15,7 @@ class ConfigConflict(ValueError):
     own settings on; the message says what to set."""
 
     def __init__(self, key: str, message: str) -> None:
-        super().__init__(key, message)  # both, so that it can be told from one process to another
+        super().__init__(key, message)  # both, so that it can be sent to another process
         self.key, self.message = key, message
 
     def __str__(self) -> str:

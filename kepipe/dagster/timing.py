@@ -43,12 +43,12 @@ def make_timing(pipeline: PipelineFile, assets: dg.AssetsDefinition) -> Timing:
     """A job of the whole pipeline with a sensor for changed sources; and for each schedule of the workspace that runs
     this pipeline, a job with a Dagster schedule or a sensor. All are off until they are switched on in Dagster."""
     name = identifier(pipeline.flow.name)
-    whole = Schedule(pipeline=str(pipeline.file), when=WhenChanged())
-    job = _job(name, whole, assets)
-    timing = Timing([job], [], [_sensor(f"{name}_{CHANGED}", whole.when, pipeline, whole, job)])
+    on_change = Schedule(pipeline=str(pipeline.file), when=WhenChanged())
+    job = _job(name, on_change, assets)
+    timing = Timing([job], [], [_sensor(f"{name}_{CHANGED}", on_change.when, pipeline, on_change, job)])
     for entry_name, schedule in _stored(pipeline):
-        called = f"{name}_{identifier(entry_name)}"
-        job = _job(f"{called}_job", schedule, assets, tags={SCHEDULE: entry_name})
+        timing_name = f"{name}_{identifier(entry_name)}"
+        job = _job(f"{timing_name}_job", schedule, assets, tags={SCHEDULE: entry_name})
         when = schedule.when
         if isinstance(when, Cron):
             if (crontab := _crontab(when)) is None:
@@ -59,13 +59,16 @@ def make_timing(pipeline: PipelineFile, assets: dg.AssetsDefinition) -> Timing:
                 continue
             timing.schedules.append(
                 dg.ScheduleDefinition(
-                    name=called, job=job, cron_schedule=crontab, execution_timezone=when.zone or _local_zone()
+                    name=timing_name,
+                    job=job,
+                    cron_schedule=crontab,
+                    execution_timezone=when.zone or _local_zone(),
                 )
             )
         elif isinstance(when, After):
-            timing.sensors.append(_after(called, when, job))
+            timing.sensors.append(_after(timing_name, when, job))
         else:
-            timing.sensors.append(_sensor(called, when, pipeline, schedule, job))
+            timing.sensors.append(_sensor(timing_name, when, pipeline, schedule, job))
         timing.jobs.append(job)
     return timing
 

@@ -115,14 +115,14 @@ def _dialogue(turns: Any) -> dict[str, Any]:
         raise ValueError(f"`turns`: expected a list of turns, found {turns!r}")
     lines, places, start, first = [], [], 0, None
     for number, turn in enumerate(turns):
-        said, speaker = (turn.get("text"), turn.get("speaker")) if isinstance(turn, Mapping) else (turn, None)
-        if not isinstance(said, str) or not said.strip():
+        text, speaker = (turn.get("text"), turn.get("speaker")) if isinstance(turn, Mapping) else (turn, None)
+        if not isinstance(text, str) or not text.strip():
             raise ValueError(f"`turns`: turn {number + 1} has no text: {turn!r}")
         if isinstance(turn, Mapping) and not isinstance(speaker, str):
             raise ValueError(f"`turns`: turn {number + 1} needs a `speaker`, a name: {turn!r}")
         first = speaker if number == 0 else first
         role = number % 2 if speaker is None else int(speaker != first)
-        lines.append(" ".join(said.split()))
+        lines.append(" ".join(text.split()))
         places.append([start, start + len(lines[-1]), role])
         start += len(lines[-1]) + 1
     return {"text": "\n".join(lines), "turns": places}

@@ -88,8 +88,8 @@ def open_batches(
     shard: Shard,
     tokenizer: Tokenizer,
     *,
-    format: FormatName = "full-sentences",
-    length: int = 128,
+    format: FormatName,
+    length: int,
     tokens: int = 8192,
     seed: int = 0,
     begin: bool = True,
@@ -125,9 +125,9 @@ def gather(shard: Shard, examples: Examples, rows_B: Ints, special_tokens: Speci
     special = np.ones(shape, dtype=np.bool_)
     special.ravel()[place] = False
     segments, documents = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    whole = ranges(at, width)
-    segments.ravel()[whole] = np.repeat(examples.segment[piece], width)
-    documents.ravel()[whole] = np.repeat(examples.document[piece], width)
+    columns = ranges(at, width)
+    segments.ravel()[columns] = np.repeat(examples.segment[piece], width)
+    documents.ravel()[columns] = np.repeat(examples.document[piece], width)
     entities = np.full(shape, -1, dtype=np.int64)
     entities.ravel()[place] = shard.entities[source]
 

@@ -271,12 +271,12 @@ def cut(text: Text, kept_T: Bools) -> Text:
     """The text with only the kept tokens. A mention that loses a token is dropped; a span may become empty."""
     before = np.concatenate([[0], np.cumsum(kept_T)])
     mentions = before[text.mentions]
-    whole = mentions[:, 1] - mentions[:, 0] == text.mentions[:, 1] - text.mentions[:, 0]
+    is_complete = mentions[:, 1] - mentions[:, 0] == text.mentions[:, 1] - text.mentions[:, 0]
     return Text(
         text.tokens[kept_T],
         before[text.spans],
-        mentions[whole],
-        [entity for entity, keep in zip(text.entities, whole, strict=True) if keep],
+        mentions[is_complete],
+        [entity for entity, keep in zip(text.entities, is_complete, strict=True) if keep],
         text.characters[kept_T],
     )
 

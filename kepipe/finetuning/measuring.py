@@ -28,7 +28,6 @@ from kepipe.finetuning.slices import SliceName, halves
 from kepipe.finetuning.splits import Splits
 from kepipe.flow.stage import StageContext
 from kepipe.studies.scores import FILE, MODEL, Metrics, Scores, write_scores
-from kepipe.training.distillation import Distillation
 
 ROWS = 256
 """Rows that are collated at a time to count cut-off tokens."""
@@ -40,18 +39,18 @@ def _asked(example: Example) -> dict[str, Any]:
     return {"text": example.text, **second, **({"asked": example.spans} if example.spans else {})}
 
 
-def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:
+def encode(task_model: FineTunedModel, splits: Splits, context: StageContext) -> dict[str, list[Row]]:
     """The rows of each split with gold labels; truncation is logged and reported."""
     stats = TruncationStats()
     rows = {
-        split: fresh.spec.row.output.encode(
-            encoded := encode_rows(examples, fresh.row_format, stats),
+        split: task_model.spec.row.output.encode(
+            encoded := encode_rows(examples, task_model.row_format, stats),
             [examples[row.example] for row in encoded],
-            fresh.collator.answers,
+            task_model.collator.answers,
         )
         for split, examples in splits.items()
     }
-    stats.read_cut_off = sum(cut_off(split, fresh.collator) for split in rows.values())
+    stats.read_cut_off = sum(cut_off(split, task_model.collator) for split in rows.values())
     context.log({name: float(count) for name, count in vars(stats).items()})
     if stats.cut:
         lost = f"; {stats.words_cut:,} words are lost and count as missed" if stats.words_cut else ""
@@ -59,9 +58,9 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     if stats.windows:
         context.note(
             f"long texts are split into windows: {stats.windows:,} more rows than texts; consecutive windows share "
-            f"{fresh.row_format.overlap} tokens"
+            f"{task_model.row_format.overlap} tokens"
         )
-    settings = fresh.collator.answers.generation
+    settings = task_model.collator.answers.generation
     full = (
         0
         if settings is None
@@ -74,7 +73,7 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
             f"{stats.words_empty:,} words have no token: they are skipped in training and predicted as O"
         )
     if stats.read_cut_off:
-        words = fresh.spec.row.reads == "words"
+        words = task_model.spec.row.reads == "words"
         what, consequence = (
             ("words", "they count as missed")
             if words
@@ -91,18 +90,18 @@ def encode(fresh: FineTunedModel, splits: Splits, context: StageContext) -> dict
     return rows
 
 
-def loss_settings(fresh: FineTunedModel, config: FinetuneConfig, rows: Sequence[Row]) -> LossSettings:
+def loss_settings(task_model: FineTunedModel, config: FinetuneConfig, rows: Sequence[Row]) -> LossSettings:
     """The settings of the loss, with label weights from the training rows. A teacher counts if they have its
     probabilities."""
-    output, labels = fresh.spec.row.output, [row.labels or () for row in rows]
+    output, labels = task_model.spec.row.output, [row.labels or () for row in rows]
     weights = None
     if isinstance(output, LabelOutput):
         several = output.kind == "several"
-        weights = label_weights(labels, len(fresh.spec.labels), config.class_weights, several=several)
+        weights = label_weights(labels, len(task_model.spec.labels), config.class_weights, several=several)
     if not any(row.soft_labels is not None for row in rows):
         return LossSettings(config.label_smoothing, weights)
-    taught = config.distillation or Distillation()
-    return LossSettings(config.label_smoothing, weights, taught.weight, taught.temperature)
+    distillation = config.distillation_settings
+    return LossSettings(config.label_smoothing, weights, distillation.weight, distillation.temperature)
 
 
 def calibrate(

@@ -53,12 +53,12 @@ def _squad(file: Path) -> list[Any] | None:
     if file.suffix == ".jsonl" or not begins.lstrip("\ufeff").startswith("{"):
         return None
     try:
-        whole = parse_json(read_small(file, LONGEST_LINE).decode("utf-8-sig"))
+        content = parse_json(read_small(file, LONGEST_LINE).decode("utf-8-sig"))
     except JsonError as error:
         if '"question"' in begins:  # JSON lines by another name
             return None
         raise ValueError(f"{file}:{error.line}: {error}") from None
-    return whole["data"] if isinstance(whole, dict) and isinstance(whole.get("data"), list) else None
+    return content["data"] if isinstance(content, dict) and isinstance(content.get("data"), list) else None
 
 
 def _questions(articles: Sequence[Any]) -> Iterator[Record]:

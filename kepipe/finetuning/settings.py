@@ -149,6 +149,11 @@ class FinetuneConfig(Section):
         return self.overlap
 
     @property
+    def distillation_settings(self) -> Distillation:
+        """The settings of `distillation`, or their defaults."""
+        return self.distillation or Distillation()
+
+    @property
     def inserts_markers(self) -> bool:
         """Whether special tokens are put around what is asked about."""
         learned = self.train == "all" and not self.frozen_layers

@@ -216,7 +216,7 @@ def _span_of(row: Row, example: Example) -> tuple[int, int]:
         return 0, 0
     for answer in example.answers:
         touched = np.flatnonzero((characters[:, 1] > answer.start) & (characters[:, 0] < answer.end))
-        whole = characters[0, 0] <= answer.start and characters[-1, 1] >= answer.end
-        if len(touched) and whole:
+        has_answer = characters[0, 0] <= answer.start and characters[-1, 1] >= answer.end
+        if len(touched) and has_answer:
             return int(touched[0]) + 1, int(touched[-1]) + 1
     return 0, 0

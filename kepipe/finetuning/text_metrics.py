@@ -91,10 +91,11 @@ def chrf(pairs: Sequence[tuple[str, str]]) -> Metric:
 
     def value(sums: Floats) -> Any:
         answered, wanted, same = np.moveaxis(sums.reshape(*sums.shape[:-1], ORDER, 3), -1, 0)
-        there = (answered > 0) & (wanted > 0)
-        orders = np.maximum(there.sum(axis=-1), 1)
+        on_both_sides = (answered > 0) & (wanted > 0)
+        orders = np.maximum(on_both_sides.sum(axis=-1), 1)
         precision, recall = (
-            np.where(there, same / np.maximum(of, 1), 0).sum(axis=-1) / orders for of in (answered, wanted)
+            np.where(on_both_sides, same / np.maximum(of, 1), 0).sum(axis=-1) / orders
+            for of in (answered, wanted)
         )
         both = BETA**2 * precision + recall
         return np.where(both > 0, (1 + BETA**2) * precision * recall / np.where(both > 0, both, 1), 0.0)

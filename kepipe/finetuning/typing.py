@@ -94,9 +94,12 @@ def _figer(record: Record, id: str) -> list[Example]:
     text, words = from_words(record["tokens"])
     return [
         Example(
-            f"{id}.{place}", text, (words_span(words, told["start"], told["end"]),), _types(told["labels"])
+            f"{id}.{number}",
+            text,
+            (words_span(words, mention["start"], mention["end"]),),
+            _types(mention["labels"]),
         )
-        for place, told in enumerate(record["mentions"])
+        for number, mention in enumerate(record["mentions"])
     ]
 
 

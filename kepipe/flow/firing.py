@@ -33,7 +33,7 @@ def discard_message(_text: str) -> None:
 
 
 def notify_nobody(_name: str, _schedule: Schedule, _result: Result) -> None:
-    """Notify nobody."""
+    """Send no notification."""
 
 
 @dataclass(frozen=True)

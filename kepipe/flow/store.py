@@ -46,7 +46,7 @@ class WorkDir:
         return self.scratch.parent / "metrics.jsonl"
 
     @property
-    def spent(self) -> Path:
+    def seconds(self) -> Path:
         """File with the wall-clock and processor seconds of earlier, interrupted attempts."""
         return self.scratch.parent / "seconds"
 

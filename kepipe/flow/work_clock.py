@@ -6,6 +6,9 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
+
+import psutil
 
 from kepipe.files import replacing
 from kepipe.flow.store import WorkDir
@@ -18,15 +21,23 @@ def peak_memory() -> float:
 
 
 def _processor() -> float:
+    """Processor time of this process, of its finished children, and of its living descendants in the same session:
+    worker processes are; servers and deliveries of tracking have sessions of their own."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    used = times.user + times.system + times.children_user + times.children_system
+    session = os.getsid(0)
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(process.pid) == session:
+                used += sum(process.cpu_times()[:4])
+    return used
 
 
 class WorkClock:
     """Measures the time of a stage, including its interrupted attempts."""
 
     def __init__(self, workdir: WorkDir) -> None:
-        self._file, self._begun, self._processor_begun = workdir.spent, time.monotonic(), _processor()
+        self._file, self._begun, self._processor_begun = workdir.seconds, time.monotonic(), _processor()
         try:
             self._before, self._processor_before = map(float, self._file.read_text().split())
         except (FileNotFoundError, ValueError):  # first attempt, or the file was emptied by a power failure
@@ -39,7 +50,7 @@ class WorkClock:
 
     @property
     def processor_seconds(self) -> float:
-        """Processor time of this process and its finished children, including time not spent on the stage."""
+        """Processor time of this process and its worker processes, including time not spent on the stage."""
         return self._processor_before + _processor() - self._processor_begun
 
     def save(self) -> None:

@@ -140,8 +140,8 @@ def _open_elmo(folder: Path, device: str, _note: Note) -> OpenedModel:
     from kepipe.tokenization.tokenizer import load_tokenizer
 
     model = load(folder, device)
-    told = None if model.head is None else ElmoLanguageModel(model, load_tokenizer(folder))
-    return OpenedModel(folder, language_model=told, encoder=model)
+    language_model = None if model.head is None else ElmoLanguageModel(model, load_tokenizer(folder))
+    return OpenedModel(folder, language_model=language_model, encoder=model)
 
 
 def _load_elmo(folder: Path, dropout: float, _seed: int, _note: Note) -> TrainableEncoder:

@@ -42,8 +42,10 @@ class Dictionary:
         )
         places, meant = places[content_words], meant[content_words]
         if self._words:
-            whole = np.isin(matches.starts[places], cuts := _cut(text)) & np.isin(matches.ends[places], cuts)
-            places, meant = places[whole], meant[whole]
+            has_word_bounds = np.isin(matches.starts[places], cuts := _cut(text)) & np.isin(
+                matches.ends[places], cuts
+            )
+            places, meant = places[has_word_bounds], meant[has_word_bounds]
         starts, ends = matches.starts[places], matches.ends[places]
         found, end = [], 0
         for number in np.lexsort((-ends, starts)).tolist():

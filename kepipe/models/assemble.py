@@ -199,12 +199,12 @@ def _extended(
     drawn from `seed`."""
     extended = assemble(config).to_empty(device="cpu")
     old, new = dict(model.named_parameters()), dict(extended.named_parameters())
-    fresh = {name: weight for name, weight in new.items() if name not in old}
-    init_weights(fresh, config, torch.Generator().manual_seed(seed), DEVIATION)
+    added = {name: weight for name, weight in new.items() if name not in old}
+    init_weights(added, config, torch.Generator().manual_seed(seed), DEVIATION)
     with torch.no_grad():
         for name, weight in old.items():
             new[name].copy_(weight)
-    return extended, tuple(fresh)
+    return extended, tuple(added)
 
 
 def without_fusion(model: Transformer) -> Transformer:

@@ -31,16 +31,15 @@ def init_embeddings(
     model: ExtensibleVocabulary,
     source: str,
     tokenizer: Tokenizer,
-    note: Callable[[str], None] = lambda _: None,
+    note: Callable[[str], None],
     *,
     setting: str = "hidden",
 ) -> None:
-    """Give each token that is a word of `source` that word's vector; others keep what was drawn for them.
+    """Initialise each token that is a word of `source` with that word's vector; others keep their random vectors.
 
-    Vectors are scaled, all by one number, to the root mean square of the drawn ones: a family's first steps, and its
-    output layer where that is the same table, are made for numbers of that size. `note` is told how many tokens there
-    were; `setting` names the width in messages. Raises ValueError where the widths differ or no token is a word of
-    `source`.
+    Vectors are multiplied by one factor that gives them the root mean square of the random ones, on which the first
+    updates and a tied output layer rely. `note` receives the number of initialised tokens; `setting` names the width in
+    messages. Raises ValueError where the widths differ or no token is a word of `source`.
     """
     import torch
 

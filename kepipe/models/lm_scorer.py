@@ -85,14 +85,14 @@ class LMScorer:
         if any(isinstance(prompt, PromptTree) for prompt in prompts):
             raise ValueError("only a decoder-only model (gpt2) continues a tree; this model has an encoder")
         sources = [self._source(text, room) for text in texts]
-        source, there = _rows(sources, roles.pad, device)
+        source, source_documents = _rows(sources, roles.pad, device)
         if kind == "fragment":
             before = [np.concatenate([[roles.cls], text])[-1:] for text in texts]
             first = torch.tensor([len(text) + 1 for text in texts], device=device)
-            return Prompt(_rows(before, roles.pad, device)[0], None, source, there, first)
+            return Prompt(_rows(before, roles.pad, device)[0], None, source, source_documents, first)
         begun = [np.array(self._begin(text), np.int64) for text in texts]
         tokens, documents = _rows(begun, roles.pad, device)
-        return Prompt(tokens, documents, source, there)
+        return Prompt(tokens, documents, source, source_documents)
 
     def _source(self, text: Ints, room: int) -> Ints:
         """The encoder's input."""

@@ -44,12 +44,12 @@ TIED_SCALE = 0.35
 (`tests/benchmarks/first_loss.py`)."""
 
 
-def lacks_head(model: Transformer, fresh: Collection[str]) -> bool:
-    """Whether a loaded model lacked its whole vocabulary head, one of BERT's form with tied embeddings. `fresh`: names
-    of the weights that it lacked."""
+def lacks_head(model: Transformer, missing: Collection[str]) -> bool:
+    """Whether a folder lacked the whole vocabulary head of its model, one of BERT's form with tied embeddings.
+    `missing`: names of the weights that it lacked."""
     if not isinstance(model.head.transform, PredictionTransform) or model.head.weight is not None:
         return False
-    return all(f"head.{name}" in fresh for name, _ in model.head.named_parameters())
+    return all(f"head.{name}" in missing for name, _ in model.head.named_parameters())
 
 
 def init_tied_head(model: Transformer, scale: float = TIED_SCALE) -> None:

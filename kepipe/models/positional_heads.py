@@ -36,12 +36,12 @@ SAMPLE = 128
 
 
 def init_positional_heads(model: Transformer, seed: int) -> None:
-    """Let the first half of the heads of an encoder's first layer look at the tokens 1 before, 1 after, 2 before, 2
-    after, and so on. The other half is free to look elsewhere.
+    """Initialise the first half of the heads of an encoder's first layer to attend to the tokens 1 before, 1 after, 2
+    before, 2 after, and so on. The other heads keep their random weights.
 
-    Learned positions become waves, as large as the embedded tokens to which they are added. All other models stay as
-    drawn: a decoder that goes on with a text finds the token before by itself, relative positions (T5) learn as fast
-    without, and with rotary ones queries and keys have nothing in common that could be turned.
+    Learned positions become sinusoids with the norm of the token embeddings to which they are added. Other models are
+    not changed: decoders learn to attend to the previous token without help, models with relative positions (T5) learn
+    as fast without, and with rotary positions queries and keys contain no positions that could be rotated.
     """
     encoder = model.encoder
     if encoder is not None and encoder.embeddings.positions is not None and model.decoder is None:

@@ -169,17 +169,17 @@ def from_pretrained(
         loads = {"thunlp": thunlp.load, "uer": uer.load, None: huggingface.load}
         ported = loads[settings.release_of(config)](place, seed)
         model = ported.model
-        fresh = list(ported.fresh)
+        missing = list(ported.missing)
         fits = counts is not None and len(counts) == model.config.vocabulary  # otherwise rejected later
-        if counts is not None and fits and lacks_head(model, fresh):
+        if counts is not None and fits and lacks_head(model, missing):
             init_tied_head(model)
             init_output_bias(model, counts)
-            fresh = [weight for weight in fresh if not weight.startswith("head.")]
+            missing = [weight for weight in missing if not weight.startswith("head.")]
             note(
                 f"{name} lacks a vocabulary head: tied to the token embeddings, with a bias of the token frequencies"
             )
-        if fresh:
-            note(f"{name} lacks {several(fresh)}: initialised randomly")
+        if missing:
+            note(f"{name} lacks {several(missing)}: initialised randomly")
         if ported.unused:
             note(f"{name}: unused weights: {several(ported.unused)}")
     return _with_dropout(model, dropout)

@@ -75,8 +75,8 @@ def build_mask(
 ) -> Mask:
     """The mask of a forward pass. `shape`: rows, queries, keys.
 
-    `relative_HTS`: a position bias of the scores, [H, T, S] or [B, H, T, S]. `varlen`: work out packed rows piece by
-    piece, where their documents are all that hides anything. `flex`: skip blocks that nobody sees.
+    `relative_HTS`: a position bias of the scores, [H, T, S] or [B, H, T, S]. `varlen`: compute packed rows document
+    by document, if only the documents restrict attention. `flex`: skip blocks that are masked completely.
     """
     rows, queries, keys = shape
     plain_causal = visibility.causal and not visibility.rules and relative_HTS is None

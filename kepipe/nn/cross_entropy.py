@@ -59,7 +59,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
         logits_RV = x.new_empty(rows, len(weight))
         shares_SV = x.new_empty(min(rows, STRIP.get(x.device.type, OTHERS)), len(weight), dtype=torch.float32)
         for x_CD, labels_C, dx_CD in zip(
-            *(torch.split(whole, rows) for whole in (x, labels_N, dx)), strict=True
+            *(torch.split(tensor, rows) for tensor in (x, labels_N, dx)), strict=True
         ):
             logits_CV = logits_RV[: len(x_CD)]
             if bias is None:

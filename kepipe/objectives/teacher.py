@@ -70,7 +70,7 @@ class TeacherLoss(HiddenCriterion):
     term is the mean squared difference over the N × N pairs of a micro-batch (Tung & Mori 2019, eq. 4, with cosines).
     """
 
-    def __init__(self, teacher: TokenPredictor, temperature: float, *, similarities: bool = False) -> None:
+    def __init__(self, teacher: TokenPredictor, temperature: float, *, similarities: bool) -> None:
         self.teacher, self.temperature = teacher, temperature
         self._terms = (DISTILLATION, *([SIMILARITIES] if similarities else []))
 

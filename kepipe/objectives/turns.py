@@ -38,8 +38,8 @@ class Turns:
 
     @cached_property
     def _spans(self) -> list[tuple[float, float]]:
-        there = np.array(self.weights) > 0
-        first, last = there.argmax(0), len(there) - 1 - there[::-1].argmax(0)
+        has_weight = np.array(self.weights) > 0
+        first, last = has_weight.argmax(0), len(has_weight) - 1 - has_weight[::-1].argmax(0)
         ends = (*self.begins[1:], 1.0)
         return [(self.begins[a], ends[b]) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
 

@@ -64,7 +64,7 @@ def load(file: Path, assignments: Sequence[str] = ()) -> tuple[Flow, dict[str, A
     return Flow(pipeline.name, pipeline.seed, pipeline.device, nodes), settings.data
 
 
-def read_entries(file: Path, assignments: Sequence[str] = ()) -> list[WrittenEntry]:
+def read_entries(file: Path, assignments: Sequence[str]) -> list[WrittenEntry]:
     """The entries of stages in the settings that `load` returns. Raises ConfigError as it does."""
     wired = _wire(file, assignments)
     return list(written_entries(wired.entries, wired.places, wired.settings, wired.pipeline.study))

@@ -45,8 +45,8 @@ def parse_registered_base(
         raise ConfigError(f"{where}: {reason}") from None
     if (entry.get("inputs") or {}).get("start") is not None:
         raise ConfigError(f"{where}: {uri} and `inputs.start` both give a start model: remove one")
-    fresh = {key: value for key, value in base.items() if key not in ("from", *OF_TRAINING)}
-    champion = {"use": CHAMPION_STAGE.name, "name": name, "at": version, "base": fresh or None}
+    base_settings = {key: value for key, value in base.items() if key not in ("from", *OF_TRAINING)}
+    champion = {"use": CHAMPION_STAGE.name, "name": name, "at": version, "base": base_settings or None}
     tokenizer = _tokenizer(settings)
     if tokenizer is not None:
         champion["tokenizer"] = tokenizer

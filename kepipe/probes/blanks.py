@@ -66,7 +66,7 @@ def draw_blanks(
     shard: Shard,
     tokenizer: Tokenizer,
     rng: np.random.Generator,
-    length: int = 128,
+    length: int,
     max_tokens: int = 50_000,
     entities: Sequence[str] = (),
 ) -> Blanks:

@@ -192,7 +192,7 @@ def ask_model(
     held_out: HeldOutDocuments,
     asked: Sequence[ProbeName] | None,
     added: AddedKnowledge,
-    device: str = "cpu",
+    device: str,
 ) -> dict[ProbeName, tuple[Probe, Answers]]:
     """Build the probes for a model folder from the held-out documents, and compute the model's answers.
 

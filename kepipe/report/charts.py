@@ -218,7 +218,7 @@ def _legend_columns(names: Collection[str]) -> int:
     return max(1, min(4, LEGEND_WIDTH // (max(map(len, names), default=0) + 5)))
 
 
-def _legend(axes: Axes, columns: int = 0) -> None:
+def _legend(axes: Axes, columns: int) -> None:
     """Place the legend inside the chart, or above it in this number of columns."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) < 2 and not columns:

@@ -57,7 +57,7 @@ def draw(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> Markup:
     size = _MARGIN + _CELL * len(labels)
     parts: list[Markup] = []
     for row, counts in enumerate(matrix):
-        whole = max(sum(counts), 1)
+        row_total = max(sum(counts), 1)
         top = _MARGIN + row * _CELL
         parts.append(
             fill(
@@ -71,7 +71,14 @@ def draw(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> Markup:
             parts.append(
                 fill(
                     '<rect x="{}" y="{}" width="{}" height="{}" fill="{}" opacity="{:.3f}"/>',
-                    *(left, top, _CELL - 1, _CELL - 1, color, 0.08 + 0.72 * count / whole if count else 0.03),
+                    *(
+                        left,
+                        top,
+                        _CELL - 1,
+                        _CELL - 1,
+                        color,
+                        0.08 + 0.72 * count / row_total if count else 0.03,
+                    ),
                 )
             )
             if count:

@@ -103,7 +103,7 @@ def build(artifacts: Sequence[Artifact], title: str = "") -> Page:
     models = [TunedModel(artifact) for artifact in artifacts]
     first = models[0]
     best = {model.name: model.scores[model.split][model.spec.row.choose_by] for model in models}
-    told = ", ".join(f"{plain(score.value)} with {name}" for name, score in best.items())
+    best_scores = ", ".join(f"{plain(score.value)} with {name}" for name, score in best.items())
     name = title or str(record(first.artifact).get("pipeline") or "pipeline")
     sections = [
         _scores(models),
@@ -117,7 +117,7 @@ def build(artifacts: Sequence[Artifact], title: str = "") -> Page:
     return Page(
         title=f"{name}: {first.spec.task}",
         kicker=" · ".join(part for part in (name, day(artifacts)) if part),
-        headline=f"{first.spec.task}: {first.spec.row.choose_by} {told}.",
+        headline=f"{first.spec.task}: {first.spec.row.choose_by} {best_scores}.",
         lead=f"Task: {first.spec.row.about}. Measured on `{first.split}`, which was not used for model selection."
         if first.split == "test"
         else f"Task: {first.spec.row.about}. Measured on `dev`, which was used to select the best epoch.",
@@ -195,8 +195,8 @@ def _by_label(models: Sequence[TunedModel]) -> Section:
     return Section("labels", "By label", tuple(blocks))
 
 
-def _share(part: int, whole: int) -> str:
-    return plain(part / whole) if whole else "–"
+def _share(count: int, total: int) -> str:
+    return plain(count / total) if total else "–"
 
 
 def _curves(models: Sequence[TunedModel]) -> Section:

@@ -63,20 +63,20 @@ def entity_page(graph: Graph, row: int, svg: Markup, drawn: int) -> Page:
     """
     entity = graph.entity(row)
     away, to = facts_of(graph, row)
-    name, told = _short(entity.label, LONGEST_NAME), []
+    name, lead_parts = _short(entity.label, LONGEST_NAME), []
     fits = len(entity.description) <= LONGEST_DESCRIPTION
     if name != entity.label:
-        told.append(entity.label)
+        lead_parts.append(entity.label)
     if not fits:
-        told.append(entity.description)
+        lead_parts.append(entity.description)
     if entity.aliases:
         also = ", ".join(_short(alias, LONGEST_NAME) for alias in entity.aliases[:20])
-        told.append(f"Also called {also}.")
+        lead_parts.append(f"Also called {also}.")
     return Page(
         title=name,
         kicker=" · ".join([entity.id, *entity.types]),
         headline=f"{name}: {entity.description}" if entity.description and fits else name,
-        lead=" ".join(told),
+        lead=" ".join(lead_parts),
         sections=(
             Section("around", "Surroundings", _surroundings(svg, drawn)),
             Section(

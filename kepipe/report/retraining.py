@@ -155,8 +155,8 @@ def _old(found: Retraining) -> tuple[Block, ...]:
         )
         for name, each in sorted(found.old.items())
     )
-    told = "Both models are evaluated on the cases of the earlier model: its held-out text, and its graph's facts."
-    blocks: list[Block] = [Text(told)]
+    basis = "Both models are evaluated on the cases of the earlier model: its held-out text, and its graph's facts."
+    blocks: list[Block] = [Text(basis)]
     if found.why:
         blocks.append(Text(f"Some probes are not paired: {found.why}.", quiet=True))
     blocks.append(Table(("", "before", "now", "difference", "95% interval"), rows, numbers=(1, 2, 3)))

@@ -27,7 +27,6 @@ from kepipe.stages.distilling import fine_tuning_conflicts, folder_of
 from kepipe.stages.distilling import fingerprint as teacher_fingerprint
 from kepipe.stages.provenance import provenance
 from kepipe.tokenization.digests import tokenizer_digests
-from kepipe.training.distillation import Distillation
 from kepipe.training.settings import TRAINING_FIGURES
 
 COUNTS = (
@@ -93,34 +92,34 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     )
     sources = folders(inputs.graph, inputs.vectors, inputs.neighbours)
     base, tokenizer = choose(inputs.start, config)
-    fresh = start(base, tokenizer, config, splits, source, sources, context.seed, context.note)
-    warn_of_unused(inputs.vectors, fresh.knowledge, context)
-    rows = encode(fresh, splits, context)
+    task_model = start(base, tokenizer, config, splits, source, sources, context.seed, context.note)
+    warn_of_unused(inputs.vectors, task_model.knowledge, context)
+    rows = encode(task_model, splits, context)
     context.sources_read()
     if (teacher := folder_of(inputs.teacher, config.distillation)) is not None:
         opened = Predictor.open(teacher, device=context.device)
-        temperature = (config.distillation or Distillation()).temperature
-        rows["train"] = with_soft_labels(rows["train"], splits["train"], opened, fresh.spec, temperature)
-    batches = TaskBatches.over(rows["train"], fresh.collator, config.batch_tokens, context.seed)
-    task = fresh.spec.row
-    dev = DevEvaluator(task, splits["dev"], rows["dev"], fresh.collator, config.batch_tokens)
-    set_trainable(fresh.model, config, context.seed)
-    rate = default_rate(fresh.model.encoder, config.train)
+        temperature = config.distillation_settings.temperature
+        rows["train"] = with_soft_labels(rows["train"], splits["train"], opened, task_model.spec, temperature)
+    batches = TaskBatches.over(rows["train"], task_model.collator, config.batch_tokens, context.seed)
+    task = task_model.spec.row
+    dev = DevEvaluator(task, splits["dev"], rows["dev"], task_model.collator, config.batch_tokens)
+    set_trainable(task_model.model, config, context.seed)
+    rate = default_rate(task_model.model.encoder, config.train)
     training = config.training(batches.sampler.per_epoch, rate)
     epochs = training.steps // batches.sampler.per_epoch
     context.note(
         f"epochs: {epochs}, updates: {training.steps:,}, peak learning rate: {training.learning_rate:.2g}"
     )
-    loss = loss_settings(fresh, config, rows["train"])
-    criterion = task.output.criterion(fresh.collator.answers, loss)
-    state = train(fresh.model, batches, criterion, training, context, dev)
-    fresh.model.eval()
-    merge_lora(fresh.model.encoder)
+    loss = loss_settings(task_model, config, rows["train"])
+    criterion = task.output.criterion(task_model.collator.answers, loss)
+    state = train(task_model.model, batches, criterion, training, context, dev)
+    task_model.model.eval()
+    merge_lora(task_model.model.encoder)
     if config.calibrate:
-        calibrate(fresh, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
-    measure(fresh, splits, rows, 4 * config.batch_tokens, context, config.slices)
-    fine_tuned.save(context.out, fresh, provenance("finetune", inputs, config, context, state))
-    if inputs.linked is not None and fresh.knowledge is not None:
+        calibrate(task_model, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
+    measure(task_model, splits, rows, 4 * config.batch_tokens, context, config.slices)
+    fine_tuned.save(context.out, task_model, provenance("finetune", inputs, config, context, state))
+    if inputs.linked is not None and task_model.knowledge is not None:
         link_folder(inputs.linked.folder / LINKER, context.out / LINKER)
 
 

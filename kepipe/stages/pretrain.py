@@ -103,6 +103,11 @@ class PretrainConfig(TrainingSettings):
         )
 
     @property
+    def distillation_settings(self) -> PretrainingDistillation:
+        """The settings of `distillation`, or their defaults."""
+        return self.distillation or PretrainingDistillation()
+
+    @property
     def rows(self) -> RowSettings:
         """The settings of the rows."""
         return RowSettings(
@@ -250,8 +255,8 @@ def _infer_defaults(
 
 
 def _needs(config: PretrainConfig, _given: Mapping[str, type[Artifact]]) -> tuple[str, ...]:
-    taught = () if config.distillation is None else config.distillation.knowledge
-    return inputs_of((*config.knowledge, *taught))
+    teacher_methods = () if config.distillation is None else config.distillation.knowledge
+    return inputs_of((*config.knowledge, *teacher_methods))
 
 
 def _fingerprint(config: PretrainConfig) -> Mapping[str, str]:

@@ -26,8 +26,8 @@ from kepipe.objectives.base import Objective
 from kepipe.objectives.batches import HELD_OUT_SEED, CorruptedBatches, held_out_batches
 from kepipe.objectives.ernie2.labelled import Text
 from kepipe.objectives.teacher import Teacher, learn_from
-from kepipe.stages.distilling import PretrainingDistillation, open_teacher
 from kepipe.stages.distilling import folder_of as teacher_folder
+from kepipe.stages.distilling import open_teacher
 from kepipe.stages.preview import is_trainable
 from kepipe.stages.starting import folder_of, folders, load_to_train, resume_or_load, warn_of_unused
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
@@ -161,8 +161,10 @@ def _objective(
     objective = table.build(config.objective, tokenizer, extend, text)
     if teacher is None:
         return objective
-    taught = config.distillation or PretrainingDistillation()
-    return learn_from(objective, teacher, taught.temperature, taught.weight, taught.similarities)
+    distillation = config.distillation_settings
+    return learn_from(
+        objective, teacher, distillation.temperature, distillation.weight, distillation.similarities
+    )
 
 
 def _teacher(
@@ -173,7 +175,7 @@ def _teacher(
     if folder is None:
         return None
     sources = folders(inputs.graph, inputs.vectors, inputs.neighbours)
-    return open_teacher(folder, config.distillation or PretrainingDistillation(), tokenizer, sources, context)
+    return open_teacher(folder, config.distillation_settings, tokenizer, sources, context)
 
 
 def _model(

@@ -44,8 +44,8 @@ class Finding:
 
     def lacking(self, design: Design) -> list[str]:
         """The arms without this measure."""
-        there = {values.arm for values in self.values}
-        return [arm for arm in design.arms() if arm not in there]
+        measured = {values.arm for values in self.values}
+        return [arm for arm in design.arms() if arm not in measured]
 
     def of(self, arm: str) -> Values:
         """An arm's values."""

@@ -34,9 +34,9 @@ def read_figure(artifact: Artifact, metric: str, stages: Mapping[str, str]) -> F
     scores, logged = _scores(artifact, stages), _logged(artifact)
     under = [f"{arm}/{metric}" for arm in dict.fromkeys((*stages.values(), MODEL))]
     of_a_model = [name for name in under if name in scores]
-    for there, name in ((scores, metric), *((scores, name) for name in of_a_model), (logged, metric)):
-        if name in there and len(of_a_model) <= 1:
-            return there[name]
+    for figures, name in ((scores, metric), *((scores, name) for name in of_a_model), (logged, metric)):
+        if name in figures and len(of_a_model) <= 1:
+            return figures[name]
     known = [*(name.removeprefix(f"{MODEL}/") for name in scores), *logged]
     message = f"`{artifact.name}` has no single figure `{metric}`{suggest(metric, known)}"
     raise ValueError(message) if of_a_model else NoFigure(message)

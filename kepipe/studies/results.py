@@ -65,18 +65,18 @@ class StudyResult:
     costs: Mapping[str, Cost] = field(default_factory=dict)
 
 
-def from_json(told: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyResult:
+def from_json(study: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyResult:
     """The study in a `study.json`. Raises ValueError for another format."""
     try:
-        measures = [_measured(finding) for finding in told["findings"]]
-        tasks = tuple(told.get("tasks", ()))
+        measures = [_measured(finding) for finding in study["findings"]]
+        tasks = tuple(study.get("tasks", ()))
         first = {measure.name.split("/")[0]: measure.name for measure in reversed(measures)}
         return StudyResult(
             pipeline,
-            str(told["verdict"]),
-            [int(seed) for seed in told["seeds"]],
-            str(told["reference"]),
-            [str(control) for control in told["controls"]],
+            str(study["verdict"]),
+            [int(seed) for seed in study["seeds"]],
+            str(study["reference"]),
+            [str(control) for control in study["controls"]],
             frozenset(first[task] for task in tasks if task in first) or frozenset([measures[0].name]),
             measures,
             **beside,
@@ -113,8 +113,8 @@ def in_workspace(root: Path) -> Iterator[StudyResult]:
         if each.kind == "study" and _started(each) >= _started(newest.get(name)):
             newest[name] = each
     for name, each in sorted(newest.items()):
-        told = read_json(each.folder / FILE)
-        yield from_json(told, name, made=_started(each), place=str(each.folder), costs=_costs(each, made))
+        study = read_json(each.folder / FILE)
+        yield from_json(study, name, made=_started(each), place=str(each.folder), costs=_costs(each, made))
 
 
 def _started(made: StageResult | None) -> float:
@@ -133,8 +133,8 @@ def _costs(study: StageResult, made: Mapping[str, StageResult]) -> dict[str, Cos
 
 def _cost(copies: Sequence[Sequence[StageResult]]) -> Cost:
     every = [each for copy in copies for each in copy]
-    spent = [each.record.get("processor_seconds") for each in every]
-    known = [float(one) for one in spent if one is not None]
+    seconds = [each.record.get("processor_seconds") for each in every]
+    known = [float(value) for value in seconds if value is not None]
     return Cost(
         sum(known) / len(copies) if len(known) == len(every) and every else None,
         max((float(each.record.get("peak_memory", 0.0)) for each in every), default=0.0),

@@ -253,8 +253,10 @@ def _name_roles(backend: Backend, config: dict[str, Any]) -> dict[str, str]:
         keys = {"cls": ("cls_token", "bos_token"), "sep": ("sep_token", "eos_token")}.get(
             role, (f"{role}_token",)
         )
-        told = [entry["content"] if isinstance(entry := config.get(key), dict) else entry for key in keys]
-        for token in (*told, *NAMES[role]):
+        configured = [
+            entry["content"] if isinstance(entry := config.get(key), dict) else entry for key in keys
+        ]
+        for token in (*configured, *NAMES[role]):
             if isinstance(token, str) and backend.token_to_id(token) is not None:
                 named[role] = token
                 break

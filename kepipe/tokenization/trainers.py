@@ -45,17 +45,17 @@ def wordpiece(texts: Iterable[str], size: int, lowercase: bool, whole_alphabet: 
             f"a vocabulary of {size} is too small: {len(special)} special tokens, {len(alphabet)} characters and "
             f"their {len(inner)} word-internal forms do not fit; choose at least {2 * (len(alphabet) + len(inner))}"
         )
-    told = [*alphabet, *inner]
+    fixed_pieces = [*alphabet, *inner]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=[*special, *told], initial_alphabet=alphabet,
+        vocab_size=size, special_tokens=[*special, *fixed_pieces], initial_alphabet=alphabet,
         limit_alphabet=len(alphabet), show_progress=False,
     )  # fmt: skip
     backend.train_from_iterator(texts, trainer)
     pieces = sorted(backend.get_vocab(with_added_tokens=False).items(), key=lambda entry: entry[1])
-    whole = _with_specials(
+    complete = _with_specials(
         backend, models.WordPiece(dict(pieces), unk_token="[UNK]"), special, decoders.WordPiece()
     )
-    return Tokenizer(whole, dict(BERT_NAMES))
+    return Tokenizer(complete, dict(BERT_NAMES))
 
 
 def _with_specials(trained: Backend, model: Any, special: list[str], decoder: Any) -> Backend:

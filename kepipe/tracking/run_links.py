@@ -42,7 +42,7 @@ class RunLinks:
         )
 
     def may_come(self, run: str) -> bool:
-        """Whether MLflow may still be told of what is not found yet."""
+        """Whether a run that is not in MLflow yet may still be delivered."""
         return os.environ.get(SWITCH, "").lower() != "off" and not self._is_unavailable(run)
 
     def _is_unavailable(self, run: str) -> bool:

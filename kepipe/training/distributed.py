@@ -54,8 +54,8 @@ class ShardedLossModule(LossModule):
     of weights and optimiser state stays fp32. With fp16, whose small numbers are lost, they are gathered in fp32.
     """
 
-    def __init__(self, whole: TrainableModel, accelerator: Accelerator) -> None:
-        """`whole` is not changed or moved: a device never holds more than its shard and one full weight. Raises
+    def __init__(self, model: TrainableModel, accelerator: Accelerator) -> None:
+        """`model` is not changed or moved: a device never holds more than its shard and one full weight. Raises
         ValueError if a weight cannot be sharded."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import (
@@ -63,8 +63,8 @@ class ShardedLossModule(LossModule):
             fully_shard,
         )  # imported here: takes half as long as torch itself
 
-        super().__init__(without_values(whole))
-        for name, weight in whole.named_parameters():
+        super().__init__(without_values(model))
+        for name, weight in model.named_parameters():
             if weight.ndim == 0:
                 raise ValueError(f"parallel: fsdp2 cannot shard {name}, a single number: set `parallel: ddp`")
         mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
@@ -75,8 +75,8 @@ class ShardedLossModule(LossModule):
         sharded = fully_shard(self, mesh=mesh, mp_policy=exchange)
         sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
         self.to_empty(device=accelerator.device)
-        restore_weights(self.model, weights(whole))
-        for name, buffer in whole.named_buffers():
+        restore_weights(self.model, weights(model))
+        for name, buffer in model.named_buffers():
             self.model.get_buffer(name).copy_(buffer)
 
     def forward(self, criterion: Criterion, batch: Batch) -> Losses:

@@ -106,9 +106,9 @@ class ShardedCheckpoints:
             """Rename the checkpoint into place, with the files that only the first process writes."""
             with filling(folder) as unfinished:
                 (self._unfinished(step)).rename(unfinished / checkpoint.SHARDS)
-                whole = checkpoint.write_tensors(unfinished, others)
+                tensor_digests = checkpoint.write_tensors(unfinished, others)
                 shards = {f"{checkpoint.SHARDS}/{name}": digest for name, digest in digests.items()}
-                checkpoint.write_state(unfinished, step, shards | whole, state)
+                checkpoint.write_state(unfinished, step, shards | tensor_digests, state)
             then()
 
         tensors = {

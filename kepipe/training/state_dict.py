@@ -19,9 +19,7 @@ def weights(model: nn.Module, *, copy: bool = False) -> dict[str, Tensor]:
     return {name: full_tensor(value).to("cpu", copy=copy) for name, value in model.named_parameters()}
 
 
-def optimizer_state(
-    model: nn.Module, optimizer: torch.optim.Optimizer, *, copy: bool = False
-) -> dict[str, Tensor]:
+def optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, *, copy: bool) -> dict[str, Tensor]:
     """The optimiser's state: "exp_avg.<parameter>" and so on → its full value on the CPU. `copy`: as in `weights`."""
     state = stored_state(model, optimizer)
     return {name: full_tensor(value).to("cpu", copy=copy) for name, value in state.items()}

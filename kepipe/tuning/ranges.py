@@ -20,19 +20,19 @@ Ranges = Mapping[str, Any] | Sequence[str]
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers from `low` to `high`, both included; whole ones where `whole`. `log`: as likely at any order of
-    magnitude. `step`: between two of them; None: any."""
+    """Numbers from `low` to `high`, both included. `integer`: only whole numbers. `log`: all orders of magnitude
+    are equally likely. `step`: the distance of neighbouring values; None: any value."""
 
     key: str
     low: float
     high: float
-    whole: bool
+    integer: bool
     log: bool = False
     step: float | None = None
 
     def rounded(self, value: float) -> int | float:
         """A number that was drawn, as it is set: to `DIGITS` digits, within the range."""
-        if self.whole:
+        if self.integer:
             return int(value)
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
 
@@ -45,7 +45,7 @@ class Numbers:
 
     def ends(self) -> tuple[Any, ...]:
         """The values that are checked before anything runs."""
-        low, high = (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
+        low, high = (int(self.low), int(self.high)) if self.integer else (self.low, self.high)
         return low, high
 
 
@@ -113,7 +113,7 @@ def _numbers(key: str, text: str, found: re.Match[str]) -> Numbers:
         low, high, *step = map(float, parts)
     except ValueError:
         raise ConfigError(f"--set-range {key}={text}: {EXPECTED}") from None
-    whole = all(re.fullmatch(r"[-+]?\d+", part) for part in parts)
+    integer = all(re.fullmatch(r"[-+]?\d+", part) for part in parts)
     log = found[3] == "log"
     if not low < high:
         raise ConfigError(f"--set-range {key}={text}: {found[1]} is not below {found[2]}")
@@ -121,4 +121,4 @@ def _numbers(key: str, text: str, found: re.Match[str]) -> Numbers:
         raise ConfigError(f"--set-range {key}={text}: orders of magnitude begin above 0")
     if step and not 0 < step[0] <= high - low:
         raise ConfigError(f"--set-range {key}={text}: no step of {found[4]} fits in between")
-    return Numbers(key, low, high, whole, log, step[0] if step else None)
+    return Numbers(key, low, high, integer, log, step[0] if step else None)

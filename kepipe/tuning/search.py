@@ -68,7 +68,9 @@ class RunningTrial:
         """Hear a value that is measured while it works; returns whether it is worse than the median of those before it
         at this step (Optuna's median pruner), so that it may be stopped."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a step that is told twice after a resume keeps its first value
+            warnings.simplefilter(
+                "ignore"
+            )  # a step that is reported twice after a resume keeps its first value
             self._asked.report(value, step)
         return bool(self._asked.should_prune())
 
@@ -153,11 +155,13 @@ class Search:
         """End what a killed process left at work; returns it, where its settings had all been drawn."""
         from optuna.trial import TrialState
 
-        left = [trial for trial in self.study.get_trials(deepcopy=False) if trial.state == TrialState.RUNNING]
-        for trial in left:
+        interrupted = [
+            trial for trial in self.study.get_trials(deepcopy=False) if trial.state == TrialState.RUNNING
+        ]
+        for trial in interrupted:
             self.study.tell(trial.number, state=TrialState.FAIL)
-        whole = [trial for trial in left if ASSIGNED in trial.user_attrs]
-        return whole[-1] if whole else None
+        assigned = [trial for trial in interrupted if ASSIGNED in trial.user_attrs]
+        return assigned[-1] if assigned else None
 
     def _counted(self) -> list[FrozenTrial]:
         """Trials that are over, without those that were taken over."""
@@ -185,7 +189,7 @@ def _distribution(given: Range) -> BaseDistribution:
 
     if not isinstance(given, Numbers):
         return CategoricalDistribution(given.values)
-    if given.whole:
+    if given.integer:
         step = 1 if given.step is None else int(given.step)
         return IntDistribution(int(given.low), int(given.high), log=given.log, step=step)
     return FloatDistribution(given.low, given.high, log=given.log, step=given.step)

@@ -107,7 +107,9 @@ class Collected:
             known = (heads >= 0) & (tails >= 0)
             for relation, n in Counter(relations[~known].tolist()).items():
                 self.account.leave(
-                    "statements of what was left out", self._labels.get(ids[relation], ids[relation]), n
+                    "statements about entities that were left out",
+                    self._labels.get(ids[relation], ids[relation]),
+                    n,
                 )
             kept[split] = np.stack([heads, relations, tails], axis=1)[known]
         for used in np.unique(

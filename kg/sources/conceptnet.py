@@ -27,7 +27,7 @@ def read_conceptnet(
 ) -> Account:
     """Read `file` into `writer`. Uses the option `languages`."""
     graph = Collected()
-    told: set[str] = set()
+    named: set[str] = set()
     for number, line in read_lines(file, problems, tick):
         try:
             cells = line.decode().rstrip("\r\n").split("\t")
@@ -45,8 +45,8 @@ def read_conceptnet(
             graph.account.leave("assertions in other languages")
             continue
         for end in ends:
-            if end not in told:
-                told.add(end)
+            if end not in named:
+                named.add(end)
                 _tell(graph, end)
         if relation == _EXTERNAL:
             graph.tell(head, Role.FURTHER_ID, tail, "ExternalURL")

@@ -19,7 +19,7 @@ def read_cskg(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _
     """Read `file` into `writer`. Raises ValueError if a column is missing."""
     graph = Collected()
     header: list[str] = []
-    told: set[tuple[str, str]] = set()
+    seen_names: set[tuple[str, str]] = set()
     for number, line in read_lines(file, problems, tick):
         try:
             cells = line.decode().rstrip("\r\n").split("\t")
@@ -38,8 +38,8 @@ def read_cskg(file: Path, writer: GraphWriter, problems: Problems, tick: Tick, _
             continue
         for name in ("node1", "node2"):
             names = row.get(f"{name};label", "")
-            if names and (row[name], names) not in told:
-                told.add((row[name], names))
+            if names and (row[name], names) not in seen_names:
+                seen_names.add((row[name], names))
                 for text in names.split("|"):
                     graph.tell(row[name], Role.NAME, text.strip("\"'"), f"{name};label")
         if row.get("relation;label"):

@@ -56,7 +56,7 @@ def read_delimited(
     _require_likely(file, header, columns, writer, count)
     named = [header[place].strip() for place in columns.ids]
     if choices.columns is None and not columns.known and named[1] in writer.relation_rows:
-        account.leave(f"the first line, as the header, though {named[1]!r} is a relation below")
+        account.leave(f"the first line, used as the header although {named[1]!r} is a relation below")
     account.take("facts", f"head {named[0]}, relation {named[1]}, tail {named[2]}", count)
     for place, label in zip(columns.ids, columns.labels, strict=True):
         if label != place:

@@ -58,7 +58,7 @@ def read_graphml(
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk, not of the file
-        raise ValueError(f"{file}: the packed data is damaged ({error})") from None
+        raise ValueError(f"{file}: the compressed data is damaged ({error})") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # from attributes without a type, as written by Neo4j
@@ -74,7 +74,7 @@ def read_graphml(
     account = read_networkx(graph, writer, problems, file, keyed=False)
     # Neither pattern matches in UTF-16.
     found, groups = (len(sought.findall(text.getvalue())) for sought in (_GRAPH, _GROUP))
-    account.leave("graphs inside the first or after it", count=max(found - groups - 1, 0))
+    account.leave("graphs other than the first", count=max(found - groups - 1, 0))
     return account
 
 
@@ -114,7 +114,7 @@ def read_networkx(
             named["the edge's key"] = one_line(keys[0])
         by, relation = next(((by, text) for by, text in named.items() if text), ("", ""))
         if not relation:
-            account.leave(f"edges without a relation, called {NO_RELATION!r}")
+            account.leave(f"edges without a relation, which get {NO_RELATION!r}")
             relation = NO_RELATION
         account.take("facts", by)
         for name in data.keys() - {*_RELATION_KEYS, "split"}:

@@ -139,8 +139,8 @@ def known_places(header: Sequence[str]) -> list[int]:
     names = [_plain(name) for name in header]
     places: list[int | None] = []
     for known in _KNOWN:
-        there = (names.index(name) for name in known if name in names)
-        places.append(next((place for place in there if place not in places), None))
+        indices = (names.index(name) for name in known if name in names)
+        places.append(next((place for place in indices if place not in places), None))
     used = [at for at in range(len(names)) if not _is_index(header, at)]
     if places.count(None) == 1 and places[1] is None and len(used) == 3:
         places[1] = next(at for at in used if at not in places)

@@ -58,7 +58,7 @@ def find_files(path: Path) -> dict[str, Path]:
             splits = {"train": packed_or_not(folder / "triples.tsv")}
         if splits["train"] is None:
             if (path / "graph.json").is_file():
-                raise ValueError(f"{path}: is a stored graph already, no source of one")
+                raise ValueError(f"{path}: is a stored graph, not a source to import")
             raise ValueError(f"{path}: expected a file of triples, or a folder with train.tsv or triples.tsv")
     names = {"entities": "entities.jsonl", "relations": "relations.tsv"}
     found = {name: packed_or_not(folder / file) for name, file in names.items()} | splits
@@ -106,7 +106,7 @@ def _read_entities(file: Path, writer: GraphWriter, problems: Problems, tick: Ti
             if more := fields.keys() - _KEYS:
                 unknown.update(more if len(unknown) < _KEYS_COUNTED else more & unknown.keys())
         except JsonError as error:
-            problems.add(file, number, f"{error}; one object a line")
+            problems.add(file, number, f"{error}; expected one JSON object per line")
         except ValueError as error:
             problems.add(file, number, str(error))
     for key, count in unknown.items():
@@ -129,7 +129,7 @@ def _entity(fields: Any) -> Entity:
     if not isinstance(id, str) or not id:
         raise ValueError(f"`id` must be a non-empty string, found {id!r}")
     if any(char in id for char in "\t\r\n"):
-        raise ValueError(f"`id` may hold no tab and no end of line, found {id!r}")
+        raise ValueError(f"`id` must not contain a tab or a line break, found {id!r}")
     for key in ("label", "description"):
         if not isinstance(fields.get(key) or "", str):
             raise ValueError(f"`{key}` of {id!r} must be a string, found {fields[key]!r}")
@@ -182,7 +182,7 @@ def _read_triples(
 
 
 def _lacks(file: Path, id: str) -> str:
-    return f"{id!r} is not in {file.name}: kept, its id as label"
+    return f"{id!r} is not in {file.name}: kept, with its id as label"
 
 
 def _is_header(block: bytes) -> bool:
@@ -284,7 +284,7 @@ def _explain(line: bytes) -> str:
         _columns(line, _NAMES)
     except ValueError as error:
         return explain(error)
-    raise AssertionError(f"a triple was taken for none: {line!r}")
+    raise AssertionError(f"a valid triple was rejected: {line!r}")
 
 
 def _columns(line: bytes, names: tuple[str, ...]) -> list[str]:

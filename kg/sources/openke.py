@@ -76,7 +76,7 @@ def _ids(file: Path, problems: Problems, tick: Tick) -> dict[int, str]:
                 continue
             if not id or int(count) in found:
                 raise ValueError(
-                    f"expected an id and a number of its own, found {line[:40].decode(errors='replace')!r}"
+                    f"expected an id and a unique number, found {line[:40].decode(errors='replace')!r}"
                 )
             found[int(count)] = id.strip()
         except ValueError as error:
@@ -89,7 +89,7 @@ def _read_names(file: Path, known: set[str], graph: Collected, problems: Problem
         try:
             id, tab, name = line.decode().strip().partition("\t")
             if not tab:
-                raise ValueError(f"expected an id and its name by tab, found {id[:40]!r}")
+                raise ValueError(f"expected an id and its name, separated by a tab, found {id[:40]!r}")
         except ValueError as error:
             problems.add(file, number, explain(error))
             continue

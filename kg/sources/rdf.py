@@ -52,7 +52,7 @@ class _Graph:
         for subject, node in content.expressions:
             self._express(subject, node)
         self._iris = list(content.numbers)
-        content.said.seal(len(self._iris))
+        content.texts.seal(len(self._iris))
         self._redirect()
         self._no_entity = self._excluded()
         self._triples = np.frombuffer(content.triples, np.int32).reshape(-1, 3).copy()
@@ -104,10 +104,10 @@ class _Graph:
         kept = ~self._no_entity[ends].any(axis=1)
         expressed = np.arange(len(self._triples)) >= self._stated
         what = "statements of properties, documents, names and obsolete terms"
-        for told, addition in ((~expressed, ""), (expressed, " in class expressions")):
-            for relation, count in Counter(self._triples[kept & told, 1].tolist()).items():
+        for of_kind, addition in ((~expressed, ""), (expressed, " in class expressions")):
+            for relation, count in Counter(self._triples[kept & of_kind, 1].tolist()).items():
                 self._account.take("facts", compact(self._iris[relation]) + addition, count)
-            for relation, count in Counter(self._triples[~kept & told, 1].tolist()).items():
+            for relation, count in Counter(self._triples[~kept & of_kind, 1].tolist()).items():
                 self._account.leave(what, compact(self._iris[relation]) + addition, count)
         self._triples = self._triples[kept]
 
@@ -158,7 +158,7 @@ class _Graph:
 
     def _further_ids(self, number: int) -> list[str]:
         iri, content = self._iris[number], self._content
-        ids = [text for kind, _, text in content.said.of(number) if kind == "i"]
+        ids = [text for kind, _, text in content.texts.of(number) if kind == "i"]
         ids += (self._iris[other] for other in (*content.same.get(number, ()), *self._others.get(number, ())))
         ids += (short for id in (iri, *ids) if (short := curie(id)))
         return [id for id in dict.fromkeys(ids) if id != iri]
@@ -175,7 +175,7 @@ class _Graph:
     def _texts(self, number: int, hops: int = _HOPS) -> list[tuple[str, str]]:
         """Kinds ("l" label, "a" alias, "d" description) and texts of a resource: its own, best first, then those of its
         name nodes."""
-        texts = [(kind, text) for kind, _, text in self._content.said.of(number)]
+        texts = [(kind, text) for kind, _, text in self._content.texts.of(number)]
         if hops:
             for node, is_label in self._nodes.get(number, ()):
                 named = self._texts(node, hops - 1)

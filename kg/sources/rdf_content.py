@@ -41,7 +41,7 @@ class Content:
         self.numbers: dict[str, int] = defaultdict(count().__next__)
         self.triples, self.types = array("i"), array("i")
         """Triples are counted as facts later, when it is known which of them are kept."""
-        self.said, self.classes = Gathered(), ClassExpressions()
+        self.texts, self.classes = Gathered(), ClassExpressions()
         self.named = array("i")
         """Resources with a name, a description or a type, once per statement."""
         self.expressions: list[tuple[int, str]] = []
@@ -111,7 +111,7 @@ class Content:
             return
         self.named.append(number)
         if type in NO_TYPES:
-            self.account.leave("types that say nothing", compact(type))
+            self.account.leave("uninformative types", compact(type))
         else:
             self.types.extend((number, self.numbers[type]))
             self.account.take(Role.TYPE.value, name)
@@ -129,7 +129,7 @@ class Content:
         elif not text:
             self.account.leave("literal values", name)
         elif role is Role.FURTHER_ID:
-            self.said.add(self.numbers[subject.value], KINDS[role], use.rank, text)
+            self.texts.add(self.numbers[subject.value], KINDS[role], use.rank, text)
             self.account.take(role.value, name)
         elif role is Role.TYPE:
             number = self.numbers[subject.value]
@@ -150,7 +150,7 @@ class Content:
             self.account.leave("texts in other languages", name)
         elif text:
             number = self.numbers[subject]
-            self.said.add(number, KINDS[use.role], min(rank * _RANKS + use.rank, 255), text)
+            self.texts.add(number, KINDS[use.role], min(rank * _RANKS + use.rank, 255), text)
             self.named.append(number)
             self.account.take(use.role.value, name)
         else:

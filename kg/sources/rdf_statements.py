@@ -25,7 +25,7 @@ _BLOCK = 1 << 20
 _DOT_MISSING = "A dot is expected"
 _HINTS = {
     "No LoadDocumentCallback has been set to load remote contexts": ": its @context lies "
-    "elsewhere, and is not fetched; write it into the file",
+    "elsewhere and is not fetched; copy it into the file",
 }
 _COMMENTS = rb"(?:\s|#[^\r\n]*+)*+"
 """Possessive quantifiers, so that long runs of comments are matched in linear time, without backtracking."""
@@ -50,7 +50,7 @@ def parse_statements(file: Path, problems: Problems, tick: Tick) -> Iterator[Sta
     suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() in FORMATS]
     if not suffixes:
         raise ValueError(
-            f"{file}: no RDF format has this ending; expected one of {' '.join(FORMATS)} "
+            f"{file}: no RDF format has this extension; expected one of {' '.join(FORMATS)} "
             f"(or these with {' '.join(PACKINGS)})"
         )
     name = _by_content(file, FORMATS[suffixes[-1]])
@@ -140,7 +140,7 @@ def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
             without_dot = message.startswith(_DOT_MISSING)
             next_line = text.resume(line if without_dot else line + 1, begins=without_dot)
             end = message == "Unexpected end of file"
-            message = "what begins here has no end" if end else message
+            message = "the statement that begins here has no end" if end else message
             if next_line is None:
                 problems.add(file, line, f"{message}: not read from here on")
                 return
@@ -151,7 +151,11 @@ def _parse_whole(file: Path, format: Any, problems: Problems, tick: Tick) -> Ite
         except MemoryError as error:
             if "buffer" not in str(error):
                 raise
-            problems.add(file, text.earlier_line, "what begins about here has no end within 16 MB: not read")
+            problems.add(
+                file,
+                text.earlier_line,
+                "the statement that begins about here has no end within 16 MB: not read",
+            )
             return
         if format == RdfFormat.N3 and graph and type(graph[0]).__name__ != "DefaultGraph":
             continue  # inside a formula, which asserts nothing

@@ -119,7 +119,7 @@ class RdfText:
                 self._xml.check(first, block)
             if self._nesting is not None and self._nesting.most(block) > DEEPEST:
                 raise ValueError(
-                    f"{self._file}:{first}: in the lines from here on statements about statements are nested more than "
+                    f"{self._file}:{first}: from this line on, statements about statements are nested more than "
                     f"{DEEPEST} deep: refused"
                 )
             self._block, self._place = self._repair(first, block), 0

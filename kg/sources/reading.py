@@ -26,11 +26,11 @@ Tick = Callable[[int], None]
 """Called with the number of bytes of the file on disk read since the last call."""
 
 _BOM = b"\xef\xbb\xbf"
-_UTF_16 = "UTF-16, expected UTF-8: iconv -f UTF-16 -t UTF-8 makes it so"
+_UTF_16 = "UTF-16, expected UTF-8: iconv -f UTF-16 -t UTF-8 converts it"
 PACKINGS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 """Extension of a compressed file → its compression."""
 _OF_ANOTHER_KIND = dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), _UTF_16) | {
-    start: f"packed with {name}: unpack it, or pack it with one of {', '.join(PACKINGS.values())}"
+    start: f"compressed with {name}: decompress it, or use one of {', '.join(PACKINGS.values())}"
     for start, name in {b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}.items()
 }
 """First bytes of files that cannot be read line by line → the message."""
@@ -112,8 +112,8 @@ def open_bytes(file: Path, tick: Tick) -> Iterator[io.BufferedReader[Any]]:
 
 def packed_or_not(file: Path) -> Path | None:
     """The path itself, or that of its compressed form; None if neither exists."""
-    there = (file.with_name(file.name + packing) for packing in ("", *PACKINGS))
-    return next((found for found in there if found.is_file()), None)
+    candidates = (file.with_name(file.name + packing) for packing in ("", *PACKINGS))
+    return next((found for found in candidates if found.is_file()), None)
 
 
 def unpacked_name(file: Path) -> str:
@@ -160,7 +160,7 @@ def read_blocks(
                 raise  # an error of the disk, not of the file
             yield first, whole_lines(rest.rfind(b"\n") + 1)
             line = first + rest.count(b"\n")
-            problems.add(file, line, f"the packed data is damaged from here on ({error}); not read")
+            problems.add(file, line, f"the compressed data is damaged from here on ({error}); not read")
             return
     if rest:
         yield first, whole_lines(len(rest))
@@ -231,8 +231,8 @@ class _Unpacked(io.RawIOBase):
         self._count += len(data)
         if self._count > max(FREE, TIMES * self._packed.count):
             raise ValueError(
-                f"{self._file}: unpacks to more than {TIMES} times its size: refused, as it may be meant to fill the "
-                "memory; if it is right, unpack it first"
+                f"{self._file}: unpacks to more than {TIMES} times its size: refused, since it may fill the memory; "
+                "if you trust it, unpack it first"
             )
         return len(data)
 
@@ -308,7 +308,7 @@ def read_whole_json(file: Path, tick: Tick, most: int = LARGEST_JSON) -> Any:
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk, not of the file
-        raise ValueError(f"{file}: the packed data is damaged ({error})") from None
+        raise ValueError(f"{file}: the compressed data is damaged ({error})") from None
     kind = _other_kind(content[:8])
     if kind is not None:
         raise ValueError(f"{file}: {kind}")

@@ -117,7 +117,9 @@ def _rows(
                         f"{file}:1: no column {missing[0]!r}; the header has {', '.join(header)}"
                     )
             elif len(cells) != len(header):
-                problems.add(file, number, f"expected {len(header)} columns by tabs, found {len(cells)}")
+                problems.add(
+                    file, number, f"expected {len(header)} columns separated by tabs, found {len(cells)}"
+                )
             else:
                 row = dict(zip(header, cells, strict=True))
                 if row["active"] == "1":

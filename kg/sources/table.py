@@ -184,17 +184,17 @@ def read_source(
     if choices.relations:
         _choose(path, writer, choices.relations, account)
     if not writer.count("train"):
-        reason = problems.summary() or "nothing in it is one"
+        reason = problems.summary() or "it has none"
         if format is _NATIVE and problems:
-            reason += "\na table with a header, or with commas, is of the format `csv`"
+            reason += "\na table with a header, or with commas, has the format `csv`"
         raise ValueError("\n".join([f"{path}: no triples to train on; {reason}", *account.lines()]))
     return account
 
 
 def _choose(path: Path, writer: GraphWriter, wanted: Relations, account: Account) -> None:
     relations = writer.relations()
-    there = {name for relation in relations for name in (relation.id, relation.label)}
-    missing = [name for name in (*wanted.include, *wanted.exclude) if name not in there]
+    known = {name for relation in relations for name in (relation.id, relation.label)}
+    missing = [name for name in (*wanted.include, *wanted.exclude) if name not in known]
     if missing:
         shown = ", ".join(relation.label for relation in relations[:20])
         raise ValueError(f"{path}: no relation is called {missing[0]!r}; there are {shown}")
@@ -225,5 +225,5 @@ def guess(path: Path) -> Format:
             return format
     endings = " ".join(dict.fromkeys(ending for format in _ROWS for ending in format.endings))
     raise ValueError(
-        f"{path}: cannot tell its format from its name; name one, or end it with one of {endings}"
+        f"{path}: cannot tell its format from its name; name the format, or use one of the extensions {endings}"
     )

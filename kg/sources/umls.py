@@ -91,7 +91,7 @@ def _rows(file: Path, problems: Problems, tick: Tick) -> Iterator[list[str]]:
         try:
             cells = line.decode().rstrip("\r\n").split("|")
             if len(cells) not in (width, width + 1):
-                raise ValueError(f"expected {width} columns by |, found {len(cells)}")
+                raise ValueError(f"expected {width} columns separated by |, found {len(cells)}")
         except ValueError as error:
             problems.add(file, number, explain(error))
         else:

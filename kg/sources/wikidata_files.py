@@ -48,7 +48,7 @@ def _whole(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        problems.add(file, 0, f"the packed data is damaged ({error})")
+        problems.add(file, 0, f"the compressed data is damaged ({error})")
         return
     if len(content) > SMALL:
         raise ValueError(

@@ -63,8 +63,8 @@ class XmlBounds:
             if size > LONGEST:
                 line = first + text.count(b"\n", 0, found.start())
                 raise ValueError(
-                    f"{self._file}:{line}: this entity stands for up to {size:,} bytes, more than {LONGEST:,}: "
-                    "refused, as it may be meant to fill the memory"
+                    f"{self._file}:{line}: this entity expands to up to {size:,} bytes, more than {LONGEST:,}: "
+                    "refused, since it may fill the memory"
                 )
             self._largest = max(self._largest, size)
         begun = text.rfind(_START)

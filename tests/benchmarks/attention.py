@@ -1,9 +1,9 @@
-"""What attention takes at long lengths, on one core: `python -m tests.benchmarks.attention [LENGTH …]`.
+"""Memory and time of attention over long rows, on one core: `python -m tests.benchmarks.attention [LENGTH …]`.
 
 One step, forward and backward, of BERT-mini's encoder over 8,192 tokens in bf16: the memory that it adds at its peak,
-and its processor time, in kepipe, with attention written out and with torch's fused kernel (it writes out up to
-`attention.EXPLICIT_LIMIT`), and in transformers, `eager` and `sdpa`. Each in a process of its own, which says what it
-found in one line of JSON.
+and its processor time. Compared are kepipe with explicit matrix products ("explicit", its choice up to
+`attention.EXPLICIT_LIMIT`) and with torch's fused kernel, and transformers with `eager` and `sdpa`. Each is measured
+in a separate process, which prints its result as one line of JSON.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 TOKENS, VOCABULARY = 8192, 16384
-WAYS = ("written out", "fused", "eager", "sdpa")
+WAYS = ("explicit", "fused", "eager", "sdpa")
 
 
-def ours(length: int) -> Callable[[Tensor], Tensor]:
+def kepipe_encoder(length: int) -> Callable[[Tensor], Tensor]:
     """The encoder of kepipe's BERT-mini: tokens [B, T] → hidden states."""
     from kepipe.models.base import Base, build
     from kepipe.nn.visibility import documents
@@ -31,8 +31,8 @@ def ours(length: int) -> Callable[[Tensor], Tensor]:
     return lambda tokens_BT: model.encode_tokens(tokens_BT, documents(torch.ones_like(tokens_BT)))
 
 
-def theirs(length: int, way: str) -> Callable[[Tensor], Tensor]:
-    """That of transformers."""
+def transformers_encoder(length: int, way: str) -> Callable[[Tensor], Tensor]:
+    """The same encoder in transformers, with its attention implementation `way`."""
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
@@ -51,26 +51,26 @@ def theirs(length: int, way: str) -> Callable[[Tensor], Tensor]:
 
 
 def step(encode: Callable[[Tensor], Tensor], length: int, tokens: int) -> float:
-    """One step over so many tokens; seconds of processor time."""
+    """One step over `tokens` tokens; seconds of processor time."""
     tokens_BT = torch.randint(
         VOCABULARY, (tokens // length, length), generator=torch.Generator().manual_seed(0)
     )
-    began = time.process_time()
+    start = time.process_time()
     with torch.autocast("cpu", torch.bfloat16):
         hidden_BTD = encode(tokens_BT)
     hidden_BTD.float().square().mean().backward()  # type: ignore[no-untyped-call]
-    return time.process_time() - began
+    return time.process_time() - start
 
 
 def measure(way: str, length: int) -> dict[str, float]:
-    """Megabytes that a step adds at its peak to what the process has, and seconds: the faster of two."""
+    """Peak memory of a step beyond that of the process before, in megabytes, and seconds of the faster of two steps."""
     torch.set_num_threads(1)
-    limits = {"written out": length * length, "fused": 0}
+    limits = {"explicit": length * length, "fused": 0}
     if way in limits:
         from kepipe.nn import attention
 
         attention.EXPLICIT_LIMIT = limits[way]
-    encode = ours(length) if way in limits else theirs(length, way)
+    encode = kepipe_encoder(length) if way in limits else transformers_encoder(length, way)
     step(encode, 64, 128)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = min(step(encode, length, TOKENS) for _ in range(2))
@@ -79,15 +79,15 @@ def measure(way: str, length: int) -> dict[str, float]:
 
 
 def main(lengths: list[int]) -> None:
-    """Print a row a length."""
+    """Print a row for each length."""
     print(f"{'length':>6}", *(f"{way:>20}" for way in WAYS))
     for length in lengths:
         cells = []
         for way in WAYS:
             command = [sys.executable, "-m", "tests.benchmarks.attention", way, str(length)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            cells.append(f"{found['megabytes']:>9,.0f} MB {found['seconds']:>5.1f} s")
+            process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            result = json.loads(process.stdout.splitlines()[-1])
+            cells.append(f"{result['megabytes']:>9,.0f} MB {result['seconds']:>5.1f} s")
         print(f"{length:>6}", *(f"{cell:>20}" for cell in cells), flush=True)
 
 

@@ -1,6 +1,6 @@
-"""Rendering and corruption, tokens a second of one core: `python -m tests.benchmarks.batches SHARDS_FOLDER [LENGTH]`.
+"""Tokens per second of making batches on one core: `python -m tests.benchmarks.batches SHARDS_FOLDER [LENGTH]`.
 
-A training step of BERT-mini takes about 12,000 tokens a second on two cores; preparing them must stay below 3%.
+BERT-mini trains on about 12,000 tokens per second on two cores; preparing them must take less than 3% of the time.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ Corruption = Callable[[TokenRows, np.random.Generator], object]
 
 
 def corruptions(tokenizer: Tokenizer) -> dict[str, Corruption]:
-    """What is measured after rendering."""
+    """Name → corruption that is measured, building of the rows included."""
 
-    def masked(choose: Callable[[TokenRows, np.random.Generator], np.ndarray]) -> Corruption:
-        def run(s: TokenRows, rng: np.random.Generator) -> object:
-            drawn = draw_replacements(s.tokens.shape, tokenizer.mask, tokenizer.ordinary, rng)
-            return replace(s.tokens, choose(s, rng), drawn)
+    def masked(select: Callable[[TokenRows, np.random.Generator], np.ndarray]) -> Corruption:
+        def run(rows: TokenRows, rng: np.random.Generator) -> object:
+            drawn = draw_replacements(rows.tokens.shape, tokenizer.mask, tokenizer.ordinary, rng)
+            return replace(rows.tokens, select(rows, rng), drawn)
 
         return run
 
-    def t5(s: TokenRows, rng: np.random.Generator) -> object:
-        noise = draw_spans(s.special, rng)
+    def t5(rows: TokenRows, rng: np.random.Generator) -> object:
+        noise = draw_spans(rows.special, rng)
         special = {"pad_id": tokenizer.pad, "end_id": tokenizer.sep}
-        return collapse_spans(s.tokens, noise, s.documents == 0, tokenizer.sentinels, **special)
+        return collapse_spans(rows.tokens, noise, rows.documents == 0, tokenizer.sentinels, **special)
 
     return {
-        "nothing": lambda s, rng: None,
-        "tokens": masked(lambda s, rng: select_tokens(s.special, rng)),
-        "entities": masked(lambda s, rng: select_units(s.units["entity"], rng)),
-        "n-grams": masked(lambda s, rng: select_ngrams(s.special, rng)),
-        "MASS": masked(lambda s, rng: mark(*draw_fragment(s.special, rng), s.tokens.shape[1])),
-        "BART": lambda s, rng: corrupt(take_text(s), Denoising(), tokenizer.mask, rng),
+        "nothing": lambda rows, rng: None,
+        "tokens": masked(lambda rows, rng: select_tokens(rows.special, rng)),
+        "entities": masked(lambda rows, rng: select_units(rows.units["entity"], rng)),
+        "n-grams": masked(lambda rows, rng: select_ngrams(rows.special, rng)),
+        "MASS": masked(lambda rows, rng: mark(*draw_fragment(rows.special, rng), rows.tokens.shape[1])),
+        "BART": lambda rows, rng: corrupt(take_text(rows), Denoising(), tokenizer.mask, rng),
         "T5": t5,
     }
 
@@ -64,16 +64,16 @@ def main(folder: Path, length: int) -> None:
     shard, tokenizer = open_shard(folder / "train"), load_tokenizer(folder / "tokenizer")
     for format in FORMATS:
         batches = open_batches(shard, tokenizer, format=format, length=length)
-        real = batches.examples.lengths.sum()
-        line, padded = [], 0
+        tokens = batches.examples.lengths.sum()
+        results, padded = [], 0
         for name, corruption in corruptions(tokenizer).items():
-            began, padded = time.process_time(), 0
+            start, padded = time.process_time(), 0
             for n in range(batches.per_epoch):
-                sequences = batches[n]
-                corruption(sequences, np.random.default_rng([0, n]))
-                padded += sequences.tokens.size
-            line.append(f"{name} {padded / (time.process_time() - began) / 1e6:.1f}")
-        print(f"{format:15} padding {1 - real / padded:.1%}  million tokens/s: {', '.join(line)}")
+                rows = batches[n]
+                corruption(rows, np.random.default_rng([0, n]))
+                padded += rows.tokens.size
+            results.append(f"{name} {padded / (time.process_time() - start) / 1e6:.1f}")
+        print(f"{format:15} padding {1 - tokens / padded:.1%}  million tokens/s: {', '.join(results)}")
 
 
 if __name__ == "__main__":

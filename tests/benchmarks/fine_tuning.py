@@ -5,8 +5,8 @@
 MiniLM is fine-tuned on the first examples of a task in `tasks/` by the stage `finetune` with nothing but its required
 settings, by the Trainer as shipped, and by the Trainer with the learning rate and the number of epochs that kepipe
 chose. All have the same maximum length, number format and one thread. The Trainer trains on all examples, kepipe on 90%
-of them: the others choose its epoch. Printed are accuracy on the test part (the first 1,000 texts) and processor
-seconds, which for kepipe include encoding, evaluation and saving.
+of them and selects its best epoch on the others. Printed are accuracy on the test part (the first 1,000 texts) and
+processor seconds, which for kepipe include encoding, evaluation and saving.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Outcome:
     rate: float
 
 
-def ours(train: Sequence[Any], test: Sequence[Any], folder: Path, seed: int) -> Outcome:
+def tune_with_kepipe(train: Sequence[Any], test: Sequence[Any], folder: Path, seed: int) -> Outcome:
     """The stage `finetune` with its defaults."""
     from kepipe.flow.events import Noted
     from kepipe.flow.stage import StageContext
@@ -63,13 +63,13 @@ def ours(train: Sequence[Any], test: Sequence[Any], folder: Path, seed: int) -> 
     FINETUNE.run(FINETUNE.inputs(), config, context)
     seconds = time.process_time() - before
     scores = json.loads((folder / "out" / "scores.json").read_text())["arms"]["model"]["test"]
-    (chosen,) = filter(
+    (match,) = filter(
         None, (re.search(r"epochs: (\d+), .* peak learning rate: (\S+)", note) for note in notes)
     )
-    return Outcome(scores["accuracy"]["value"], seconds, int(chosen[1]), float(chosen[2]))
+    return Outcome(scores["accuracy"]["value"], seconds, int(match[1]), float(match[2]))
 
 
-def theirs(
+def tune_with_trainer(
     train: Sequence[Any], test: Sequence[Any], folder: Path, seed: int, settings: dict[str, float]
 ) -> Outcome:
     """transformers' Trainer, whose defaults are 8 examples per update, 3 epochs, a peak rate of 5e-5."""
@@ -79,14 +79,14 @@ def theirs(
     from kepipe.model_names import minilm_folder
 
     labels = sorted({example["label"] for example in train})
-    read = hf.AutoTokenizer.from_pretrained(str(minilm_folder()))
+    tokenizer = hf.AutoTokenizer.from_pretrained(str(minilm_folder()))
     hf.set_seed(seed)
     model: Any = hf.AutoModelForSequenceClassification.from_pretrained(
         str(minilm_folder()), num_labels=len(labels)
     )
 
     def encode(examples: Sequence[Any]) -> list[dict[str, Any]]:
-        encoded = read([example["text"] for example in examples], truncation=True, max_length=LENGTH)
+        encoded = tokenizer([example["text"] for example in examples], truncation=True, max_length=LENGTH)
         targets = [
             labels.index(example["label"]) if example["label"] in labels else 0 for example in examples
         ]
@@ -103,25 +103,25 @@ def theirs(
         model=model,
         args=arguments,
         train_dataset=encode(train),
-        data_collator=hf.DataCollatorWithPadding(read),
+        data_collator=hf.DataCollatorWithPadding(tokenizer),
     )
     before = time.process_time()
     trainer.train()
     seconds = time.process_time() - before
-    found = trainer.predict(encode(test)).predictions.argmax(-1)
+    predictions = trainer.predict(encode(test)).predictions.argmax(-1)
     accuracy = float(
-        np.mean([labels[row] == example["label"] for row, example in zip(found, test, strict=True)])
+        np.mean([labels[index] == example["label"] for index, example in zip(predictions, test, strict=True)])
     )
     return Outcome(accuracy, seconds, arguments.num_train_epochs, arguments.learning_rate)
 
 
 def show(name: str, outcomes: Sequence[Outcome]) -> None:
     """A row of the table: means over the seeds, and each seed's accuracy."""
-    each = ", ".join(f"{outcome.accuracy:.3f}" for outcome in outcomes)
+    by_seed = ", ".join(f"{outcome.accuracy:.3f}" for outcome in outcomes)
     seconds = mean(outcome.seconds for outcome in outcomes)
-    accuracy, last = mean(one.accuracy for one in outcomes), outcomes[-1]
+    accuracy, last = mean(outcome.accuracy for outcome in outcomes), outcomes[-1]
     print(
-        f"{name:36}{last.epochs:7.0f}{last.rate:9.1e}{accuracy:10.3f}{seconds:9.0f} s  {each}",
+        f"{name:36}{last.epochs:7.0f}{last.rate:9.1e}{accuracy:10.3f}{seconds:9.0f} s  {by_seed}",
         flush=True,
     )
 
@@ -136,14 +136,14 @@ def main() -> None:
     )
     parser.add_argument("--examples", type=int, default=300)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    options = parser.parse_args()
+    args = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
-    task = Path(os.environ["KEPIPE_DATA"]) / "tasks" / options.task
+    task = Path(os.environ["KEPIPE_DATA"]) / "tasks" / args.task
     train, test = (
-        [json.loads(line) for line in (task / f"{name}.jsonl").read_text().splitlines()[:most]]
-        for name, most in (("train", options.examples), ("test", TESTED))
+        [json.loads(line) for line in (task / f"{name}.jsonl").read_text().splitlines()[:limit]]
+        for name, limit in (("train", args.examples), ("test", TESTED))
     )
     print(f"{'':36}{'epochs':>7}{'rate':>9}{'accuracy':>10}{'seconds':>11}  by seed")
     rows: dict[str, list[Outcome]] = {
@@ -151,14 +151,20 @@ def main() -> None:
         "Trainer as shipped": [],
         "Trainer, kepipe's epochs and rate": [],
     }
-    for seed in options.seeds:
+    for seed in args.seeds:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            own = ours(train, test, folder, seed)
-            same = {"num_train_epochs": own.epochs, "learning_rate": own.rate, "warmup_steps": 0.1}
-            rows["kepipe"].append(own)
-            rows["Trainer as shipped"].append(theirs(train, test, folder, seed, {}))
-            rows["Trainer, kepipe's epochs and rate"].append(theirs(train, test, folder, seed, same))
+            outcome = tune_with_kepipe(train, test, folder, seed)
+            settings = {
+                "num_train_epochs": outcome.epochs,
+                "learning_rate": outcome.rate,
+                "warmup_steps": 0.1,
+            }
+            rows["kepipe"].append(outcome)
+            rows["Trainer as shipped"].append(tune_with_trainer(train, test, folder, seed, {}))
+            rows["Trainer, kepipe's epochs and rate"].append(
+                tune_with_trainer(train, test, folder, seed, settings)
+            )
     for name, outcomes in rows.items():
         show(name, outcomes)
 

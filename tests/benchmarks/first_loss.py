@@ -1,9 +1,9 @@
-"""The loss with which MiniLM begins, by what its missing vocabulary head starts as.
+"""The held-out loss of MiniLM before pretraining, by the initialisation of its missing vocabulary head.
 
     KEPIPE_DATA=/path/to/data python -m tests.benchmarks.first_loss [--scales 0.25 0.35 0.5 0.7 1]
 
-Held-out loss of `mlm` before any update. The scale of the head that reads the token table is chosen on news and on
-abstracts; film reviews and the Wikipedia sample of gensim's wheel are texts that took no part in the choice.
+The loss is that of `mlm` before any update. The scale of the head that is tied to the token embeddings is chosen on
+news and abstracts; film reviews and the Wikipedia sample in gensim's wheel are for evaluation only.
 """
 
 from __future__ import annotations
@@ -29,68 +29,70 @@ from kepipe.stages.corpus import CORPUS
 from kepipe.stages.pretrain import PRETRAIN
 from kepipe.stages.shards import SHARDS
 
-CHOSEN_ON, OTHERS = ("abc-news", "biomedical-abstracts"), ("movie-reviews", "wikipedia-sample")
+CHOSEN_ON, EVALUATED_ON = ("abc-news", "biomedical-abstracts"), ("movie-reviews", "wikipedia-sample")
 DOCUMENTS, HELD_OUT_TOKENS = 300, 65_536
 TIED = output_bias.init_tied_head
 
 
-def context(folder: Path, tell: Callable[[object], None] = lambda _event: None) -> StageContext:
-    """A place to work, where `tell` hears what happens."""
+def context(folder: Path, sink: Callable[[object], None] = lambda _event: None) -> StageContext:
+    """A stage context whose events go to `sink`."""
     for part in ("out", "scratch"):
         (folder / part).mkdir(parents=True)
-    return StageContext(folder / "out", folder / "scratch", 0, "cpu", tell)
+    return StageContext(folder / "out", folder / "scratch", 0, "cpu", sink)
 
 
 def documents(text: str, folder: Path) -> Iterator[Document]:
     """The first documents of a text."""
     if text == "wikipedia-sample":
-        CORPUS.run(Nothing(), CORPUS.config(), place := context(folder / "corpus"))
-        yield from read_documents(place.out / "documents.jsonl")
+        CORPUS.run(Nothing(), CORPUS.config(), stage_context := context(folder / "corpus"))
+        yield from read_documents(stage_context.out / "documents.jsonl")
         return
     for number, line in enumerate((Path(os.environ["KEPIPE_DATA"]) / "corpora" / f"{text}.jsonl").open()):
-        if written := json.loads(line)["text"].strip():
-            yield Document(f"{text}-{number}", written)
+        if content := json.loads(line)["text"].strip():
+            yield Document(f"{text}-{number}", content)
 
 
 def shards(text: str, folder: Path) -> Path:
-    """The text in MiniLM's tokens, every fourth document held out."""
+    """Shards of the text with MiniLM's tokenizer, every fourth document held out."""
     (folder / "text").mkdir(parents=True)
-    some = [document for _, document in zip(range(DOCUMENTS), documents(text, folder), strict=False)]
-    write_documents(folder / "text" / "documents.jsonl", some)
+    sample = [document for _, document in zip(range(DOCUMENTS), documents(text, folder), strict=False)]
+    write_documents(folder / "text" / "documents.jsonl", sample)
     (folder / "text" / "corpus.json").write_text(json.dumps({"held_out_share": 0.25}))
     settings = SHARDS.config.model_validate({"tokenizer": {"from": "minilm"}})
-    SHARDS.run(SHARDS.inputs(Linked(folder / "text", "")), settings, place := context(folder / "shards"))
-    return place.out
+    SHARDS.run(
+        SHARDS.inputs(Linked(folder / "text", "")), settings, stage_context := context(folder / "shards")
+    )
+    return stage_context.out
 
 
 def first_loss(text: Path) -> float:
-    """The held-out loss that `pretrain` logs where it makes no update."""
-    heard: dict[str, float] = {}
+    """The held-out loss that `pretrain` logs with `steps: 0`."""
+    metrics: dict[str, float] = {}
 
-    def hear(event: object) -> None:
+    def record(event: object) -> None:
         if isinstance(event, Metrics):
-            heard.update(event.values)
+            metrics.update(event.values)
 
     config = PRETRAIN.config.model_validate(
         {"base": {"from": "minilm"}, "steps": 0, "eval_tokens": HELD_OUT_TOKENS, "precision": "fp32"}
     )
     with tempfile.TemporaryDirectory() as folder:
-        PRETRAIN.run(PRETRAIN.inputs(Shards(text, "")), config, context(Path(folder), hear))
-    return heard["final_held_out_loss"]
+        PRETRAIN.run(PRETRAIN.inputs(Shards(text, "")), config, context(Path(folder), record))
+    return metrics["final_held_out_loss"]
 
 
-def leave(_model: Transformer, *_: object) -> None:
-    """Let a head be as it was drawn."""
+def leave_unchanged(_model: Transformer, *_: object) -> None:
+    """Keep the random weights of a head."""
 
 
 def heads(scales: list[float]) -> dict[str, dict[str, Any]]:
-    """What a head starts as → what stands in for parts of `output_bias`."""
+    """Initialisation → functions that replace those of `output_bias`."""
     tied = {
         f"token table, scale {scale:g}": {"init_tied_head": partial(TIED, scale=scale)} for scale in scales
     }
     return {
-        "drawn at random": {"init_tied_head": leave, "init_output_bias": leave},
-        "frequencies after a random transform": {"init_tied_head": leave},
+        "drawn at random": {"init_tied_head": leave_unchanged, "init_output_bias": leave_unchanged},
+        "frequencies after a random transform": {"init_tied_head": leave_unchanged},
         "frequencies alone": {"init_tied_head": partial(TIED, scale=0.0)},
         **tied,
     }
@@ -102,14 +104,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scales", type=float, nargs="+", default=[0.25, 0.35, 0.5, 0.7, 1.0])
-    options = parser.parse_args()
-    texts = (*CHOSEN_ON, *OTHERS)
+    args = parser.parse_args()
+    texts = (*CHOSEN_ON, *EVALUATED_ON)
     with tempfile.TemporaryDirectory() as folder:
-        made = [shards(text, Path(folder) / text) for text in texts]
+        shard_folders = [shards(text, Path(folder) / text) for text in texts]
         print(f"{'':40}" + "".join(f"{text:>22}" for text in texts), flush=True)
-        for name, replaced in heads(options.scales).items():
-            with mock.patch.multiple(output_bias, **replaced):
-                losses = [first_loss(text) for text in made]
+        for name, replacements in heads(args.scales).items():
+            with mock.patch.multiple(output_bias, **replacements):
+                losses = [first_loss(text) for text in shard_folders]
             print(f"{name:40}" + "".join(f"{loss:22.2f}" for loss in losses), flush=True)
 
 

@@ -1,8 +1,8 @@
 """A registered model in a fresh virtual environment: `python -m tests.benchmarks.fresh_environment`.
 
-Registers a tiny model, installs what it pins, and nothing else, into a new environment (some gigabytes, from the
-package index that pip uses), and serves it there with `mlflow models serve`. Ends with 1 where its answers are not
-those that the model gives here.
+Registers a tiny model, installs the packages that it pins, and no others, into a new environment (some gigabytes,
+from the package index that pip uses), and serves it there with `mlflow models serve`. The exit code is 1 if its
+predictions differ from those of the model in this environment.
 """
 
 from __future__ import annotations
@@ -29,36 +29,39 @@ TEXTS = ["ann saw [MASK] in oslo", "the rain was [MASK]"]
 
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fresh-") as folder:
-        place = Path(folder)
-        store = connect(place / "workspace")
-        register(store, "masks", base_model(place / "base").folder, 0.5)
+        root = Path(folder)
+        store = connect(root / "workspace")
+        register(store, "masks", base_model(root / "base").folder, 0.5)
         model = Path(
-            mlflow.artifacts.download_artifacts("models:/masks@champion", dst_path=str(place / "model"))
+            mlflow.artifacts.download_artifacts("models:/masks@champion", dst_path=str(root / "model"))
         )
-        here = mlflow.pyfunc.load_model(str(model)).predict(TEXTS)
-        python = installed(place / "fresh", model / "requirements.txt")
-        there = asked(python, model, place)
-    same = [(row["text"], row["prediction"]) for row in there] == list(
-        zip(here["text"], here["prediction"], strict=True)
+        expected = mlflow.pyfunc.load_model(str(model)).predict(TEXTS)
+        python = install(root / "fresh", model / "requirements.txt")
+        served = served_predictions(python, model, root)
+    same = [(row["text"], row["prediction"]) for row in served] == list(
+        zip(expected["text"], expected["prediction"], strict=True)
     )
-    print(f"{len(there)} rows; {'the same as here' if same else 'others than here'}")
+    print(f"{len(served)} rows; {'equal to' if same else 'different from'} those of this environment")
     return 0 if same else 1
 
 
-def installed(environment: Path, requirements: Path) -> Path:
+def install(environment: Path, requirements: Path) -> Path:
     """The interpreter of a new environment with these requirements."""
-    begun = time.monotonic()
+    start = time.monotonic()
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     python = environment / "bin" / "python"
     command = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)]
     subprocess.run(command, check=True)
     pinned = len(requirements.read_text().split())
-    print(f"installed {pinned} pinned packages and theirs in {time.monotonic() - begun:.0f} s", flush=True)
+    print(
+        f"installed {pinned} pinned packages and their dependencies in {time.monotonic() - start:.0f} s",
+        flush=True,
+    )
     return python
 
 
-def asked(python: Path, model: Path, folder: Path) -> list[dict[str, object]]:
-    """The answers of a server that runs in the environment, and in a folder without kepipe."""
+def served_predictions(python: Path, model: Path, folder: Path) -> list[dict[str, object]]:
+    """The predictions of a server that runs in the environment, in a folder without kepipe."""
     port = free_port()
     environment = {
         name: value

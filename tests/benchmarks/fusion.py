@@ -1,12 +1,12 @@
-"""What a fused step costs beside a plain one, and what a large table of entity vectors costs.
+"""Time of a training step with fused entity vectors compared with a plain one, and cost of a large table of vectors.
 
     python -m tests.benchmarks.fusion [--rows mini minilm base table] [--steps 8] [--links 0.08] [--precision bf16]
 
 Steps: processor time of corruption, loss, gradient and update. Both models read the same rows of random tokens, of
 which a share begins a mention; the plain one learns `mlm` alone, the fused one with `knowledge: ernie-tsinghua` and
-vectors of 100 numbers: MLM, next sentence and dEA. Steps of the two take turns, so that a busy machine troubles both
-alike; the median of each is told. Required: at most 1.35. The row `table` makes a table of 5 million entities (the
-vectors as a hole in a file: 150 MB on disk), opens it, and looks up the entities of batches.
+vectors of dimension 100: MLM, next sentence and dEA. Steps of the two alternate, so that a busy machine slows both;
+the median of each is printed. Required ratio: at most 1.35. The row `table` makes a table of 5 million entities (the
+vectors in a sparse file: 150 MB on disk), opens it, and looks up the entities of batches.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def rows(tokens: int, share: float, ids: Sequence[str], rng: np.random.Generator
     )
 
 
-def stepper(objective: Objective, model: Transformer, precision: str) -> Callable[[TokenRows, int], float]:
-    """A function that makes a step and gives its processor time."""
+def make_step(objective: Objective, model: Transformer, precision: str) -> Callable[[TokenRows, int], float]:
+    """A function that makes a training step and returns its processor time."""
     collate, criterion = objective.collate, objective.criterion
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     model.train()
@@ -92,34 +92,34 @@ def stepper(objective: Objective, model: Transformer, precision: str) -> Callabl
 
 
 def measure_table(folder: Path) -> None:
-    """Print what opening a table costs, what a batch costs, and how much memory stays this process's own."""
+    """Print the time of opening a table and of a batch, and the private memory of this process."""
     save_vectors(folder, [f"Q{17 * row}" for row in range(MILLIONS)], np.zeros((MILLIONS, 0), np.float32))
     header = {
         "entities": {"dtype": "F32", "shape": [MILLIONS, WIDTH], "data_offsets": [0, 4 * MILLIONS * WIDTH]}
     }
-    told = json.dumps(header).encode()
-    told += b" " * (-len(told) % 8)
+    header_bytes = json.dumps(header).encode()
+    header_bytes += b" " * (-len(header_bytes) % 8)
     with (folder / TABLE).open("wb") as stream:
-        stream.write(len(told).to_bytes(8, "little") + told)
-        stream.truncate(8 + len(told) + 4 * MILLIONS * WIDTH)
+        stream.write(len(header_bytes).to_bytes(8, "little") + header_bytes)
+        stream.truncate(8 + len(header_bytes) + 4 * MILLIONS * WIDTH)
     rng, before = np.random.default_rng(0), own_memory()
     start = time.process_time()
     vectors = EntityVectors.open(folder)
     opened = time.process_time() - start
     vectors.gather(vectors.rows(["Q17"])[None])
     first = time.process_time() - start
-    took = []
+    times = []
     for _ in range(100):
         ids = [f"Q{17 * row}" for row in rng.integers(0, MILLIONS, MENTIONS).tolist()]
         start = time.process_time()
         vectors.gather(vectors.rows(ids)[None])
-        took.append(time.process_time() - start)
-    batch, grown = 1e3 * float(np.median(took)), (own_memory() - before) / 2**20
+        times.append(time.process_time() - start)
+    batch, own_mebibytes = 1e3 * float(np.median(times)), (own_memory() - before) / 2**20
     print(
         f"{len(vectors):,} entities, in processor time: opened in {1e3 * opened:.1f} ms, the first found after "
         f"{1e3 * first:.1f} ms;"
     )
-    print(f"a batch with {MENTIONS} mentions in {batch:.1f} ms; {grown:.0f} MiB of memory of its own")
+    print(f"a batch with {MENTIONS} mentions in {batch:.1f} ms; {own_mebibytes:.0f} MiB of private memory")
 
 
 def own_memory() -> int:
@@ -129,7 +129,7 @@ def own_memory() -> int:
 
 
 def main() -> None:
-    """Print a row for each size; the exit code is 1 where one costs more than it may."""
+    """Print a row for each size; the exit code is 1 if a ratio exceeds `LIMIT`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -137,35 +137,35 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--links", type=float, default=0.08, help="share of the tokens that begin a mention")
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
-    options = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     rng, worst = np.random.default_rng(0), 0.0
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as folder:
         matrix = rng.standard_normal((ENTITIES, 100)).astype(np.float32)
         ids = list(map(str, range(ENTITIES)))
-        save_vectors(Path(name), ids, matrix)
-        knowledge = FusedEntities(EntityVectors.open(Path(name)), ErnieTsinghua())
+        save_vectors(Path(folder), ids, matrix)
+        knowledge = FusedEntities(EntityVectors.open(Path(folder)), ErnieTsinghua())
         mlm = table.build(table.read("mlm"), IDS)
-        if "table" in options.rows:
-            measure_table(Path(name) / "table")
-        sizes_asked = [row for row in options.rows if row in BASES]
-        if sizes_asked:
+        if "table" in args.rows:
+            measure_table(Path(folder) / "table")
+        sizes_to_run = [row for row in args.rows if row in BASES]
+        if sizes_to_run:
             print(f"{'':8}{'plain ms':>10}{'fused ms':>10}{'ratio':>8}")
-        for size in sizes_asked:
+        for size in sizes_to_run:
             sizes, tokens = BASES[size]
             base = Base.model_validate({"family": "bert", **sizes})
             plain, fused = build(base, VOCABULARY, 0), build(base, VOCABULARY, 0)
             fused = ErnieTsinghuaMethod().extend_model(fused, knowledge, 0, lambda _: None)
-            steppers = [
-                stepper(mlm, plain, options.precision),
-                stepper(knowledge.objective(mlm), fused, options.precision),
+            step_functions = [
+                make_step(mlm, plain, args.precision),
+                make_step(knowledge.objective(mlm), fused, args.precision),
             ]
-            times: list[list[float]] = [[] for _ in steppers]
-            for number in range(options.steps + 1):
-                batch = rows(tokens, options.links, ids, rng)
-                for its, step in zip(times, steppers, strict=True):
-                    its.append(step(batch, number))
-            plain_ms, fused_ms = (1e3 * float(np.median(its[1:])) for its in times)
+            times: list[list[float]] = [[] for _ in step_functions]
+            for number in range(args.steps + 1):
+                batch = rows(tokens, args.links, ids, rng)
+                for step_times, step in zip(times, step_functions, strict=True):
+                    step_times.append(step(batch, number))
+            plain_ms, fused_ms = (1e3 * float(np.median(step_times[1:])) for step_times in times)
             worst = max(worst, fused_ms / plain_ms)
             print(f"{size:8}{plain_ms:10.0f}{fused_ms:10.0f}{fused_ms / plain_ms:8.2f}", flush=True)
     raise SystemExit(int(worst > LIMIT))

@@ -1,9 +1,9 @@
-"""What `--fuzzy` finds: `KEPIPE_DATA=… python -m tests.benchmarks.fuzzy [DOCUMENTS] [SLIPS]`.
+"""Accuracy and speed of `--fuzzy`: `KEPIPE_DATA=… python -m tests.benchmarks.fuzzy [DOCUMENTS] [SHARE]`.
 
-Wikipedia introductions of CoDEx-S, read by rules and linked. A seeded generator then makes a slip of the pen (two
-letters swapped, one left out, doubled, or another) in a share of the linked names of `MIN_LENGTH` letters and more.
-Found: the misspelt name is linked to the same entity, its whole extent; wrong: to another. Besides: links in the text
-as it was that `--fuzzy` adds, where no slip was made; most of them are other names. Words a second by processor time.
+Wikipedia introductions of CoDEx-S are annotated by rules and linked. A seeded generator then makes a typing error (two
+letters swapped, one omitted, doubled or replaced) in a share of the linked names of `MIN_LENGTH` letters and more.
+Found: the misspelt name is linked to the same entity, in its full extent; wrong: to another. Also printed: the links
+that `--fuzzy` adds in the original texts, most of which are other names; and words per second of processor time.
 """
 
 from __future__ import annotations
@@ -31,38 +31,38 @@ from kg.sources.table import FORMATS, read_source
 from kg.writer import GraphWriter
 
 
-def slip(name: str, rng: np.random.Generator) -> str:
-    """The name with one slip, not at its first letter."""
-    places = [place for place in range(1, len(name)) if name[place].isalpha()]
-    at = places[rng.integers(len(places))]
+def misspell_name(name: str, rng: np.random.Generator) -> str:
+    """The name with one typing error, not in its first letter."""
+    positions = [position for position in range(1, len(name)) if name[position].isalpha()]
+    index = positions[rng.integers(len(positions))]
     match rng.integers(4):
-        case 0 if at + 1 < len(name):
-            return name[:at] + name[at + 1] + name[at] + name[at + 2 :]
+        case 0 if index + 1 < len(name):
+            return name[:index] + name[index + 1] + name[index] + name[index + 2 :]
         case 1:
-            return name[:at] + name[at + 1 :]
+            return name[:index] + name[index + 1 :]
         case 2:
-            return name[:at] + name[at] + name[at:]
-    return name[:at] + string.ascii_lowercase[rng.integers(26)] + name[at + 1 :]
+            return name[:index] + name[index] + name[index:]
+    return name[:index] + string.ascii_lowercase[rng.integers(26)] + name[index + 1 :]
 
 
 def misspell(
     text: str, mentions: tuple[Mention, ...], share: float, rng: np.random.Generator
 ) -> tuple[str, dict[tuple[int, int], str]]:
-    """The text with slips in a share of its mentions, and what each misspelt stretch means."""
-    parts, meant, end, length = [], {}, 0, 0
+    """The text with errors in a share of its mentions, and the span of each misspelt name → its entity."""
+    pieces, entities, end, length = [], {}, 0, 0
     for mention in mentions:
         name = text[mention.start : mention.end]
-        if len(name) < MIN_LENGTH or rng.random() >= share or (written := slip(name, rng)) == name:
+        if len(name) < MIN_LENGTH or rng.random() >= share or (misspelt := misspell_name(name, rng)) == name:
             continue
-        parts += [text[end : mention.start], written]
+        pieces += [text[end : mention.start], misspelt]
         length += mention.start - end
-        meant[length, length + len(written)] = mention.entity
-        length, end = length + len(written), mention.end
-    return "".join([*parts, text[end:]]), meant
+        entities[length, length + len(misspelt)] = mention.entity
+        length, end = length + len(misspelt), mention.end
+    return "".join([*pieces, text[end:]]), entities
 
 
 def main(documents: int = 600, share: float = 0.2) -> None:
-    """Print what is found, what is wrong, and how fast."""
+    """Print the table."""
     if "KEPIPE_DATA" not in os.environ:
         raise SystemExit("set KEPIPE_DATA to the folder with kg/codex-s and corpora/codex-s-extracts.jsonl")
     data = Path(os.environ["KEPIPE_DATA"])
@@ -76,26 +76,29 @@ def main(documents: int = 600, share: float = 0.2) -> None:
     def link(texts: list[str], fuzzy: float | None) -> tuple[list[tuple[Mention, ...]], float]:
         rows = list(zip(texts, [""] * len(texts), RuleAnnotator().annotate(texts), strict=True))
         started = time.process_time()
-        found = list(linker.link_all(rows, Policy(fuzzy=fuzzy)))
-        return found, sum(len(text.split()) for text in texts) / (time.process_time() - started)
+        linked = list(linker.link_all(rows, Policy(fuzzy=fuzzy)))
+        return linked, sum(len(text.split()) for text in texts) / (time.process_time() - started)
 
-    plain, _ = link(texts, None)
+    unchanged, _ = link(texts, None)
     rng = np.random.default_rng(0)
-    written = [misspell(text, mentions, share, rng) for text, mentions in zip(texts, plain, strict=True)]
-    slips = sum(len(meant) for _, meant in written)
-    print(f"{len(texts):,} texts, {sum(map(len, plain)):,} links, {slips:,} slips")
+    misspelt_texts = [
+        misspell(text, mentions, share, rng) for text, mentions in zip(texts, unchanged, strict=True)
+    ]
+    count_misspelt = sum(len(entities) for _, entities in misspelt_texts)
+    print(f"{len(texts):,} texts, {sum(map(len, unchanged)):,} links, {count_misspelt:,} misspelt names")
     for fuzzy in (None, 95.0, 90.0, 85.0):
-        found, speed = link([text for text, _ in written], fuzzy)
-        right = wrong = 0
-        for mentions, (_, meant) in zip(found, written, strict=True):
+        linked, speed = link([text for text, _ in misspelt_texts], fuzzy)
+        correct = wrong = 0
+        for mentions, (_, entities) in zip(linked, misspelt_texts, strict=True):
             for mention in mentions:
-                if (entity := meant.get((mention.start, mention.end))) is not None:
-                    right += mention.entity == entity
+                if (entity := entities.get((mention.start, mention.end))) is not None:
+                    correct += mention.entity == entity
                     wrong += mention.entity != entity
-        added = sum(map(len, link(texts, fuzzy)[0])) - sum(map(len, plain))
+        additional = sum(map(len, link(texts, fuzzy)[0])) - sum(map(len, unchanged))
         print(
-            f"--fuzzy {fuzzy or 'off'}: {right / slips:.1%} of the slips found, {wrong / slips:.1%} linked to another, "
-            f"{added:,} links added elsewhere, {speed:,.0f} words/s"
+            f"--fuzzy {fuzzy or 'off'}: {correct / count_misspelt:.1%} of the misspelt names found, "
+            f"{wrong / count_misspelt:.1%} linked to another entity, {additional:,} links added elsewhere, "
+            f"{speed:,.0f} words/s"
         )
 
 

@@ -1,8 +1,8 @@
-"""The weights that learning starts from: `KEPIPE_DATA=… python -m tests.benchmarks.general`.
+"""The prior mean of a ranker's weights in training: `KEPIPE_DATA=… python -m tests.benchmarks.general`.
 
-They are those set by hand, and of the other features half of what wiki80's sentences from Wikipedia teach over
-FB15k-237, in each of which two names are marked, be they in the graph or not. Each sentence is read three ways:
-with NER, without, by rules. They are printed as `kepipe/linking/ranking/weights.py` has them.
+The weights set by hand, and for the other features half of the weights learned from wiki80: sentences of Wikipedia with
+two annotated names each, in the graph FB15k-237 or not. Each sentence is annotated in three ways: by spaCy, by spaCy
+without NER, by rules. The weights are printed as in `kepipe/linking/ranking/weights.py`.
 """
 
 from __future__ import annotations
@@ -26,51 +26,51 @@ from kepipe.linking.training.learn import learn
 from kepipe.linking.training.training_data import training_data
 from tests.benchmarks.linking_sets import data, fb_ids, read_sentences, stored_graph
 
-EVERY = 4
-"""Of the sentences every so manieth teaches, which is as much as all of them do."""
+STEP = 4
+"""Every fourth sentence is used, from which as much is learned as from all."""
 
 
-def readings(texts: Sequence[GoldText]) -> Iterator[list[Annotations]]:
-    """What each way of reading sees in the texts."""
-    written = [text.document.text for text in texts]
-    full = list(make_annotator("en", "en_core_web_sm").annotate(written))
+def annotation_variants(texts: Sequence[GoldText]) -> Iterator[list[Annotations]]:
+    """The annotations of the texts, by each of the three ways."""
+    contents = [text.document.text for text in texts]
+    full = list(make_annotator("en", "en_core_web_sm").annotate(contents))
     yield full
     yield [replace(annotation, names=None) for annotation in full]
-    yield list(make_annotator("en", None).annotate(written))
+    yield list(make_annotator("en", None).annotate(contents))
 
 
-def lessons(scratch: Path) -> list[TrainingExample]:
+def training_examples(scratch: Path) -> list[TrainingExample]:
     """The sentences as examples; the graph is stored in `scratch`."""
     graph = stored_graph("FB15k-237", scratch)
-    texts = read_sentences(data() / "relations/wiki80-64", fb_ids(graph))[::EVERY]
+    texts = read_sentences(data() / "relations/wiki80-64", fb_ids(graph))[::STEP]
     casing = Casing.count_with(graph.descriptions)
     linker = Linker.build(graph, casing)
     return [
         example
-        for read in readings(texts)
-        for example in training_data(linker, texts, read, MARKS_BY_NAME["everything"]).examples
+        for annotations in annotation_variants(texts)
+        for example in training_data(linker, texts, annotations, MARKS_BY_NAME["everything"]).examples
     ]
 
 
-def expected(scratch: Path) -> Weights:
-    """Half of what the sentences teach: much in them is a name and not marked, and they are of one kind."""
-    learned = learn(lessons(scratch), None, complete=False, start=HAND_SET)
+def prior_mean(scratch: Path) -> Weights:
+    """Half of the learned weights: many names in the sentences are not annotated, and all are from one source."""
+    learned = learn(training_examples(scratch), None, complete=False, start=HAND_SET)
     assert learned is not None
-    first, taught = Ranker.from_weights(HAND_SET), learned.ranker
-    weights, bias = (first.weights + taught.weights) / 2, (first.bias + taught.bias) / 2
-    named = zip(FEATURES, weights.tolist(), strict=True)
-    new = {
+    initial, trained = Ranker.from_weights(HAND_SET), learned.ranker
+    weights, bias = (initial.weights + trained.weights) / 2, (initial.bias + trained.bias) / 2
+    by_feature = zip(FEATURES, weights.tolist(), strict=True)
+    of_feature = {
         name: round(weight, 2)
-        for name, weight in named
+        for name, weight in by_feature
         if name not in HAND_SET.of_feature and round(weight, 2)
     }
-    return Weights(new, round(bias, 2), PRIOR_MEAN.threshold)
+    return Weights(of_feature, round(bias, 2), PRIOR_MEAN.threshold)
 
 
 def main() -> None:
     """Print the weights."""
     with tempfile.TemporaryDirectory() as scratch:
-        print("PRIOR_MEAN", expected(Path(scratch)))
+        print("PRIOR_MEAN", prior_mean(Path(scratch)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Expected hours of the shipped pipelines' profile `gpu` on one card: `python -m tests.benchmarks.gpu_hours`.
 
-Nothing is measured: FLOPs of the matrix products of all updates, over 40% of what a card is sold with in 16 bits.
+Nothing is measured: the FLOPs of the matrix products of all updates, over 40% of a card's nominal peak in 16 bits.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kepipe.pipeline.shipped import shipped
 from kepipe.training.cards import CARDS
 from kepipe.training.expected_hours import MFU, RowLengths, hours, training_flops_of
 
-ON = ("H100", "A100", "L4")
+CARD_NAMES = ("H100", "A100", "L4")
 TARGET = 114 / 512
-"""Target tokens of span-corruption for one of a row, at T5's density and mean span (Raffel et al. 2020, §3.1.4)."""
+"""Target tokens per token of a row in span corruption, at T5's density and mean span (Raffel et al. 2020, §3.1.4)."""
 
 
 def row_lengths(config: TransformerConfig, stage: Any) -> RowLengths:
@@ -42,9 +42,9 @@ def profiles() -> Iterator[tuple[str, Path]]:
 
 def lines() -> Iterator[str]:
     """The rows of the table: a pipeline, what is trained, hours on each card."""
-    cards = [next(card for card in CARDS if card.name == name) for name in ON]
-    yield f"| pipeline | model | tokens | FLOPs | {' | '.join(f'hours, {name}' for name in ON)} |"
-    yield f"|---|---|---|---|{'---|' * len(ON)}"
+    cards = [next(card for card in CARDS if card.name == name) for name in CARD_NAMES]
+    yield f"| pipeline | model | tokens | FLOPs | {' | '.join(f'hours, {name}' for name in CARD_NAMES)} |"
+    yield f"|---|---|---|---|{'---|' * len(CARD_NAMES)}"
     for name, file in profiles():
         flow, settings = load(file, ["profile=gpu"])
         stage: Any = next(node.config for node in flow.nodes if node.name == "pretrain")
@@ -52,12 +52,12 @@ def lines() -> Iterator[str]:
         config = configure(stage.base, vocabulary)
         tokens = stage.steps * stage.batch_tokens
         flops = tokens / stage.length * training_flops_of(config, row_lengths(config, stage))
-        taken = " | ".join(f"{hours(flops, card):,.0f}" for card in cards)
-        yield f"| {name} | {stage.base.family}-{stage.base.size} | {tokens / 1e9:,.0f}·10⁹ | {flops:.1e} | {taken} |"
+        cells = " | ".join(f"{hours(flops, card):,.0f}" for card in cards)
+        yield f"| {name} | {stage.base.family}-{stage.base.size} | {tokens / 1e9:,.0f}·10⁹ | {flops:.1e} | {cells} |"
 
 
 def main() -> None:
-    """Print the table, as docs/gpu.md has it."""
+    """Print the table of docs/gpu.md."""
     print(f"at {MFU:.0%} of the peak")
     for line in lines():
         print(line)

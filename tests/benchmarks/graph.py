@@ -1,9 +1,13 @@
-"""The store at scale: `python -m tests.benchmarks.graph geonames` or `… synthetic [ENTITIES TRIPLES]`; `… formats`.
+"""Import and look-ups of large graphs.
 
-Prints how long the import took, in seconds on the clock and of the processor, peak memory, and then, in a fresh
-process, how long opening takes and how many look-ups a second of the processor there are. The synthetic graph (5
-million entities, 20 million triples, unless told otherwise) draws its entities uniformly, which is the worst case: no
-id is ever at hand. `formats` writes FB15k-237, which $KEPIPE_DATA holds, in several formats and imports each.
+    python -m tests.benchmarks.graph geonames
+    python -m tests.benchmarks.graph synthetic [ENTITIES TRIPLES]
+    KEPIPE_DATA=… python -m tests.benchmarks.graph formats
+
+Prints wall time, processor time and peak memory of the import, and then, in a new process, the time of opening and
+look-ups per second of processor time. The synthetic graph (by default 5 million entities, 20 million triples) draws its
+entities uniformly, which is the worst case for caches. `formats` writes FB15k-237 of $KEPIPE_DATA in several formats
+and imports each.
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ LABEL = "http://www.w3.org/2000/01/rdf-schema#label"
 
 
 def write_triples(file: Path, entities: int, triples: int) -> None:
-    """A TSV file of random triples with ids as Wikidata's, of 200 relations."""
+    """A TSV file of random triples with ids like Wikidata's and 200 relations."""
     rng = np.random.default_rng(0)
     with file.open("w") as stream:
         for begin in range(0, triples, 1_000_000):
@@ -46,18 +50,19 @@ def write_triples(file: Path, entities: int, triples: int) -> None:
 
 
 def build(format: str, source: Path, store: Path) -> None:
-    """Import, as `kepipe graph import` does, and print what it took."""
+    """Import as `kepipe graph import` does, and print time and memory."""
     clock, processor = time.perf_counter(), time.process_time()
     writer, problems = GraphWriter(store), Problems()
     read_source(FORMATS[format], source, writer, problems, lambda _: None, Choices(min_population=500))
     graph = writer.finish()
-    seconds, used = time.perf_counter() - clock, time.process_time() - processor
+    seconds, processor_seconds = time.perf_counter() - clock, time.process_time() - processor
     counts = graph.describe()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(", ".join(f"{count:,} {name}" for name, count in counts.items() if count))
     print(
         f"import: {seconds:.1f} s, {counts['triples'] / seconds:,.0f} triples/s "
-        f"({used:.1f} s of the processor, {counts['triples'] / used:,.0f} triples/s); peak memory {peak:.2f} GiB"
+        f"({processor_seconds:.1f} s of the processor, {counts['triples'] / processor_seconds:,.0f} triples/s); "
+        f"peak memory {peak:.2f} GiB"
     )
 
 
@@ -67,7 +72,7 @@ def write_formats(source: Path, folder: Path) -> None:
     triples = [line.split("\t") for line in lines]
     records = [json.loads(line) for line in (source / "entities.jsonl").read_text().splitlines()]
     statements = [
-        *(f"<x:{quote(each['id'])}> <{LABEL}> {json.dumps(each['label'])}@en ." for each in records),
+        *(f"<x:{quote(record['id'])}> <{LABEL}> {json.dumps(record['label'])}@en ." for record in records),
         *(f"<x:{quote(head)}> <x:{quote(name)}> <x:{quote(tail)}> ." for head, name, tail in triples),
     ]
     table = ["head,relation,tail", *(f'"{head}","{name}","{tail}"' for head, name, tail in triples)]
@@ -77,28 +82,28 @@ def write_formats(source: Path, folder: Path) -> None:
 
 
 def look_up(store: Path) -> None:
-    """Open the store and ask it things in random order."""
-    begun = time.perf_counter()
+    """Open the store and print look-ups per second, in random order."""
+    start = time.perf_counter()
     graph = open_graph(store)
-    opened = time.perf_counter() - begun
+    opened = time.perf_counter() - start
     print(f"open: {1000 * opened:.1f} ms")
-    rows, more = np.random.default_rng(1).integers(0, len(graph), (2, LOOK_UPS)).tolist()
-    # From a second opening of the store, so that what is asked is not mapped already.
-    ids, others = ([open_graph(store).ids[row] for row in some] for some in (rows, more))
+    rows, other_rows = np.random.default_rng(1).integers(0, len(graph), (2, LOOK_UPS)).tolist()
+    # From a second instance of the store, so that the ids are not in the cache of the first.
+    ids, others = ([open_graph(store).ids[row] for row in sample] for sample in (rows, other_rows))
     questions: list[tuple[str, Callable[[Any], object], list[Any]]] = [
         ("id → row", graph.row, ids),
         ("row → label", lambda row: graph.labels[row], rows),
         ("triples by head", graph.by_head, rows),
         ("triples by tail", graph.by_tail, rows),
         ("aliases", graph.aliases, rows),
-        ("ids → rows, all at once", graph.rows, [others]),
+        ("ids → rows, in one call", graph.rows, [others]),
     ]
-    for what, ask, keys in questions:
-        begun = time.process_time()
+    for query, function, keys in questions:
+        start = time.process_time()
         for key in keys:
-            ask(key)
-        seconds = time.process_time() - begun
-        print(f"{what}: {LOOK_UPS / seconds:,.0f} a second ({1e6 * seconds / LOOK_UPS:.1f} µs each)")
+            function(key)
+        seconds = time.process_time() - start
+        print(f"{query}: {LOOK_UPS / seconds:,.0f} a second ({1e6 * seconds / LOOK_UPS:.1f} µs each)")
 
 
 def compare_formats(source: Path, folder: Path) -> None:
@@ -109,15 +114,15 @@ def compare_formats(source: Path, folder: Path) -> None:
 
 
 def run(*step: str | Path) -> None:
-    """A step in a process of its own, whose memory is its own too."""
+    """A step in a separate process, so that its peak memory is measured apart."""
     subprocess.run([sys.executable, __file__, *map(str, step)], check=True)
 
 
 def main(kind: str, entities: int, triples: int, folder: Path) -> None:
-    store, file = folder / "store", folder / "triples.tsv"
+    store, triples_file = folder / "store", folder / "triples.tsv"
     if kind == "synthetic":
-        write_triples(file, entities, triples)
-        run("build", "native", file, store)
+        write_triples(triples_file, entities, triples)
+        run("build", "native", triples_file, store)
     else:
         run("build", "geonames", "geonames", store)
     run("look_up", store)

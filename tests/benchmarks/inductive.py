@@ -1,7 +1,7 @@
-"""Link prediction for entities that came after training: `python -m tests.benchmarks.inductive STORE [SEED]`.
+"""Link prediction for entities that are added after training: `python -m tests.benchmarks.inductive STORE [SEED]`.
 
-5% of the entities are held out with all their triples; TransE is trained on the rest, then the encoder. Of each
-held-out entity's triples half are told, half are asked (both ends, filtered ranks among all entities).
+5% of the entities are held out with all their triples; TransE is trained on the rest, then the encoder. Half of the
+triples of each held-out entity are given, the others are queries (both ends, filtered ranks among all entities).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from kg.store import Graph, open_graph
 from kg.writer import GraphWriter
 
 
-def divide(source: Graph, split: InductiveSplit, folder: Path) -> Graph:
-    """The same graph with what is told of the new entities as "valid" and what is asked as "test"."""
+def split_graph(source: Graph, split: InductiveSplit, folder: Path) -> Graph:
+    """The same graph with the given triples of new entities as "valid" and the queries as "test"."""
     writer = GraphWriter(folder)
     for row in range(len(source)):
         writer.add_entity(source.entity(row))
@@ -43,23 +43,23 @@ def divide(source: Graph, split: InductiveSplit, folder: Path) -> Graph:
 
 def main(store: Path, seed: int, folder: Path) -> None:
     source = open_graph(store)
-    everything = np.concatenate([source.triples(split) for split in source.splits])
-    split = hold_out_entities(everything, np.random.default_rng(seed))
-    graph = divide(source, split, folder / "graph")
-    print(f"{len(split.rows)} new entities, {len(split.queries)} triples asked")
-    begun = time.perf_counter()
+    all_triples = np.concatenate([source.triples(split) for split in source.splits])
+    split = hold_out_entities(all_triples, np.random.default_rng(seed))
+    graph = split_graph(source, split, folder / "graph")
+    print(f"{len(split.rows)} new entities, {len(split.queries)} queries")
+    start = time.perf_counter()
     trained = train(graph, Training(epochs=20), folder, seed)
     entities, relations = trained.entities, trained.relations
-    print(f"TransE in {time.perf_counter() - begun:.0f} s")
-    begun = time.perf_counter()
+    print(f"TransE in {time.perf_counter() - start:.0f} s")
+    start = time.perf_counter()
     settings = InductiveTraining()
-    around = Neighbourhood(split.train, len(graph), len(relations))
-    encoder = train_encoder(around, entities, relations, settings, seed)
-    print(f"encoder in {time.perf_counter() - begun:.0f} s")
-    others = np.random.default_rng(seed).integers(0, len(entities), len(split.rows))
+    neighbourhood = Neighbourhood(split.train, len(graph), len(relations))
+    encoder = train_encoder(neighbourhood, entities, relations, settings, seed)
+    print(f"encoder in {time.perf_counter() - start:.0f} s")
+    random_rows = np.random.default_rng(seed).integers(0, len(entities), len(split.rows))
     untrained = Encoder.start(relations, settings.bases, seed)
     for name, vectors in {
-        "a random entity's": entities[others],
+        "a random entity's": entities[random_rows],
         "average of neighbours": average_neighbours(split.context, split.rows, entities, len(relations)),
         "translated average": embed_new(untrained, split.context, split.rows, entities),
         "R-GCN": embed_new(encoder, split.context, split.rows, entities),

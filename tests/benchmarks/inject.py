@@ -1,8 +1,11 @@
-"""Injection and training with trees, on one core: `python -m tests.benchmarks.inject GRAPH.spo TEXTS.tsv [SENTENCES]`.
+"""Speed of injecting triples and of training on the resulting trees, on one core.
 
-Sentences a second from words to trees at length 256, segmentation, matching and encoding of the text left out, against
-a plain re-implementation of what the release of K-BERT does for each: position lists in Python, a dense matrix.
-Then a training step with trees against one of plain BERT at the same final length. Aims: 10 times; at most 1.1 times.
+    python -m tests.benchmarks.inject GRAPH.spo TEXTS.tsv [SENTENCES]
+
+Sentences per second from words to trees at length 256, without segmentation, matching and encoding of the text,
+compared with a re-implementation of the release of K-BERT, which works sentence by sentence with lists of positions and
+a dense matrix. Then a training step with trees compared with one of plain BERT at the same final length. Aims: 10 times
+the sentences per second; at most 1.1 times the time of a step.
 """
 
 from __future__ import annotations
@@ -37,40 +40,40 @@ LENGTH, BATCH, BRANCHES, STEPS = 256, 32, 2, 7
 Flat = tuple[list[str], list[int], np.ndarray]
 
 
-def one_by_one(words: Sequence[str], facts: Mapping[str, Sequence[str]]) -> Flat:
-    """What the release does for a sentence: its characters with branches, soft positions, the visible matrix."""
+def reference_injection(words: Sequence[str], facts: Mapping[str, Sequence[str]]) -> Flat:
+    """A sentence as in the release: its characters with branches, soft positions, the visible matrix."""
     tree: list[tuple[list[int], list[list[int]]]] = []
     characters: list[str] = []
     positions: list[int] = []
     trunk: list[int] = []
-    at = soft = 0
+    next_index = next_position = 0
     for word in words:
-        own = [word] if word == "[CLS]" else list(word)
-        places = list(range(at, at + len(own)))
-        softs = list(range(soft, soft + len(own)))
-        characters += own
-        positions += softs
-        trunk += places
-        at, soft = at + len(own), soft + len(own)
-        hanging = []
+        word_characters = [word] if word == "[CLS]" else list(word)
+        indices = list(range(next_index, next_index + len(word_characters)))
+        soft_positions = list(range(next_position, next_position + len(word_characters)))
+        characters += word_characters
+        positions += soft_positions
+        trunk += indices
+        next_index, next_position = next_index + len(word_characters), next_position + len(word_characters)
+        fact_indices = []
         for fact in list(facts.get(word, ()))[:BRANCHES]:
-            hanging.append(list(range(at, at + len(fact))))
+            fact_indices.append(list(range(next_index, next_index + len(fact))))
             characters += list(fact)
-            positions += [softs[-1] + step for step in range(1, len(fact) + 1)]
-            at += len(fact)
-        tree.append((places, hanging))
-    visible = np.zeros((at, at))
-    for places, hanging in tree:
-        branches = [place for branch in hanging for place in branch]
-        for place in places:
-            visible[place, trunk + branches] = 1
-        for branch in hanging:
-            for place in branch:
-                visible[place, branch + places] = 1
-    if at < LENGTH:
-        characters += ["[PAD]"] * (LENGTH - at)
-        positions += [LENGTH - 1] * (LENGTH - at)
-        visible = np.pad(visible, ((0, LENGTH - at), (0, LENGTH - at)), "constant")
+            positions += [soft_positions[-1] + offset for offset in range(1, len(fact) + 1)]
+            next_index += len(fact)
+        tree.append((indices, fact_indices))
+    visible = np.zeros((next_index, next_index))
+    for indices, fact_indices in tree:
+        branch_indices = [index for fact_branch in fact_indices for index in fact_branch]
+        for index in indices:
+            visible[index, trunk + branch_indices] = 1
+        for fact_branch in fact_indices:
+            for index in fact_branch:
+                visible[index, fact_branch + indices] = 1
+    if next_index < LENGTH:
+        characters += ["[PAD]"] * (LENGTH - next_index)
+        positions += [LENGTH - 1] * (LENGTH - next_index)
+        visible = np.pad(visible, ((0, LENGTH - next_index), (0, LENGTH - next_index)), "constant")
     return characters[:LENGTH], positions[:LENGTH], visible[:LENGTH, :LENGTH]
 
 
@@ -83,25 +86,25 @@ def read_facts(graph: Graph) -> dict[str, list[str]]:
 
 
 def segment(text: str, dictionary: Dictionary) -> list[str]:
-    """Words of the graph, and the characters between them."""
-    words, at = [], 0
+    """The words of the graph, and single characters between them."""
+    words, end = [], 0
     for mention in dictionary.find(text):
-        words += [*text[at : mention.start], text[mention.start : mention.end]]
-        at = mention.end
-    return [*words, *text[at:]]
+        words += [*text[end : mention.start], text[mention.start : mention.end]]
+        end = mention.end
+    return [*words, *text[end:]]
 
 
-def to_row(words: Sequence[str], known: Mapping[str, object], tokenizer: Tokenizer) -> Row:
+def to_row(words: Sequence[str], facts: Mapping[str, object], tokenizer: Tokenizer) -> Row:
     """The same sentence as a row: characters as tokens, words of the graph as mentions."""
     tokens = [tokenizer.id(char) or 100 for word in words[1:] for char in word]
     ends = np.cumsum([1, *map(len, words[1:])]).tolist()
-    named = [EntitySpan(ends[n], ends[n + 1], word) for n, word in enumerate(words[1:]) if word in known]
+    mentions = [EntitySpan(ends[n], ends[n + 1], word) for n, word in enumerate(words[1:]) if word in facts]
     row = np.array([tokenizer.cls, *tokens])
-    return Row(row, np.zeros_like(row), (0,), tuple(named))
+    return Row(row, np.zeros_like(row), (0,), tuple(mentions))
 
 
 def inject(injector: Injector, rows: Sequence[Row]) -> InjectedRows:
-    """The trees of rows: padded, entities looked up, triples chosen and written."""
+    """The trees of rows: rows are padded, entities looked up, triples selected and inserted."""
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     tokens = pad(np.concatenate([row.tokens for row in rows]), lengths, 0)
     mentions = Mentions.in_rows([row.mentions for row in rows])
@@ -109,14 +112,14 @@ def inject(injector: Injector, rows: Sequence[Row]) -> InjectedRows:
     return injector.build_rows(tokens, lengths, mentions, entities)
 
 
-def clock(run: Callable[[], object], repeats: int = 3) -> float:
+def processor_seconds(run: Callable[[], object], repeats: int = 3) -> float:
     """Least processor time of a call, in seconds."""
-    taken = []
+    seconds = []
     for _ in range(repeats):
-        started = time.process_time()
+        start = time.process_time()
         run()
-        taken.append(time.process_time() - started)
-    return min(taken)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
 def dense(injected: InjectedRows) -> torch.Tensor:
@@ -131,54 +134,66 @@ def dense(injected: InjectedRows) -> torch.Tensor:
 
 
 def measure_injection(sentences: list[list[str]], graph: Graph, tokenizer: Tokenizer) -> Injector:
-    """Print the rates; the injector, warm."""
+    """Print the rates; returns the injector with filled caches."""
     facts = read_facts(graph)
     rows = [to_row(words, facts, tokenizer) for words in sentences]
     injector = Injector(graph, tokenizer, KBert(length=LENGTH, upstream=True))
     batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    check(sentences, facts, injector, rows)
+    check_agreement(sentences, facts, injector, rows)
     n = len(sentences)
-    theirs = clock(lambda: [one_by_one(words, facts) for words in sentences], 1)
-    ours = clock(lambda: [inject(injector, batch) for batch in batches])
-    masked = clock(lambda: [dense(inject(injector, batch)) for batch in batches])
+    reference_seconds = processor_seconds(
+        lambda: [reference_injection(words, facts) for words in sentences], 1
+    )
+    seconds = processor_seconds(lambda: [inject(injector, batch) for batch in batches])
+    seconds_with_masks = processor_seconds(lambda: [dense(inject(injector, batch)) for batch in batches])
     mean = sum(map(len, rows)) / n
     print(f"{n:,} sentences of {mean:.0f} tokens, {sum(len(r.mentions) for r in rows) / n:.1f} mentions each")
-    print(f"sentence by sentence: {n / theirs:,.0f} sentences/s")
-    print(f"planted in batches of {BATCH}: {n / ours:,.0f} sentences/s, {theirs / ours:.0f} times as many")
-    print(f"and their visible matrices: {n / masked:,.0f} sentences/s, {theirs / masked:.0f} times as many")
+    print(f"sentence by sentence: {n / reference_seconds:,.0f} sentences/s")
+    print(
+        f"injected in batches of {BATCH}: {n / seconds:,.0f} sentences/s, "
+        f"{reference_seconds / seconds:.0f} times as many"
+    )
+    print(
+        f"with their visible matrices: {n / seconds_with_masks:,.0f} sentences/s, "
+        f"{reference_seconds / seconds_with_masks:.0f} times as many"
+    )
     for length in (256, 512, 1024):
-        long = Injector(graph, tokenizer, KBert(length=length))
-        line = [sum((words[1:] for words in sentences[k : k + 30]), ["[CLS]"]) for k in range(0, 240, 30)]
-        trees = [to_row(words[: length // 2], facts, tokenizer) for words in line]
-        inject(long, trees)
+        long_injector = Injector(graph, tokenizer, KBert(length=length))
+        joined = [
+            sum((words[1:] for words in sentences[first : first + 30]), ["[CLS]"])
+            for first in range(0, 240, 30)
+        ]
+        long_rows = [to_row(words[: length // 2], facts, tokenizer) for words in joined]
+        inject(long_injector, long_rows)
         tracemalloc.start()
-        injected = inject(long, trees)
-        kept, peak = tracemalloc.get_traced_memory()
+        injected = inject(long_injector, long_rows)
+        kept_bytes, peak_bytes = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        size = len(trees) * injected.tokens.shape[1]
+        tokens = len(long_rows) * injected.tokens.shape[1]
         print(
-            f"rows of {injected.tokens.shape[1]}: {kept / size:.0f} bytes a token kept, {peak / size:.0f} at most"
+            f"rows of {injected.tokens.shape[1]}: {kept_bytes / tokens:.0f} bytes per token kept, "
+            f"{peak_bytes / tokens:.0f} at most"
         )
     return injector
 
 
-def check(
+def check_agreement(
     sentences: list[list[str]], facts: Mapping[str, Sequence[str]], injector: Injector, rows: list[Row]
 ) -> None:
-    """Both make the same positions and the same matrix, wherever the text is one token a character."""
+    """Check that both give the same positions and matrix, where each character is one token."""
     for words, row in list(zip(sentences, rows, strict=True))[:50]:
-        _, positions, visible = one_by_one(words, facts)
+        _, positions, visible = reference_injection(words, facts)
         injected = inject(injector, [row])
         size = int(injected.lengths[0])
-        if size == min(sum(len(facts_of) for facts_of in positions_of(words, facts)), LENGTH):
+        if size == min(sum(len(units) for units in token_lists(words, facts)), LENGTH):
             assert injected.positions[0, :size].tolist() == positions[:size]
             assert (dense(injected)[0].numpy() == visible[:size, :size].astype(bool)).all()
 
 
-def positions_of(words: Sequence[str], facts: Mapping[str, Sequence[str]]) -> list[list[int]]:
-    """A list for each word and each of its facts, as long as it is."""
-    parts = [part for word in words for part in (word, *list(facts.get(word, ()))[:BRANCHES])]
-    return [[0] * (1 if part == "[CLS]" else len(part)) for part in parts]
+def token_lists(words: Sequence[str], facts: Mapping[str, Sequence[str]]) -> list[list[int]]:
+    """For each word and each of its facts, a list with as many entries as it has tokens."""
+    texts = [text for word in words for text in (word, *list(facts.get(word, ()))[:BRANCHES])]
+    return [[0] * (1 if text == "[CLS]" else len(text)) for text in texts]
 
 
 def measure_training(rows: list[Row], injector: Injector, vocabulary: int) -> None:
@@ -200,19 +215,24 @@ def measure_training(rows: list[Row], injector: Injector, vocabulary: int) -> No
         model.zero_grad()
 
     for batch in (plain, trees):
-        step(batch)  # what is done only once
-    taken = np.array([[clock(lambda: step(plain), 1), clock(lambda: step(trees), 1)] for _ in range(STEPS)])
-    plain_s, trees_s = np.median(taken, axis=0)
-    low, ratio, high = np.quantile(taken[:, 1] / taken[:, 0], (0.25, 0.5, 0.75))
+        step(batch)  # initialisation
+    seconds = np.array(
+        [
+            [processor_seconds(lambda: step(plain), 1), processor_seconds(lambda: step(trees), 1)]
+            for _ in range(STEPS)
+        ]
+    )
+    plain_s, trees_s = np.median(seconds, axis=0)
+    low, ratio, high = np.quantile(seconds[:, 1] / seconds[:, 0], (0.25, 0.5, 0.75))
     print(
         f"training step of BERT-mini, {len(rows)} rows of {T}: plain {plain_s:.3f} s, trees {trees_s:.3f} s; ",
         end="",
     )
-    print(f"of {STEPS} pairs in turn {ratio:.2f} times, the middle half {low:.2f} to {high:.2f}")
+    print(f"of {STEPS} alternating pairs {ratio:.2f} times, the middle half {low:.2f} to {high:.2f}")
 
 
 def main(graph_file: Path, texts_file: Path, count: int = 2000) -> None:
-    """Print all of it."""
+    """Print all measurements."""
     torch.set_num_threads(1)
     tokenizer = load_tokenizer(texts_file.parent.parent / "bert-zh-vocab.txt")
     texts = [

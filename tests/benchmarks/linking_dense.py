@@ -1,15 +1,15 @@
-"""What a dense view adds to the linker over gold sets of many kinds: `KEPIPE_DATA=… python -m
-tests.benchmarks.linking_dense [FOLDER]`; graphs and views are kept in FOLDER, if given.
+"""F1 of the linker with and without a dense view, on gold sets of many kinds: `KEPIPE_DATA=… python -m
+tests.benchmarks.linking_dense [FOLDER]`; graphs and views are stored in FOLDER, if given, and reused.
 
-F1 without a view (as `linking_kinds` prints it), and with views whose weight of contexts is 0, 1 … The weight is chosen
-with one kind left out in turn: that with the largest mean plus worst gain over the others. Views: `aligned`, token
+F1 without a view (as printed by `linking_kinds`), and with views and different weights of contexts. The weight for a
+kind is chosen on the other kinds: that with the largest sum of mean and worst gain. Views: `aligned`, token
 vectors trained on the graph; `untrained`, the token embeddings of MiniLM as they are. The diseases of NCBI's `dev`
-part are no kind to choose by: they are scored once, with the chosen weight. Milliseconds are processor time per 1,000
+part take no part in the choice: they are scored once, with the chosen weight. Milliseconds are processor time per 1,000
 words, annotation not included. Chinese is left out, since MiniLM is English.
 
-Then synonyms of the disease ontology that strings do not find: 800 are taken out of the graph at once, and the entity
-with the nearest of the remaining names is looked up, by letters (rapidfuzz's ratio), by both views, and by MiniLM as a
-whole. Last, the time of an exact search among many names.
+Then synonyms of the disease ontology that string matching does not find: 800 are removed from the graph, and for each
+the entity with the nearest of the remaining names is looked up, by edit distance (rapidfuzz's ratio), by both views,
+and by the encoder MiniLM. Last, the time of an exact search among many names.
 """
 
 from __future__ import annotations
@@ -44,30 +44,30 @@ from tests.benchmarks.linking_sets import SETS, GoldSet, diseases, read_set, sto
 WEIGHTS = (0.0, 1.0, 2.0, 4.0)
 STEPS = {"untrained": 0, "aligned": 1000}
 NOT_COUNTED = "oke"
-"""The same texts as `oke, names`; it is printed, but does not count in means."""
+"""The same texts as `oke, names`: printed, but excluded from means."""
 HELD_OUT = 800
-"""Synonyms that are taken out of the ontology."""
+"""Synonyms that are removed from the ontology."""
 
 
 def view_of(kind: str, name: str, graph: Graph, folder: Path) -> DenseView:
-    """A view of a graph, made once."""
-    place = folder / f"{kind}-{name.replace(' ', '-')}"
-    if not (place / "dense.json").exists():
+    """A view of a graph, built unless it is in `folder`."""
+    view_folder = folder / f"{kind}-{name.replace(' ', '-')}"
+    if not (view_folder / "dense.json").exists():
         start = time.process_time()
-        place.mkdir(exist_ok=True)
-        build_dense_view(Linker.build(graph), graph, locate("minilm"), STEPS[kind]).save(place)
+        view_folder.mkdir(exist_ok=True)
+        build_dense_view(Linker.build(graph), graph, locate("minilm"), STEPS[kind]).save(view_folder)
         print(f"{kind} view of {name}: {time.process_time() - start:.0f} s", flush=True)
-    return DenseView.open(place)
+    return DenseView.open(view_folder)
 
 
 def annotated_linker(gold: GoldSet, graph: Graph) -> tuple[Linker, Sequence[Annotations]]:
-    """A linker with general weights, and what NER sees in the texts."""
+    """A linker with general weights, and the annotations of the texts with NER."""
     written = count_spellings(text.document.text for text in gold.texts)
     return Linker.build(graph, Casing.count_with(graph.descriptions, written)), read_texts(gold)["full"]
 
 
 def measure(linker: Linker, gold: GoldSet, annotations: Sequence[Annotations]) -> tuple[float, float]:
-    """F1, and milliseconds per thousand words."""
+    """F1, and milliseconds per 1,000 words."""
     start = time.process_time()
     links = link_all(linker, gold, annotations)
     seconds = time.process_time() - start
@@ -80,12 +80,12 @@ def with_weights(
 ) -> tuple[list[float], Floats]:
     """F1 without the view and with each of the weights, and milliseconds without and with it: [2]."""
     measure(linker, gold, annotations)  # fills the caches
-    found = [measure(linker, gold, annotations)]
+    measured = [measure(linker, gold, annotations)]
     for weight in WEIGHTS:
         with patch.object(linking, "CONTEXT_WEIGHT", weight):
-            found.append(measure(replace(linker, dense=view), gold, annotations))
-    milliseconds = np.asarray([each for _, each in found])
-    return [f1 for f1, _ in found], np.asarray((milliseconds[0], np.median(milliseconds[1:])))
+            measured.append(measure(replace(linker, dense=view), gold, annotations))
+    milliseconds = np.asarray([duration for _, duration in measured])
+    return [f1 for f1, _ in measured], np.asarray((milliseconds[0], np.median(milliseconds[1:])))
 
 
 def choose(gains: Mapping[str, Sequence[float]]) -> int:
@@ -95,22 +95,23 @@ def choose(gains: Mapping[str, Sequence[float]]) -> int:
 
 
 def show(kind: str, scores: Mapping[str, list[float]], times: Sequence[Floats]) -> None:
-    """Print F1 by weight, and the gain on each kind by the weight that the other kinds choose."""
+    """Print F1 by weight, and the gain on each kind with the weight chosen on the other kinds."""
     print(f"| {kind} | without |", " | ".join(f"weight {weight:g}" for weight in WEIGHTS), "|")
     for name, row in scores.items():
         print(f"| {name} |", " | ".join(f"{f1:.3f}" for f1 in row), "|", flush=True)
     gains = {name: [f1 - row[0] for f1 in row[1:]] for name, row in scores.items() if name != NOT_COUNTED}
-    mean, worst = (gather(list(gains.values()), axis=0) for gather in (np.mean, np.min))
+    mean, worst = (function(list(gains.values()), axis=0) for function in (np.mean, np.min))
     print(f"{kind}: mean gain by weight", np.round(mean, 4), "worst", np.round(worst, 4))
-    left = {
+    held_out_gains = {
         name: row[choose({other: gains[other] for other in gains if other != name})]
         for name, row in gains.items()
     }
     print(
-        f"{kind}: one kind left out: mean {np.mean(list(left.values())):+.4f}, worst {min(left.values()):+.4f};",
-        f"weight by all: {WEIGHTS[choose(gains)]};",
+        f"{kind}: weight chosen on the other kinds: mean gain {np.mean(list(held_out_gains.values())):+.4f}, "
+        f"worst {min(held_out_gains.values()):+.4f};",
+        f"weight chosen on all kinds: {WEIGHTS[choose(gains)]};",
         "linker {:.1f} ms, with the view {:.1f} ms per 1,000 words;".format(*np.mean(times, axis=0)),
-        ", ".join(f"{name} {gain:+.3f}" for name, gain in left.items()),
+        ", ".join(f"{name} {gain:+.3f}" for name, gain in held_out_gains.items()),
         flush=True,
     )
 
@@ -132,66 +133,67 @@ def kinds(folder: Path) -> None:
     graph = stored_graph("disease ontology", folder)
     gold = GoldSet("disease ontology", diseases(graph, "dev"), complete=True, spans=True)
     linker, annotations = annotated_linker(gold, graph)
-    found = [measure(linker, gold, annotations)[0]]
+    f1_scores = [measure(linker, gold, annotations)[0]]
     for kind in STEPS:
         view = view_of(kind, "disease ontology", graph, folder)
-        found.append(measure(replace(linker, dense=view), gold, annotations)[0])
+        f1_scores.append(measure(replace(linker, dense=view), gold, annotations)[0])
     print(
         f"diseases, development part, weight {CONTEXT_WEIGHT}:",
-        ", ".join(f"{who} {f1:.3f}" for who, f1 in zip(("without", *STEPS), found, strict=True)),
+        ", ".join(f"{name} {f1:.3f}" for name, f1 in zip(("without", *STEPS), f1_scores, strict=True)),
         flush=True,
     )
 
 
 def without_synonyms(graph: Graph, folder: Path) -> tuple[Graph, list[str], Ints]:
-    """The graph without some aliases, those of them that no name or variant of it equals, and their entities' rows."""
+    """The graph without some aliases, those of them that match no remaining name, and the rows of their entities."""
     aliases = [
         (row, alias)
         for row, label in enumerate(graph.labels)
         for alias in graph.aliases(row)
         if fold(normalise(alias)) != fold(normalise(label))
     ]
-    drawn = np.random.default_rng(0).permutation(len(aliases))[:HELD_OUT]
-    held = {aliases[place] for place in drawn.tolist()}
+    sample = np.random.default_rng(0).permutation(len(aliases))[:HELD_OUT]
+    removed = {aliases[position] for position in sample.tolist()}
     entities = [
-        replace(entity, aliases=tuple(alias for alias in entity.aliases if (row, alias) not in held))
+        replace(entity, aliases=tuple(alias for alias in entity.aliases if (row, alias) not in removed))
         for row, entity in enumerate(map(graph.entity, range(len(graph))))
     ]
     triples = [
         Triple(graph.ids[head], graph.relations[relation].id, graph.ids[tail])
         for head, relation, tail in graph.triples("train").tolist()
     ]
-    place = folder / "without-synonyms"
-    place.mkdir(exist_ok=True)
-    if not (place / "graph.json").exists():
-        write_graph(place, entities, list(graph.relations), {"train": triples})
-    less = open_graph(place)
-    lexicon = Linker.build(less).gazetteer.lexicon
-    asked = sorted((alias, row) for row, alias in held if not lexicon.candidates(alias))
-    return less, [alias for alias, _ in asked], np.asarray([row for _, row in asked])
+    graph_folder = folder / "without-synonyms"
+    graph_folder.mkdir(exist_ok=True)
+    if not (graph_folder / "graph.json").exists():
+        write_graph(graph_folder, entities, list(graph.relations), {"train": triples})
+    smaller = open_graph(graph_folder)
+    lexicon = Linker.build(smaller).gazetteer.lexicon
+    queries = sorted((alias, row) for row, alias in removed if not lexicon.candidates(alias))
+    return smaller, [alias for alias, _ in queries], np.asarray([row for _, row in queries])
 
 
 def synonyms(folder: Path) -> None:
-    """Print how often the entity of a synonym is found, overall and where the cosine is at least 0.8."""
+    """Print how often the entity of a synonym is found, overall and if the similarity is at least 0.8."""
     from rapidfuzz import fuzz, process
 
-    less, asked, rows = without_synonyms(stored_graph("disease ontology", folder), folder)
-    views = {kind: view_of(kind, "without synonyms", less, folder) for kind in STEPS}
-    names, owners = list(views["aligned"].names), np.asarray(views["aligned"].name_rows)
-    keys = [list(map(fold, map(normalise, part))) for part in (asked, names)]
+    smaller, queries, rows = without_synonyms(stored_graph("disease ontology", folder), folder)
+    views = {kind: view_of(kind, "without synonyms", smaller, folder) for kind in STEPS}
+    names, name_entities = list(views["aligned"].names), np.asarray(views["aligned"].name_rows)
+    keys = [list(map(fold, map(normalise, texts))) for texts in (queries, names)]
     letters = process.cdist(*keys, scorer=fuzz.ratio) / 100
     encoder = open_text_vectors(locate("minilm"), length=32)
-    cosines = encoder(asked) @ encoder(names).T
-    found = {
-        "letters": (letters.argmax(axis=1), letters.max(axis=1)),
-        **{kind: view.nearest(asked) for kind, view in views.items()},
+    cosines = encoder(queries) @ encoder(names).T
+    nearest = {
+        "edit distance": (letters.argmax(axis=1), letters.max(axis=1)),
+        **{kind: view.nearest(queries) for kind, view in views.items()},
         "MiniLM": (cosines.argmax(axis=1), cosines.max(axis=1)),
     }
-    print(f"{len(asked)} synonyms that strings do not find:")
-    for who, (places, similar) in found.items():
-        right, sure = owners[places] == rows, similar >= 0.8
+    print(f"{len(queries)} synonyms that string matching does not find:")
+    for method, (name_numbers, similarities) in nearest.items():
+        is_right, is_similar = name_entities[name_numbers] == rows, similarities >= 0.8
         print(
-            f"{who}: {right.mean():.3f}; at 0.8: {sure.mean():.3f} of them, {right[sure].mean():.3f} right",
+            f"{method}: {is_right.mean():.3f} right; at a similarity of 0.8 and more: {is_similar.mean():.3f} of them, "
+            f"{is_right[is_similar].mean():.3f} right",
             flush=True,
         )
 
@@ -208,7 +210,7 @@ def search() -> None:
 
 
 def main(folder: Path) -> None:
-    """Print all."""
+    """Print all measurements."""
     synonyms(folder)
     search()
     kinds(folder)

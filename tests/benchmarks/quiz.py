@@ -1,6 +1,6 @@
-"""What the graph quiz costs: `python -m tests.benchmarks.quiz GRAPH [--models minilm …] [--questions 2000]`.
+"""Time of the graph quiz: `python -m tests.benchmarks.quiz GRAPH [--models minilm …] [--questions 2000]`.
 
-Wall time and processor time of a model's answers, apart from opening it, with as many threads as cores.
+Wall time and processor time of a model's answers, without opening the model, with as many threads as cores.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from kepipe.probes.graph_quiz.statements import TokenStatement, encode
 from kepipe.tokenization.tokenizer import Tokenizer
 
 SAMPLE = 100
-"""Questions of which rows are counted."""
+"""Number of questions for which rows are counted."""
 
 
 def main() -> None:
-    """Print a line a model."""
+    """Print a line for each model."""
     parser = argparse.ArgumentParser()
     parser.add_argument("graph", type=Path)
     parser.add_argument("--models", nargs="+", default=["minilm"])
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--options", type=int, default=60)
     parser.add_argument("--relations", nargs="*", default=[])
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     settings = GraphQuizSettings(
-        questions=chosen.questions, options=chosen.options, relations=tuple(chosen.relations)
+        questions=args.questions, options=args.options, relations=tuple(args.relations)
     )
-    with opened_graph(chosen.graph) as graph:
+    with opened_graph(args.graph) as graph:
         quiz = make_quiz(graph, settings, np.random.default_rng(0))
         sizes = quiz.questions.sizes
         print(f"{len(sizes):,} questions, {sizes.sum():,} options, {torch.get_num_threads()} threads")
-        for name in chosen.models:
+        for name in args.models:
             model = open_model(locate(name))
             if model.masked_language_model is not None:
                 _count(
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _sample(quiz: GraphQuiz, tokenizer: Tokenizer) -> list[list[TokenStatement]]:
-    """The statements of some questions, spread over all."""
+    """The statements of some questions, evenly spaced."""
     cases = np.linspace(0, len(quiz.cases) - 1, min(SAMPLE, len(quiz.cases))).astype(int).tolist()
     sizes = quiz.questions.sizes[quiz.cases[cases, 0]].tolist()
     return [
@@ -65,14 +65,14 @@ def _sample(quiz: GraphQuiz, tokenizer: Tokenizer) -> list[list[TokenStatement]]
 
 
 def _count(questions: list[list[TokenStatement]], tokenizer: Tokenizer) -> None:
-    """How many rows the options need, and how many they would each by itself."""
+    """Print the number of rows per option, with shared rows and without."""
     rows = [distinct_rows(statements, [0] * len(statements), tokenizer) for statements in questions]
     options = sum(map(len, questions))
-    each = sum(len(row.labels) for of_question in rows for row in of_question)
-    tokens = sum(len(row.tokens) for of_question in rows for row in of_question)
+    separate = sum(len(row.labels) for question_rows in rows for row in question_rows)
+    tokens = sum(len(row.tokens) for question_rows in rows for row in question_rows)
     distinct = sum(map(len, rows))
     print(
-        f"rows an option: {each / options:.2f} one by one, {distinct / options:.2f} where they are shared, "
+        f"rows per option: {separate / options:.2f} separately, {distinct / options:.2f} with shared rows, "
         f"of {tokens / distinct:.1f} tokens"
     )
 

@@ -1,8 +1,8 @@
-"""Filtered ranks, here and by PyKEEN's evaluator: `python -m tests.benchmarks.ranking STORE [--vectors FOLDER]`.
+"""Filtered ranks by `kg.ranking` and by PyKEEN: `python -m tests.benchmarks.ranking STORE [--vectors FOLDER]`.
 
-TransE with L2 and the vectors of a folder (an `embed` artifact), or, where none is given, with L1 and untrained ones of
-dimension 100. Both rank the same triples of the split "test", all of them or a number drawn at random, with all splits
-as filter; times are of the processor and on the clock, of as many threads as OMP_NUM_THREADS says.
+TransE with L2 and the vectors of a folder (an `embed` artifact), or by default with L1 and untrained vectors of
+dimension 100. Both rank the same triples of the split "test", all or a random sample, with all splits as filter.
+Printed are wall time and processor time, with OMP_NUM_THREADS threads.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def rank_by_pykeen(graph: Graph, triples: Triples, model: TransE) -> AnyFloats:
 
 
 def open_model(graph: Graph, folder: Path | None) -> tuple[TransE, Translation]:
-    """The same vectors for both."""
+    """A model of PyKEEN and one of kepipe with the same vectors."""
     train = torch.from_numpy(graph.triples("train").astype(np.int64))
     factory = CoreTriplesFactory(train, num_entities=len(graph), num_relations=len(graph.relations))
     norm = 2 if folder else 1
@@ -55,11 +55,13 @@ def open_model(graph: Graph, folder: Path | None) -> tuple[TransE, Translation]:
         entity_constrainer=None,
         random_seed=0,
     ).eval()
-    pieces: list[Any] = [found[0] for found in (model.entity_representations, model.relation_representations)]
+    representations: list[Any] = [
+        entries[0] for entries in (model.entity_representations, model.relation_representations)
+    ]
     with torch.inference_mode():
-        for piece, table in zip(pieces, tables, strict=False):
-            piece._embeddings.weight.copy_(torch.from_numpy(np.array(table)))
-        entities, relations = (piece(indices=None).numpy() for piece in pieces)
+        for representation, table in zip(representations, tables, strict=False):
+            representation._embeddings.weight.copy_(torch.from_numpy(np.array(table)))
+        entities, relations = (representation(indices=None).numpy() for representation in representations)
     return model, Translation(entities, relations, norm)
 
 
@@ -68,22 +70,24 @@ def main(store: Path, count: int | None, vectors: Path | None) -> None:
     triples = np.random.default_rng(0).permutation(graph.triples("test"))[:count]
     model, translation = open_model(graph, vectors)
     ranks, clocks, processors = [], [], []
-    ways: list[Callable[[], AnyFloats]] = [
+    rankers: list[Callable[[], AnyFloats]] = [
         lambda: filtered_ranks(graph, triples, translation),
         lambda: rank_by_pykeen(graph, triples, model),
     ]
-    for rank in ways:
+    for rank in rankers:
         clock, processor = time.perf_counter(), time.process_time()
         ranks.append(rank())
         clocks.append(time.perf_counter() - clock)
         processors.append(time.process_time() - processor)
     print(f"{len(triples):,} triples among {len(graph):,} entities, {torch.get_num_threads()} threads")
     for name, clock, processor in zip(("kg.ranking", "PyKEEN"), clocks, processors, strict=True):
-        print(f"{name:<11} {clock:7.1f} s on the clock, {processor:7.1f} s of the processor")
-    print(f"{clocks[1] / clocks[0]:.1f}x by the clock, {processors[1] / processors[0]:.1f}x by the processor")
-    same = ranks[0] == ranks[1]
-    print(f"equal ranks: {same.mean():.2%}, largest difference {np.abs(ranks[0] - ranks[1]).max():g}")
-    print(", ".join(f"MRR {summarise(found)['mrr']:.6f}" for found in ranks))
+        print(f"{name:<11} {clock:7.1f} s wall time, {processor:7.1f} s processor time")
+    print(
+        f"{clocks[1] / clocks[0]:.1f}x by wall time, {processors[1] / processors[0]:.1f}x by processor time"
+    )
+    equal = ranks[0] == ranks[1]
+    print(f"equal ranks: {equal.mean():.2%}, largest difference {np.abs(ranks[0] - ranks[1]).max():g}")
+    print(", ".join(f"MRR {summarise(all_ranks)['mrr']:.6f}" for all_ranks in ranks))
 
 
 if __name__ == "__main__":
@@ -91,5 +95,5 @@ if __name__ == "__main__":
     parser.add_argument("store", type=Path)
     parser.add_argument("--triples", type=int)
     parser.add_argument("--vectors", type=Path)
-    given = parser.parse_args()
-    main(given.store, given.triples, given.vectors)
+    args = parser.parse_args()
+    main(args.store, args.triples, args.vectors)

@@ -1,8 +1,10 @@
-"""The rankings that read the text, against their definitions: `python -m tests.benchmarks.rankings [FACTS [ROWS]]`.
+"""Speed of the rankings that read the text, compared with direct implementations of their definitions.
 
-A drawn graph of 20,000 entities with FACTS triples each on average, a tenth of them hubs of ten times as many, and rows
-of 256 tokens with a mention every 20. On one core, warm: tokens of text a second from mentions to chosen triples, two a
-mention; both ways choose the same triples with the same scores, to the last bit.
+    python -m tests.benchmarks.rankings [FACTS [ROWS]]
+
+A random graph of 20,000 entities with FACTS triples each on average, where a tenth of the entities have ten times as
+many, and rows of 256 tokens with a mention every 20. Printed are tokens of text per second from mentions to two
+selected triples per mention, on one core with filled caches. Both select the same triples with identical scores.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ LENGTH, EVERY, BRANCHES, BATCHES = 256, 20, 2, 4
 
 
 def draw_graph(folder: Path, facts: int, rng: np.random.Generator) -> Graph:
-    """Names are two words, so that sentences share some with them."""
+    """A random graph whose names are two words, which also occur in the rows."""
     names = [" ".join(f"w{n}" for n in rng.zipf(1.3, 2) % WORDS) for _ in range(ENTITIES)]
     counts = np.where(np.arange(ENTITIES) % 10 == 0, 10, 1) * rng.poisson(facts / 1.9, ENTITIES)
     heads = np.repeat(np.arange(ENTITIES), counts)
@@ -50,7 +52,7 @@ def draw_graph(folder: Path, facts: int, rng: np.random.Generator) -> Graph:
 
 
 def draw_rows(rows: int, vocabulary: int, rng: np.random.Generator) -> tuple[Any, ...]:
-    """Tokens, lengths, mentions, the graph's rows of these."""
+    """Tokens, lengths, mentions, and the graph's row of each mention."""
     tokens = vocabulary - WORDS + rng.zipf(1.3, (rows, LENGTH)) % WORDS
     first = np.tile(np.arange(0, LENGTH, EVERY), rows)
     row = np.repeat(np.arange(rows), len(range(0, LENGTH, EVERY)))
@@ -61,7 +63,7 @@ def draw_rows(rows: int, vocabulary: int, rng: np.random.Generator) -> tuple[Any
 
 
 def choose_by_sorting(self: FactChooser, context_score: Any, batch: tuple[Any, ...]) -> Chosen:
-    """The definition, with a sort of all candidates."""
+    """The selection by its definition, with a sort of all candidates."""
     tokens, lengths, mentions, entities = batch
     owners, triples = self.facts.first(entities, chooser.MAX_CANDIDATES)
     scores = context_score(chooser.RankingContext(tokens, lengths, mentions, entities, owners, triples))
@@ -72,7 +74,7 @@ def choose_by_sorting(self: FactChooser, context_score: Any, batch: tuple[Any, .
 
 
 def main(facts: int = 20, rows: int = 32) -> None:
-    """Print a line a ranking."""
+    """Print a line for each ranking."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     tokenizer = words_or_bytes_tokenizer([f"w{n}" for n in range(WORDS)])
@@ -81,30 +83,30 @@ def main(facts: int = 20, rows: int = 32) -> None:
         batches = [draw_rows(rows, tokenizer.vocab_size, rng) for _ in range(BATCHES)]
         branches = TripleTokenizer(graph, tokenizer, True)
         for name in ("similar", "pagerank"):
-            ours = FactChooser(graph, ["train"], name, branches)
-            sources = chooser.RankingSources(graph, ours.facts, branches)
-            defined = {"similar": rankings.similarity, "pagerank": rankings.pagerank}[name](sources)
-            taken: list[list[float]] = []
+            fact_chooser = FactChooser(graph, ["train"], name, branches)
+            sources = chooser.RankingSources(graph, fact_chooser.facts, branches)
+            definition = {"similar": rankings.similarity, "pagerank": rankings.pagerank}[name](sources)
+            seconds: list[list[float]] = []
             candidates = 0
-            for again in (False, True):  # the first time fills what is kept
+            for warm in (False, True):  # the first pass fills the caches
                 for batch in batches:
                     times = [time.process_time()]
-                    expected = choose_by_sorting(ours, defined, batch)
+                    expected = choose_by_sorting(fact_chooser, definition, batch)
                     times.append(time.process_time())
-                    found = ours.choose(*batch, BRANCHES)
+                    chosen = fact_chooser.choose(*batch, BRANCHES)
                     times.append(time.process_time())
-                    assert (found.triples == expected.triples).all()
-                    assert (found.mentions == expected.mentions).all()
-                    assert (found.scores == expected.scores).all()
-                    if again:
-                        taken.append(np.diff(times).tolist())
-                        candidates += len(ours.facts.first(batch[3], chooser.MAX_CANDIDATES)[0])
-            before, now = np.median(np.array(taken), axis=0)
+                    assert (chosen.triples == expected.triples).all()
+                    assert (chosen.mentions == expected.mentions).all()
+                    assert (chosen.scores == expected.scores).all()
+                    if warm:
+                        seconds.append(np.diff(times).tolist())
+                        candidates += len(fact_chooser.facts.first(batch[3], chooser.MAX_CANDIDATES)[0])
+            definition_seconds, own_seconds = np.median(np.array(seconds), axis=0)
             tokens = rows * LENGTH
             print(
-                f"{name:9} {candidates / BATCHES / len(batches[0][3]):.0f} candidates a mention: by definition "
-                f"{tokens / before / 1e6:.2f} million tokens/s, now {tokens / now / 1e6:.2f} "
-                f"({before / now:.1f} times)"
+                f"{name:9} {candidates / BATCHES / len(batches[0][3]):.0f} candidates per mention: by definition "
+                f"{tokens / definition_seconds / 1e6:.2f} million tokens/s, kepipe {tokens / own_seconds / 1e6:.2f} "
+                f"({definition_seconds / own_seconds:.1f} times)"
             )
 
 

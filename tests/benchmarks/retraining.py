@@ -1,8 +1,8 @@
-"""What a retraining on a little new data costs: `KEPIPE_DATA=… python -m tests.benchmarks.retraining`.
+"""Time of a retraining on a little new data: `KEPIPE_DATA=… python -m tests.benchmarks.retraining`.
 
 A pipeline runs twice: on 99% of the introductions of CoDEx-S's entities and of its triples, then on all of them,
-going on from the champion, with the champion beside the new model in the evaluation. Printed are the processor seconds
-of each stage, and the second run's share of the first's.
+starting from the champion, which is evaluated together with the new model. Printed are the processor seconds of each
+stage in both runs, and the ratio of their sums.
 """
 
 from __future__ import annotations
@@ -41,55 +41,55 @@ stages:
     inputs: {model: pretrain}
     gate: {metric: mlm_loss/tokens}
 """
-SHARE = 100
-"""Every so many-th document and triple is new."""
+NEW_EVERY = 100
+"""Every document and triple whose number is a multiple of this is new."""
 
 
 def main() -> None:
-    """Print a line a stage, and the share."""
+    """Print a line for each stage, and the ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--steps", type=int, default=600, help="Updates of the first training.")
     parser.add_argument("--again", type=int, default=10, help="Updates of the second.")
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     data = Path(os.environ["KEPIPE_DATA"])
     with tempfile.TemporaryDirectory(prefix="retraining-") as folder:
         project = Path(folder)
         (project / "retraining.yaml").write_text(PIPELINE)
-        write(project, data, everything=False)
-        first = run(project, chosen.steps)
-        write(project, data, everything=True)
-        second = run(project, chosen.again)
+        write_inputs(project, data, with_new=False)
+        first = run_pipeline(project, args.steps)
+        write_inputs(project, data, with_new=True)
+        second = run_pipeline(project, args.again)
     print(f"{'processor seconds':<20} {'first':>8} {'again':>8}")
     for stage in yaml.safe_load(PIPELINE)["stages"] | {"graph": 0, "corpus": 0}:
         print(f"{stage:<20} {first.get(stage, 0.0):>8.1f} {second.get(stage, 0.0):>8.1f}")
-    whole, again = sum(first.values()), sum(second.values())
-    print(f"{'together':<20} {whole:>8.1f} {again:>8.1f}   {again / whole:.1%}")
+    first_total, second_total = sum(first.values()), sum(second.values())
+    print(f"{'together':<20} {first_total:>8.1f} {second_total:>8.1f}   {second_total / first_total:.1%}")
 
 
-def write(project: Path, data: Path, *, everything: bool) -> None:
-    """The texts and the graph, without what is new or with it."""
+def write_inputs(project: Path, data: Path, *, with_new: bool) -> None:
+    """Write the texts and the graph, with the new ones or without."""
     (project / "texts").mkdir(exist_ok=True)
     lines = (
         (data / "corpora" / "codex-s-extracts.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     )
-    old = [line for number, line in enumerate(lines) if number % SHARE]
+    old = [line for number, line in enumerate(lines) if number % NEW_EVERY]
     (project / "texts" / "texts.jsonl").write_text("".join(old), encoding="utf-8")
-    if everything:
-        new = [line for number, line in enumerate(lines) if not number % SHARE]
+    if with_new:
+        new = [line for number, line in enumerate(lines) if not number % NEW_EVERY]
         (project / "texts" / "new.jsonl").write_text("".join(new), encoding="utf-8")
     shutil.copytree(data / "kg" / "codex-s", project / "graph", dirs_exist_ok=True)
-    if not everything:
+    if not with_new:
         triples = (
             (data / "kg" / "codex-s" / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
         )
-        kept = [line for number, line in enumerate(triples) if number % SHARE]
-        (project / "graph" / "train.tsv").write_text("".join(kept), encoding="utf-8")
+        old_triples = [line for number, line in enumerate(triples) if number % NEW_EVERY]
+        (project / "graph" / "train.tsv").write_text("".join(old_triples), encoding="utf-8")
 
 
-def run(project: Path, steps: int) -> dict[str, float]:
-    """Stage → processor seconds of what a run computed."""
+def run_pipeline(project: Path, steps: int) -> dict[str, float]:
+    """Run the pipeline; returns stage → processor seconds, without cached stages."""
     kepipe = [sys.executable, "-m", "kepipe"]
     flags = ["--set", f"stages.pretrain.steps={steps}", "--workspace", "workspace"]
     subprocess.run([*kepipe, "run", "retraining.yaml", *flags], cwd=project, check=True)

@@ -1,17 +1,17 @@
-"""How long kepipe's recipe takes to the loss of Hugging Face's Trainer, and what each ingredient of it gives.
+"""Time of kepipe's recipe to the loss of Hugging Face's Trainer, and the contribution of each ingredient.
 
     KEPIPE_DATA=/path/to/data python -m tests.benchmarks.time_to_loss [--size mini] [--updates 400] [--seeds 0 1 2]
         [--rates 3e-4 1e-3 3e-3] [--warmups 0 0.06] [--fractions 0.25 0.5 1] [--families bert] [--texts movie-reviews]
         [--ingredients] [--data FOLDER]
 
-The Trainer trains BERT (a) as shipped, batches of 8 rows at 5e-5 with dropout, and (b) at the best of the learning
-rates and warm-ups given, in kepipe's batches, without dropout. kepipe trains with its default recipe for fractions of
-the updates of (b), each a training of its own with its own decay; the time to the loss at which (b) ends is
-interpolated between two of them. All have the same text, tokenizer, number format and one thread, and are judged on the
-same hidden tokens of held-out text, 15%, by the same code: the Trainer's weights are loaded into kepipe's model.
-Seconds are processor time of training alone, so that others on the machine matter little. Text: the Wikipedia sample of
-gensim's wheel and, where `KEPIPE_DATA` is set, texts of its `corpora`; `--texts` names others, on which the recipe was
-not chosen. Every measurement is a process of its own.
+The Trainer trains BERT (a) with its defaults, batches of 8 rows at 5e-5 with dropout, and (b) at the best of the given
+learning rates and warm-ups, with kepipe's batches and without dropout. kepipe trains with its default recipe for
+fractions of the updates of (b), each a training of its own with its own decay; the time to the loss at which (b) ends
+is interpolated between two of them. All have the same text, tokenizer, number format and one thread, and are evaluated
+on the same masked tokens of held-out text, 15%, by the same code: the Trainer's weights are loaded into kepipe's model.
+Seconds are processor time of training alone, so that other processes on the machine matter little. Text: the Wikipedia
+sample in gensim's wheel and, if `KEPIPE_DATA` is set, texts of its `corpora`; `--texts` names others, on which the
+recipe was not chosen. Every measurement is a separate process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-LENGTH, BATCH, SHIPPED_ROWS, JUDGED = 128, 4096, 8, 131_072
+LENGTH, BATCH, SHIPPED_ROWS, HELD_OUT_TOKENS = 128, 4096, 8, 131_072
 SIZES = {"mini": (256, 4, 4), "base": (768, 12, 12)}
 SAMPLE = "wikipedia-sample"
 TEXTS = ("biomedical-abstracts", "codex-s-extracts", "abc-news")
@@ -60,12 +60,12 @@ INGREDIENTS: dict[str, dict[str, Any]] = {
     "default, pre-norm": {"base": {"norm": "pre"}},
     "default, modernbert": {"base": MODERN},
 }
-"""Name → settings of `pretrain`; all have the same number of tokens but that with the ramp."""
+"""Name → settings of `pretrain`; all train on the same number of tokens, except those with a batch ramp."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training: whose, of which size, for how many updates, with which settings."""
+    """A training: by kepipe or the Trainer (`who`), model size, number of updates, seed, settings."""
 
     who: str
     size: str
@@ -76,7 +76,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The held-out loss at the end, and what the training took."""
+    """The held-out loss at the end, and the processor and wall time of training, in seconds."""
 
     loss: float
     processor: float
@@ -116,7 +116,7 @@ def prepare(root: Path, texts: Sequence[str]) -> None:
 
 
 def context(folder: Path, seed: int = 0) -> Any:
-    """A place to work, where nobody listens."""
+    """A stage context that ignores events."""
     from kepipe.flow.stage import StageContext
 
     for part in ("out", "scratch"):
@@ -124,8 +124,8 @@ def context(folder: Path, seed: int = 0) -> Any:
     return StageContext(folder / "out", folder / "scratch", seed, "cpu", lambda _event: None)
 
 
-def judge(model: Any, shards: Path) -> float:
-    """The loss of hidden tokens of held-out text, in fp32: always the same, of all models."""
+def held_out_loss(model: Any, shards: Path) -> float:
+    """The loss of masked tokens of held-out text, in fp32; the same tokens for all models."""
     import torch
 
     from kepipe.data.row_batches import open_batches
@@ -145,18 +145,18 @@ def judge(model: Any, shards: Path) -> float:
         seed=HELD_OUT_SEED,
     )
     objective = table.build(MLM(), tokenizer)
-    total, places = 0.0, 0
+    loss_sum, tokens = 0.0, 0
     model.eval()
-    for batch in held_out_batches(objective, rows.__getitem__, min(JUDGED // BATCH, rows.per_epoch)):
+    for batch in held_out_batches(objective, rows.__getitem__, min(HELD_OUT_TOKENS // BATCH, rows.per_epoch)):
         count = objective.criterion.counts(batch)["mlm"]
         with torch.no_grad():
-            total += float(objective.criterion(model, batch)["mlm"]) * count
-        places += count
-    return total / places
+            loss_sum += float(objective.criterion(model, batch)["mlm"]) * count
+        tokens += count
+    return loss_sum / tokens
 
 
-def ours(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
-    """The stage `pretrain`: its model, and what it took."""
+def train_with_kepipe(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
+    """Train by the stage `pretrain`; returns the model, processor and wall time."""
     from kepipe.models import folder as model_folder
     from kepipe.stages.artifacts import Shards
     from kepipe.stages.pretrain import PRETRAIN
@@ -167,15 +167,15 @@ def ours(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
         | {"log_every": never, "eval_every": never, "checkpoint_every": never, "eval_tokens": 1}
         | {"steps": run.updates, **run.settings, "base": {"size": run.size, **run.settings.get("base", {})}}
     )
-    place = context(folder / "ours", run.seed)
+    stage_context = context(folder / "ours", run.seed)
     before = time.process_time(), time.perf_counter()
-    PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, place)
+    PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, stage_context)
     after = time.process_time(), time.perf_counter()
-    return model_folder.load(place.out), after[0] - before[0], after[1] - before[1]
+    return model_folder.load(stage_context.out), after[0] - before[0], after[1] - before[1]
 
 
-def theirs(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
-    """transformers' Trainer over rows of `LENGTH` tokens, with its own collator."""
+def train_with_trainer(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
+    """Train by transformers' Trainer with its collator, on rows of `LENGTH` tokens; returns the same."""
     import torch
     import transformers as hf
 
@@ -224,32 +224,33 @@ def theirs(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
     return huggingface.load(folder / "theirs").model, after[0] - before[0], after[1] - before[1]
 
 
-def work(run: Run, shards: Path) -> Outcome:
-    """Train, and judge the model."""
+def train_and_evaluate(run: Run, shards: Path) -> Outcome:
+    """Train a model and evaluate it."""
     import torch
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
-        train = ours if run.who == "kepipe" else theirs
+        train = train_with_kepipe if run.who == "kepipe" else train_with_trainer
         model, processor, wall = train(run, shards, Path(name))
-        return Outcome(judge(model, shards), processor, wall)
+        return Outcome(held_out_loss(model, shards), processor, wall)
 
 
 def measure(runs: Sequence[Run], root: Path) -> Outcome:
-    """The mean over runs, each in a process of its own; those that were measured before are read."""
+    """The mean over runs, each in a separate process; earlier outcomes are read from the file."""
     outcomes = []
     for run in runs:
-        spelt = json.dumps(asdict(run), sort_keys=True)
-        kept = root / "outcomes.jsonl"
-        before = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-        outcome = next((line["outcome"] for line in before if line["run"] == spelt), None)
+        run_json = json.dumps(asdict(run), sort_keys=True)
+        outcomes_file = root / "outcomes.jsonl"
+        lines = outcomes_file.read_text().splitlines() if outcomes_file.exists() else []
+        earlier = [json.loads(line) for line in lines]
+        outcome = next((line["outcome"] for line in earlier if line["run"] == run_json), None)
         if outcome is None:
-            work = ["--work", spelt, "--data", str(root)]
-            command = [sys.executable, "-m", "tests.benchmarks.time_to_loss", *work]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            outcome = json.loads(done.stdout.splitlines()[-1])
-            with kept.open("a") as stream:
-                stream.write(json.dumps({"run": spelt, "outcome": outcome}) + "\n")
+            work_options = ["--work", run_json, "--data", str(root)]
+            command = [sys.executable, "-m", "tests.benchmarks.time_to_loss", *work_options]
+            process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            outcome = json.loads(process.stdout.splitlines()[-1])
+            with outcomes_file.open("a") as stream:
+                stream.write(json.dumps({"run": run_json, "outcome": outcome}) + "\n")
         outcomes.append(outcome)
     return Outcome(
         **{name: mean(outcome[name] for outcome in outcomes) for name in ("loss", "processor", "wall")}
@@ -261,25 +262,27 @@ def show(name: str, updates: int, outcome: Outcome) -> None:
     print(f"{name:44}{updates:9}{outcome.processor:12.0f}{outcome.wall:9.0f}{outcome.loss:9.3f}", flush=True)
 
 
-def seconds_to(target: float, ends: Sequence[Outcome]) -> float | None:
-    """Processor seconds after which a run with its own decay ends at the loss `target`: log-linear between the runs
-    around it; None where none reaches it; the shortest where all do."""
-    ends = sorted(ends, key=lambda end: end.processor)
-    if ends[0].loss <= target:
-        return ends[0].processor
-    for one, other in pairwise(ends):
-        if other.loss <= target:
-            share = (one.loss - target) / (one.loss - other.loss)
-            return exp(log(one.processor) + share * (log(other.processor) - log(one.processor)))
+def seconds_to(target: float, outcomes: Sequence[Outcome]) -> float | None:
+    """Processor seconds of a run, with its own decay, that ends at the loss `target`: log-linear interpolation between
+    two runs; None if no run reaches it, and the time of the shortest run if all do."""
+    outcomes = sorted(outcomes, key=lambda outcome: outcome.processor)
+    if outcomes[0].loss <= target:
+        return outcomes[0].processor
+    for previous, next_outcome in pairwise(outcomes):
+        if next_outcome.loss <= target:
+            share = (previous.loss - target) / (previous.loss - next_outcome.loss)
+            return exp(
+                log(previous.processor) + share * (log(next_outcome.processor) - log(previous.processor))
+            )
     return None
 
 
-def compare(options: argparse.Namespace, root: Path) -> None:
-    """The Trainer swept, kepipe's time to its loss, and the Trainer as shipped."""
-    size, updates, seeds = options.size, options.updates, options.seeds
+def compare(args: argparse.Namespace, root: Path) -> None:
+    """Print the Trainer's sweep, kepipe's time to its loss, and the Trainer with its defaults."""
+    size, updates, seeds = args.size, args.updates, args.seeds
     sweep = {}
-    for rate in options.rates:
-        for warmup in options.warmups:
+    for rate in args.rates:
+        for warmup in args.warmups:
             settings = {"learning_rate": rate, "warmup": warmup}
             sweep[rate, warmup] = measure([Run("swept", size, updates, seeds[0], settings)], root)
             show(f"(b) Trainer, rate {rate:g}, warm-up {warmup:g}", updates, sweep[rate, warmup])
@@ -287,14 +290,14 @@ def compare(options: argparse.Namespace, root: Path) -> None:
     best = {"learning_rate": rate, "warmup": warmup}
     swept = measure([Run("swept", size, updates, seed, best) for seed in seeds], root)
     show(f"(b) at its best, {rate:g} and {warmup:g}, {len(seeds)} seeds", updates, swept)
-    for family in options.families:
-        ends = []
-        for fraction in options.fractions:
-            some = round(fraction * updates)
-            runs = [Run("kepipe", size, some, seed, {"base": {"family": family}}) for seed in seeds]
-            ends.append(measure(runs, root))
-            show(f"kepipe, {family}", some, ends[-1])
-        reached = seconds_to(swept.loss, ends)
+    for family in args.families:
+        outcomes = []
+        for fraction in args.fractions:
+            run_updates = round(fraction * updates)
+            runs = [Run("kepipe", size, run_updates, seed, {"base": {"family": family}}) for seed in seeds]
+            outcomes.append(measure(runs, root))
+            show(f"kepipe, {family}", run_updates, outcomes[-1])
+        reached = seconds_to(swept.loss, outcomes)
         ratio = "not reached" if reached is None else f"{swept.processor / reached:.1f} times sooner"
         print(f"{family} to the loss of (b), {swept.loss:.3f}: {ratio}", flush=True)
     shipped = updates * BATCH // (SHIPPED_ROWS * LENGTH)
@@ -317,32 +320,29 @@ def main() -> None:
     parser.add_argument("--warmups", type=float, nargs="+", default=[0.0, 0.06])
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
     parser.add_argument("--families", nargs="+", default=["bert", FAMILY], help="of kepipe's models")
-    everything = (SAMPLE, *(TEXTS if "KEPIPE_DATA" in os.environ else ()))
-    parser.add_argument("--texts", nargs="+", default=everything, help=f"{SAMPLE}, or files of `corpora`")
+    default_texts = (SAMPLE, *(TEXTS if "KEPIPE_DATA" in os.environ else ()))
+    parser.add_argument("--texts", nargs="+", default=default_texts, help=f"{SAMPLE}, or files of `corpora`")
     parser.add_argument(
-        "--ingredients", nargs="*", choices=list(INGREDIENTS), help="these alone; all where none is named"
+        "--ingredients", nargs="*", choices=list(INGREDIENTS), help="only these; all if none is named"
     )
-    parser.add_argument("--data", type=Path, help="keep shards and outcomes here and use them again")
+    parser.add_argument("--data", type=Path, help="store shards and outcomes in this folder and reuse them")
     parser.add_argument("--work", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.work:
-        outcome = work(Run(**json.loads(options.work)), options.data / "shards" / "out")
+    args = parser.parse_args()
+    if args.work:
+        outcome = train_and_evaluate(Run(**json.loads(args.work)), args.data / "shards" / "out")
         print(json.dumps(asdict(outcome)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        root = options.data or Path(folder)
+        root = args.data or Path(folder)
         if not (root / "shards").exists():
-            prepare(root, options.texts)
+            prepare(root, args.texts)
         print(f"{'':44}{'updates':>9}{'processor s':>12}{'wall s':>9}{'loss':>9}", flush=True)
-        if options.ingredients is None:
-            compare(options, root)
+        if args.ingredients is None:
+            compare(args, root)
             return
-        for name in options.ingredients or INGREDIENTS:
-            runs = [
-                Run("kepipe", options.size, options.updates, seed, INGREDIENTS[name])
-                for seed in options.seeds
-            ]
-            show(name, options.updates, measure(runs, root))
+        for name in args.ingredients or INGREDIENTS:
+            runs = [Run("kepipe", args.size, args.updates, seed, INGREDIENTS[name]) for seed in args.seeds]
+            show(name, args.updates, measure(runs, root))
 
 
 if __name__ == "__main__":

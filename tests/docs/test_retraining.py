@@ -80,7 +80,7 @@ def outputs(followed: Tutorial, command: str) -> list[str]:
 
 def test_cron_schedule_runs_and_a_better_model_is_promoted(followed: Tutorial) -> None:
     assert "fires: cron 0 2 * * * Europe/Berlin" in outputs(followed, "kepipe scheduler --once")[0]
-    assert len(re.findall(r"\d\d:00:00 (?:CET|CEST)", followed.said("kepipe schedule next"))) >= 2
+    assert len(re.findall(r"\d\d:00:00 (?:CET|CEST)", followed.output_of("kepipe schedule next"))) >= 2
     history = outputs(followed, "kepipe models history")[0]
     assert "version 1 promoted" in history
     assert re.search(
@@ -99,28 +99,30 @@ def test_new_text_triggers_one_run(followed: Tutorial) -> None:
 
 
 def test_drift_is_reported_and_starts_a_run(followed: Tutorial) -> None:
-    said = followed.said("kepipe drift")
-    assert re.search(r"^domain .* drift$", said, re.MULTILINE)
-    assert "drift in 12 new documents: " in said
-    page = Path(re.search(r"^page: (.*)$", said, re.MULTILINE)[1])  # type: ignore[index]
+    output = followed.output_of("kepipe drift")
+    assert re.search(r"^domain .* drift$", output, re.MULTILINE)
+    assert "drift in 12 new documents: " in output
+    page = Path(re.search(r"^page: (.*)$", output, re.MULTILINE)[1])  # type: ignore[index]
     assert "Over time" in page.read_text(encoding="utf-8")
     (last,) = outputs(followed, "kepipe scheduler --once")[4:]
     assert "drifts  fires: drift in 12 new documents" in last
     assert "drifts  finished" in last
     assert "arrivals" not in last  # it is paused
-    assert "drift in 12 new documents" in followed.said("kepipe schedule history drifts").splitlines()[0]
+    assert "drift in 12 new documents" in followed.output_of("kepipe schedule history drifts").splitlines()[0]
 
 
 def test_forgetting_and_worse_models_are_refused_and_rollback_works(followed: Tutorial) -> None:
-    history = followed.said("kepipe models history")
+    history = followed.output_of("kepipe models history")
     versions = [int(number) for number in re.findall(r"version (\d+) (?:promoted|refused)", history)]
     forgot, worst = sorted(versions)[-2:]
     assert re.search(rf"version {forgot} refused: mlm_loss/tokens on old data is worse by", history)
     assert re.search(rf"version {worst} refused: .*mlm_loss/tokens is worse by", history)
     champions = [int(n) for n in history.splitlines()[-1].removeprefix("champions in order: ").split(", ")]
     assert not {forgot, worst} & set(champions)
-    assert followed.said("kepipe models rollback") == f"fresh version {champions[-2]} is champion again\n"
-    compared = followed.said("kepipe models compare")
+    assert (
+        followed.output_of("kepipe models rollback") == f"fresh version {champions[-2]} is champion again\n"
+    )
+    compared = followed.output_of("kepipe models compare")
     assert f"both re-evaluated on the questions of version {worst}" in compared
     assert re.search(
         r"^mlm_loss/tokens .*\+[\d.]+ \(95% interval -?[\d.]+ to [\d.]+\)$", compared, re.MULTILINE
@@ -136,16 +138,16 @@ def asked(*words: str, code: int = 0) -> str:
 
 def test_failed_training_is_notified_and_keeps_the_champion(followed: Tutorial) -> None:
     models, decided = asked("models", "list", "fresh"), asked("models", "history", "fresh")
-    assert followed.said("kepipe models rollback").split()[2] in models
+    assert followed.output_of("kepipe models rollback").split()[2] in models
     fails = "--set", "stages.pretrain.learning_rate=1e30", "--set", "stages.pretrain.steps=80"
     asked("schedule", "add", "project/fresh.yaml", "--name", "broken", "--cron", "0 3 * * *", *fails)
     with schedules.open_store(Path("workspace")) as store:
         store.set_next("broken", datetime.now().astimezone() - timedelta(seconds=1))
-    said = asked("scheduler", "--once", "--notify", "command=tee told.json", code=1)
-    assert "broken  failed" in said
-    told = json.loads(Path("told.json").read_text())
-    assert (told["schedule"], told["outcome"]) == ("broken", "failed")
-    assert "training stops" in str(told)
+    output = asked("scheduler", "--once", "--notify", "command=tee told.json", code=1)
+    assert "broken  failed" in output
+    record = json.loads(Path("told.json").read_text())
+    assert (record["schedule"], record["outcome"]) == ("broken", "failed")
+    assert "training stops" in str(record)
     newest = asked("schedule", "history", "broken").splitlines()[0]
     log = Path(newest.split()[-1])
     assert "failed" in newest
@@ -175,17 +177,17 @@ def test_checkpoints_are_logged_models_with_held_out_loss(followed: Tutorial) ->
 
 
 def test_continued_pipeline_is_valid(followed: Tutorial) -> None:
-    assert "valid; stages graph, corpus, link, shards, champion, pretrain" in followed.said(
+    assert "valid; stages graph, corpus, link, shards, champion, pretrain" in followed.output_of(
         "kepipe config check"
     )
 
 
 def test_model_card_and_archive(followed: Tutorial) -> None:
-    card = followed.said("kepipe models card")
+    card = followed.output_of("kepipe models card")
     assert "## Licence\n\nApache-2.0" in card
     assert "To try retraining." in card
     assert '"stage": "pretrain"' in card
-    archived = followed.said("kepipe models archive")
+    archived = followed.output_of("kepipe models archive")
     assert "is kept: champion" in archived
     assert "archived: " in archived
 

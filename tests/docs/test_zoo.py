@@ -22,32 +22,32 @@ def rows(heading: str) -> dict[str, list[str]]:
 
 
 def test_page_lists_the_families_of_the_table() -> None:
-    told = rows("Families")
-    assert list(told) == list(FAMILIES)
+    listed = rows("Families")
+    assert list(listed) == list(FAMILIES)
     for name, family in FAMILIES.items():
         stacks = [stack for stack in ("encoder", "decoder") if getattr(family, stack)]
-        assert told[name][:2] == ["-".join(stacks), ", ".join(family.sizes)], name
+        assert listed[name][:2] == ["-".join(stacks), ", ".join(family.sizes)], name
 
 
 def test_page_lists_the_fitted_families_of_the_table() -> None:
-    told = rows("Before the transformer")
-    assert {name: cells[0] for name, cells in told.items()} == {
+    listed = rows("Before the transformer")
+    assert {name: cells[0] for name, cells in listed.items()} == {
         name: row.about for name, row in FITTED.items()
     }
 
 
 def test_page_lists_the_networks_of_the_table() -> None:
-    told = rows("Networks")
-    assert {name: cells[0] for name, cells in told.items()} == {
+    listed = rows("Networks")
+    assert {name: cells[0] for name, cells in listed.items()} == {
         name: row.about for name, row in TRAINED.items()
     }
 
 
 def test_page_lists_the_objectives_of_the_table() -> None:
-    told = rows("Objectives")
-    assert list(told) == list(TABLE)
+    listed = rows("Objectives")
+    assert list(listed) == list(TABLE)
     for name, row in TABLE.items():
-        assert told[name][:2] == [row.stack, "yes" if row.begin else "no"], name
+        assert listed[name][:2] == [row.stack, "yes" if row.begin else "no"], name
 
 
 @pytest.mark.parametrize("file", ["table", "span_masking"])

@@ -105,7 +105,7 @@ def speeds(setting: Setting) -> Figures:
 
 def ours(setting: Setting, size: Size, name: str, compiled: bool) -> dict[str, float]:
     """Tokens a second, MFU and the wait for data: medians of the records after the first two."""
-    ear = EventRecorder()
+    recorder = EventRecorder()
     steps = {"steps": 4, "log_every": 1} if setting.tiny else {"steps": 30, "log_every": 5}
     often = settings(
         batch_tokens=size.tokens,
@@ -116,13 +116,15 @@ def ours(setting: Setting, size: Size, name: str, compiled: bool) -> dict[str, f
         workers=1 if setting.tiny else 4,
         **steps,
     )
-    fit(size.model(), size.learned(), size.text, often, setting.context(name, ear))
+    fit(size.model(), size.learned(), size.text, often, setting.context(name, recorder))
     named = {
         "tokens/s": "tokens_per_second",
         "MFU": "model_flops_utilisation",
         "data wait": "data_wait_share",
     }
-    return {what: float(np.median(list(ear.metric(metric).values())[2:])) for what, metric in named.items()}
+    return {
+        what: float(np.median(list(recorder.metric(metric).values())[2:])) for what, metric in named.items()
+    }
 
 
 def theirs(setting: Setting, size: Size) -> float:

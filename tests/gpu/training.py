@@ -15,7 +15,7 @@ from kepipe.flow.stage import StageContext
 from kepipe.models.folder import save
 from kepipe.training import launch
 from tests.gpu.check import Check, Figures, NotHere, Setting
-from tests.support.toy_training import HIDE_SOME, EventRecorder, fit, render, same, settings, tiny
+from tests.support.toy_training import MASKING, EventRecorder, equal_weights, fit, settings, tiny, toy_rows
 
 
 def train_until(setting: Setting, name: str, stop: int | None) -> None:
@@ -25,11 +25,11 @@ def train_until(setting: Setting, name: str, stop: int | None) -> None:
     def rows(number: int) -> TokenRows:
         if number == stop:
             os.kill(os.getpid(), signal.SIGKILL)
-        return render(number)
+        return toy_rows(number)
 
     model = tiny()
     # at once: the kill may come before a thread has written
-    fit(model, HIDE_SOME, rows, settings(async_checkpoints=False), setting.context(name))
+    fit(model, MASKING, rows, settings(async_checkpoints=False), setting.context(name))
     save(setting.folder / name / "out", model)
 
 
@@ -65,12 +65,12 @@ def seeds(setting: Setting) -> Figures:
         try:
             models = [tiny(), tiny()]
             for number, model in enumerate(models):
-                fit(model, HIDE_SOME, render, settings(), setting.context(f"{mode}-{number}"))
+                fit(model, MASKING, toy_rows, settings(), setting.context(f"{mode}-{number}"))
         finally:
             torch.use_deterministic_algorithms(False)
         pairs = zip(models[0].parameters(), models[1].parameters(), strict=True)
         figures[f"apart, {mode}"] = max(float((one - other).detach().abs().max()) for one, other in pairs)
-        assert mode == "default" or same(*models), f"apart by {figures[f'apart, {mode}']:.1e}"
+        assert mode == "default" or equal_weights(*models), f"apart by {figures[f'apart, {mode}']:.1e}"
     return figures
 
 
@@ -82,7 +82,7 @@ def _both_ways(_inputs: None, _config: None, context: StageContext) -> None:
     for parallel in PARALLEL:
         its = replace(context, scratch=context.scratch / parallel, stamp={"run": parallel, "stage": ""})
         its.scratch.mkdir(exist_ok=True)
-        fit(tiny(), HIDE_SOME, render, settings(accumulate=2, log_every=1, parallel=parallel), its)
+        fit(tiny(), MASKING, toy_rows, settings(accumulate=2, log_every=1, parallel=parallel), its)
 
 
 def over_processes(setting: Setting) -> Figures:
@@ -90,20 +90,20 @@ def over_processes(setting: Setting) -> Figures:
     if setting.on_gpu and torch.cuda.device_count() < 2:
         raise NotHere("one GPU; it needs two")
     alone = EventRecorder()
-    fit(tiny(), HIDE_SOME, render, settings(accumulate=2, log_every=1), setting.context("alone", alone))
+    fit(tiny(), MASKING, toy_rows, settings(accumulate=2, log_every=1), setting.context("alone", alone))
     expected, figures, together = alone.metric("loss"), Figures(), EventRecorder()
     context = setting.context("together", together)
     launch.run(_both_ways, None, None, replace(context, device=torch.device(context.device).type), 2)
     for parallel in PARALLEL:
-        ear = EventRecorder()
-        ear.events = [event for event in together.events if event.run == parallel]
-        found = ear.metric("loss")
+        recorder = EventRecorder()
+        recorder.events = [event for event in together.events if event.run == parallel]
+        found = recorder.metric("loss")
         assert found.keys() == expected.keys(), found
         figures[parallel] = max(abs(found[step] / expected[step] - 1) for step in expected)
         assert figures[parallel] < 1e-3, f"{parallel}: {found}, alone: {expected}"
     rest = EventRecorder()
     fit(
-        tiny(), HIDE_SOME, render, settings(accumulate=2, log_every=1),
+        tiny(), MASKING, toy_rows, settings(accumulate=2, log_every=1),
         replace(context, scratch=context.scratch / "fsdp2", sink=rest),
     )  # fmt: skip
     found = rest.metric("loss")

@@ -47,22 +47,22 @@ def run(*arguments: str) -> str:
 
 
 def test_link_explain_prints_names_in_brackets(graph: Path) -> None:
-    told = run("link", "--explain", TEXT, "-l", str(graph), "--rules")
+    output = run("link", "--explain", TEXT, "-l", str(graph), "--rules")
     for written in ("[/ne]", "Lincoln [bold]", "[red]uk", "Lincoln [/uk]"):
-        assert written in told
+        assert written in output
 
 
 def test_link_doctor_prints_names_in_brackets(graph: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
-    told = run("link", "doctor", str(tmp_path / "text.txt"), "-l", str(graph), "--rules")
+    output = run("link", "doctor", str(tmp_path / "text.txt"), "-l", str(graph), "--rules")
     for written in ("Lincoln [bold]", "Lincoln [/uk]"):
-        assert written in told
+        assert written in output
 
 
 def test_text_with_brackets_is_printed_unchanged(graph: Path) -> None:
-    told = run("inject", TEXT, "-g", str(graph))
+    output = run("inject", TEXT, "-g", str(graph))
     for written in (TEXT, "Lincoln (Lincoln [bold])", "[/in] → [bold]Nebraska"):
-        assert written in told
+        assert written in output
 
 
 HOSTILE = "\x1b]0;title\x07\x1b[31mred\x1b[2J\x9b31m\u202e"

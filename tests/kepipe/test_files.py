@@ -76,11 +76,11 @@ except OSError as error:
 def test_full_disk_is_reported_and_keeps_the_old_file(tmp_path: Path) -> None:
     file = tmp_path / "state.json"
     files.write_text(file, "old")
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", FULL, str(file)], check=True, capture_output=True, text=True
     ).stdout
-    assert said.startswith(f"{file}: cannot be written (")
-    assert said.strip().endswith("what was there before is untouched")
+    assert process.startswith(f"{file}: cannot be written (")
+    assert process.strip().endswith("what was there before is untouched")
     assert (file.read_text(), names(tmp_path)) == ("old", ["state.json"])
 
 

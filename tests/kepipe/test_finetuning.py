@@ -12,7 +12,7 @@ from kepipe.finetuning.predictor import Predictor
 from kepipe.stages.artifacts import FineTuned, Graph
 from kepipe.tokenization.training import train_tokenizer
 from tests.support.tasks import FILLER
-from tests.support.towns import OTHER, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
+from tests.support.towns import OPPOSITE, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> str:
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The graph, and one with opposite facts."""
     root = tmp_path_factory.mktemp("worlds")
-    return {"true": write_world(root / "true", SIDE), "turned": write_world(root / "turned", OTHER)}
+    return {"true": write_world(root / "true", SIDE), "turned": write_world(root / "turned", OPPOSITE)}
 
 
 def answers(made: FineTuned, graph: Path | None) -> list[str]:
@@ -63,6 +63,6 @@ def test_every_base_uses_injected_triples(
         **changes,
     )
     assert strict_score(made) > 0.95
-    for graph_folder, truth in ((None, SIDE), (worlds["turned"], OTHER)):
+    for graph_folder, truth in ((None, SIDE), (worlds["turned"], OPPOSITE)):
         found = answers(made, graph_folder)
         assert np.mean([answer == truth[name] for answer, name in zip(found, UNSEEN, strict=True)]) > 0.95

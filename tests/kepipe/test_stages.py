@@ -70,18 +70,18 @@ def test_killed_fused_pretraining_resumes_bit_identically(world: Path, tmp_path:
 
 def test_fused_pretraining_in_two_processes_has_the_losses_of_one(world: Path, tmp_path: Path) -> None:
     """With entities in the rows, dropout, and a loss over the entities of each part."""
-    alone, ear = pretrain(world, tmp_path / "alone", accumulate=2)
+    alone, recorder = pretrain(world, tmp_path / "alone", accumulate=2)
     shared, heard = pretrain(world, tmp_path / "shared", accumulate=2, processes=2)
     for name in ("loss", "loss_mlm", "loss_dea", "entity_accuracy", "held_out_loss", "gradient_norm"):
-        assert len(ear.metric(name)) > 1, name
-        assert heard.metric(name) == pytest.approx(ear.metric(name), rel=1e-4), name
+        assert len(recorder.metric(name)) > 1, name
+        assert heard.metric(name) == pytest.approx(recorder.metric(name), rel=1e-4), name
     weights = dict(load(shared).named_parameters())
     assert all(weights[name].allclose(value, atol=1e-5) for name, value in load(alone).named_parameters())
 
 
 def test_new_entities_get_composed_vectors_in_pretraining(world: Path, tmp_path: Path) -> None:
     """Q12 has no vector; the graph says it is near Q10, and so it becomes Q10 + near, in training and in the folder."""
-    (without, quiet), (made, ear) = (
+    (without, quiet), (made, recorder) = (
         pretrain(world, tmp_path / str(neighbours), neighbours, steps=1, eval_every=1)
         for neighbours in (False, True)
     )
@@ -90,14 +90,14 @@ def test_new_entities_get_composed_vectors_in_pretraining(world: Path, tmp_path:
     assert known.rows(["Q12"]).tolist() == [-1]
     expected = table[known.rows(["Q10"])[0]] + map_table(made / TABLE, "relations")[0]
     np.testing.assert_allclose(grown.table()[grown.rows(["Q12"])[0]], expected, rtol=1e-6)
-    assert "1 entities without a vector got one composed" in ear.notes()
-    with_vector = [last(heard, "mentions_with_vector") for heard in (quiet, ear)]
-    assert with_vector[0] < with_vector[1] < last(ear, "mentions")
+    assert "1 entities without a vector got one composed" in recorder.notes()
+    with_vector = [last(heard, "mentions_with_vector") for heard in (quiet, recorder)]
+    assert with_vector[0] < with_vector[1] < last(recorder, "mentions")
     assert json.loads((made / "kepipe.json").read_text())["neighbours"] == "digest"
 
 
-def last(ear: EventRecorder, name: str) -> float:
-    told = [event.values for event in ear.events if isinstance(event, Metrics)]
+def last(recorder: EventRecorder, name: str) -> float:
+    told = [event.values for event in recorder.events if isinstance(event, Metrics)]
     return [values[name] for values in told if name in values][-1]
 
 
@@ -168,16 +168,16 @@ def test_tuned_model_links_raw_text_with_its_linker(tuned: FineTuned, tmp_path: 
     assert tuned.scores()["test"]["strict"].value > 0.9
     alone = tmp_path / "alone"
     shutil.copytree(tuned.folder, alone)
-    told = Predictor.open(alone).predict([f"They say [[{town}|mention]] was larger." for town in UNSEEN])
-    right = [next(iter(one["predicted"])) == SIDE[town] for one, town in zip(told, UNSEEN, strict=True)]
+    answers = Predictor.open(alone).predict([f"They say [[{town}|mention]] was larger." for town in UNSEEN])
+    right = [next(iter(one["predicted"])) == SIDE[town] for one, town in zip(answers, UNSEEN, strict=True)]
     assert np.mean(right) > 0.9
-    assert [one["entities"][0]["entity"] for one in told] == [f"Q{town}" for town in UNSEEN]
+    assert [one["entities"][0]["entity"] for one in answers] == [f"Q{town}" for town in UNSEEN]
 
 
 def test_predict_command_links_raw_text(tuned: FineTuned) -> None:
     town = UNSEEN[3]
     text = f"They say [[{town}|mention]] was larger."
-    said = CliRunner().invoke(app, ["predict", str(tuned.folder), text])
-    assert said.exit_code == 0, said.output
-    assert said.stdout.startswith(SIDE[town])
-    assert f"{town} → Q{town}" in said.stdout
+    result = CliRunner().invoke(app, ["predict", str(tuned.folder), text])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(SIDE[town])
+    assert f"{town} → Q{town}" in result.stdout

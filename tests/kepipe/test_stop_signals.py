@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 PROGRAM = """
@@ -40,7 +40,7 @@ from kepipe.stop_signals import raise_interrupts
 raise_interrupts()
 try:
     import slow
-    time.sleep({PATIENCE})
+    time.sleep({TIMEOUT})
 except KeyboardInterrupt:
     print(sorted(name for name in vars(sys.modules["slow"]) if name.startswith("part")))
 """
@@ -59,7 +59,7 @@ def ended(pipeline: Path, moment: str, number: int, *more: str) -> subprocess.Co
     """`kepipe config check`, to which a signal comes when it imports the module `moment`, at its work, or at its
     end."""
     command = [sys.executable, "-c", PROGRAM, moment, str(int(number)), str(pipeline), *more]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -81,7 +81,7 @@ def test_signal_during_an_import_is_deferred(tmp_path: Path) -> None:
     """What is raised within one aborts libraries in C++."""
     (tmp_path / "slow.py").write_text(SLOW)
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}){IMPORT}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "['part1', 'part2']\n", "")
 
 

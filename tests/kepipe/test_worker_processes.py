@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from tests.support.waiting import PATIENCE, lives, until
+from tests.support.waiting import TIMEOUT, is_running, until
 
 WORKER = f"""
 import time
 from kepipe.worker_processes import end_with_parent
 end_with_parent()
 print("ready", flush=True)
-time.sleep({2 * PATIENCE})
+time.sleep({2 * TIMEOUT})
 """
 PARENT = f"""
 import subprocess, sys
@@ -31,7 +31,7 @@ def test_worker_ends_with_its_parent(number: signal.Signals) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
-    assert lives(worker)
+    assert is_running(worker)
     parent.send_signal(number)
     parent.wait()
-    until(lambda: not lives(worker))
+    until(lambda: not is_running(worker))

@@ -183,11 +183,11 @@ def test_another_model_of_pykeen(grid: Graph, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_trained_and_ranks(tiny: Graph, tmp_path: Path, model: str) -> None:
-    told: list[float] = []
+    values: list[float] = []
     settings = Training(model=model.upper(), dim=8, epochs=1, negatives=4, validate_every=1)
-    trained = train(tiny, settings, tmp_path, 0, on_epoch=lambda _, figures: told.append(figures["loss"]))
-    assert len(told) == 1
-    assert np.isfinite(told).all()
+    trained = train(tiny, settings, tmp_path, 0, on_epoch=lambda _, figures: values.append(figures["loss"]))
+    assert len(values) == 1
+    assert np.isfinite(values).all()
     assert len(trained.entities) == 8
     assert len(trained.relations) == 2
     assert np.isfinite(filtered_ranks(tiny, tiny.triples("test"), trained.scorer)).all()

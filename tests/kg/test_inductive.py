@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kg.inductive import (
     Encoder,
     InductiveTraining,
-    _exercise,
+    _draw_batch,
     _loss,
     average_neighbours,
     edges_into,
@@ -96,7 +96,7 @@ def test_queries_are_not_among_the_context() -> None:
     )
     around = Neighbourhood(facts[facts[:, 0] != facts[:, 2]], 30, 3)
     settings = InductiveTraining(batch=20, fanout=40)
-    seen, asked, rows = _exercise(around, np.flatnonzero(around.degrees >= 2), settings, rng)
+    seen, asked, rows = _draw_batch(around, np.flatnonzero(around.degrees >= 2), settings, rng)
     assert len(rows) > 10
     assert asked[:, 2].tolist() == rows.tolist()
     pairs = set(map(tuple, seen[:, [0, 2]].tolist()))
@@ -107,7 +107,7 @@ def test_queries_are_not_among_the_context() -> None:
 def test_an_entity_shows_as_many_edges_as_it_may_besides_the_one_that_is_asked_for() -> None:
     star = np.array([[leaf, 0, 0] for leaf in range(1, 41)], np.int32)
     settings = InductiveTraining(batch=1, fanout=5)
-    seen, asked, rows = _exercise(
+    seen, asked, rows = _draw_batch(
         Neighbourhood(star, 41, 1), np.array([0]), settings, np.random.default_rng(0)
     )
     assert (len(seen), len(asked), rows.tolist()) == (5, 1, [0])

@@ -35,7 +35,7 @@ def ours(family: str, folder: Path) -> tuple[torch.nn.Module, Transformer]:
     """transformers' model and the same one ported."""
     reference = theirs(family)
     ported = huggingface.load(saved(reference, folder))
-    assert ported.fresh == ()
+    assert ported.missing == ()
     assert ported.unused == ()
     return reference, ported.model.eval()
 
@@ -192,10 +192,10 @@ def test_masked_lm_heads_round_trip(family: str, changes: dict[str, Any], tmp_pa
 def test_minilm_hidden_states_equal_transformers() -> None:
     from transformers import AutoModel
 
-    told: list[str] = []
-    model = from_pretrained("minilm", note=told.append).eval()
-    assert len(told) == 1
-    assert "head.transform.dense.weight" in told[0]
+    messages: list[str] = []
+    model = from_pretrained("minilm", note=messages.append).eval()
+    assert len(messages) == 1
+    assert "head.transform.dense.weight" in messages[0]
     reference = AutoModel.from_pretrained(locate("minilm")).eval()
     tokens_BT = torch.randint(0, 30522, (4, 50), generator=torch.Generator().manual_seed(0))
     real_BT = padded([50, 31, 7, 44])

@@ -21,7 +21,7 @@ from kepipe.report.retraining import Coverage, Retraining, retraining_page
 from kepipe.stages.artifacts import Report
 from kepipe.stages.table import STAGES
 from kepipe.studies.results import StudyResult
-from tests.support.browser import shown
+from tests.support.browser import rendered
 from tests.support.kepipe_run import EXAMPLE, Kepipe
 
 pytestmark = pytest.mark.browser
@@ -193,8 +193,8 @@ def test_unescaped_html_would_be_executed(tmp_path: Path) -> None:
     for number, text in enumerate((SCRIPT, IMAGE, f"<svg><text>{IMAGE}</text></svg>")):
         page = tmp_path / f"{number}.html"
         page.write_text(f"<!doctype html><title>x</title><body>{text}")
-        assert "a script ran" in injected_effects(shown(page))
-        assert len(injected_effects(shown(page))) > 1
+        assert "a script ran" in injected_effects(rendered(page))
+        assert len(injected_effects(rendered(page))) > 1
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_unescaped_html_would_be_executed(tmp_path: Path) -> None:
     ],
 )
 def test_pages_execute_no_injected_html(pages: dict[str, Path], name: str) -> None:
-    assert injected_effects(shown(pages[name])) == []
+    assert injected_effects(rendered(pages[name])) == []
     written = pages[name].read_text(encoding="utf-8")
     assert "\x1b" not in written
     if name in (

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from kepipe.cli import app
 from tests.support.kepipe_run import EXAMPLE, TINY, Kepipe
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import TIMEOUT, until
 
 SETTINGS = (*TINY, "stages.pretrain.steps=12", "stages.evaluate.probes=[entity-cloze]")
 
@@ -37,7 +37,7 @@ def scheduler(kepipe: Kepipe, tmp_path: Path) -> Iterator[subprocess.Popen[bytes
         process = subprocess.Popen(kepipe.command("scheduler"), stdout=log, stderr=log)
         yield process
         process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 def ask(kepipe: Kepipe, *arguments: str) -> str:

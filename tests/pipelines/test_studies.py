@@ -140,11 +140,11 @@ def test_k_bert_choices_study_compares_rankings(tmp_path: Path, capsys: pytest.C
     )
     assert arms(results) == {"graph", "rarest", "plausible", "similar"}
     choices.main(results)
-    written = {
-        line.split()[0]: float(line.split()[7].rstrip(","))
+    inserted = {
+        line.split()[0]: float(line.split()[6].rstrip(","))
         for line in capsys.readouterr().out.splitlines()[1:-1]
     }
-    assert written == dict.fromkeys(CHOICES, 1.0), "the example's people have no more than two triples"
+    assert inserted == dict.fromkeys(CHOICES, 1.0), "the example's people have no more than two triples"
 
 
 def test_ernie_graph_dataset_study_compares_its_arms(tmp_path: Path) -> None:
@@ -195,10 +195,10 @@ def test_chinese_k_bert_study_runs(tmp_path: Path) -> None:
         *of("hotels", TINY_FINETUNE),
     )
     assert arms(results) == {"graph-on", "graph-off", "graph-shuffled", "names-only", "triples-as-text"}
-    (told,) = json.loads((results / "hotels.graph-on.0" / "knowledge.json").read_text())["methods"]
-    assert (told["method"], told["predicate"], told["length"]) == ("k-bert", True, 144)
-    (told,) = json.loads((results / "records.graph-on.0" / "knowledge.json").read_text())["methods"]
-    assert not told["predicate"]
+    (record,) = json.loads((results / "hotels.graph-on.0" / "knowledge.json").read_text())["methods"]
+    assert (record["method"], record["predicate"], record["length"]) == ("k-bert", True, 144)
+    (record,) = json.loads((results / "records.graph-on.0" / "knowledge.json").read_text())["methods"]
+    assert not record["predicate"]
     assert not (results / "records.graph-off.0" / "knowledge.json").exists()
 
 

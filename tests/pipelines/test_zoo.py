@@ -154,8 +154,8 @@ def test_trained_model_generates_and_exports_to_hugging_face(workspace: Path, tm
 
 def test_few_shot_with_zero_and_two_examples(workspace: Path) -> None:
     model = str(run(workspace, "gpt") / "pretrain")
-    told = kepipe("few-shot", model, str(ROOT / "docs" / "example" / "task.yaml"), "--shots", "0,2")
-    lines = told.splitlines()
+    output = kepipe("few-shot", model, str(ROOT / "docs" / "example" / "task.yaml"), "--shots", "0,2")
+    lines = output.splitlines()
     assert "right by chance" in lines[0]
     assert [line.split()[0] for line in lines[2:]] == ["0", "2"]
     assert all("%" in line for line in lines[2:])
@@ -166,13 +166,13 @@ def test_n_gram_models_generate_answer_and_export_arpa(workspace: Path, tmp_path
     assert kepipe("generate", model, "Saturn has", "--limit", "8").startswith("Saturn has")
     drawn = [kepipe("generate", model, "Saturn has", "--top-p", "0.9", "--seed", seed) for seed in "112"]
     assert drawn[0] == drawn[1] != drawn[2]
-    told = kepipe("few-shot", model, str(ROOT / "docs" / "example" / "task.yaml"), "--shots", "0,2")
+    output = kepipe("few-shot", model, str(ROOT / "docs" / "example" / "task.yaml"), "--shots", "0,2")
     kepipe("export", model, str(tmp_path / "exported"))
     arpa = str(tmp_path / "exported" / "model.arpa.gz")
     kepipe("import-arpa", arpa, str(tmp_path / "again"), "--tokenizer", str(tmp_path / "exported"))
     again = kepipe(
         "few-shot", str(tmp_path / "again"), str(ROOT / "docs/example/task.yaml"), "--shots", "0,2"
     )
-    assert again == told
+    assert again == output
     kepipe("import-arpa", arpa, str(tmp_path / "words"))
     assert kepipe("generate", str(tmp_path / "words"), "Saturn has", "--limit", "3")

@@ -1,1 +1,1 @@
-"""What several tests build on: small corpora, graphs, models, servers."""
+"""Shared by several tests: small corpora, graphs, models, servers."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 
 def chromium() -> str:
@@ -22,7 +22,7 @@ def chromium() -> str:
     return browser
 
 
-def shown(page: Path | str, seconds: int = 3) -> str:
+def rendered(page: Path | str, seconds: int = 3) -> str:
     """The document after the page's scripts, if any, have run for `seconds` of virtual time. `page`: a file or a
     URL."""
     budget = f"--virtual-time-budget={seconds * 1000}"
@@ -34,18 +34,18 @@ def shown(page: Path | str, seconds: int = 3) -> str:
         budget,
         "--dump-dom",
     )
-    done = subprocess.run(
-        [chromium(), *switches, str(page)], capture_output=True, text=True, timeout=PATIENCE, check=True
+    process = subprocess.run(
+        [chromium(), *switches, str(page)], capture_output=True, text=True, timeout=TIMEOUT, check=True
     )
-    return done.stdout
+    return process.stdout
 
 
 @contextmanager
 def window() -> Iterator[Page]:
     """A page that is rendered as if visible, with its clock running."""
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        page = opened.new_page(viewport={"width": 1600, "height": 1200})
-        page.set_default_timeout(PATIENCE * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1600, "height": 1200})
+        page.set_default_timeout(TIMEOUT * 1000)
         yield page
-        opened.close()
+        browser.close()

@@ -8,7 +8,7 @@ from kepipe.config import ConfigError
 from kepipe.pipeline import load
 
 
-def complaint(tmp_path: Path, stages: str, rest: str = "") -> str:
+def error_message(tmp_path: Path, stages: str, rest: str = "") -> str:
     """The message for a file with these stages; "" if it is valid."""
     file = tmp_path / "p.yaml"
     file.write_text(f"name: p\nstages:\n{stages}{rest}")

@@ -77,15 +77,16 @@ def sigmoid(x: Array) -> Array:
 def word_vector(weights: Files, options: Mapping[str, Any], word: str) -> Array:
     """Convolutions at each position, max-pooling, the highway layers, the projection."""
     table = np.concatenate([np.zeros((1, weights["char_embed"].shape[1])), weights["char_embed"]])
-    letters = table[characters(word)]
-    found = []
+    embedded = table[characters(word)]
+    features = []
     for number, (size, _) in enumerate(options["char_cnn"]["filters"]):
         kernel = weights[f"CNN/W_cnn_{number}"][0]
-        places = [
-            sum(letters[at + step] @ kernel[step] for step in range(size)) for at in range(50 - size + 1)
+        activations = [
+            sum(embedded[start + step] @ kernel[step] for step in range(size))
+            for start in range(50 - size + 1)
         ]
-        found.append(np.maximum(np.max(places, axis=0) + weights[f"CNN/b_cnn_{number}"], 0.0))
-    x = np.concatenate(found)
+        features.append(np.maximum(np.max(activations, axis=0) + weights[f"CNN/b_cnn_{number}"], 0.0))
+    x = np.concatenate(features)
     for number in range(options["char_cnn"]["n_highway"]):
         place = f"CNN_high_{number}"
         gate = sigmoid(x @ weights[f"{place}/W_carry"] + weights[f"{place}/b_carry"])
@@ -103,13 +104,13 @@ def lstm(
     direction: int,
     layer: int,
     inputs: Sequence[Array],
-    begun: tuple[Array, Array] | None = None,
+    states: tuple[Array, Array] | None = None,
 ) -> tuple[list[Array], tuple[Array, Array]]:
     """One layer in one direction, with inputs in reading order; returns outputs and the last states."""
     settings = options["lstm"]
     place = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
     kernel, bias, projection = (weights[f"{place}/{name}"] for name in ("W_0", "B", "W_P_0"))
-    output, cell = begun or (np.zeros(settings["projection_dim"]), np.zeros(settings["dim"]))
+    output, cell = states or (np.zeros(settings["projection_dim"]), np.zeros(settings["dim"]))
     outputs = []
     for x in inputs:
         i, g, f, o = np.split(np.concatenate([x, output]) @ kernel + bias, 4)
@@ -125,19 +126,19 @@ def lstm(
 def layers(weights: Files, options: Mapping[str, Any], words: Sequence[str]) -> Array:
     """The duplicated word vectors and each layer's states, both directions concatenated: [K + 1, W, D]."""
     vectors = [word_vector(weights, options, word) for word in words]
-    found = [np.stack([np.concatenate([vector, vector]) for vector in vectors])]
+    stacked = [np.stack([np.concatenate([vector, vector]) for vector in vectors])]
     sides = [vectors, vectors]
     for layer in range(options["lstm"]["n_layers"]):
-        read = []
+        next_sides = []
         for direction, inputs in enumerate(sides):
             ordered = inputs if direction == 0 else inputs[::-1]
             outputs, _ = lstm(weights, options, direction, layer, ordered)
             if layer and options["lstm"]["use_skip_connections"]:
                 outputs = [output + below for output, below in zip(outputs, ordered, strict=True)]
-            read.append(outputs if direction == 0 else outputs[::-1])
-        sides = read
-        found.append(np.concatenate([np.stack(side) for side in sides], axis=1))
-    return np.stack(found)
+            next_sides.append(outputs if direction == 0 else outputs[::-1])
+        sides = next_sides
+        stacked.append(np.concatenate([np.stack(side) for side in sides], axis=1))
+    return np.stack(stacked)
 
 
 WORDS = ("the", "moon", "of", "Äpfel", "中", ",")
@@ -174,5 +175,5 @@ def batch_of(*texts: str, **changes: Any) -> Batch:
     rows = [[tokenizer.cls, *tokenizer.encode([text]).tokens.tolist(), tokenizer.sep] for text in texts]
     longest = max(map(len, rows))
     tokens = [row + [tokenizer.pad] * (longest - len(row)) for row in rows]
-    there = [[1] * len(row) + [0] * (longest - len(row)) for row in rows]
-    return Batch(tokens=torch.tensor(tokens), documents=torch.tensor(there), **changes)
+    present = [[1] * len(row) + [0] * (longest - len(row)) for row in rows]
+    return Batch(tokens=torch.tensor(tokens), documents=torch.tensor(present), **changes)

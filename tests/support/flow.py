@@ -89,7 +89,7 @@ class Bench:
         self, flow: Flow, selection: StageSelection | None = None
     ) -> tuple[dict[str, Artifact], list[Event]]:
         events: list[Event] = []
-        made = Run(
+        artifacts = Run(
             flow, self.workspace, selection or StageSelection(), [events.append], device=lambda: "cpu"
         ).execute()
-        return made, events
+        return artifacts, events

@@ -62,13 +62,13 @@ def write_linker(folder: Path) -> None:
     """Write a linker for the names of the text, in capitals: `Old Bridge` is Q10."""
     names = [f"{first.title()} {second.title()}" for first in NAMES[:5] for second in NAMES[5:]]
     by_entity = {f"Q{len(name)}": [other for other in names if len(other) == len(name)] for name in names}
-    entities = [Entity(id, called[0], tuple(called[1:])) for id, called in by_entity.items()]
+    entities = [Entity(id, labels[0], tuple(labels[1:])) for id, labels in by_entity.items()]
     pair = Triple(entities[0].id, "near", entities[1].id)
     write_graph(folder / "names", entities, [Relation("near", "near")], {"train": [pair]})
     Linker.build(open_graph(folder / "names")).save(folder / "text" / "linker")
 
 
-def fuse_fresh(
+def build_fused(
     base: Base, tokenizer: Tokenizer, vectors: Path, seed: int = 0, **settings: Any
 ) -> tuple[Transformer, Knowledge]:
     """A newly initialised model with layers that fuse the vectors of a folder, and its knowledge."""
@@ -97,12 +97,12 @@ def pretrain_with_triples(world: Path, folder: Path) -> Path:
 def pretrain(
     world: Path, folder: Path, neighbours: bool = False, **changes: Any
 ) -> tuple[Path, EventRecorder]:
-    ear = EventRecorder()
-    context = context_in(folder, ear)
+    recorder = EventRecorder()
+    context = context_in(folder, recorder)
     inputs = PRETRAIN.inputs(
         Shards(world / "text" / "work" / "out", ""),
         vectors=Vectors(world / "vectors", ""),
         neighbours=Graph(world / "graph", "digest") if neighbours else None,
     )
     PRETRAIN.run(inputs, PRETRAIN.config.model_validate(FUSED | changes), context)
-    return context.out, ear
+    return context.out, recorder

@@ -43,13 +43,13 @@ class Outcome:
 
     def statuses(self) -> dict[str, str]:
         """Stage → "cached", "finished" or "failed"."""
-        found = {}
+        statuses = {}
         for event in self.events:
             if event["event"] == "StageCached":
-                found[event["stage"]] = "cached"
+                statuses[event["stage"]] = "cached"
             elif event["event"] == "StageEnded":
-                found[event["stage"]] = event["status"]
-        return found
+                statuses[event["stage"]] = event["status"]
+        return statuses
 
 
 @dataclass
@@ -67,9 +67,9 @@ class Kepipe:
         command = self._arguments(arguments, settings)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KEPIPE_TRACKING", "off")
-            ended = CliRunner().invoke(app, command)
-        events = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
-        return Outcome(ended.exit_code, events, f"{ended.stderr}{ended.exception or ''}")
+            result = CliRunner().invoke(app, command)
+        events = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+        return Outcome(result.exit_code, events, f"{result.stderr}{result.exception or ''}")
 
     def _arguments(self, arguments: Sequence[str], settings: Sequence[str]) -> list[str]:
         flags = [flag for setting in settings for flag in ("--set", setting)]

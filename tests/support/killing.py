@@ -1,4 +1,4 @@
-"""A process that is killed in the middle of its work, however slow the machine is and whatever runs beside it."""
+"""Kills a process in the middle of its work, at a point that does not depend on the machine's speed or load."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def kill_when(condition: Callable[[], object], later: float = 0.0) -> None:
 
 def newest_step(checkpoints: Path) -> int:
     """The step of the newest checkpoint in a folder; 0 without one."""
-    return max((int(found.name.removeprefix("step-")) for found in checkpoints.glob("step-*")), default=0)
+    return max((int(folder.name.removeprefix("step-")) for folder in checkpoints.glob("step-*")), default=0)

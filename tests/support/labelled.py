@@ -45,16 +45,18 @@ def shard_of(folder: Path, documents: Sequence[Document], tokenizer: Tokenizer |
 
 def segment_texts(shard: Shard, examples: Examples, tokenizer: Tokenizer | None = None) -> list[list[str]]:
     """The segments of each row, as text."""
-    roles = tokenizer or minilm()
-    rows = gather(shard, examples, np.arange(len(examples)), SpecialTokens(roles.pad, roles.cls, roles.sep))
-    return [segments(tokens, roles) for tokens in rows.tokens]
+    tokenizer = tokenizer or minilm()
+    rows = gather(
+        shard, examples, np.arange(len(examples)), SpecialTokens(tokenizer.pad, tokenizer.cls, tokenizer.sep)
+    )
+    return [segments(tokens, tokenizer) for tokens in rows.tokens]
 
 
-def segments(tokens: Any, roles: Tokenizer) -> list[str]:
+def segments(tokens: Any, tokenizer: Tokenizer) -> list[str]:
     """The text before each [SEP] of a row."""
-    kept = [int(token) for token in tokens if token != roles.pad]
-    text = roles.backend.decode(kept, skip_special_tokens=False)
-    return [part.strip() for part in text.removeprefix("[CLS]").split("[SEP]")[:-1]]
+    ids = [int(token) for token in tokens if token != tokenizer.pad]
+    text = tokenizer.backend.decode(ids, skip_special_tokens=False)
+    return [segment.strip() for segment in text.removeprefix("[CLS]").split("[SEP]")[:-1]]
 
 
 def text_of(shard: Shard, length: int = 64, *, evaluation: bool = False) -> Text:

@@ -22,8 +22,8 @@ PIN = re.compile(r"^([\w.-]+==\S+)", re.MULTILINE)
 def compile_(requirements: str, *options: str, pins: Sequence[str] = (), leave: Sequence[str] = ()) -> str:
     """The versions that satisfy the requirements, each with its digests; `leave`: packages to omit."""
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder, "pins.txt")
-        kept.write_text("\n".join(pins))
+        pins_file = Path(folder, "pins.txt")
+        pins_file.write_text("\n".join(pins))
         command = [
             sys.executable,
             "-m",
@@ -41,14 +41,14 @@ def compile_(requirements: str, *options: str, pins: Sequence[str] = (), leave: 
             "--python-version",
             "3.11",
             "--constraint",
-            str(kept),
+            str(pins_file),
             *options,
         ]
         command += [word for name in leave for word in ("--no-emit-package", name)]
-        done = subprocess.run(
+        result = subprocess.run(
             command, input=requirements, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
         )
-    return done.stdout
+    return result.stdout
 
 
 def main(upgrade: bool) -> None:
@@ -60,9 +60,9 @@ def main(upgrade: bool) -> None:
     names = [pin.partition("==")[0] for pin in torch]
     CUDA.write_text(heads[CUDA] + "".join(f"{pin.strip()} {digests.lstrip()}\n" for pin, digests in builds))
     TORCH.write_text(heads[TORCH] + "".join(f"{pin.strip()}\n" for pin in torch))
-    chosen = [*pins, *PIN.findall("\n".join(torch))]
+    constraints = [*pins, *PIN.findall("\n".join(torch))]
     for file, project in ((RUN, "."), (TEST, ".[test]")):
-        file.write_text(heads[file] + compile_(project, pins=chosen, leave=[*names, "kepipe"]))
+        file.write_text(heads[file] + compile_(project, pins=constraints, leave=[*names, "kepipe"]))
 
 
 if __name__ == "__main__":

@@ -64,19 +64,19 @@ class Mutant:
 def mutants(file: Path, text: str) -> Iterator[Mutant]:
     """All mutants of a module, in order of position."""
     lines = text.splitlines(keepends=True)
-    begins = [0]
+    line_starts = [0]
     for line in lines:
-        begins.append(begins[-1] + len(line.encode()))
+        line_starts.append(line_starts[-1] + len(line.encode()))
     data = text.encode()
 
-    def place(row: int, column: int) -> int:
-        return len(data[: begins[row - 1] + column].decode())
+    def offset(row: int, column: int) -> int:
+        return len(data[: line_starts[row - 1] + column].decode())
 
     for node in _expressions(ast.parse(text)):
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
-        start = place(node.lineno, node.col_offset)
-        stop = place(node.end_lineno, node.end_col_offset)
+        start = offset(node.lineno, node.col_offset)
+        stop = offset(node.end_lineno, node.end_col_offset)
         before = " ".join(text[start:stop].split())
         for after in _changes(node):
             where = Change(file.as_posix(), lines[node.lineno - 1].strip(), f"{before} → {after}")
@@ -98,14 +98,14 @@ def equivalents(file: Path) -> dict[Change, str]:
 def _expressions(tree: ast.AST) -> Iterator[ast.expr]:
     skipped: set[int] = set()
     for node in ast.walk(tree):
-        silent: list[ast.AST | None] = [getattr(node, "annotation", None), getattr(node, "returns", None)]
-        silent += getattr(node, "decorator_list", [])
+        excluded: list[ast.AST | None] = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        excluded += getattr(node, "decorator_list", [])
         if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr):
-            silent.append(node)
+            excluded.append(node)
         if isinstance(node, ast.keyword) and node.arg in NO_BEHAVIOUR:
-            silent.append(node.value)
-        for each in filter(None, silent):
-            skipped.update(map(id, ast.walk(each)))
+            excluded.append(node.value)
+        for part in filter(None, excluded):
+            skipped.update(map(id, ast.walk(part)))
     for node in ast.walk(tree):
         if isinstance(node, ast.expr) and id(node) not in skipped:
             yield node

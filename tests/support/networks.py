@@ -24,8 +24,8 @@ OWN: dict[str, dict[str, Any]] = {
 
 def network(family: str, seed: int = 0, vocabulary: int = VOCABULARY, **settings: Any) -> Network:
     """A network in evaluation mode. Biases are random as well, so that a missing one is detected."""
-    own = {"family": family, "hidden": 8, **OWN.get(family, {"embedding": 5})}
-    base = NETWORKS[family].section.model_validate(own | settings)
+    defaults = {"family": family, "hidden": 8, **OWN.get(family, {"embedding": 5})}
+    base = NETWORKS[family].section.model_validate(defaults | settings)
     model = assemble(replace(base.configure(vocabulary), start=3)).initialise(seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -44,7 +44,7 @@ def rows(seed: int = 0) -> Batch:
     return Batch(tokens_BT, documents_BT)
 
 
-def alone(batch: Batch, row: int) -> Batch:
+def single_row(batch: Batch, row: int) -> Batch:
     """One row of a batch without padding."""
     length = int((batch.documents[row] > 0).sum())
     return Batch(batch.tokens[row : row + 1, :length], batch.documents[row : row + 1, :length])

@@ -53,11 +53,11 @@ def estimated(
 
 def occurrences(text: Text, order: int) -> Counter[Ngram]:
     """The n-grams of an order that lie within a sentence and predict a word."""
-    found: Counter[Ngram] = Counter()
+    counts: Counter[Ngram] = Counter()
     for sentence in text:
         words = (BOS, *sentence, EOS)
-        found.update(words[at - order + 1 : at + 1] for at in range(max(1, order - 1), len(words)))
-    return found
+        counts.update(words[end - order + 1 : end + 1] for end in range(max(1, order - 1), len(words)))
+    return counts
 
 
 @dataclass(eq=False)
@@ -78,10 +78,10 @@ class KneserNey:
             if n == self.order:
                 self.counts.append(dict(raw[n - 1]))
                 continue
-            left: dict[Ngram, set[int]] = defaultdict(set)
+            predecessors: dict[Ngram, set[int]] = defaultdict(set)
             for ngram in raw[n]:
-                left[ngram[1:]].add(ngram[0])
-            adjusted = {ngram: len(words) for ngram, words in left.items()}
+                predecessors[ngram[1:]].add(ngram[0])
+            adjusted = {ngram: len(words) for ngram, words in predecessors.items()}
             adjusted |= {ngram: c for ngram, c in raw[n - 1].items() if ngram[0] == BOS}
             self.counts.append(adjusted)
         self.children: list[dict[Ngram, list[Ngram]]] = []
@@ -101,8 +101,8 @@ class KneserNey:
         if not (n[1] and n[2] and n[3]):
             return (0, 0.5, 1, 1.5)
         y = n[1] / (n[1] + 2 * n[2])
-        found = (0, 1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3])
-        return found if all(0 <= d <= j for j, d in enumerate(found)) else (0, 0.5, 1, 1.5)
+        discounts = (0, 1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3])
+        return discounts if all(0 <= d <= j for j, d in enumerate(discounts)) else (0, 0.5, 1, 1.5)
 
     def p(self, word: int, context: Ngram) -> float:
         """p(word | context); the context is truncated to the model's order."""
@@ -118,12 +118,14 @@ class KneserNey:
         counts = self.counts[order - 1]
         total = sum(counts[child] for child in children)
         d = self.discount(order)
-        own = (*context, word)
-        held = {child: counts[child] - d[min(3, counts[child])] for child in children if self.kept(child)}
-        return held.get(own, 0.0) / total + (1 - sum(held.values()) / total) * lower
+        ngram = (*context, word)
+        discounted = {
+            child: counts[child] - d[min(3, counts[child])] for child in children if self.kept(child)
+        }
+        return discounted.get(ngram, 0.0) / total + (1 - sum(discounted.values()) / total) * lower
 
 
 def contexts_of(text: Text, extra: Iterable[Ngram] = ()) -> list[Ngram]:
     """The context of each word of a text, from the beginning of its sentence."""
-    found = {(BOS, *sentence[:at]) for sentence in text for at in range(len(sentence) + 1)}
-    return sorted(found | set(extra))
+    contexts = {(BOS, *sentence[:length]) for sentence in text for length in range(len(sentence) + 1)}
+    return sorted(contexts | set(extra))

@@ -21,19 +21,21 @@ def run(file: Path, inputs: dict[str, Tensor]) -> dict[str, Array]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
-    return dict(zip([port.name for port in session.get_outputs()], found, strict=True))
+    values = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+    return dict(zip([port.name for port in session.get_outputs()], values, strict=True))
 
 
-def drawn(graph: GraphModule, vocabulary: int, lengths: tuple[int, ...], seed: int = 0) -> dict[str, Tensor]:
+def random_inputs(
+    graph: GraphModule, vocabulary: int, lengths: tuple[int, ...], seed: int = 0
+) -> dict[str, Tensor]:
     """Inputs with rows of these lengths, and random padding."""
     generator = torch.Generator().manual_seed(seed)
     shape = len(lengths), max(lengths)
-    present = (torch.arange(shape[1]) < torch.tensor(lengths)[:, None]).long()
+    mask_BT = (torch.arange(shape[1]) < torch.tensor(lengths)[:, None]).long()
 
     def values(name: str) -> Tensor:
         if name == "attention_mask":
-            return present
+            return mask_BT
         if name == "token_type_ids":
             return torch.randint(0, 2, shape, generator=generator)
         size = (shape[0], 5) if name == "decoder_input_ids" else shape
@@ -45,19 +47,19 @@ def drawn(graph: GraphModule, vocabulary: int, lengths: tuple[int, ...], seed: i
 def largest_difference(file: Path, graph: GraphModule, vocabulary: int) -> float:
     """The largest difference between the outputs of graph and module, at all tokens of rows of `LENGTHS`, without
     padding."""
-    found = 0.0
+    largest = 0.0
     for lengths in LENGTHS:
-        inputs = drawn(graph, vocabulary, lengths)
+        inputs = random_inputs(graph, vocabulary, lengths)
         outputs = run(file, inputs)
         with torch.no_grad():
             expected = graph(*inputs.values())
-        there = inputs["attention_mask"].numpy() > 0
+        mask_BT = inputs["attention_mask"].numpy() > 0
         assert list(outputs) == [port.name for port in graph.outputs]
-        for port, ours in zip(graph.outputs, expected, strict=True):
-            output, ours_ = outputs[port.name], ours.numpy()
-            assert output.shape == ours_.shape
+        for port, tensor in zip(graph.outputs, expected, strict=True):
+            output, reference = outputs[port.name], tensor.numpy()
+            assert output.shape == reference.shape
             if port.axes[:2] == ("batch", "length"):
-                output, ours_ = output[there], ours_[there]
-            assert ours_.std() > 0.01
-            found = max(found, float(np.abs(output - ours_).max()))
-    return found
+                output, reference = output[mask_BT], reference[mask_BT]
+            assert reference.std() > 0.01
+            largest = max(largest, float(np.abs(output - reference).max()))
+    return largest

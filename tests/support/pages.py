@@ -16,7 +16,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def fenced(page: Path, language: str) -> Iterator[str]:
     """The blocks of a language."""
-    return (block for found, block in blocks(page) if found == language)
+    return (block for block_language, block in blocks(page) if block_language == language)
 
 
 def typed(block: str) -> Iterator[str]:
@@ -28,8 +28,8 @@ def typed(block: str) -> Iterator[str]:
 def commands(page: Path) -> Iterator[str]:
     """The commands in shell blocks, and those at the head of pipeline files."""
     if page.suffix == ".yaml":
-        shown = re.findall(r"^# Command: *(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        shell_blocks = re.findall(r"^# Command: *(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     else:
-        shown = [block for language, block in blocks(page) if language in ("", "sh", "bash")]
-    for block in shown:
+        shell_blocks = [block for language, block in blocks(page) if language in ("", "sh", "bash")]
+    for block in shell_blocks:
         yield from typed(block)

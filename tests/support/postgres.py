@@ -19,26 +19,26 @@ ACCOUNT = "nobody"
 
 
 def programs() -> Path | None:
-    """The folder with `initdb` and `postgres`; None where there is none that may be run."""
-    spec = find_spec("pgserver")  # its Python part would make an account where root runs it
-    brought = (
-        [Path(place) / "pginstall" / "bin" for place in (spec.submodule_search_locations or [])]
+    """The folder with `initdb` and `postgres`; None if there is none that this user may run."""
+    spec = find_spec("pgserver")  # importing it as root would create an account
+    bundled = (
+        [Path(location) / "pginstall" / "bin" for location in (spec.submodule_search_locations or [])]
         if spec
         else []
     )
-    found = shutil.which("initdb")
-    installed = [Path(found).resolve().parent] if found else []
-    return next((folder for folder in [*brought, *installed] if _runs(folder / "initdb")), None)
+    initdb = shutil.which("initdb")
+    installed = [Path(initdb).resolve().parent] if initdb else []
+    return next((folder for folder in [*bundled, *installed] if _runs(folder / "initdb")), None)
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """The address of a server whose programs lie in `folder`, for SQLAlchemy with psycopg."""
     port = free_port()
-    with tempfile.TemporaryDirectory(prefix="postgres-") as place:
-        data = Path(place) / "data"
+    with tempfile.TemporaryDirectory(prefix="postgres-") as root:
+        data = Path(root) / "data"
         if os.geteuid() == 0:
-            shutil.chown(place, ACCOUNT)
+            shutil.chown(root, ACCOUNT)
         options = [
             "--auth=trust",
             "--encoding=utf8",
@@ -57,13 +57,13 @@ def postgres(folder: Path) -> Iterator[str]:
             "-p",
             str(port),
             "-k",
-            place,
+            root,
             "-D",
             str(data),
         ]
         server = subprocess.Popen(
             [str(folder / "postgres"), *settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            cwd=place, user=_account(),
+            cwd=root, user=_account(),
         )  # fmt: skip
         try:
             until(lambda: server.poll() is not None or _is_ready(data))
@@ -75,7 +75,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 def _is_ready(data: Path) -> bool:
-    """The last line of this file says how the server is."""
+    """Whether the server accepts connections: the last line of `postmaster.pid` is its status."""
     file = data / "postmaster.pid"
     return file.is_file() and file.read_text().rstrip().endswith("ready")
 

@@ -1,4 +1,4 @@
-"""A torch.distributed group of this process alone: what several do, without the others."""
+"""A torch.distributed process group with this process as its only member."""
 
 from __future__ import annotations
 

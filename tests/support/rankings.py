@@ -22,40 +22,44 @@ def pagerank(sources: RankingSources) -> ContextScore:
     E = len(sources.graph)
     near = Neighbourhood(sources.facts.triples, E, len(sources.graph.relations))
     weights = (1 - DAMPING) * DAMPING ** np.arange(STEPS + 1) / WALKS
-    known: dict[int, tuple[Ints, Floats]] = {}
+    cache: dict[int, tuple[Ints, Floats]] = {}
 
     def visits(entity: int) -> tuple[Ints, Floats]:
         """The entities visited by walks from this one, ascending, and the weight of each."""
-        if entity not in known:
+        if entity not in cache:
             trace = near.walk(np.full(WALKS, entity), STEPS, seed=entity)
-            met, place = np.unique(trace, return_inverse=True)
-            spread = np.broadcast_to(weights, trace.shape).ravel()
-            spent = np.bincount(place.ravel(), spread, len(met)).astype(np.float64)
-            known[entity] = met[met >= 0], spent[met >= 0]
-        return known[entity]
+            visited, index = np.unique(trace, return_inverse=True)
+            step_weights = np.broadcast_to(weights, trace.shape).ravel()
+            weight_sums = np.bincount(index.ravel(), step_weights, len(visited)).astype(np.float64)
+            cache[entity] = visited[visited >= 0], weight_sums[visited >= 0]
+        return cache[entity]
 
     def context_score(context: RankingContext) -> Floats:
-        there = context.entities >= 0
-        pairs = np.unique(context.mentions.rows[there] * E + context.entities[there])  # an entity once a row
+        linked = context.entities >= 0
+        pairs = np.unique(
+            context.mentions.rows[linked] * E + context.entities[linked]
+        )  # an entity once a row
         rows, entities = np.divmod(pairs, E)
-        distinct, which = np.unique(entities, return_inverse=True)
-        met = [visits(entity) for entity in distinct.tolist()]
-        if not met:
+        distinct, entity_index = np.unique(entities, return_inverse=True)
+        visited = [visits(entity) for entity in distinct.tolist()]
+        if not visited:
             return np.zeros(len(context.triples))
-        sizes = np.array([len(places) for places, _ in met])
-        places = np.concatenate([places for places, _ in met])
-        spent = np.concatenate([spent for _, spent in met])
-        own = (
-            np.repeat(np.arange(len(met)), sizes) * E + places
+        sizes = np.array([len(places) for places, _ in visited])
+        places = np.concatenate([places for places, _ in visited])
+        weight_sums = np.concatenate([weight_sums for _, weight_sums in visited])
+        own_keys = (
+            np.repeat(np.arange(len(visited)), sizes) * E + places
         )  # ascending, as `distinct` and each one's places are
-        taken = ranges((np.cumsum(sizes) - sizes)[which], sizes[which])
-        keys, at = np.unique(np.repeat(rows, sizes[which]) * E + places[taken], return_inverse=True)
-        of_row = np.bincount(at, spent[taken]).astype(np.float64)
+        selected = ranges((np.cumsum(sizes) - sizes)[entity_index], sizes[entity_index])
+        keys, index = np.unique(
+            np.repeat(rows, sizes[entity_index]) * E + places[selected], return_inverse=True
+        )
+        of_row = np.bincount(index, weight_sums[selected]).astype(np.float64)
 
         tails = sources.facts.triples[context.triples, 2].astype(np.int64)
-        mine = np.searchsorted(distinct, context.entities[context.owners])
+        own_index = np.searchsorted(distinct, context.entities[context.owners])
         from_all = _look_up(keys, of_row, context.mentions.rows[context.owners] * E + tails)
-        score = from_all - _look_up(own, spent, mine * E + tails)
+        score = from_all - _look_up(own_keys, weight_sums, own_index * E + tails)
         return np.where(
             score > 1e-12, score, 0.0
         )  # subtracting the entity's own visits leaves rounding errors
@@ -72,30 +76,32 @@ def similarity(sources: RankingSources) -> ContextScore:
     sample = triples[:: max(1, -(-len(triples) // SAMPLE))]
     lengths, tokens = sources.triple_tokenizer.branches(sample)
     V = int(tokens.max(initial=0)) + 1
-    _, found = np.divmod(np.unique(np.repeat(np.arange(len(sample)), lengths) * V + tokens), V)
-    seen = np.bincount(found, minlength=V)
+    _, token_ids = np.divmod(np.unique(np.repeat(np.arange(len(sample)), lengths) * V + tokens), V)
+    document_frequencies = np.bincount(token_ids, minlength=V)
 
     def weight(tokens: Ints) -> Floats:
-        known = np.where(tokens < V, seen[np.minimum(tokens, V - 1)], 0)
-        result: Floats = np.log((len(sample) + 1) / (known + 1))
+        frequencies = np.where(tokens < V, document_frequencies[np.minimum(tokens, V - 1)], 0)
+        result: Floats = np.log((len(sample) + 1) / (frequencies + 1))
         return result
 
     def context_score(context: RankingContext) -> Floats:
         lengths, tokens = sources.triple_tokenizer.branches(triples[context.triples])
         W = 1 + int(max(tokens.max(initial=0), context.tokens.max(initial=0)))
-        which, token = np.divmod(np.unique(np.repeat(np.arange(len(lengths)), lengths) * W + tokens), W)
+        branch_index, token = np.divmod(
+            np.unique(np.repeat(np.arange(len(lengths)), lengths) * W + tokens), W
+        )
         rows = np.broadcast_to(np.arange(len(context.tokens))[:, None], context.tokens.shape)
-        there = np.arange(context.tokens.shape[1]) < context.lengths[:, None]
-        text = np.unique(rows[there] * W + context.tokens[there])
-        shared = np.isin(context.mentions.rows[context.owners[which]] * W + token, text)
+        present = np.arange(context.tokens.shape[1]) < context.lengths[:, None]
+        text = np.unique(rows[present] * W + context.tokens[present])
+        shared = np.isin(context.mentions.rows[context.owners[branch_index]] * W + token, text)
         squares = weight(token) ** 2
-        norm = np.sqrt(np.bincount(which, squares, len(lengths)))
-        return np.bincount(which, squares * shared, len(lengths)) / np.maximum(norm, 1e-12)
+        norm = np.sqrt(np.bincount(branch_index, squares, len(lengths)))
+        return np.bincount(branch_index, squares * shared, len(lengths)) / np.maximum(norm, 1e-12)
 
     return context_score
 
 
 def _look_up(keys: Ints, values: Floats, wanted: Ints) -> Floats:
     """The value of each wanted key, 0 if absent. `keys` are sorted."""
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, values[at], 0.0)
+    index = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[index] == wanted, values[index], 0.0)

@@ -36,19 +36,19 @@ def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, *
     rng = np.random.default_rng(seed)
     lengths = rng.integers(length // 2, length + 1, (count, 1))
     lengths[0] = length
-    at = np.broadcast_to(np.arange(length), (count, length))
-    text = (at > 0) & (at < lengths - 1)
+    positions = np.broadcast_to(np.arange(length), (count, length))
+    text = (positions > 0) & (positions < lengths - 1)
     tokens = np.where(text, rng.integers(25, VOCABULARY, (count, length)), PAD)
     tokens[:, 0] = CLS
     np.put_along_axis(tokens, lengths - 1, SEP, axis=1)
 
     def units(size: int) -> npt.NDArray[np.int64]:
-        return np.where(text, (at - 1) // size, -1)
+        return np.where(text, (positions - 1) // size, -1)
 
-    made: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "tokens": tokens,
-        "segments": np.where(pairs & (at >= lengths // 2) & (at < lengths), 1, 0),
-        "documents": (at < lengths).astype(np.int64),
+        "segments": np.where(pairs & (positions >= lengths // 2) & (positions < lengths), 1, 0),
+        "documents": (positions < lengths).astype(np.int64),
         "special": ~text,
         "units": {"word": units(1), "phrase": units(2), "entity": units(3)},
         "entities": np.full((count, length), -1),
@@ -57,12 +57,12 @@ def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, *
         "row_labels": lengths[:, 0] % 2,
         "token_labels": np.where(text, tokens % 2, -1),
     }
-    return TokenRows(**(made | changes))
+    return TokenRows(**(fields | changes))
 
 
 def corruptions(objective: Objective, epochs: int = 7) -> list[Tensor]:
     """The corruption of the same eight examples in each epoch, whose order differs; in the order of the first epoch."""
-    made = []
+    corrupted = []
     for epoch in range(epochs):
         order = np.random.default_rng(epoch).permutation(8)
         clean = rows(refs=ExampleRefs(order, epoch, 5))
@@ -74,5 +74,5 @@ def corruptions(objective: Objective, epochs: int = 7) -> list[Tensor]:
             units={level: units[order] for level, units in clean.units.items()},
         )
         batch = objective.collate(shuffled, np.random.default_rng([0, epoch]), 0.0)
-        made.append(batch.tokens[np.argsort(order)])
-    return made
+        corrupted.append(batch.tokens[np.argsort(order)])
+    return corrupted

@@ -20,18 +20,18 @@ from kepipe.flow.triggers.base import Trigger
 
 @dataclass
 class Scripts:
-    """A workspace, with the printed messages and sent alerts."""
+    """A workspace, with the printed messages and the alerts sent."""
 
     workspace: Path
-    said: list[str] = field(default_factory=list)
-    told: list[tuple[str, Result]] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    alerts: list[tuple[str, Result]] = field(default_factory=list)
 
     @property
-    def means(self) -> SchedulerOptions:
+    def options(self) -> SchedulerOptions:
         return SchedulerOptions(
             sources=self.digests,
-            tell=self.said.append,
-            notify=lambda name, _schedule, result: self.told.append((name, result)),
+            tell=self.messages.append,
+            notify=lambda name, _schedule, result: self.alerts.append((name, result)),
         )
 
     def digests(self, pipeline: Path, _overrides: Sequence[str]) -> dict[str, str]:
@@ -39,18 +39,18 @@ class Scripts:
         files = [pipeline, *sorted(pipeline.parent.glob("*.txt"))]
         return {file.name: file.read_text() for file in files}
 
-    def add(self, name: str, code: str, when: Trigger, **how: Any) -> Path:
+    def add(self, name: str, code: str, when: Trigger, **fields: Any) -> Path:
         """Add a schedule of a script, in which `here` is its folder."""
         folder = self.workspace.parent / name
         folder.mkdir(exist_ok=True)
         script = folder / f"{name}.py"
         script.write_text(f"from pathlib import Path\nhere = Path(__file__).parent\n{code}\n")
-        schedules.add(self.workspace, name, Schedule(pipeline=str(script), when=when, **how), self.means)
+        schedules.add(self.workspace, name, Schedule(pipeline=str(script), when=when, **fields), self.options)
         return folder
 
-    def once(self) -> list[tuple[str, str]]:
+    def run_due(self) -> list[tuple[str, str]]:
         """Outcome and reason of the runs of `kepipe scheduler --once`."""
-        return [(result.outcome, result.reason) for result in run_due_once(self.workspace, self.means)]
+        return [(result.outcome, result.reason) for result in run_due_once(self.workspace, self.options)]
 
 
 CALL = "(here / 'calls').open('a').write('x')"

@@ -23,7 +23,7 @@ from kepipe.tracking.store import Store
 from tests.support.deliveries import no_score
 from tests.support.journals import offered
 from tests.support.ports import free_port
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 
 @contextmanager
@@ -32,13 +32,13 @@ def served(
 ) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
     """A client of a server for `model`."""
     command = [sys.executable, "-m", "kepipe", "serve", model, "--workspace", str(workspace), "--port", "0"]
-    command += ["--timeout", str(PATIENCE)]
+    command += ["--timeout", str(TIMEOUT)]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split("  ")[0]
         assert address.startswith(("http://127.0.0.1:", "http://[::1]:")), address
         try:
-            with httpx.Client(base_url=address, timeout=PATIENCE) as client:
+            with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
                 yield client, process
         finally:
             process.send_signal(signal.SIGTERM)
@@ -48,13 +48,13 @@ class Echo:
     """Answers each text with as many rows as it has letters; refuses "bad". While `gate` is closed it works."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[list[str], dict[str, int]]] = []
+        self.requests: list[tuple[list[str], dict[str, int]]] = []
         self.gate = threading.Event()
-        self.begun = threading.Event()
+        self.started = threading.Event()
 
     def predict(self, model_input: Sequence[str], params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        self.asked.append((list(model_input), dict(params or {})))
-        self.begun.set()
+        self.requests.append((list(model_input), dict(params or {})))
+        self.started.set()
         self.gate.wait()
         if "bad" in model_input:
             raise ValueError("a bad text")
@@ -72,9 +72,9 @@ def register(store: Store, name: str, folder: Path, value: float) -> int:
     experiment = store.experiment("serving")
     run = store.client.create_run(experiment).info.run_id
     source = SimpleNamespace(experiment=experiment, run_id=lambda _stage: run, maker_id=lambda _digest: None)
-    outcome = offer(store, offered(name, folder, f"digest-{value}", value), source, no_score)
-    assert outcome is not None
-    return int(outcome["version"])
+    decision = offer(store, offered(name, folder, f"digest-{value}", value), source, no_score)
+    assert decision is not None
+    return int(decision["version"])
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from kg.writer import write_graph
 
 TOWNS = ["oslo", "lima", "cairo", "quito", "tunis", "accra"]
 SIDE = dict(zip(TOWNS, ["north", "south", "north", "south", "north", "south"], strict=True))
-TURNED = {town: "south" if side == "north" else "north" for town, side in SIDE.items()}
+OPPOSITE = {town: "south" if side == "north" else "north" for town, side in SIDE.items()}
 WORDS = [*TOWNS, "north", "south", "lies", "in", "we", "saw", "it", "is", "and", "rain", "."]
 
 
@@ -30,7 +30,7 @@ def write_sides(folder: Path, side: dict[str, str]) -> Graph:
         folder,
         [Entity(name, name) for name in [*TOWNS, "north", "south"]],
         [Relation("P1", "lies in")],
-        {"train": [Triple(town, "P1", at) for town, at in side.items()]},
+        {"train": [Triple(town, "P1", place) for town, place in side.items()]},
     )
     return open_graph(folder)
 
@@ -41,7 +41,7 @@ def words_tokenizer(folder: Path) -> Tokenizer:
     return load_tokenizer(folder / "vocab.txt")
 
 
-def fresh(tokenizer: Tokenizer, family: str = "gpt2", positions: int = 48) -> LMScorer:
+def random_model(tokenizer: Tokenizer, family: str = "gpt2", positions: int = 48) -> LMScorer:
     """A model with random weights that are large enough for its outputs to depend on the tokens."""
     base = {"family": family, "layers": 2, "hidden": 32, "heads": 2}
     base |= {"positions": positions} if family == "gpt2" else {}
@@ -60,7 +60,7 @@ def opened(graph: Graph, model: LMScorer, method: str | dict[str, object]) -> Kn
     return knowledge
 
 
-def taught(tokenizer: Tokenizer) -> LMScorer:
+def trained_model(tokenizer: Tokenizer) -> LMScorer:
     """A model trained to complete a sentence about a town from the fact before it; sides are random in each step.
 
     Which initial weights succeed, and when, depends on the CPU's rounding, so several are tried. Raises AssertionError
@@ -82,8 +82,8 @@ def _learns(scorer: LMScorer, seed: int, enough: int = 20, steps: int = 600) -> 
     scorer.model.train()
     right = 0
     for _ in range(steps):
-        drawn = [(town, str(rng.choice(["north", "south"]))) for town in TOWNS * 4]
-        texts = [f" {town} lies in {side}. we saw {town} it is {side}" for town, side in drawn]
+        pairs = [(town, str(rng.choice(["north", "south"]))) for town in TOWNS * 4]
+        texts = [f" {town} lies in {side}. we saw {town} it is {side}" for town, side in pairs]
         tokens = torch.from_numpy(scorer.tokenizer.encode(texts).tokens.reshape(len(texts), -1))
         batch = Batch(tokens, torch.ones_like(tokens), visibility="causal")
         logits = scorer.model.vocabulary(scorer.model(batch)[:, :-1])

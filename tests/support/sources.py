@@ -15,7 +15,7 @@ class Reading(NamedTuple):
     graph: Graph
     problems: list[str]
     account: Account
-    bytes_told: int
+    bytes_reported: int
 
     @property
     def left_out(self) -> dict[str, int]:

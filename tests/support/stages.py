@@ -26,13 +26,13 @@ def run_stage(stage: Stage[Any, Any], inputs: Any, config: Any, folder: Path) ->
 
 def count_parsed(file: Path, monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
     """Counts from now on how often each line of a JSON-lines file is parsed in this process, by any reader."""
-    lines, parsed, real = set(file.read_bytes().splitlines()), Counter[bytes](), json.loads
+    lines, parsed, original = set(file.read_bytes().splitlines()), Counter[bytes](), json.loads
 
     def count(text: str | bytes, *args: Any, **settings: Any) -> Any:
         line = (text.encode() if isinstance(text, str) else text).rstrip(b"\n")
         if line in lines:
             parsed[line] += 1
-        return real(text, *args, **settings)
+        return original(text, *args, **settings)
 
     monkeypatch.setattr(json, "loads", count)
     return parsed

@@ -27,32 +27,34 @@ def design_of(values: Values, *measures: Measure, **settings: Any) -> Design:
     measures = measures or (F1,)
     copies = tuple(
         Copy(arm=arm, seed=seed, nodes={m.stage: f"{m.stage}.{arm}.{seed}" for m in measures})
-        for arm, found in values.items()
-        for seed in range(len(found))
+        for arm, series in values.items()
+        for seed in range(len(series))
     )
-    told = {"reference": next(iter(values)), "controls": (), "measures": measures}
-    return Design(copies=copies, **{**told, **settings})
+    defaults = {"reference": next(iter(values)), "controls": (), "measures": measures}
+    return Design(copies=copies, **{**defaults, **settings})
 
 
 def study(measure: Measure = F1, **values: tuple[float, ...]) -> tuple[Design, Finding]:
     """A design of arms named as in Python, `graph_on`, with the reference `graph-off`, and its finding."""
-    by_arm: Values = {name.replace("_", "-"): found for name, found in values.items()}
+    by_arm: Values = {name.replace("_", "-"): series for name, series in values.items()}
     controls = tuple(arm for arm in by_arm if arm in (OFF, WRONG, NAMES_ONLY))
     design = design_of(by_arm, measure, reference=OFF, controls=controls)
     return design, find(design, measure, by_arm)
 
 
-def result(folder: Path, name: str, seed: int, f1: float, **stated: Any) -> Artifact:
+def result(folder: Path, name: str, seed: int, f1: float, **more: Any) -> Artifact:
     """A fine-tuned model's folder: the record of its training, its scores, and its metrics."""
-    made = folder / name
-    (made / RECORD).mkdir(parents=True)
-    provenance = {"seed": seed, "steps": 60, "config": {"batch_tokens": 512, "length": 64}, **stated}
-    (made / "kepipe.json").write_text(json.dumps(provenance))
+    model_folder = folder / name
+    (model_folder / RECORD).mkdir(parents=True)
+    provenance = {"seed": seed, "steps": 60, "config": {"batch_tokens": 512, "length": 64}, **more}
+    (model_folder / "kepipe.json").write_text(json.dumps(provenance))
     score = Estimate(f1, f1 - 0.1, f1 + 0.1, 50, 50)
-    write_scores(made / "scores.json", Scores({"model": {"test": {"micro_f1": score}}}))
+    write_scores(model_folder / "scores.json", Scores({"model": {"test": {"micro_f1": score}}}))
     logged = [{"step": 30, "loss": 2.0}, {"step": 60, "loss": 1.5}, {"step": None, "accuracy": f1 / 2}]
-    (made / RECORD / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in logged))
+    (model_folder / RECORD / "metrics.jsonl").write_text(
+        "".join(json.dumps(entry) + "\n" for entry in logged)
+    )
     run = {"pipeline": "wiki80", "started": 1.79e9, "seconds": 5.0}
-    (made / RECORD / "run.json").write_text(json.dumps(run))
-    seal(made, {"seed": seed, "sources": {"data": "d1"}}, "r1")
-    return Artifact.open(made, name)
+    (model_folder / RECORD / "run.json").write_text(json.dumps(run))
+    seal(model_folder, {"seed": seed, "sources": {"data": "d1"}}, "r1")
+    return Artifact.open(model_folder, name)

@@ -40,6 +40,6 @@ def by_name(flow: Flow) -> dict[str, Node]:
 
 
 def design(flow: Flow) -> Design:
-    found = flow.nodes[-1].config
-    assert isinstance(found, Design)
-    return found
+    config = flow.nodes[-1].config
+    assert isinstance(config, Design)
+    return config

@@ -26,10 +26,10 @@ GOOD, BAD = ["fine", "lovely", "great"], ["awful", "poor", "dull"]
 
 def sentence(rng: np.random.Generator, *words: str) -> list[str]:
     """The words in this order with random words between them."""
-    told: list[str] = []
+    tokens: list[str] = []
     for word in words:
-        told += [*rng.choice(FILLER, rng.integers(0, 3)).tolist(), word]
-    return [*told, *rng.choice(FILLER, rng.integers(1, 3)).tolist()]
+        tokens += [*rng.choice(FILLER, rng.integers(0, 3)).tolist(), word]
+    return [*tokens, *rng.choice(FILLER, rng.integers(1, 3)).tolist()]
 
 
 def relation(rng: np.random.Generator, _: int) -> str:
@@ -57,7 +57,7 @@ def typing(rng: np.random.Generator, _: int) -> str:
     return json.dumps({"text": text, "start": start, "end": start + len(str(name)), "types": types})
 
 
-def opinion(rng: np.random.Generator, _: int) -> str:
+def polarity(rng: np.random.Generator, _: int) -> str:
     good = rng.random() < 0.5
     return f"{int(good)}\t{' '.join(sentence(rng, str(rng.choice(GOOD if good else BAD))))}"
 
@@ -90,7 +90,7 @@ def tagged(rng: np.random.Generator, _: int) -> str:
     return f"{' '.join(words)}\t{' '.join(labels)}"
 
 
-def written(rng: np.random.Generator, _: int) -> str:
+def generation(rng: np.random.Generator, _: int) -> str:
     """The generated text depends on one word of the input."""
     good = bool(rng.integers(2))
     text = " ".join(sentence(rng, str(rng.choice(GOOD if good else BAD))))
@@ -100,38 +100,38 @@ def written(rng: np.random.Generator, _: int) -> str:
 def topics(rng: np.random.Generator, _: int) -> str:
     """Persons, cities, both or none."""
     kinds = {"person": PEOPLE, "place": CITIES}
-    there = [kind for kind in kinds if rng.random() < 0.5]
-    words = sentence(rng, *(str(rng.choice(kinds[kind])) for kind in there), "day")
-    return json.dumps({"text": " ".join(words), "labels": there})
+    labels = [kind for kind in kinds if rng.random() < 0.5]
+    words = sentence(rng, *(str(rng.choice(kinds[kind])) for kind in labels), "day")
+    return json.dumps({"text": " ".join(words), "labels": labels})
 
 
-def similar(rng: np.random.Generator, _: int) -> str:
+def similarity(rng: np.random.Generator, _: int) -> str:
     """The number of positive words in the two texts."""
-    praise = rng.integers(0, 2, 2)
-    first, second = (" ".join(sentence(rng, str(rng.choice(GOOD if good else BAD)))) for good in praise)
-    return f"{praise.sum() * 2.5}\t{first}\t{second}"
+    positive = rng.integers(0, 2, 2)
+    first, second = (" ".join(sentence(rng, str(rng.choice(GOOD if good else BAD)))) for good in positive)
+    return f"{positive.sum() * 2.5}\t{first}\t{second}"
 
 
-def asked(rng: np.random.Generator, _: int) -> str:
+def question_answer(rng: np.random.Generator, _: int) -> str:
     """The full name in the text. One of four questions has no answer."""
     name, city = f"{rng.choice(PEOPLE)} {rng.choice(GOOD)}", str(rng.choice(CITIES))
-    there = rng.random() < 0.75
-    context = " ".join(sentence(rng, *((name, city) if there else (city,))))
-    answers = [{"text": name, "answer_start": context.index(name)}] if there else []
+    answerable = rng.random() < 0.75
+    context = " ".join(sentence(rng, *((name, city) if answerable else (city,))))
+    answers = [{"text": name, "answer_start": context.index(name)}] if answerable else []
     return json.dumps({"question": "owns", "context": context, "answers": answers})
 
 
 KINDS: dict[TaskName, tuple[str, Callable[[np.random.Generator, int], str]]] = {
     "relations": ("", relation),
     "typing": ("", typing),
-    "classification": ("label\ttext_a\n", opinion),
+    "classification": ("label\ttext_a\n", polarity),
     "pairs": ("label\ttext_a\ttext_b\n", pair),
     "ranking": ("qid\tlabel\ttext_a\ttext_b\n", question),
     "tagging": ("text_a\tlabel\n", tagged),
-    "text-to-text": ("text\ttarget\n", written),
+    "text-to-text": ("text\ttarget\n", generation),
     "multi-label": ("", topics),
-    "similarity": ("score\ttext_a\ttext_b\n", similar),
-    "question-answering": ("", asked),
+    "similarity": ("score\ttext_a\ttext_b\n", similarity),
+    "question-answering": ("", question_answer),
 }
 
 
@@ -157,11 +157,11 @@ def tokenizer() -> Tokenizer:
 def base_model(folder: Path, family: str = "bert", **sizes: Any) -> Model:
     """A newly initialised tiny model in a folder, as from an earlier stage."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = tokenizer()
-    words.save(folder)
+    word_tokenizer = tokenizer()
+    word_tokenizer.save(folder)
     base = Base.model_validate({"family": family, "layers": 2, "hidden": 32, "heads": 2, **sizes})
-    special = {"pad": words.pad, "sep": words.sep}
-    save(folder, build(base, words.vocab_size, 1, special=special), tokenizer=folder)
+    special = {"pad": word_tokenizer.pad, "sep": word_tokenizer.sep}
+    save(folder, build(base, word_tokenizer.vocab_size, 1, special=special), tokenizer=folder)
     return Model(folder, "digest", name="pretrain")
 
 
@@ -180,12 +180,12 @@ def finetune(
     start: Model,
     task: TaskName,
     data: dict[str, str],
-    ear: EventRecorder | None = None,
+    recorder: EventRecorder | None = None,
     inputs: Any = None,
     **changes: Any,
 ) -> FineTuned:
     """The output of the stage in `folder`."""
-    context = context_in(folder, ear)
+    context = context_in(folder, recorder)
     config = FINETUNE.config.model_validate(SETTINGS | {"task": task, "data": data} | changes)
     FINETUNE.run(FINETUNE.inputs(start=start, **(inputs or {})), config, context)
     return FineTuned(context.out, "")

@@ -25,8 +25,8 @@ class Texts(NamedTuple):
 def read_texts(path: Path, documents: str = "auto") -> Texts:
     """The documents of a file or folder."""
     problems, notes = Problems(keep=100), list[str]()
-    found = list(read_folders([path], problems, notes.append, documents))
-    return Texts(found, [str(problem) for problem in problems.first], notes)
+    all_documents = list(read_folders([path], problems, notes.append, documents))
+    return Texts(all_documents, [str(problem) for problem in problems.first], notes)
 
 
 def write_and_read(folder: Path, name: str, content: str | bytes) -> Texts:

@@ -23,7 +23,7 @@ SIDE = {
     name: "north" if np.random.default_rng(number).random() < 0.5 else "south"
     for number, name in enumerate(NAMES)
 }
-OTHER = {name: "south" if side == "north" else "north" for name, side in SIDE.items()}
+OPPOSITE = {name: "south" if side == "north" else "north" for name, side in SIDE.items()}
 
 
 def write_world(folder: Path, side: Mapping[str, str]) -> Path:
@@ -33,7 +33,7 @@ def write_world(folder: Path, side: Mapping[str, str]) -> Path:
         folder,
         [Entity(id, name) for name, id in ids.items()],
         [Relation("P1", "lies in the")],
-        {"train": [Triple(ids[name], "P1", ids[at]) for name, at in side.items()]},
+        {"train": [Triple(ids[name], "P1", ids[place]) for name, place in side.items()]},
     )
     return folder
 
@@ -67,7 +67,7 @@ def write_towns(folder: Path) -> dict[str, str]:
 
 
 def tune(
-    folder: Path, words: str, inputs: dict[str, Any], ear: EventRecorder | None = None, **changes: Any
+    folder: Path, words: str, inputs: dict[str, Any], recorder: EventRecorder | None = None, **changes: Any
 ) -> FineTuned:
     settings = {
         "task": "typing",
@@ -76,12 +76,12 @@ def tune(
         "tokenizer": words,
         "entity_markers": False,  # the mention itself is pooled, which attends to its branch
     }
-    context = context_in(folder, ear)
+    context = context_in(folder, recorder)
     FINETUNE.run(
         FINETUNE.inputs(**inputs), FINETUNE.config.model_validate(SETTINGS | settings | changes), context
     )
     return FineTuned(context.out, "")
 
 
-def strict_score(made: FineTuned) -> float:
-    return float(made.scores()["test"]["strict"].value)
+def strict_score(model: FineTuned) -> float:
+    return float(model.scores()["test"]["strict"].value)

@@ -28,7 +28,7 @@ from kepipe.training.train_state import TrainState
 VOCABULARY, MASK, ROWS, LENGTH = 40, 1, 8, 16
 
 
-def render(number: int) -> TokenRows:
+def toy_rows(number: int) -> TokenRows:
     """Rows that count upwards from one of three starts."""
     rng = np.random.default_rng([7, number])
     tokens = 2 + rng.integers(0, 3, (ROWS, 1)) + 2 * np.arange(LENGTH)
@@ -38,31 +38,31 @@ def render(number: int) -> TokenRows:
     )
 
 
-def hide_some(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
+def mask_tokens(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Batch:
     """Mask each token with probability 1/7."""
-    chosen = rng.random(rows.tokens.shape) < 1 / 7
-    chosen[0, 0] = True
+    masked = rng.random(rows.tokens.shape) < 1 / 7
+    masked[0, 0] = True
     return Batch(
-        tensor(np.where(chosen, MASK, rows.tokens)),
+        tensor(np.where(masked, MASK, rows.tokens)),
         tensor(rows.documents),
-        label_positions=tensor(np.flatnonzero(chosen)),
-        labels=tensor(rows.tokens[chosen]),
+        label_positions=tensor(np.flatnonzero(masked)),
+        labels=tensor(rows.tokens[masked]),
     )
 
 
-def hide_some_of_pairs(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
+def mask_tokens_with_labels(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
     """The same, with a row label: whether its second token is even."""
-    return replace(hide_some(rows, rng, progress), next_sentence_labels=tensor(rows.tokens[:, 1] % 2))
+    return replace(mask_tokens(rows, rng, progress), next_sentence_labels=tensor(rows.tokens[:, 1] % 2))
 
 
 HIDDEN = TokenLoss("hidden")
-HIDE_SOME = Objective(hide_some, HIDDEN)
-HIDE_SOME_OF_PAIRS = Objective(hide_some_of_pairs, LossSum(HIDDEN, NextSentenceLoss("judged")))
-PARTS = (HIDE_SOME, HIDE_SOME_OF_PAIRS)
+MASKING = Objective(mask_tokens, HIDDEN)
+MASKING_WITH_LABELS = Objective(mask_tokens_with_labels, LossSum(HIDDEN, NextSentenceLoss("judged")))
+PARTS = (MASKING, MASKING_WITH_LABELS)
 
 
-def in_turn() -> Objective:
-    """Batches of both in turn, two of three without the label head."""
+def masking_mixture() -> Objective:
+    """Batches of both objectives, two of three without row labels."""
     return task_mixture(PARTS, ("some", "pairs"), joint((2.0, 1.0), (0.0, 0.0)))
 
 
@@ -105,11 +105,11 @@ class EventRecorder:
         return "\n".join(e.message for e in self.events if isinstance(e, Noted))
 
 
-def context_in(folder: Path, ear: EventRecorder | None = None, seed: int = 3) -> StageContext:
+def context_in(folder: Path, recorder: EventRecorder | None = None, seed: int = 3) -> StageContext:
     """A stage context."""
     for name in ("out", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    return StageContext(folder / "out", folder / "scratch", seed, "cpu", ear or EventRecorder())
+    return StageContext(folder / "out", folder / "scratch", seed, "cpu", recorder or EventRecorder())
 
 
 def tiny(dropout: float = 0.1) -> Transformer:
@@ -134,7 +134,7 @@ def settings(**changes: Any) -> TrainingSettings:
     return TrainingSettings(**(defaults | changes))
 
 
-def same(one: Transformer, other: Transformer) -> bool:
+def equal_weights(one: Transformer, other: Transformer) -> bool:
     """Whether all weights are equal bit for bit."""
     others = dict(other.named_parameters())
     return all(torch.equal(value, others[name]) for name, value in one.named_parameters())

@@ -55,7 +55,7 @@ class Tutorial:
                     if line.strip():
                         self._type(line, patch)
 
-    def said(self, command: str) -> str:
+    def output_of(self, command: str) -> str:
         """The output of the last command with this prefix."""
         return next(output for typed, output in reversed(self.typed) if typed.startswith(command))
 
@@ -76,15 +76,15 @@ class Tutorial:
             patch.setenv(name, value)
             return
         assert words[0] == "kepipe", line
-        for begins, happens in self.before.items():
-            if line.startswith(begins):
-                happens()
+        for prefix, function in self.before.items():
+            if line.startswith(prefix):
+                function()
         smaller: list[str] = []
-        if any(words[1 : 1 + len(each)] == each for each in TAKES_SETTINGS):
-            smaller = [word for one in self._settings(words) for word in ("--set", one)]
-        ended = CliRunner().invoke(app, [*words[1:], *smaller])
-        self.typed.append((line, ended.output))
-        assert ended.exit_code == 0, f"{line}\n{ended.output}\n{ended.exception!r}"
+        if any(words[1 : 1 + len(prefix)] == prefix for prefix in TAKES_SETTINGS):
+            smaller = [word for setting in self._settings(words) for word in ("--set", setting)]
+        result = CliRunner().invoke(app, [*words[1:], *smaller])
+        self.typed.append((line, result.output))
+        assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
 
     def _settings(self, words: Sequence[str]) -> Sequence[str]:
         return next((settings for file, settings in self.smaller.items() if file in words), ())

@@ -1,4 +1,4 @@
-"""Waiting for events in other processes, with a timeout that suits machines ten times slower."""
+"""Waiting for events in other processes, with a timeout long enough for a machine ten times slower."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE = 1800.0
+TIMEOUT = 1800.0
 """Timeout in seconds; less than that of a test (`pyproject.toml`)."""
 
 
@@ -17,15 +17,15 @@ def until(
     pause: float = 0.05,
     describe: Callable[[], str] = "it did not happen in time".format,
 ) -> T:
-    """The value of a condition as soon as it is true. Fails after `PATIENCE`, with what `describe` returns then."""
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
+    """The value of a condition as soon as it is true. Fails after `TIMEOUT`, with what `describe` returns then."""
+    end = time.monotonic() + TIMEOUT
+    while not (value := condition()):
         assert time.monotonic() < end, describe()
         time.sleep(pause)
-    return found
+    return value
 
 
-def lives(process: int) -> bool:
+def is_running(process: int) -> bool:
     """Whether a process with this id exists."""
     try:
         os.kill(process, 0)

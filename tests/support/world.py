@@ -62,17 +62,19 @@ def make_documents(count: int = 24, gold: bool = False) -> list[Document]:
             sentence = str(rng.choice(SENTENCES)).format(**names)
             start = len(text)
             for name in names.values():
-                at = start + sentence.index(name)
-                mentions.append(Mention(at, at + len(name), entity_id(name), 0.95))
+                begin = start + sentence.index(name)
+                mentions.append(Mention(begin, begin + len(name), entity_id(name), 0.95))
             text += sentence + " "
             sentences.append(Span(start, start + len(sentence)))
         phrases = tuple(
             Span(s.start, s.start + len("The capital")) for s in sentences if text[s.start] == "T"
         )
         mentions.sort(key=lambda mention: mention.start)
-        given = tuple(mentions) if gold else ()
+        gold_mentions = tuple(mentions) if gold else ()
         documents.append(
-            Document(f"d{number}", text, f"Doc {number}", tuple(sentences), phrases, tuple(mentions), given)
+            Document(
+                f"d{number}", text, f"Doc {number}", tuple(sentences), phrases, tuple(mentions), gold_mentions
+            )
         )
     return documents
 
@@ -90,13 +92,13 @@ def make_graph(folder: Path) -> None:
     entities = [Entity(entity_id(name), name, types=("country",)) for name in CAPITALS]
     entities += [Entity(entity_id(name), name, types=("city",)) for name in CAPITALS.values()]
     entities += [Entity("id:other-lima", "Lima", types=("city",)), Entity("id:untyped", "Nothing")]
-    far = [
+    absent = [
         f"{first} {second}"
         for first in ("Old", "North", "River")
         for second in ("people", "train", "sea", "live")
     ]
     entities += [
-        Entity(entity_id(name), name, types=("city",)) for name in far
+        Entity(entity_id(name), name, types=("city",)) for name in absent
     ]  # entities that never occur in the corpus
     facts = [Triple(entity_id(city), "capital", entity_id(country)) for country, city in CAPITALS.items()]
     write_graph(folder, entities, [Relation("capital", "capital of")], {"train": facts})

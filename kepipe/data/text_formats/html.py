@@ -81,7 +81,7 @@ _LINES = re.compile(r" ?\n[ \n]*")
 
 def read_html(file: TextFile, problems: Problems) -> Iterator[Document]:
     """One document per page, with one block per line. Its title is that of the page."""
-    text = file.whole(problems)
+    text = file.read_all(problems)
     if text is None:
         return
     page = _Page()

@@ -21,7 +21,7 @@ def read_markdown(file: TextFile, problems: Problems) -> Iterator[Document]:
     """One document per file, with one paragraph per line and empty lines between; its title is the first heading."""
     from markdown_it import MarkdownIt
 
-    text = file.whole(problems)
+    text = file.read_all(problems)
     if text is None:
         return
     tokens = MarkdownIt("commonmark").enable("table").parse(_FRONT_MATTER.sub("", text, count=1))

@@ -19,7 +19,7 @@ _ENDS = tuple(".!?…。！？；;:：\"'”’」』)）")
 
 def read_plain(file: TextFile, problems: Problems) -> Iterator[Document]:
     """The documents of a file. Ids are those of the file, with the number of the document if there are several."""
-    text = file.whole(problems)
+    text = file.read_all(problems)
     if text is None:
         return
     if not text.strip():

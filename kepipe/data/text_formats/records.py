@@ -40,7 +40,7 @@ def read_json(file: TextFile, problems: Problems) -> Iterator[Document]:
     if len(first) == 2 and all(line.strip().startswith("{") and _is_json(line) for _, line in first):
         yield from json_documents(file, chain(first, lines), problems)
         return
-    text = file.whole(problems)
+    text = file.read_all(problems)
     if text is None:
         return
     try:
@@ -109,13 +109,13 @@ def _records(
 
 
 def _documents(file: TextFile, records: Iterable[tuple[int, Any]], problems: Problems) -> Iterator[Document]:
-    met: Counter[str] = Counter()
+    key_counts: Counter[str] = Counter()
     for number, record in records:
         try:
             document = from_record(record, default_id=f"{file.stem}:{number}")
         except ValueError as error:
             file.problem(problems, number, str(error))
         else:
-            met.update(map(str, record))
+            key_counts.update(map(str, record))
             yield document
-    file.count_values(met, KEYS)
+    file.count_values(key_counts, KEYS)

@@ -48,7 +48,7 @@ class TextFile:
         with self.open() as stream:
             yield from stream_lines(stream, self.path, problems)
 
-    def whole(self, problems: Problems) -> str | None:
+    def read_all(self, problems: Problems) -> str | None:
         """The text with "\\n" as line end; None, with a problem, if it is invalid UTF-8 or larger than a gibibyte."""
         with self.open() as stream:
             raw = stream.read(LARGEST + 1)

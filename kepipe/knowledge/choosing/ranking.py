@@ -85,10 +85,10 @@ def plausibility(sources: RankingSources) -> Floats:
     for start in range(0, len(triples), BLOCK):
         part = triples[start : start + BLOCK]
         rows = entity[part[:, 0]], relation[part[:, 1]], entity[part[:, 2]]
-        there = (rows[0] >= 0) & (rows[1] >= 0) & (rows[2] >= 0)
+        has_vectors = (rows[0] >= 0) & (rows[1] >= 0) & (rows[2] >= 0)
         h, r, t = (
-            values[row[there]]
+            values[row[has_vectors]]
             for values, row in zip((table.matrix, relations, table.matrix), rows, strict=True)
         )
-        found[start : start + BLOCK][there] = -np.linalg.norm(h + r - t, axis=1)
+        found[start : start + BLOCK][has_vectors] = -np.linalg.norm(h + r - t, axis=1)
     return found

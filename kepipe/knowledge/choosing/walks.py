@@ -46,12 +46,12 @@ def pagerank(sources: RankingSources) -> ContextScore:
         with lock:  # DGL's seed is global
             if entity not in known:
                 trace = near.walk(np.full(WALKS, entity), STEPS, seed=entity)
-                met, place = np.unique(trace, return_inverse=True)
-                spread = np.broadcast_to(weights, trace.shape).ravel()
-                spent = np.bincount(place.ravel(), spread, len(met)).astype(np.float64)
-                places, spent = met[met >= 0].astype(np.int32), spent[met >= 0]
-                own = _look_up(places, spent, objects[facts.starts[entity] : facts.starts[entity + 1]])
-                known[entity] = Visits(places, spent, own)
+                visited, index = np.unique(trace, return_inverse=True)
+                step_weights = np.broadcast_to(weights, trace.shape).ravel()
+                weight_sums = np.bincount(index.ravel(), step_weights, len(visited)).astype(np.float64)
+                places, weight_sums = visited[visited >= 0].astype(np.int32), weight_sums[visited >= 0]
+                own = _look_up(places, weight_sums, objects[facts.starts[entity] : facts.starts[entity + 1]])
+                known[entity] = Visits(places, weight_sums, own)
         return known[entity]
 
     def context_score(context: RankingContext) -> Floats:

@@ -95,8 +95,8 @@ class FusedEntities:
         """
         links_BT = np.full(shape, -1, np.int64)
         first = mentions.first if moved is None else moved[mentions.rows, mentions.first]
-        there = first >= 0
-        links_BT[mentions.rows[there], first[there]] = self._lookup.rows(mentions)[there]
+        remains = first >= 0
+        links_BT[mentions.rows[remains], first[remains]] = self._lookup.rows(mentions)[remains]
         return VectorRows(links_BT)
 
     def knows(self, entity: str) -> bool:
@@ -203,11 +203,11 @@ class ErnieTsinghuaMethod(KnowledgeMethod):
         if model.config.fusion is not None:
             return model
         fusion = knowledge.settings.fusion(model.config.encoder_layers, vectors.width, len(vectors))
-        model, fresh = fuse(model, fusion, seed)
+        model, new_weights = fuse(model, fusion, seed)
         if model.entity_table is not None:
             with torch.no_grad():
                 model.entity_table.weight.copy_(torch.from_numpy(vectors.table()))
-        count = sum(weight.numel() for name, weight in model.named_parameters() if name in fresh)
+        count = sum(weight.numel() for name, weight in model.named_parameters() if name in new_weights)
         note(
             f"entity vectors of dimension {fusion.hidden} are fused with the tokens after layer {fusion.first}: "
             f"{count:,} new weights, initialised at random"

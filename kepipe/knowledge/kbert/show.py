@@ -168,14 +168,15 @@ def _read(
     return [word.removeprefix("##").lstrip("Ġ▁") or word for word in words]
 
 
-def _visible(told: Mapping[str, Ints | None], T: int, causal: bool) -> Bools:
+def _visible(descriptors: Mapping[str, Ints | None], T: int, causal: bool) -> Bools:
     """The attention mask from the row's descriptors: bool [T, T], query by key."""
     import torch
 
     from kepipe.nn.visibility import by_name
 
     branch, mention = (
-        None if told[name] is None else torch.tensor(told[name]) for name in ("branch", "mention")
+        None if descriptors[name] is None else torch.tensor(descriptors[name])
+        for name in ("branch", "mention")
     )
     rule = by_name("causal" if causal else "full", branch_BT=branch, mention_BT=mention)
     seen_1TT = rule.dense(1, T, T)

@@ -85,8 +85,8 @@ def build_rows(
     """
     length, upstream = shape.length, shape.upstream
     B, T_in = tokens_BT.shape
-    whole = lengths_B if upstream or length is None else np.minimum(lengths_B, length)
-    kept = _fit(mentions, branches, whole, None if upstream else length, shape.positions)
+    text_lengths_B = lengths_B if upstream or length is None else np.minimum(lengths_B, length)
+    kept = _fit(mentions, branches, text_lengths_B, None if upstream else length, shape.positions)
     branch_mentions = branches.mentions[kept]
     rows, last, sizes = (
         mentions.rows[branch_mentions],
@@ -101,13 +101,13 @@ def build_rows(
         np.bincount(rows * (T_in + 1) + gaps, sizes, B * (T_in + 1)).astype(np.int64).reshape(B, T_in + 1)
     )
     before = np.cumsum(inserted, axis=1)  # number of branch tokens before each token of the sentence
-    lengths_with_branches_B = whole + inserted.sum(1)
+    lengths_with_branches_B = text_lengths_B + inserted.sum(1)
     T = int(lengths_with_branches_B.max(initial=0))
-    there = np.arange(T_in) < whole[:, None]
-    places = np.where(there, np.arange(T_in) + before[:, :T_in], -1)
+    is_text_BT = np.arange(T_in) < text_lengths_B[:, None]
+    places = np.where(is_text_BT, np.arange(T_in) + before[:, :T_in], -1)
 
-    sentence = (np.arange(B)[:, None] * T + places)[there]
-    own = np.nonzero(there)[1]
+    sentence = (np.arange(B)[:, None] * T + places)[is_text_BT]
+    own = np.nonzero(is_text_BT)[1]
     ahead = _ahead(branch_mentions, sizes)  # number of tokens of earlier branches of the same mention
     starts = rows * T + gaps + before[rows, gaps] - inserted[rows, gaps] + ahead
     branch_columns = ranges(starts, sizes)
@@ -120,10 +120,10 @@ def build_rows(
     mention_of = _number(mentions.rows)
     mention = _mention_ids(mentions, np.unique(branch_mentions), mention_of, (B, T_in))
     injected = InjectedRows(
-        tokens=fill(tokens_BT[there], branches.tokens[np.repeat(kept, branches.lengths)], shape.pad),
+        tokens=fill(tokens_BT[is_text_BT], branches.tokens[np.repeat(kept, branches.lengths)], shape.pad),
         positions=fill(own, ranges(last + 1, sizes), 0),
         branch=fill(np.zeros_like(own), np.repeat(_number(rows), sizes), 0),
-        mention=fill(mention[there], np.repeat(mention_of[branch_mentions], sizes), 0),
+        mention=fill(mention[is_text_BT], np.repeat(mention_of[branch_mentions], sizes), 0),
         owner=fill(own, np.repeat(last, sizes), -1),
         lengths=lengths_with_branches_B,
         places=places,

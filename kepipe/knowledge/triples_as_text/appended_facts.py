@@ -47,10 +47,12 @@ class FactAppender:
         chosen = self.chooser.choose(tokens_BT, lengths_B, mentions, entities_M, self.settings.max_facts)
         rows, triples = _deduplicate(mentions.rows[chosen.mentions], _ranks(chosen.mentions), chosen.triples)
         sizes, tokens = self._encode(triples)
-        whole = np.minimum(lengths_B, self.length)
-        kept = _fit(rows, sizes, self.length - whole)
+        text_lengths_B = np.minimum(lengths_B, self.length)
+        kept = _fit(rows, sizes, self.length - text_lengths_B)
         starts = (np.cumsum(sizes) - sizes)[kept]
-        return self._assemble(tokens_BT, whole, rows[kept], sizes[kept], tokens[ranges(starts, sizes[kept])])
+        return self._assemble(
+            tokens_BT, text_lengths_B, rows[kept], sizes[kept], tokens[ranges(starts, sizes[kept])]
+        )
 
     def _encode(self, triples: Ints32) -> tuple[Ints, Ints]:
         """The length of each fact's sentence, and the concatenated tokens of all."""
@@ -64,24 +66,28 @@ class FactAppender:
         return encoded.lengths, encoded.tokens
 
     def _assemble(
-        self, tokens_BT: Ints, whole_B: Ints, rows: Ints, sizes: Ints, fact_tokens: Ints
+        self, tokens_BT: Ints, text_lengths_B: Ints, rows: Ints, sizes: Ints, fact_tokens: Ints
     ) -> MovedRows:
         """Rows of text and facts. `rows`, `sizes`: of each fact, in order of rows."""
         B, T_in = tokens_BT.shape
         written_B = np.bincount(rows, sizes, B).astype(np.int64)
-        lengths_B = whole_B + written_B
+        lengths_B = text_lengths_B + written_B
         T = int(lengths_B.max(initial=0))
         # Start columns of text and facts; a decoder's begin token, if it has one, need not stay first.
-        text_B, facts_B = (written_B, np.zeros_like(whole_B)) if self._causal else (whole_B * 0, whole_B)
-        there = np.arange(T_in) < whole_B[:, None]
-        places = np.where(there, np.arange(T_in) + text_B[:, None], -1)
+        text_B, facts_B = (
+            (written_B, np.zeros_like(text_lengths_B))
+            if self._causal
+            else (text_lengths_B * 0, text_lengths_B)
+        )
+        is_text_BT = np.arange(T_in) < text_lengths_B[:, None]
+        places = np.where(is_text_BT, np.arange(T_in) + text_B[:, None], -1)
         tokens, owner = (np.full((B, T), fill, np.int64) for fill in (self._tokenizer.pad, -1))
-        row, column = np.nonzero(there)
-        tokens[row, places[there]], owner[row, places[there]] = tokens_BT[there], column
+        row, column = np.nonzero(is_text_BT)
+        tokens[row, places[is_text_BT]], owner[row, places[is_text_BT]] = tokens_BT[is_text_BT], column
         row = np.repeat(np.arange(B), written_B)
         column = ranges(facts_B, written_B)
         tokens[row, column] = fact_tokens
-        owner[row, column] = np.maximum(whole_B - 1, 0)[row]
+        owner[row, column] = np.maximum(text_lengths_B - 1, 0)[row]
         return MovedRows(tokens, owner, places)
 
 

@@ -120,16 +120,16 @@ class Gazetteer:
         begin = lexicon.name_starts[first]
         count = np.minimum(lexicon.name_starts[first + 1] - begin, self.limit)
         columns = (stop - first == 1).tolist(), lexicon.names_at(first), begin.tolist(), count.tolist()
-        fresh = {
+        found = {
             surface: Entries(entry, number, False, True)
             if alone and surface == name
             else self._matching_entries(key, surface)
             for (surface, key), alone, name, entry, number in zip(new.items(), *columns, strict=True)
         }
-        if len(known) + len(fresh) <= _CACHE_SIZE:
-            known.update(fresh)
+        if len(known) + len(found) <= _CACHE_SIZE:
+            known.update(found)
             return [known[surface] for surface in surfaces]
-        return [known.get(surface) or fresh[surface] for surface in surfaces]
+        return [known.get(surface) or found[surface] for surface in surfaces]
 
     def _matching_entries(self, key: int, surface: str) -> Entries:
         """The entries of a key that has several names, or whose only name is written unlike the surface."""

@@ -97,8 +97,8 @@ class _Index:
 
 
 def _digest(text: str) -> tuple[int, int]:
-    whole = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return int.from_bytes(whole[:8], "little"), int.from_bytes(whole[8:], "little")
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
 
 
 @lru_cache(maxsize=1)

@@ -129,8 +129,8 @@ def diagnose(
             looks_like_name = namelike(text, annotation, casing)
         for start, end in looks_like_name:
             # "The Netherlands" is linked with its article, which a name-like span leaves out.
-            whole = start - 4 if text[max(start - 4, 0) : start].lower() == "the " else start
-            reason = None if why.is_linked(whole, end) else why.unlinked(start, end, text[start:end])
+            linked_start = start - 4 if text[max(start - 4, 0) : start].lower() == "the " else start
+            reason = None if why.is_linked(linked_start, end) else why.unlinked(start, end, text[start:end])
             spans += 1
             linked += reason is None
             if reason is not None:

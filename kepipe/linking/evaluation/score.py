@@ -64,12 +64,12 @@ def count(predicted: Iterable[Link], given: Sequence[Link], complete: bool = Fal
 
 def summarise(counts: Sequence[Counts]) -> Scores:
     """Scores over texts; a fraction with denominator 0 is 0."""
-    whole = Counts(*np.asarray(counts, np.int64).reshape(-1, 3).sum(axis=0).tolist())
+    total = Counts(*np.asarray(counts, np.int64).reshape(-1, 3).sum(axis=0).tolist())
     each = [_fractions(entry) for entry in counts if entry.given]
-    precision, recall, f1 = _fractions(whole)
+    precision, recall, f1 = _fractions(total)
     macro = [sum(column) / len(each) for column in zip(*each, strict=True)] if each else [0.0, 0.0, 0.0]
     return Scores(
-        precision, recall, f1, macro[0], macro[1], macro[2], whole.predicted, whole.given, whole.right
+        precision, recall, f1, macro[0], macro[1], macro[2], total.predicted, total.given, total.right
     )
 
 

@@ -198,8 +198,8 @@ def _within(graph: Graph, kinds: Ints, neighbours: Matrix) -> Matrix:
     size, number = np.diff(neighbours.indptr), len(graph.relations)
     widens = np.bincount(relation, np.sign(size[tail] - size[head]), number) > 0
     inner, outer = np.where(widens[relation], (head, tail), (tail, head))
-    there = (kinds[outer] == place) & np.isin(kinds[inner], (place, organisation)) & (inner != outer)
-    inner, outer, relation = inner[there], outer[there], relation[there]
+    is_containment = (kinds[outer] == place) & np.isin(kinds[inner], (place, organisation)) & (inner != outer)
+    inner, outer, relation = inner[is_containment], outer[is_containment], relation[is_containment]
     pairs, turned = inner * len(graph) + outer, outer * len(graph) + inner
     one_way = ~np.isin(pairs * number + relation, turned * number + relation)
     rows, columns = np.divmod(np.unique(pairs[one_way]), max(len(graph), 1))

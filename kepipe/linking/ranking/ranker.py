@@ -48,7 +48,7 @@ class Ranker:
         return self.score_parts(of_match, of_candidate, np.arange(len(features)), evidence)
 
     def score_parts(
-        self, of_match: Floats, of_candidate: Floats, owners: Ints, evidence: Floats | None = None
+        self, of_match: Floats, of_candidate: Floats, owners: Ints, evidence: Floats | None
     ) -> Floats:
         """Probabilities [P] from match features [F₁, M] and candidate features [F₂, P] with their match index
         `owners` [P]; `evidence` is added to the logits [P].

@@ -76,7 +76,7 @@ def _chinese(text: str) -> Iterator[tuple[int, int]]:
 NUMERIC_LABELS = frozenset(("CARDINAL", "ORDINAL", "DATE", "TIME", "QUANTITY", "PERCENT", "MONEY"))
 """NER labels of numbers and dates, which are not names."""
 COMMON = 0.5
-"""Words with a larger lower-case share (`Casing.common`) are not taken for names at the start of a sentence."""
+"""Words with a larger lower-case share (`Casing.common`) are not treated as names at the start of a sentence."""
 
 
 def name_spans(text: str, annotation: Annotations, casing: Casing) -> list[tuple[int, int]]:

@@ -41,7 +41,7 @@ SMALL_SET = 500
 EXTRA_SPLITS = 4
 """The number of additional random divisions into folds for small sets."""
 F1_TOLERANCE = 0.01
-"""Thresholds whose F1 is at most this far below the best are taken for equally good."""
+"""Thresholds whose F1 is at most this far below the best count as equally good."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""ELMo under `base: {family: elmo}`: its settings, and the construction of a fresh one."""
+"""ELMo under `base: {family: elmo}`: its settings, and the construction of a new model."""
 
 from __future__ import annotations
 

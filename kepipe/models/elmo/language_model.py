@@ -66,7 +66,7 @@ class ElmoLanguageModel:
         hidden_BWP, _ = self.model.read_forward(words)
         rows = torch.arange(len(texts), device=self._device)
         last_BC = (
-            self.model.log_probabilities(hidden_BWP[rows, words.there.sum(1) - 1]).cpu().double().numpy()
+            self.model.log_probabilities(hidden_BWP[rows, words.is_word.sum(1) - 1]).cpu().double().numpy()
         )
         found_BV: Floats = np.full((len(texts), self.tokenizer.vocab_size), -np.inf)
         tokens_C = self.model.constants.classes.tokens

@@ -39,16 +39,16 @@ class DirectedLSTM(nn.Module):
     def forward(
         self,
         inputs_GBTP: Tensor,
-        there_GBT: Tensor | None,
-        fresh_GBT: Tensor | None,
+        is_word_GBT: Tensor | None,
+        starts_document_GBT: Tensor | None,
         before: States | None,
         directions: slice = BOTH,
     ) -> tuple[Tensor, States]:
-        """Outputs [G, B, T, P], 0 where there is nothing, and the states after each row's last word.
+        """Outputs [G, B, T, P], 0 on padding, and the states after each row's last word.
 
-        `there_GBT`, `fresh_GBT`: bool, whether there is a word (None: everywhere), and whether it is read with fresh
-        states (None: nowhere). `before`: the states with which rows begin; None: zeros. `directions`: those whose
-        inputs these are.
+        `is_word_GBT`: bool, false on padding (None: no padding). `starts_document_GBT`: bool, whether the states are
+        reset before a word (None: nowhere). `before`: the states with which rows begin; None: zeros. `directions`:
+        those whose inputs these are.
         """
         groups, rows, length, hidden = inputs_GBTP.shape
         from_input_GPC, from_output_GPC = torch.split(self.kernel[directions], hidden, 1)
@@ -60,19 +60,19 @@ class DirectedLSTM(nn.Module):
         projection = None if self.projection is None else self.projection[directions]
         outputs = []
         for place in range(length):
-            if fresh_GBT is not None:
-                kept_GB1 = (~fresh_GBT[:, :, place, None]).to(output.dtype)
+            if starts_document_GBT is not None:
+                kept_GB1 = (~starts_document_GBT[:, :, place, None]).to(output.dtype)
                 output, cell = output * kept_GB1, cell * kept_GB1
             summed_GBC = gates_GBTC[:, :, place] + torch.bmm(output, from_output_GPC)
             next_output, next_cell = self._step(summed_GBC, cell, projection)
-            if there_GBT is None:
+            if is_word_GBT is None:
                 output, cell = next_output, next_cell
                 outputs.append(output)
                 continue
-            there_GB1 = there_GBT[:, :, place, None]
-            outputs.append(next_output * there_GB1)
-            output = torch.where(there_GB1, next_output, output)
-            cell = torch.where(there_GB1, next_cell, cell)
+            is_word_GB1 = is_word_GBT[:, :, place, None]
+            outputs.append(next_output * is_word_GB1)
+            output = torch.where(is_word_GB1, next_output, output)
+            cell = torch.where(is_word_GB1, next_cell, cell)
         return torch.stack(outputs, 2), States(output, cell)
 
     def _step(
@@ -113,8 +113,8 @@ class LSTMStack(nn.Module):
     def forward(
         self,
         inputs_GBTP: Tensor,
-        there_GBT: Tensor | None,
-        fresh_GBT: Tensor | None,
+        is_word_GBT: Tensor | None,
+        starts_document_GBT: Tensor | None,
         before: Sequence[States] = (),
         directions: slice = BOTH,
     ) -> tuple[list[Tensor], list[States]]:
@@ -123,7 +123,9 @@ class LSTMStack(nn.Module):
         states: list[States] = []
         for number, layer in enumerate(self.layers):
             begun = before[number] if before else None
-            output_GBTP, after = layer(self.dropout(inputs_GBTP), there_GBT, fresh_GBT, begun, directions)
+            output_GBTP, after = layer(
+                self.dropout(inputs_GBTP), is_word_GBT, starts_document_GBT, begun, directions
+            )
             inputs_GBTP = output_GBTP + inputs_GBTP if self.skip and number else output_GBTP
             outputs.append(inputs_GBTP)
             states.append(after)

@@ -141,7 +141,7 @@ class Elmo(TrainableEncoder):
         layers = self.layers(words)
         mixed_BWD = layers[-1] if self.mixture is None else self.mixture(layers)
         half = self.config.projection
-        last_B = words.there.sum(1) - 1
+        last_B = words.is_word.sum(1) - 1
         rows = torch.arange(len(last_B), device=last_B.device)
         first_BD = torch.cat([mixed_BWD[rows, last_B, :half], mixed_BWD[:, 0, half:]], -1)
         mixed_BWD = torch.cat([first_BD[:, None], mixed_BWD[:, 1:]], 1)
@@ -153,15 +153,15 @@ class Elmo(TrainableEncoder):
         vectors_UP = self.cnn(words.characters)
         rows = torch.arange(len(words.rows), device=words.rows.device)
         outputs, _ = self._read(vectors_UP, words, rows, rows, ())
-        vectors_BWP = vectors_UP[words.rows] * words.there[..., None]
+        vectors_BWP = vectors_UP[words.rows] * words.is_word[..., None]
         return [torch.cat([vectors_BWP, vectors_BWP], -1), *(torch.cat([*output], -1) for output in outputs)]
 
     def read_forward(self, words: Words, before: Sequence[States] = ()) -> tuple[Tensor, list[States]]:
         """The last layer's forward states [B, W, P], and all layers' after the last word (G = 1)."""
         vectors_BWP = self.cnn(words.characters)[words.rows]
-        there_GBW = None if words.whole else words.there[None]
-        fresh_GBW = None if words.steady else words.fresh[None]
-        layers, states = self.lstm(vectors_BWP[None], there_GBW, fresh_GBW, before, FORWARD)
+        is_word_GBW = None if words.unpadded else words.is_word[None]
+        starts_document_GBW = None if words.one_document else words.starts_document[None]
+        layers, states = self.lstm(vectors_BWP[None], is_word_GBW, starts_document_GBW, before, FORWARD)
         return layers[-1][0], states
 
     def _read(
@@ -169,16 +169,19 @@ class Elmo(TrainableEncoder):
     ) -> tuple[list[Tensor], list[States]]:
         """Each layer's outputs, [G, b, W, P], in the order of the text, and its states; of the rows `forward` in one
         direction and `backward` in the other."""
-        place_BW = reversed_positions(words.there)[backward]
-        last_BW = torch.zeros_like(words.fresh)
-        last_BW[:, :-1] = words.fresh[:, 1:]  # what is read from the right begins with a document's last word
+        place_BW = reversed_positions(words.is_word)[backward]
+        # From the right, a document begins with its last word.
+        last_BW = torch.zeros_like(words.starts_document)
+        last_BW[:, :-1] = words.starts_document[:, 1:]
         index_GBW = torch.stack([words.rows[forward], words.rows[backward].gather(1, place_BW)])
-        there_GBW = fresh_GBW = None
-        if not words.whole:
-            there_GBW = torch.stack([words.there[forward], words.there[backward]])
-        if not words.steady:
-            fresh_GBW = torch.stack([words.fresh[forward], last_BW[backward].gather(1, place_BW)])
-        outputs, states = self.lstm(vectors_UP[index_GBW], there_GBW, fresh_GBW, before)
+        is_word_GBW = starts_document_GBW = None
+        if not words.unpadded:
+            is_word_GBW = torch.stack([words.is_word[forward], words.is_word[backward]])
+        if not words.one_document:
+            starts_document_GBW = torch.stack(
+                [words.starts_document[forward], last_BW[backward].gather(1, place_BW)]
+            )
+        outputs, states = self.lstm(vectors_UP[index_GBW], is_word_GBW, starts_document_GBW, before)
         back = place_BW[..., None].expand(-1, -1, self.config.projection)
         return [torch.stack([output[0], output[1].gather(1, back)]) for output in outputs], states
 

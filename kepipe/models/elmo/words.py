@@ -12,26 +12,27 @@ from kepipe.nn.gather import to_device
 
 
 class Words(NamedTuple):
-    """The words of rows, in W columns. `characters`: int [U, C], of the distinct words; `rows`: int [B, W], each
-    word's row among them; `there`: bool [B, W], false on padding; `fresh`: bool [B, W], the first word of a document
-    other than the row's first; `of_token`: int [B, T], the word of each token. `whole`: whether all B·W words are
-    there; `steady`: whether none is fresh. Both are known without asking a device."""
+    """The words of rows, in W columns. `characters`: int [U, C], of the distinct words; `rows`: int [B, W], each word's
+    row among them; `is_word`: bool [B, W], false on padding; `starts_document`: bool [B, W], the first word of a
+    document other than the row's first; `of_token`: int [B, T], the word of each token. `unpadded`: whether all B·W
+    words exist; `one_document`: whether no row has several documents. These two need no synchronisation with a
+    device."""
 
     characters: Tensor
     rows: Tensor
-    there: Tensor
-    fresh: Tensor
+    is_word: Tensor
+    starts_document: Tensor
     of_token: Tensor
-    whole: bool
-    steady: bool
+    unpadded: bool
+    one_document: bool
 
     def to(self, device: torch.device) -> Words:
         """The same on a device."""
         return self._replace(
             characters=to_device(self.characters, device),
             rows=to_device(self.rows, device),
-            there=to_device(self.there, device),
-            fresh=to_device(self.fresh, device),
+            is_word=to_device(self.is_word, device),
+            starts_document=to_device(self.starts_document, device),
             of_token=to_device(self.of_token, device),
         )
 
@@ -49,17 +50,17 @@ class WordTable:
     def __call__(self, tokens_BT: Tensor, documents_BT: Tensor) -> Words:
         """The words of right-padded rows (`documents_BT` is 0 on padding), on the CPU."""
         tokens_BT, documents_BT = tokens_BT.cpu(), documents_BT.cpu()
-        there_BT = documents_BT > 0
-        spells_BT = self.spells[tokens_BT] & there_BT
+        is_word_BT = documents_BT > 0
+        spells_BT = self.spells[tokens_BT] & is_word_BT
         continues_BT = spells_BT & (tokens_BT != self.opens)
         continues_BT[:, 1:] &= spells_BT[:, :-1]
         continues_BT[:, 0] = False
-        begins_BT = there_BT & ~continues_BT
+        begins_BT = is_word_BT & ~continues_BT
         of_token_BT = begins_BT.long().cumsum(1).sub(1).clamp(min=0)
         rows, places = begins_BT.nonzero(as_tuple=True)
         counts_B = begins_BT.sum(1)
         width = int(counts_B.max())
-        there_BW = torch.arange(width) < counts_B[:, None]
+        is_word_BW = torch.arange(width) < counts_B[:, None]
 
         spelled_N = spells_BT[rows, places]
         known, index_K = torch.unique(tokens_BT[rows, places][~spelled_N], return_inverse=True)
@@ -68,16 +69,18 @@ class WordTable:
         index_N = torch.empty_like(rows)
         index_N[~spelled_N] = index_K
         index_N[spelled_N] = len(known) + torch.arange(len(spelled_SC))
-        index_BW = torch.zeros(there_BW.shape, dtype=torch.long)
-        index_BW[there_BW] = index_N
+        index_BW = torch.zeros(is_word_BW.shape, dtype=torch.long)
+        index_BW[is_word_BW] = index_N
 
-        fresh_BT = torch.zeros_like(there_BT)
-        fresh_BT[:, 1:] = (documents_BT[:, 1:] != documents_BT[:, :-1]) & there_BT[:, 1:]
-        fresh_BW = torch.zeros_like(there_BW)
-        fresh_BW[there_BW] = fresh_BT[rows, places]
+        starts_document_BT = torch.zeros_like(is_word_BT)
+        starts_document_BT[:, 1:] = (documents_BT[:, 1:] != documents_BT[:, :-1]) & is_word_BT[:, 1:]
+        starts_document_BW = torch.zeros_like(is_word_BW)
+        starts_document_BW[is_word_BW] = starts_document_BT[rows, places]
         characters_UC = torch.cat([table_VC[known].long(), spelled_SC])
-        whole, steady = bool(there_BW.all()), not bool(fresh_BW.any())
-        return Words(characters_UC, index_BW, there_BW, fresh_BW, of_token_BT, whole, steady)
+        unpadded, one_document = bool(is_word_BW.all()), not bool(starts_document_BW.any())
+        return Words(
+            characters_UC, index_BW, is_word_BW, starts_document_BW, of_token_BT, unpadded, one_document
+        )
 
     def _spell(self, tokens_BT: Tensor, spells_BT: Tensor, begins_BT: Tensor) -> Tensor:
         """The characters of the S spelled words, in order: int [S, C]."""

@@ -26,11 +26,11 @@ _NORM = {"gamma": "weight", "beta": "bias"}
 
 @dataclass(frozen=True)
 class Ported:
-    """A loaded model. `fresh`: weights that the folder lacked; `unused`: weights of the folder that the model does not
-    have."""
+    """A loaded model. `missing`: weights that the folder lacked; `unused`: weights of the folder that the model does
+    not have."""
 
     model: Transformer
-    fresh: tuple[str, ...]
+    missing: tuple[str, ...]
     unused: tuple[str, ...]
 
 

@@ -93,11 +93,11 @@ def load(folder: Path, dropout: float, seed: int, note: Callable[[str], None]) -
     named = {ours: name for ours in dict(model.named_parameters()) if (name := _their_name(ours)) in theirs}
     found = {ours: _as_ours(ours, theirs[name].float(), folder) for ours, name in named.items()}
     rows.load_into(model, found, folder, CONFIG)
-    fresh = [ours for ours, _ in model.named_parameters() if ours not in found]
+    missing = [ours for ours, _ in model.named_parameters() if ours not in found]
     copies = {"lm_loss.weight", f"{PREFIX}mask_emb"}
     unused = sorted(theirs.keys() - set(named.values()) - copies)
-    if fresh:
-        note(f"{folder} lacks {several(fresh)}: initialised randomly")
+    if missing:
+        note(f"{folder} lacks {several(missing)}: initialised randomly")
     if unused:
         note(f"{folder}: unused weights: {several(unused)}")
     return model.eval()

@@ -89,7 +89,7 @@ class _Lines:
         while line := self.stream.readline(LONGEST_LINE + 1):
             self.number += 1
             if len(line) > LONGEST_LINE:
-                raise self.wrong(f"a line of more than {LONGEST_LINE:,} bytes: no n-gram")
+                raise self.wrong(f"a line of more than {LONGEST_LINE:,} bytes: not an n-gram")
             if line.strip():
                 return line.strip()
         raise self.wrong("the file ends before \\end\\")
@@ -107,7 +107,7 @@ def read(file: Path) -> tuple[NgramTables, list[str]]:
     except DAMAGE as error:
         if getattr(error, "errno", None):
             raise
-        raise ValueError(f"{file}: the packed data is damaged ({error})") from None
+        raise ValueError(f"{file}: the compressed data is damaged ({error})") from None
 
 
 def _read(lines: _Lines) -> tuple[NgramTables, list[str]]:
@@ -145,7 +145,7 @@ def _unigrams(lines: _Lines, size: int) -> tuple[dict[bytes, int], Floats32, Flo
         log_prob, (word,), weight = _entry(lines, 1)
         word = SPECIAL[UNK].encode() if word == b"<UNK>" else word
         if word in seen:
-            raise lines.wrong(f"{word.decode(errors='replace')} stands twice")
+            raise lines.wrong(f"{word.decode(errors='replace')} occurs twice")
         try:
             word.decode()
         except UnicodeDecodeError:
@@ -174,19 +174,19 @@ def _longer(
             words_RN[row] = [ids[word] for word in words]
         except KeyError as missing:
             word = missing.args[0].decode(errors="replace")
-            raise lines.wrong(f"{word} is no word of the 1-grams") from None
+            raise lines.wrong(f"{word} is not among the 1-grams") from None
     prefixes_R: Ints = words_RN[:, 0]
     for place in range(1, order - 1):
         prefixes_R = below.find(place + 1, prefixes_R, words_RN[:, place])
     if (alone := np.flatnonzero(prefixes_R < 0)).size:
         lines.number = first + int(alone[0])
-        raise lines.wrong(f"the first {order - 1} words are no n-gram of their own")
+        raise lines.wrong(f"the first {order - 1} words are not an n-gram of the model")
     keys_R = (prefixes_R << below.bits) | words_RN[:, -1]
     order_R = np.argsort(keys_R, kind="stable")
     keys_R = keys_R[order_R]
     if (again := np.flatnonzero(keys_R[1:] == keys_R[:-1])).size:
         lines.number = first + int(order_R[again[0] + 1])
-        raise lines.wrong("the n-gram stands twice")
+        raise lines.wrong("the n-gram occurs twice")
     return (
         NgramTables(
             below.bits,
@@ -202,7 +202,7 @@ def _entry(lines: _Lines, order: int) -> tuple[float, list[bytes], float]:
     """log10 p, the words, and log10 of the weight (0 if there is none)."""
     fields = lines.next().split()  # split at ASCII white space only: words may contain other white space
     if not order + 1 <= len(fields) <= order + 2:
-        raise lines.wrong(f"expected log10 p, {order} words and perhaps a weight")
+        raise lines.wrong(f"expected log10 p, {order} words and optionally a weight")
     try:
         log_prob, weight = float(fields[0]), float(fields[-1]) if len(fields) == order + 2 else 0.0
     except ValueError:

@@ -47,7 +47,7 @@ class NgramBase(FittedBase):
 
         Pruning.of(self.prune, self.order)
         if self.smoothing != "add-k" and "k" in self.model_fields_set:
-            raise ValueError(f"k is what `smoothing: add-k` adds: leave it out with {self.smoothing}")
+            raise ValueError(f"k is a setting of `smoothing: add-k`: leave it out with {self.smoothing}")
         return self
 
     def configure(self, vocabulary: int) -> NgramConfig:

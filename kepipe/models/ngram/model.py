@@ -85,5 +85,5 @@ def load(folder: Path) -> NgramModel:
     config, tokenizer = read_ngram_config(folder), load_tokenizer(folder)
     tables, words = open_tables(folder, config.order, config.bits), load_words(folder)
     if len(words) != tables.words:
-        raise ValueError(f"{folder}: {len(words):,} words, and probabilities of {tables.words:,}")
+        raise ValueError(f"{folder}: {len(words):,} words, but probabilities of {tables.words:,}")
     return NgramModel(config, tables, match(words, tokenizer), tokenizer)

@@ -18,10 +18,10 @@ class Pruning:
         """`given`: as for lmplz, the last threshold applies to all higher orders. Raises ValueError for invalid
         thresholds."""
         if len(given) > order:
-            raise ValueError(f"prune: {len(given)} thresholds, and n-grams of order {order} at most")
+            raise ValueError(f"prune: {len(given)} thresholds for n-grams of at most order {order}")
         found = [*given, *[given[-1] if given else 0] * (order - len(given))]
         if found != sorted(found) or min(found) < 0:
-            raise ValueError(f"prune: expected thresholds that do not fall, not {found}")
+            raise ValueError(f"prune: expected non-decreasing thresholds, not {found}")
         if found[0]:
-            raise ValueError(f"prune: words are not left out: expected 0 for order 1, not {found[0]}")
+            raise ValueError(f"prune: words are never pruned: expected 0 for order 1, not {found[0]}")
         return cls(tuple(found))

@@ -91,8 +91,8 @@ class NgramTables:
             if not long:
                 break
             rows_B = self._row_of([contexts[number][len(contexts[number]) - order + 1 :] for number in long])
-            there = rows_B >= 0
-            owners, rows = np.array(long)[there], rows_B[there]
+            has_row = rows_B >= 0
+            owners, rows = np.array(long)[has_row], rows_B[has_row]
             found_BW[owners] += self.weights[order - 2][rows, None]
             first, stop = (np.searchsorted(self.keys[order - 2], (rows + end) << self.bits) for end in (0, 1))
             children = ranges(first, stop - first)
@@ -185,5 +185,5 @@ def open_tables(folder: Path, order: int, bits: int) -> NgramTables:
 def _column(folder: Path, name: str, dtype: type) -> Any:
     found = columns.load(folder, name)
     if found.dtype != dtype or found.ndim != 1:
-        raise ValueError(f"{folder / name}.npy: expected numbers of the kind {np.dtype(dtype)} in one row")
+        raise ValueError(f"{folder / name}.npy: expected a one-dimensional array of {np.dtype(dtype)}")
     return found

@@ -61,7 +61,7 @@ def fit_glove(base: GloveBase, text: FittingText, context: FitContext) -> Mappin
         context.scratch / "pairs",
         context.tick,
     )
-    model = glove.Glove.fresh(len(words), base.hidden, base.x_max, base.alpha, context.seed)
+    model = glove.Glove.initialise(len(words), base.hidden, base.x_max, base.alpha, context.seed)
 
     def tick() -> None:
         context.tick(len(text.train))

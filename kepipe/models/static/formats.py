@@ -119,9 +119,9 @@ def _header(file: Path, line: bytes) -> tuple[int, int]:
 
 def _read_text(file: Path, stream: IO[bytes], *, has_header: bool) -> tuple[list[str], Floats32]:
     lines = _lines(file, stream)
-    told, width = None, 0
+    stated_words, width = None, 0
     if has_header:
-        told, width = _header(file, next(lines, (1, b""))[1])
+        stated_words, width = _header(file, next(lines, (1, b""))[1])
     words: list[str] = []
     parts: list[Floats32] = []
     while block := [*islice(lines, BLOCK)]:
@@ -132,8 +132,8 @@ def _read_text(file: Path, stream: IO[bytes], *, has_header: bool) -> tuple[list
         parts.append(values)
     if not words:
         raise ValueError(f"{file}: holds no vectors")
-    if told is not None and told != len(words):
-        raise ValueError(f"{file}:1: the header says {told:,} words; there are {len(words):,}")
+    if stated_words is not None and stated_words != len(words):
+        raise ValueError(f"{file}:1: the header says {stated_words:,} words; there are {len(words):,}")
     return words, np.concatenate(parts)
 
 

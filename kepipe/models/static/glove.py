@@ -59,7 +59,7 @@ class Glove:
     alpha: float
 
     @classmethod
-    def fresh(cls, words: int, hidden: int, x_max: float, alpha: float, seed: int) -> Glove:
+    def initialise(cls, words: int, hidden: int, x_max: float, alpha: float, seed: int) -> Glove:
         """Initial values uniform in ±1/2, divided by the dimension, as in the release."""
         generator = torch.Generator().manual_seed(seed)
         first, second = (

@@ -27,7 +27,7 @@ def of_tokens(
     return WordVectors(names, table_VD[tokens], compose)
 
 
-def read_vectors(source: str, note: Callable[[str], None] = lambda _: None) -> WordVectors:
+def read_vectors(source: str, note: Callable[[str], None]) -> WordVectors:
     """The vectors of a file, or of a folder of static vectors. Raises ValueError if there are none."""
     place = Path(source).expanduser()
     if place.is_file():

@@ -130,5 +130,7 @@ def _batch(rows: Sequence[Row], tokenizer: Tokenizer) -> Batch:
 def _mentions(rows: Sequence[Row], ids: Sequence[str]) -> Mentions:
     """The subjects' mentions in the batch of these rows; a subject without tokens has none."""
     first, stop, numbers = np.array([row.subject for row in rows], np.int64).T
-    there = np.flatnonzero(stop > first)
-    return Mentions(there, first[there], stop[there], ShardEntities(numbers[there]), ids)
+    with_subject = np.flatnonzero(stop > first)
+    return Mentions(
+        with_subject, first[with_subject], stop[with_subject], ShardEntities(numbers[with_subject]), ids
+    )

@@ -60,8 +60,8 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
 
 
 def test_ontology_is_imported_and_linked(followed: Tutorial) -> None:
-    assert "730" in followed.said("kepipe graph import")
-    assert "breast" in followed.said("kepipe graph query")
+    assert "730" in followed.output_of("kepipe graph import")
+    assert "breast" in followed.output_of("kepipe graph query")
     linked = [
         json.loads(line) for line in Path("diseases/linked.jsonl").read_text(encoding="utf-8").splitlines()
     ]
@@ -71,7 +71,7 @@ def test_ontology_is_imported_and_linked(followed: Tutorial) -> None:
 
 
 def test_both_taggers_are_scored_on_one_page(followed: Tutorial) -> None:
-    assert "valid; stages" in followed.said("kepipe config check")
+    assert "valid; stages" in followed.output_of("kepipe config check")
     made = Path("workspace/diseases")
     for name in ("tag", "plain"):
         metrics = read_scores(made / name / "scores.json").arms[MODEL]["test"]
@@ -81,13 +81,13 @@ def test_both_taggers_are_scored_on_one_page(followed: Tutorial) -> None:
     assert {"tag", "plain"} <= set(re.findall(r">(tag|plain)<", page))
     gate = json.loads((made / "register" / "offer.json").read_text())["gate"]
     assert gate["metric"] == "test/span_f1"
-    plan = followed.said("kepipe run diseases/study.yaml --dry-run")
+    plan = followed.output_of("kepipe run diseases/study.yaml --dry-run")
     assert all(arm in plan for arm in ("graph-off", "graph-shuffled", "names-only"))
     assert re.search(r"adapt +cached", plan)
 
 
 def test_predictions_use_the_ontology(followed: Tutorial) -> None:
-    assert BREAST_CANCER in followed.said("kepipe predict")
+    assert BREAST_CANCER in followed.output_of("kepipe predict")
     assert BREAST_CANCER in followed.printed
     labels = json.loads(Path("diseases/tagger/config.json").read_text())["id2label"]
     assert set(labels.values()) == {"B-Disease", "I-Disease", "O"}

@@ -54,12 +54,12 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
 
 
 def test_graph_words_are_linked_and_injected(followed: Tutorial) -> None:
-    assert "卫生间" in followed.said("kepipe link --explain")
-    assert "wrote hotels/tree.html" in followed.said("kepipe inject")
+    assert "卫生间" in followed.output_of("kepipe link --explain")
+    assert "wrote hotels/tree.html" in followed.output_of("kepipe inject")
     tree = Path("hotels/tree.html").read_text(encoding="utf-8")
     assert 'lang="zh"' in tree
     assert "排泄" in tree  # what HowNet says of 卫生间
-    assert "warning" not in followed.said("kepipe config check")
+    assert "warning" not in followed.output_of("kepipe config check")
 
 
 def test_study_has_every_arm_and_a_verdict(followed: Tutorial) -> None:
@@ -78,7 +78,7 @@ def test_study_has_every_arm_and_a_verdict(followed: Tutorial) -> None:
 
 
 def test_model_predicts_reviews(followed: Tutorial) -> None:
-    lines = [line for line in followed.said("kepipe predict").splitlines() if "\t" in line]
+    lines = [line for line in followed.output_of("kepipe predict").splitlines() if "\t" in line]
     assert [line.rpartition("\t")[2] for line in lines] == ["性价比高，服务态度好", "卫生间又小又吵"]
     answers = followed.printed.splitlines()
     assert [answer.split()[0] in "01" for answer in answers] == [True, True]

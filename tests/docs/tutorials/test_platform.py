@@ -59,18 +59,18 @@ def listed(followed: Tutorial, number: int) -> dict[int, list[str]]:
 
 
 def test_pending_runs_are_delivered_and_the_first_model_is_champion(followed: Tutorial) -> None:
-    assert "delivered" in followed.said("kepipe track sync")
+    assert "delivered" in followed.output_of("kepipe track sync")
     assert listed(followed, 0) == {1: ["challenger", "champion"]}
 
 
 def test_new_text_registers_a_version_for_the_gate(followed: Tutorial) -> None:
-    assert "gated finished" in followed.said("kepipe schedule run-now")
+    assert "gated finished" in followed.output_of("kepipe schedule run-now")
     both = listed(followed, 1)
     assert set(both) == {1, 2}
     assert "challenger" in both[2]
     assert sum("champion" in aliases for aliases in both.values()) == 1
-    assert followed.said("kepipe models promote") == "gated version 2 is champion\n"
-    assert followed.said("kepipe models rollback") == "gated version 1 is champion again\n"
+    assert followed.output_of("kepipe models promote") == "gated version 2 is champion\n"
+    assert followed.output_of("kepipe models rollback") == "gated version 1 is champion again\n"
 
 
 def test_both_ways_to_predict_give_the_same_token(followed: Tutorial) -> None:

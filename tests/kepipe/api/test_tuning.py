@@ -188,7 +188,7 @@ def test_mlflow_has_the_trials_as_child_runs(project: Path, whole: kepipe.TuneRe
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"measure": "pretrain/final_loss"}, "no figure `final_loss`"),
         ({"measure": "pretrian/final_held_out_loss"}, "no stage `pretrian`; did you mean `pretrain`?"),
@@ -199,10 +199,10 @@ def test_mlflow_has_the_trials_as_child_runs(project: Path, whole: kepipe.TuneRe
     ],
 )
 def test_errors_are_reported_before_anything_runs(
-    project: Path, arguments: dict[str, Any], said: str
+    project: Path, arguments: dict[str, Any], message: str
 ) -> None:
     asked = {"ranges": RANGES, "measure": MEASURE} | arguments
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         kepipe.tune(project, **asked, workspace=place(project, "none"))
     assert not place(project, "none").exists()
 

@@ -10,7 +10,7 @@ from kepipe.api.writing import Decoding
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"limit": 0}, "1 or more"),
         ({"temperature": 0.0}, "temperature 0: expected above 0"),
@@ -21,8 +21,8 @@ from kepipe.api.writing import Decoding
         ({"count": 2}, "greedy decoding gives one text"),
     ],
 )
-def test_incompatible_settings_are_an_error(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_incompatible_settings_are_an_error(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Decoding(**given)
 
 

@@ -88,10 +88,12 @@ def test_bundle_runs_without_network_with_the_same_results(
 ) -> None:
     monkeypatch.setenv("KEPIPE_TRACKING", "off")
     archive = tmp_path / "packed.tar.gz"
-    told = CliRunner().invoke(app, ["bundle", str(project / "packed.yaml"), str(archive), "--set", "seed=3"])
-    assert told.exit_code == 0, told.output
-    assert "17 files of the pipeline, 1 wheels" in told.output
-    assert "left out: wheels of" in told.output
+    result = CliRunner().invoke(
+        app, ["bundle", str(project / "packed.yaml"), str(archive), "--set", "seed=3"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "17 files of the pipeline, 1 wheels" in result.output
+    assert "left out: wheels of" in result.output
     kepipe.run(project / "packed.yaml", set={"seed": 3}, workspace=tmp_path / "here", progress=False)
     project.rename(tmp_path / "gone")
     (tmp_path / "solar").rename(tmp_path / "gone too")

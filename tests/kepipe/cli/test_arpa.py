@@ -29,9 +29,9 @@ def kepipe(*arguments: object) -> str:
 
 
 def test_imported_arpa_generates_and_exports_the_same_model(file: Path, tmp_path: Path) -> None:
-    told = kepipe("import-arpa", file, tmp_path / "lm")
-    assert "20 of order 1" in told
-    assert "19 of 20 words are tokens" in told, "nothing writes <s>"
+    output = kepipe("import-arpa", file, tmp_path / "lm")
+    assert "20 of order 1" in output
+    assert "19 of 20 words are tokens" in output, "nothing writes <s>"
     written = kepipe("generate", tmp_path / "lm", "w3 w4", "--limit", 3)
     assert written.startswith("w3 w4")
     drawn = kepipe("generate", tmp_path / "lm", "w3", "--temperature", 1, "--count", 4, "--seed", 5)

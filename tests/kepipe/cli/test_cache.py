@@ -43,8 +43,8 @@ def test_cache_clear_keeps_results_in_use_and_unfinished_work(bench: Bench) -> N
     store.set_aside(unused.name, lambda _: None)
     assert [folder.name.partition("-")[0] for folder in store.damaged()] == [unused.name]
     count = len(store.finished())
-    said = clear(bench)
-    assert "1 unfinished stages with 1.0 MB were kept; `--unfinished` removes them too" in said
+    output = clear(bench)
+    assert "1 unfinished stages with 1.0 MB were kept; `--unfinished` removes them too" in output
     assert not store.damaged()
     assert {folder.resolve() for folder in store.finished()} == bench.workspace.in_use()
     assert len(store.finished()) == 4 < count + 1
@@ -93,13 +93,13 @@ def test_result_remade_by_another_process_is_not_set_aside(bench: Bench) -> None
     made, _ = bench.run(flow())
     store, key = bench.workspace.store, made["write"].folder.name
     (made["write"].folder / "value.json").write_text("damaged")
-    told: list[str] = []
+    messages: list[str] = []
     with store.lock(key, lambda: None):
-        assert store.find(key, told.append) is None
-    assert (store.holds(key), told) == (True, [])
+        assert store.find(key, messages.append) is None
+    assert (store.holds(key), messages) == (True, [])
     (made["write"].folder / "value.json").write_text("1")
-    store.set_aside(key, told.append)
-    assert (store.holds(key), told) == (True, [])
+    store.set_aside(key, messages.append)
+    assert (store.holds(key), messages) == (True, [])
 
 
 def cache(bench: Bench, *words: str) -> str:
@@ -111,9 +111,9 @@ def cache(bench: Bench, *words: str) -> str:
 def test_cache_list_groups_by_pipeline_and_counts_hard_links_once(bench: Bench) -> None:
     bench.run(flow(times=1))
     bench.run(flow(times=2))
-    said = cache(bench, "list")
-    assert said.splitlines()[0] == flow(times=1).name
-    assert "not used by the latest run" in said
+    output = cache(bench, "list")
+    assert output.splitlines()[0] == flow(times=1).name
+    assert "not used by the latest run" in output
     store = bench.workspace.store
     (file,) = (file for file in store.finished()[0].rglob("*.json") if file.name == "value.json")
     place = bench.workspace.root / "mlartifacts" / "model"
@@ -143,7 +143,7 @@ def test_cache_prune_removes_old_results_and_keeps_those_in_use(bench: Bench) ->
 
 def test_cache_push_pull_and_prune_of_a_shared_store(tmp_path: Path) -> None:
     shared, example = str(tmp_path / "shared"), str(EXAMPLE)
-    Kepipe(tmp_path / "a").run("--until", "corpus")
+    Kepipe(tmp_path / "a").run("--only", "graph", "--only", "corpus")
     made = len(list((tmp_path / "a" / "store" / "done").iterdir()))
 
     def cache(*arguments: str, workspace: str = "a") -> str:

@@ -28,8 +28,8 @@ def test_doctor_reports_training_defaults(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100 80GB HBM3")
     monkeypatch.setenv("CXX", "sh")  # anything that is there
-    told = _training("cuda:0")
-    assert "is cuda:0, `precision: auto` is bf16" in told
-    assert "compiles from 500 steps; packed rows document by document" in told
-    assert "peak for MFU 989.5 TFLOP/s" in told
-    assert told.endswith("BERT-base fits with about 186,000")
+    output = _training("cuda:0")
+    assert "is cuda:0, `precision: auto` is bf16" in output
+    assert "compiles from 500 steps; packed rows document by document" in output
+    assert "peak for MFU 989.5 TFLOP/s" in output
+    assert output.endswith("BERT-base fits with about 186,000")

@@ -12,7 +12,7 @@ from kepipe.cli import app
 from kepipe.models import folder
 from kepipe.models.base import Base, build
 from kepipe.tokenization.training import train_tokenizer
-from tests.support.asking import write_yes_sayer
+from tests.support.yes_model import write_yes_model
 
 
 @pytest.fixture
@@ -32,11 +32,11 @@ def few_shot(*arguments: object) -> str:
 
 
 def test_calibration_corrects_a_model_with_a_constant_answer(asked: Path, tmp_path: Path) -> None:
-    model = write_yes_sayer(tmp_path)
-    told = few_shot(model, asked, "--shots", "0", "--normalise", "none")
-    assert "asked: 2 questions, 50.0% right by chance" in told
-    assert " 50.0%" in told.splitlines()[2]
-    assert "accuracy 0.500" in told
+    model = write_yes_model(tmp_path)
+    output = few_shot(model, asked, "--shots", "0", "--normalise", "none")
+    assert "asked: 2 questions, 50.0% right by chance" in output
+    assert " 50.0%" in output.splitlines()[2]
+    assert "accuracy 0.500" in output
     calibrated = few_shot(model, asked, "--shots", "0", "--normalise", "none", "--calibrate", "--show")
     assert "100.0%" in calibrated
     assert "✓ {'text': 'bad', 'second': ''} → no" in calibrated
@@ -49,10 +49,10 @@ def test_few_shot_compares_models_on_a_page(asked: Path, tmp_path: Path) -> None
     model = build(Base(family="gpt2", layers=1, hidden=32, heads=2), tokenizer.vocab_size, 0)
     folder.save(other, model, tokenizer=tmp_path / "tokenizer")
     page = tmp_path / "page.html"
-    told = few_shot(write_yes_sayer(tmp_path), asked, "--beside", other, "--shots", "0,1", "--page", page)
-    assert "yes, 18 parameters" in told, "7 probabilities and weights, and 4 of pairs"
+    output = few_shot(write_yes_model(tmp_path), asked, "--beside", other, "--shots", "0,1", "--page", page)
+    assert "yes, 18 parameters" in output, "7 probabilities and weights, and 4 of pairs"
     weights = sum(weight.numel() for weight in model.parameters())
-    assert f"gpt, {weights:,} parameters" in told
+    assert f"gpt, {weights:,} parameters" in output
     html = page.read_text(encoding="utf-8")
     assert 'id="size"' in html
     assert "0 examples" in html

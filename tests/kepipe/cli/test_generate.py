@@ -13,7 +13,7 @@ from kepipe.models.static.config import StaticConfig
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (
             ["--temperature", "0"],
@@ -26,18 +26,18 @@ from kepipe.models.static.config import StaticConfig
         ),
     ],
 )
-def test_invalid_sampling_options_are_rejected(flags: list[str], said: str) -> None:
+def test_invalid_sampling_options_are_rejected(flags: list[str], message: str) -> None:
     ended = CliRunner().invoke(app, ["generate", "no-such-model", "a rose", *flags])
     assert ended.exit_code == 2
-    assert said in " ".join(ended.output.replace("│", " ").split())
+    assert message in " ".join(ended.output.replace("│", " ").split())
 
 
 def test_masked_model_is_rejected_before_it_is_opened() -> None:
     ended = CliRunner().invoke(app, ["generate", "minilm", "a rose"])
     assert isinstance(ended.exception, ValueError)
-    said = str(ended.exception)
-    assert said.startswith("minilm fills masks and does not generate; models of gpt2, bart, t5, t5-v1.1, ")
-    assert said.endswith("ngram do")
+    message = str(ended.exception)
+    assert message.startswith("minilm fills masks and does not generate; models of gpt2, bart, t5, t5-v1.1, ")
+    assert message.endswith("ngram do")
 
 
 def test_word_vectors_are_rejected_for_generation(tmp_path: Path) -> None:
@@ -48,19 +48,19 @@ def test_word_vectors_are_rejected_for_generation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "prompt_style", "said"),
+    ("family", "prompt_style", "message"),
     [
         ("gpt2", "infill", "has a decoder alone; it supports `--prompt-style append`"),
         ("bart", "prefix", "has an encoder as well; it supports `--prompt-style infill`"),
     ],
 )
 def test_prompt_style_of_another_family_is_rejected(
-    family: str, prompt_style: str, said: str, tmp_path: Path
+    family: str, prompt_style: str, message: str, tmp_path: Path
 ) -> None:
     base = Base.model_validate({"family": family, "layers": 1, "hidden": 32, "heads": 2})
     folder.save(tmp_path, build(base, 50, 0))
     ended = CliRunner().invoke(app, ["generate", str(tmp_path), "a rose", "--prompt-style", prompt_style])
-    assert str(ended.exception) == f"--prompt-style {prompt_style}: {tmp_path} {said}"
+    assert str(ended.exception) == f"--prompt-style {prompt_style}: {tmp_path} {message}"
 
 
 def test_parent_folder_of_a_model_suggests_the_model(tmp_path: Path) -> None:

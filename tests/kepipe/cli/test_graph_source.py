@@ -31,9 +31,9 @@ def test_graph_of_any_format_is_read_and_counted(
     with opened_graph(path) as graph:
         assert "nucleus" in graph.labels
         assert len(graph.triples()) == 1
-    said = capsys.readouterr().err
-    assert "taken: facts: 1" in said
-    assert ("g.obo:5" in said) == (path.name == "g.obo")
+    output = capsys.readouterr().err
+    assert "taken: facts: 1" in output
+    assert ("g.obo:5" in output) == (path.name == "g.obo")
 
 
 def test_stored_graph_is_opened_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,9 +104,9 @@ def test_untrained_linker_learns_common_words_from_the_texts(tmp_path: Path) -> 
 
 
 def test_link_explain_prints_candidates(linker: str) -> None:
-    told = run("--explain", "From Lincoln to Leeds", "-l", linker, "--rules")
-    assert "lincoln-uk" in told
-    assert "linked" in told
+    output = run("--explain", "From Lincoln to Leeds", "-l", linker, "--rules")
+    assert "lincoln-uk" in output
+    assert "linked" in output
     assert "contains no name" in run("--explain", "Nothing here", "-l", linker, "--rules")
 
 
@@ -143,11 +143,11 @@ def test_link_train_learns_pronouns_only_with_ner(graph: Graph, tmp_path: Path) 
     gold = tmp_path / "gold.jsonl"
     gold.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     for asked in (["--rules"], ["--no-ner"]):
-        told = run("train", str(graph.folder), "--gold", str(gold), *asked, "-o", str(tmp_path / "x"))
-        assert "pronouns: not linked" in told
+        output = run("train", str(graph.folder), "--gold", str(gold), *asked, "-o", str(tmp_path / "x"))
+        assert "pronouns: not linked" in output
         assert not Linker.open(tmp_path / "x").marks.pronouns
-    told = run("train", str(graph.folder), "--gold", str(gold), "-o", str(tmp_path / "x"))
-    assert "pronouns: linked" in told
+    output = run("train", str(graph.folder), "--gold", str(gold), "-o", str(tmp_path / "x"))
+    assert "pronouns: linked" in output
 
 
 def test_link_train_learns_to_join_a_place_with_its_region(graph: Graph, tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ def test_link_train_learns_to_join_a_place_with_its_region(graph: Graph, tmp_pat
         records.append({"id": f"g{number}", "text": text, "mentions": marks})
     gold, out, scores = (tmp_path / name for name in ("gold.jsonl", "trained", "scores.json"))
     gold.write_text("".join(f"{json.dumps(record)}\n" for record in records))
-    told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
-    assert "a place with its region: one mention" in told
+    output = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
+    assert "a place with its region: one mention" in output
     run("score", str(gold), "-l", str(out), "--rules", "--json", str(scores))
     assert json.loads(scores.read_text())["gold"]["linker"]["in_graph"]["f1"] == 1.0
     run("score", str(gold), "-l", str(out), "--rules", "--no-join", "--json", str(scores))
@@ -172,8 +172,8 @@ def test_link_train_learns_to_join_a_place_with_its_region(graph: Graph, tmp_pat
 
 def test_link_train_and_score_on_gold_texts(graph: Graph, gold: Path, tmp_path: Path) -> None:
     out, page, scores = tmp_path / "trained", tmp_path / "page.html", tmp_path / "scores.json"
-    told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
-    assert "trained on 12 texts, 48 links" in told
+    output = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(out))
+    assert "trained on 12 texts, 48 links" in output
     run("score", str(gold), "-l", str(out), "--rules", "--html", str(page), "--json", str(scores))
     found = json.loads(scores.read_text())["gold"]
     assert found["linker"]["in_graph"]["f1"] == 1.0
@@ -189,8 +189,8 @@ def test_gold_sets_with_one_file_name_are_listed_by_path(linker: str, gold: Path
     scores = tmp_path / "scores.json"
     run("score", str(gold), str(other), "-l", linker, "--rules", "--json", str(scores))
     assert list(json.loads(scores.read_text())) == [str(gold), str(other)]
-    told = CliRunner().invoke(app, ["link", "score", str(gold), "-l", linker, "--rules"]).stderr
-    assert re.search(r"^taken: texts: \d+ \(kepipe \d+\)$", told, re.MULTILINE), told
+    result = CliRunner().invoke(app, ["link", "score", str(gold), "-l", linker, "--rules"]).stderr
+    assert re.search(r"^taken: texts: \d+ \(kepipe \d+\)$", result, re.MULTILINE), result
 
 
 def test_invalid_gold_lines_are_reported(linker: str, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_invalid_gold_lines_are_reported(linker: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["text.txt", "absent.txt", "-o", "out.jsonl"], "absent.txt: no such file"),
         (["text.txt", "-o", "absent/out.jsonl"], "the folder absent does not exist"),
@@ -211,20 +211,20 @@ def test_invalid_gold_lines_are_reported(linker: str, tmp_path: Path) -> None:
     ],
 )
 def test_unreadable_inputs_and_outputs_are_rejected_first(
-    linker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+    linker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text(TEXT)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         CliRunner().invoke(app, ["link", *arguments, "-l", linker, "--rules"], catch_exceptions=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "text.txt"]
 
 
 def test_link_train_uses_duplicate_texts_once(graph: Graph, gold: Path, tmp_path: Path) -> None:
     gold.write_text(gold.read_text() * 2)
-    told = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(tmp_path / "out"))
-    assert "trained on 12 texts" in told
+    output = run("train", str(graph.folder), "--gold", str(gold), "--rules", "-o", str(tmp_path / "out"))
+    assert "trained on 12 texts" in output
 
 
 def test_link_train_does_not_overwrite_a_file(graph: Graph, gold: Path) -> None:
@@ -247,8 +247,8 @@ def test_link_train_without_excludes_the_given_texts(graph: Graph, gold: Path, t
 def test_link_doctor_explains_missing_links(linker: str, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("He saw Nebrasca, then Omaha.")
     page = tmp_path / "page.html"
-    told = run("doctor", str(tmp_path / "text.txt"), "-l", linker, "--rules", "--html", str(page))
-    assert "no alias" in told
+    output = run("doctor", str(tmp_path / "text.txt"), "-l", linker, "--rules", "--html", str(page))
+    assert "no alias" in output
     assert "Nebraska" in page.read_text()
 
 
@@ -261,12 +261,12 @@ def test_folder_that_is_no_linker_is_named(tmp_path: Path) -> None:
 
 def test_dense_adds_a_view_to_a_linker(graph: Graph, linker: str, tmp_path: Path) -> None:
     extended = str(tmp_path / "dense")
-    told = run("dense", str(graph.folder), "-l", linker, "-o", extended, "--steps", "3")
-    assert "trained in 3 steps" in told
-    assert "% of the pairs of the last 3 steps" in told
+    output = run("dense", str(graph.folder), "-l", linker, "-o", extended, "--steps", "3")
+    assert "trained in 3 steps" in output
+    assert "% of the pairs of the last 3 steps" in output
     view = Linker.open(tmp_path / "dense").dense
     assert view is not None
-    assert f"vectors of {len(view.names)} names" in told
+    assert f"vectors of {len(view.names)} names" in output
     assert "lincoln-ne" in run("--explain", "Lincoln is near Omaha.", "-l", extended, "--rules")
     assert "not trained" in run("dense", str(graph.folder), "-o", str(tmp_path / "plain"), "--steps", "0")
     other = write_graph(tmp_path / "other", [Entity("io", "Io")], [], {})

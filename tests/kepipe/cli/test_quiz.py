@@ -33,17 +33,17 @@ def test_quiz_compares_masked_and_causal_models_on_a_page(world: World, tmp_path
     writer = build(Base(family="gpt2", layers=1, hidden=32, heads=2), world.tokenizer.vocab_size, 0)
     save(tmp_path / "gpt2", writer, tokenizer=tokenizer, provenance={"seed": 0})
     out, page = tmp_path / "scores.json", tmp_path / "quiz.html"
-    told = quiz(
+    output = quiz(
         world.arms[0].folder, tmp_path / "gpt2", "--graph", world.graph.folder, "--questions", 10, "--options", 4,
         "--json", out, "--page", page,
     )  # fmt: skip
     scores = read_scores(out)
     assert list(scores.arms) == ["pretrain", "gpt2"]
     assert scores.details["graph_quiz"]["questions"] == 10
-    assert f"gpt2 {scores.arms['gpt2']['graph_quiz']['accuracy'].value:.3f}" in told
-    assert "Without knowledge: pretrain, gpt2." in told
-    assert "<span" not in told
-    assert "most frequent" in told
+    assert f"gpt2 {scores.arms['gpt2']['graph_quiz']['accuracy'].value:.3f}" in output
+    assert "Without knowledge: pretrain, gpt2." in output
+    assert "<span" not in output
+    assert "most frequent" in output
     html = page.read_text(encoding="utf-8")
     assert "Best and worst relations" in html
     assert "name overlap" in html
@@ -72,8 +72,8 @@ def test_quiz_page_escapes_labels_of_the_graph(world: World, tmp_path: Path) -> 
     facts = ("Oslo\tin\t<b>Norway</b>", "Lima\tin\tPeru", "Paris\tin\tFrance")
     file.write_text("head\trelation\ttail\n" + "\n".join(facts) + "\n", encoding="utf-8")
     page = tmp_path / "quiz.html"
-    told = quiz(world.arms[0].folder, "--graph", file, "--page", page)
-    assert "<b>Norway</b>" in told
+    output = quiz(world.arms[0].folder, "--graph", file, "--page", page)
+    assert "<b>Norway</b>" in output
     assert "<b>Norway" not in page.read_text(encoding="utf-8")
     assert "&lt;b&gt;Norway" in page.read_text(encoding="utf-8")
 
@@ -87,9 +87,9 @@ def test_quiz_uses_and_reports_knowledge_of_a_model_folder(world: World, tmp_pat
     shutil.copytree(world.arms[0].folder, folder)
     write_settings(folder, KBert(length=64))
     shutil.copytree(world.graph.folder, folder / "graph")
-    told = quiz(folder, world.arms[1].folder, "--graph", world.graph.folder)
-    assert "With knowledge: with-triples (12 of 12 mentions known)." in " ".join(told.split())
-    assert "Without knowledge: control." in told
+    output = quiz(folder, world.arms[1].folder, "--graph", world.graph.folder)
+    assert "With knowledge: with-triples (12 of 12 mentions known)." in " ".join(output.split())
+    assert "Without knowledge: control." in output
 
 
 def test_quiz_knowledge_option_adds_or_disables_knowledge(world: World, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_quiz_knowledge_option_adds_or_disables_knowledge(world: World, tmp_path
     from kepipe.knowledge.opening import write_settings
 
     few = ("--graph", world.graph.folder, "--questions", 6, "--options", 3)
-    told = quiz(world.arms[0].folder, *few, "--knowledge", "{method: k-bert, length: 64}")
-    assert "With knowledge: pretrain (6 of 6 mentions known)." in " ".join(told.split())
+    output = quiz(world.arms[0].folder, *few, "--knowledge", "{method: k-bert, length: 64}")
+    assert "With knowledge: pretrain (6 of 6 mentions known)." in " ".join(output.split())
     folder = tmp_path / "with-triples"
     shutil.copytree(world.arms[0].folder, folder)
     write_settings(folder, KBert(length=64))

@@ -34,7 +34,7 @@ def kepipe(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "message"),
     [
         (
             "steps: 60",
@@ -61,7 +61,7 @@ def test_config_mistake_is_located_and_exits_with_2(
     capsys: pytest.CaptureFixture[str],
     before: str,
     after: str,
-    said: str,
+    message: str,
 ) -> None:
     file = example / "pipeline.yaml"
     text = file.read_text()
@@ -69,7 +69,7 @@ def test_config_mistake_is_located_and_exits_with_2(
     file.write_text(text.replace(before, after, 1))
     assert kepipe(monkeypatch, "run", file, "--until", "graph") == 2
     errors = capsys.readouterr().err
-    assert said in errors
+    assert message in errors
     assert "Traceback" not in errors
 
 
@@ -98,9 +98,9 @@ def test_empty_corpus_exits_with_1_and_names_the_skipped_file(
     (example / "texts").mkdir()
     (example / "texts" / "blank.txt").write_text("\n\n")
     assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus") == 1
-    told = capsys.readouterr()
-    assert "the corpus is empty" in told.err
-    assert "blank.txt" in told.out
+    output = capsys.readouterr()
+    assert "the corpus is empty" in output.err
+    assert "blank.txt" in output.out
 
 
 def test_corpus_in_another_language_than_the_graph_is_warned_about(
@@ -122,15 +122,15 @@ def test_invalid_lines_are_counted_and_skipped_or_rejected_with_strict(
     with (example / "triples.tsv").open("a") as stream:
         stream.write("only-two\tcolumns\n")
     (example / "texts" / "latin1.txt").write_bytes(b"fine\ncaf\xe9\n")
-    assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus")
-    told = capsys.readouterr().out
+    assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--only", "graph", "--only", "corpus")
+    output = capsys.readouterr().out
     lines = len((example / "triples.tsv").read_text().splitlines())
-    assert f"triples.tsv:{lines}" in told
-    assert "latin1.txt:2" in told
+    assert f"triples.tsv:{lines}" in output
+    assert "latin1.txt:2" in output
     kept = next((example.parent / "workspace" / "example" / "graph").resolve().glob("problems.json"))
     assert json.loads(kept.read_text())["count"] == 1
     strict = ["--set", "graph.strict=true"]
-    assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus", *strict) == 1
+    assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--only", "graph", *strict) == 1
     assert f"triples.tsv:{lines}" in capsys.readouterr().err
 
 
@@ -158,9 +158,9 @@ def test_help_imports_no_heavy_libraries() -> None:
 
 
 def test_cached_run_imports_no_heavy_libraries(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus")
+    assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--only", "graph", "--only", "corpus")
     program = (
-        "import sys; sys.argv = ['kepipe', 'run', sys.argv[1], '--until', 'corpus']\n"
+        "import sys; sys.argv = ['kepipe', 'run', sys.argv[1], '--only', 'graph', '--only', 'corpus']\n"
         "from kepipe.cli import main\n"
         "try: main()\nexcept SystemExit as ended: assert not ended.code\n"
         "heavy = {'torch', 'spacy', 'mlflow', 'pykeen', 'transformers'} & set(sys.modules)\n"

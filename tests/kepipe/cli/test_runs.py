@@ -46,13 +46,13 @@ def test_lineage_follows_a_result_to_the_users_files(runs: dict[str, Path]) -> N
     assert lines[0].startswith("pretrain  ")
     assert [line.split()[1] for line in lines if ": " in line] == ["shards", "link", "corpus", "graph"]
     assert any(line.split()[0] == "0.txt" for line in lines)
-    told = json.loads(ask(runs, "lineage", runs["first"], "--json").stdout)
-    results = told["results"]
-    root = results[told["root"]]
+    record = json.loads(ask(runs, "lineage", runs["first"], "--json").stdout)
+    results = record["results"]
+    root = results[record["root"]]
     assert (root["stage"], len(results)) == ("pretrain", 5)
     linked = results[results[root["inputs"]["shards"]]["inputs"]["linked"]]
     assert linked["inputs"].keys() == {"graph", "corpus"}
-    by_digest = ask(runs, "lineage", told["root"][:10])
+    by_digest = ask(runs, "lineage", record["root"][:10])
     assert by_digest.stdout == text
 
 
@@ -77,8 +77,8 @@ def differences(runs: dict[str, Path], first: Path, second: Path) -> dict[str, d
     """Kind → where → both values."""
     found: dict[str, dict[str, Any]] = {}
     for line in ask(runs, "runs", "diff", first, second, "--json").stdout.splitlines():
-        told = json.loads(line)
-        found.setdefault(told["kind"], {})[told["where"]] = (told["first"], told["second"])
+        record = json.loads(line)
+        found.setdefault(record["kind"], {})[record["where"]] = (record["first"], record["second"])
     return found
 
 

@@ -93,7 +93,7 @@ def test_schedule_watches_all_files_that_its_stages_read(pipeline: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--cron", "0 2 * * 9"], "field weekday"),
         ([], "give exactly one trigger: --cron, --when-changed, --after or --on-drift"),
@@ -104,9 +104,9 @@ def test_schedule_watches_all_files_that_its_stages_read(pipeline: Path, tmp_pat
     ],
 )
 def test_schedule_add_rejects_invalid_schedules(
-    pipeline: Path, tmp_path: Path, words: list[str], said: str
+    pipeline: Path, tmp_path: Path, words: list[str], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         call("schedule", "add", str(pipeline), *words, "--workspace", str(tmp_path / "space"))
 
 

@@ -38,8 +38,8 @@ def refusal(*arguments: str) -> str:
 
 
 def test_vectors_nearest_and_analogy_print_words(file: Path) -> None:
-    told = run("nearest", str(file), "tiger", "king", "--count", "1")
-    assert [line.split()[-1] for line in told.splitlines()] == ["tiger", "cat", "king", "queen"]
+    output = run("nearest", str(file), "tiger", "king", "--count", "1")
+    assert [line.split()[-1] for line in output.splitlines()] == ["tiger", "cat", "king", "queen"]
     assert run("analogy", str(file), "man", "king", "woman", "-n", "2").split()[1] == "queen"
 
 
@@ -61,12 +61,12 @@ def test_vectors_import_and_export_round_trip(file: Path, tmp_path: Path) -> Non
 
 def test_vectors_evaluate_prints_analogy_and_similarity_scores(file: Path, tmp_path: Path) -> None:
     (tmp_path / "questions").write_text(": family\nman king woman queen\nman king woman uncle\n")
-    told = run("evaluate", str(file), "--analogies", str(tmp_path / "questions"))
-    assert "analogies: 100.0% of 1 right (2 in all)" in told
-    assert "family: 100.0% of 1" in told
-    assert "similarity: Spearman 0.400 over 4 of 353 pairs" in told
+    output = run("evaluate", str(file), "--analogies", str(tmp_path / "questions"))
+    assert "analogies: 100.0% of 1 right (2 in all)" in output
+    assert "family: 100.0% of 1" in output
+    assert "similarity: Spearman 0.400 over 4 of 353 pairs" in output
 
 
 def test_vectors_nearest_accepts_any_model_with_token_embeddings() -> None:
-    told = run("nearest", "minilm", "paris", "--count", "5")
-    assert len(told.splitlines()) == 6
+    output = run("nearest", "minilm", "paris", "--count", "5")
+    assert len(output.splitlines()) == 6

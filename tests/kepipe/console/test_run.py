@@ -10,7 +10,7 @@ from kepipe.flow.events import Event, Metrics, Noted, Progressed, RunEnded, Stag
 
 
 @pytest.mark.parametrize(
-    ("event", "said"),
+    ("event", "message"),
     [
         (StageEnded(stage="link", status="finished", seconds=3.21), "  link       done in 3.2 s"),
         (StageEnded(stage="link", status="failed", seconds=61), "  link       failed after 1 min 01 s"),
@@ -25,8 +25,8 @@ from kepipe.flow.events import Event, Metrics, Noted, Progressed, RunEnded, Stag
         (Noted(stage="link", level="warning", message="odd"), "  link       warning: odd"),
     ],
 )
-def test_event_is_described_in_one_line(event: Event, said: str) -> None:
-    assert describe(event) == said
+def test_event_is_described_in_one_line(event: Event, message: str) -> None:
+    assert describe(event) == message
 
 
 def test_terminal_shows_progress_bars_and_event_lines(

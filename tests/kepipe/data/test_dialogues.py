@@ -61,7 +61,7 @@ def test_turns_are_read_with_their_roles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("turns", "said"),
+    ("turns", "message"),
     [
         ([], "expected a list of turns"),
         ("Hello", "expected a list of turns"),
@@ -69,8 +69,8 @@ def test_turns_are_read_with_their_roles(tmp_path: Path) -> None:
         (["Hello", {"text": "Hi"}], "turn 2 needs a `speaker`"),
     ],
 )
-def test_invalid_turns_are_reported(turns: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_turns_are_reported(turns: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         from_record({"turns": turns}, "d")
 
 

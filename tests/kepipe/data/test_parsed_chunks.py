@@ -40,15 +40,15 @@ def test_parsed_chunks_are_read_from_the_cache(chunks: ParsedChunks, monkeypatch
     assert 0 < parsed.total() < 50
     later = list(ParsedChunks(chunks.file, 0.2, chunks.kept).read())
     assert documents(later[:2]) == documents(first)
-    told: list[int] = []
-    texts = TrainingTexts(chunks, told.append)
+    values: list[int] = []
+    texts = TrainingTexts(chunks, values.append)
     assert (
         list(texts)
         == list(texts)
         == list(later[0].splits["train"].texts)
         + [text for chunk in later[1:] for text in chunk.splits["train"].texts]
     )
-    assert sum(told) == 2 * len(documents(later)["train"])
+    assert sum(values) == 2 * len(documents(later)["train"])
     assert set(parsed.values()) == {1}
     assert len(parsed) == 50
 

@@ -52,7 +52,7 @@ def test_sentences_of_a_file_keep_their_spans(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("records", "said"),
+    ("records", "message"),
     [
         ([{"text_a": "a", "text_b": "b"}], r"pairs.jsonl:1: expected `text_a`, `text_b` and `label`"),
         (
@@ -62,7 +62,7 @@ def test_sentences_of_a_file_keep_their_spans(tmp_path: Path) -> None:
         ([], "no line for this split"),
     ],
 )
-def test_errors_have_a_line_number(tmp_path: Path, records: list[Any], said: str) -> None:
+def test_errors_have_a_line_number(tmp_path: Path, records: list[Any], message: str) -> None:
     file = write(tmp_path / "pairs.jsonl", records)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         pair_rows(file, minilm(), ("no", "yes"), 16, np.random.default_rng(0), evaluation=False)

@@ -139,7 +139,7 @@ def test_prompt_words_templates_and_limits_can_be_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"words": {"good": "x", "bad_one": "x"}}, "two labels have the same word"),
         ({"task": "clasification"}, "classification"),
@@ -147,7 +147,7 @@ def test_prompt_words_templates_and_limits_can_be_set(tmp_path: Path) -> None:
         ({"template": "{answer} it is"}, "has to end with"),
     ],
 )
-def test_invalid_prompt_settings_are_rejected(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+def test_invalid_prompt_settings_are_rejected(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     file = write(tmp_path, "classification", RECORDS["classification"], **settings)
-    with pytest.raises((ConfigError, ValueError), match=said):
+    with pytest.raises((ConfigError, ValueError), match=message):
         read_prompted_task(file)

@@ -79,10 +79,10 @@ def test_temperature_of_simulated_logits_is_recovered(several: bool) -> None:
 def test_calibration_scales_the_head_and_keeps_labels(tmp_path: Path, task: str) -> None:
     data = write_task(tmp_path, task, 120, 60)
     base = base_model(tmp_path / "bert")
-    ear = EventRecorder()
+    recorder = EventRecorder()
     plain = finetune(tmp_path / "plain", base, task, data, epochs=3)
-    fitted = finetune(tmp_path / "fitted", base, task, data, ear, epochs=3, calibrate=True)
-    fits = [e.values for e in ear.events if isinstance(e, Metrics) and "temperature" in e.values]
+    fitted = finetune(tmp_path / "fitted", base, task, data, recorder, epochs=3, calibrate=True)
+    fits = [e.values for e in recorder.events if isinstance(e, Metrics) and "temperature" in e.values]
     assert [fit["temperature"] for fit in fits] != [pytest.approx(1, abs=0.02)]
     records = [
         [json.loads(line) for line in (made.folder / "predictions.jsonl").open()] for made in (plain, fitted)

@@ -46,7 +46,7 @@ def test_conll_words_and_labels_are_read(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "messages"),
     [
         (
             "Anna B-PER\nslept O\n",
@@ -69,11 +69,11 @@ def test_conll_words_and_labels_are_read(
         ),
     ],
 )
-def test_conll_columns_and_keys_used_are_reported(tmp_path: Path, text: str, told: list[str]) -> None:
+def test_conll_columns_and_keys_used_are_reported(tmp_path: Path, text: str, messages: list[str]) -> None:
     problems = Problems()
     (tmp_path / "t.conll").write_text(text)
     assert len([*tagging.read(tmp_path / "t.conll", problems)]) == 1
-    assert [*problems.account.lines()] == told
+    assert [*problems.account.lines()] == messages
 
 
 def test_conll_column_of_numbers_is_rejected_as_words(tmp_path: Path) -> None:

@@ -46,16 +46,16 @@ CURIE = Example(
 
 def test_markers_surround_spans_and_opening_markers_are_read() -> None:
     (row,) = encode_rows([CURIE], row_format())
-    told = names(row)
-    assert told[:3] == ["[CLS]", "(", "[HD]"]
-    assert " ".join(told).endswith("[HD] ) lived in [TL] warsaw [TL] . [SEP]")
-    assert [told[place] for place in row.read_positions] == ["[HD]", "[TL]"]
+    tokens = names(row)
+    assert tokens[:3] == ["[CLS]", "(", "[HD]"]
+    assert " ".join(tokens).endswith("[HD] ) lived in [TL] warsaw [TL] . [SEP]")
+    assert [tokens[place] for place in row.read_positions] == ["[HD]", "[TL]"]
     assert row.read_positions[0] == 2
     (named,) = row.mentions
     assert (
-        told[named.first - 1] == "[HD]"
+        tokens[named.first - 1] == "[HD]"
     )  # the entity sits on the first token of its mention, not on the marker
-    assert told[named.stop] == "[HD]"
+    assert tokens[named.stop] == "[HD]"
 
 
 def test_tail_span_may_precede_the_head_span() -> None:
@@ -83,10 +83,10 @@ def test_truncation_keeps_tokens_near_the_spans() -> None:
     spans = tuple(Span(text.index(name), text.index(name) + len(name)) for name in ("Oslo", "Norway"))
     stats = TruncationStats()
     (row,) = encode_rows([Example("x", text, spans)], row_format(length=20), stats)
-    told = names(row)
+    tokens = names(row)
     assert len(row) == 20
-    assert (told.count("oslo"), told.count("norway"), stats.cut) == (1, 1, 1)
-    assert [told[place] for place in row.read_positions] == ["[HD]", "[TL]"]
+    assert (tokens.count("oslo"), tokens.count("norway"), stats.cut) == (1, 1, 1)
+    assert [tokens[place] for place in row.read_positions] == ["[HD]", "[TL]"]
 
 
 words = st.lists(
@@ -119,8 +119,8 @@ def test_labels_follow_words_through_subwords() -> None:
     spans = (Span(0, 6), Span(7, 14), Span(15, 21))
     example = Example("x", "Skłodo visited Warsaw", spans, mentions=(Mention(15, 21, "Q270"),))
     (row,) = encode_rows([example], row_format(reads="words", markers=()))
-    told = names(row)
-    assert [told[place].removeprefix("##") for place in row.read_positions][1:] == ["visited", "warsaw"]
+    tokens = names(row)
+    assert [tokens[place].removeprefix("##") for place in row.read_positions][1:] == ["visited", "warsaw"]
     assert row.read_positions[0] == 1
     assert row.read_positions[1] > 2  # the name has several pieces
     assert row.mentions == ((row.read_positions[2], row.read_positions[2] + 1, "Q270"),)
@@ -158,8 +158,8 @@ def test_each_word_is_read_in_one_window_without_overlap() -> None:
 def test_pairs_are_truncated_at_the_longer_text_and_have_segments() -> None:
     example = Example("x", "one " * 30, second="two " * 5, second_mentions=(Mention(0, 3, "Q2"),))
     (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23))
-    told = names(row)
-    assert (told.count("one"), told.count("two"), len(row)) == (15, 5, 23)
+    tokens = names(row)
+    assert (tokens.count("one"), tokens.count("two"), len(row)) == (15, 5, 23)
     assert row.segments.tolist() == [0] * 17 + [1] * 6
     assert row.mentions == ((17, 18, "Q2"),)
     (row,) = encode_rows([example], row_format(reads="row", markers=(), length=23, segments=1))

@@ -32,21 +32,21 @@ def test_overlap_identical_splits_and_unknown_labels_give_warnings(tmp_path: Pat
     train = table(tmp_path / "train.tsv", TRAIN)
     same = table(tmp_path / "same.tsv", TRAIN)
     some = table(tmp_path / "some.tsv", [*TRAIN[:2], ("good", "sun"), ("worse", "fog")])
-    told = warnings(train, dev=same, test=some)
-    assert len(told) == 3
-    assert f"`data.dev`: all 11 examples of {same} are also in {train}" in told[0]
-    assert "`data.test`: 2 of 4 examples" in told[1]
-    assert told[2] == "`data.test`: labels that are not in the training data: 'worse'"
+    warnings_ = warnings(train, dev=same, test=some)
+    assert len(warnings_) == 3
+    assert f"`data.dev`: all 11 examples of {same} are also in {train}" in warnings_[0]
+    assert "`data.test`: 2 of 4 examples" in warnings_[1]
+    assert warnings_[2] == "`data.test`: labels that are not in the training data: 'worse'"
 
 
 def test_missing_columns_and_empty_files_give_warnings(tmp_path: Path) -> None:
     other = tmp_path / "other.tsv"
     other.write_text("sentiment\tsentence\n1\tfine\n")
-    (told,) = warnings(other)
-    assert "`data.train`" in told
-    assert "label" in told
-    (told,) = warnings(table(tmp_path / "empty.tsv", []))
-    assert "has no example of classification" in told
+    (warning,) = warnings(other)
+    assert "`data.train`" in warning
+    assert "label" in warning
+    (warning,) = warnings(table(tmp_path / "empty.tsv", []))
+    assert "has no example of classification" in warning
 
 
 def test_json_lines_with_tokens_and_tags_are_tagging_data(tmp_path: Path) -> None:
@@ -59,8 +59,8 @@ def test_json_lines_with_tokens_and_tags_are_tagging_data(tmp_path: Path) -> Non
     assert warnings(train, "tagging") == []
     numbers = tmp_path / "numbers.jsonl"
     numbers.write_text(json.dumps({"tokens": ["Ann", "saw"], "ner_tags": [1, 0]}) + "\n")
-    (told,) = warnings(numbers, "tagging")
-    assert "`ner_tags` has numbers: use label names" in told
+    (warning,) = warnings(numbers, "tagging")
+    assert "`ner_tags` has numbers: use label names" in warning
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,17 @@ def test_read_positions_cut_off_by_triples_are_reported(length: int, cut_off: bo
     """GPT reads the marker after a mention, and so after its triples."""
     words = tmp_path / "words"
     tokenizer().save(words)
-    ear, graph = EventRecorder(), Graph(write_world(tmp_path / "graph", SIDE), "")
+    recorder, graph = EventRecorder(), Graph(write_world(tmp_path / "graph", SIDE), "")
     method = {"method": "k-bert", "length": length}
     changes = {
         "base": {"family": "gpt2", "layers": 1, "hidden": 16, "heads": 2},
         "entity_markers": True,
         "knowledge": method,
     }
-    tune(tmp_path, str(words), {"graph": graph}, ear, epochs=1, **changes)
+    tune(tmp_path, str(words), {"graph": graph}, recorder, epochs=1, **changes)
     message = "tokens that the head reads are cut off because `knowledge` adds tokens to the rows"
-    assert (message in ear.notes()) == cut_off
-    counts = [e.values["read_cut_off"] for e in ear.events if isinstance(e, Metrics) and "rows" in e.values]
+    assert (message in recorder.notes()) == cut_off
+    counts = [
+        e.values["read_cut_off"] for e in recorder.events if isinstance(e, Metrics) and "rows" in e.values
+    ]
     assert [count > 0 for count in counts] == [cut_off]

@@ -22,7 +22,7 @@ from kg.schema import Entity, Relation, Triple
 from kg.vectors import save_vectors
 from kg.writer import write_graph
 from tests.support.tasks import FILLER
-from tests.support.towns import NAMES, OTHER, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
+from tests.support.towns import NAMES, OPPOSITE, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_injected_triples_generalise_to_unseen_entities(
 def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path: Path) -> None:
     """The model uses the triples: a graph with opposite facts reverses its predictions."""
     texts = [f"we saw [[{name}|mention]] again" for name in UNSEEN]
-    swapped = write_world(tmp_path / "other", OTHER)
+    swapped = write_world(tmp_path / "other", OPPOSITE)
     found = [
         [
             next(iter(record["predicted"]))
@@ -58,7 +58,7 @@ def test_the_graph_can_be_swapped_without_training(injected: FineTuned, tmp_path
         ]
         for graph in (None, swapped)
     ]
-    for answers, truth in zip(found, (SIDE, OTHER), strict=True):
+    for answers, truth in zip(found, (SIDE, OPPOSITE), strict=True):
         assert np.mean([answer == truth[name] for answer, name in zip(answers, UNSEEN, strict=True)]) > 0.95
 
 
@@ -77,17 +77,17 @@ def test_predict_command_finds_the_entity(injected: FineTuned, tmp_path: Path) -
     """It finds and reports the entity, and predicts."""
     name = UNSEEN[0]
     (tmp_path / "texts.txt").write_text(f"we saw [[{name}|mention]] again\n")
-    said = CliRunner().invoke(
+    result = CliRunner().invoke(
         app, ["predict", str(injected.folder), "--json", "-f", str(tmp_path / "texts.txt")]
     )
-    record = json.loads(said.stdout)
+    record = json.loads(result.stdout)
     assert next(iter(record["predicted"])) == SIDE[name]
     assert record["entities"] == [
         {"start": 7, "end": 7 + len(name), "text": name, "entity": f"Q{name}", "known": True}
     ]
-    said = CliRunner().invoke(app, ["predict", str(injected.folder), f"[[{name}]] and rain"])
-    assert said.stdout.startswith(SIDE[name])
-    assert f"{name} → Q{name}" in said.stdout
+    result = CliRunner().invoke(app, ["predict", str(injected.folder), f"[[{name}]] and rain"])
+    assert result.stdout.startswith(SIDE[name])
+    assert f"{name} → Q{name}" in result.stdout
 
 
 def test_predict_knowledge_option_adds_a_method(injected: FineTuned, tmp_path: Path) -> None:
@@ -168,15 +168,15 @@ def check_composed_vectors_of_new_entities(made: FineTuned, folder: Path) -> Non
     """The graph grew after training: composed vectors are used if asked for."""
     graph = grown_graph(folder / "grown")
     texts = ["we saw [[badokilu|mention]]", "we saw [[suranome|mention]]"]
-    told = Predictor.open(made.folder, graph=graph, unknown="compose").predict(texts)
-    assert [next(iter(record["predicted"])) for record in told] == ["north", "south"]
-    assert [record["entities"][0]["known"] for record in told] == [True, True]
+    answers = Predictor.open(made.folder, graph=graph, unknown="compose").predict(texts)
+    assert [next(iter(record["predicted"])) for record in answers] == ["north", "south"]
+    assert [record["entities"][0]["known"] for record in answers] == [True, True]
     without = Predictor.open(made.folder, graph=graph).predict(texts)
     assert [record["entities"][0]["known"] for record in without] == [False, False]
-    said = CliRunner().invoke(
+    result = CliRunner().invoke(
         app, ["predict", str(made.folder), texts[0], "--graph", str(graph), "--unknown", "compose"]
     )
-    assert said.stdout.startswith("north")
+    assert result.stdout.startswith("north")
     with pytest.raises(ValueError, match="needs a graph that has the entities"):
         Predictor.open(made.folder, unknown="compose")
 
@@ -243,11 +243,11 @@ def test_fused_vectors_generalise_to_unseen_entities(words: str, tmp_path: Path)
         scores[kind] = strict_score(made)
         if kind == "true":  # the folder predicts alone, from the entity that the user names
             name = UNSEEN[1]
-            told = Predictor.open(made.folder).predict(
+            answers = Predictor.open(made.folder).predict(
                 [f"we saw [[{name}|mention|Q{name}]]", f"we saw [[{name}|mention|Q-no]]"]
             )
-            assert next(iter(told[0]["predicted"])) == SIDE[name]
-            assert [record["entities"][0]["known"] for record in told] == [True, False]
+            assert next(iter(answers[0]["predicted"])) == SIDE[name]
+            assert [record["entities"][0]["known"] for record in answers] == [True, False]
             check_composed_vectors_of_new_entities(made, tmp_path)
             check_vectors_option(made, ids, table, tmp_path)
             check_ids_without_a_linker(made)

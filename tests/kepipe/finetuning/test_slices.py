@@ -10,7 +10,7 @@ import pytest
 from kepipe.data.document import Span
 from kepipe.finetuning.examples import Example, from_words
 from kepipe.finetuning.slices import WordsOfText, ambiguity, complexity, halves, unseen
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.tasks import base_model, finetune, write_task
 
 
@@ -91,7 +91,7 @@ def test_empty_slice_has_no_metrics(tmp_path: Path) -> None:
 def test_slices_are_rejected_for_ranking(tmp_path: Path) -> None:
     data = write_task(tmp_path, "ranking", 8, 4)
     stage = f"  finetune: {{base: {{from: minilm}}, data: {data}, task: ranking, slices: [unseen]}}\n"
-    assert "ranking has no labels of single texts" in complaint(tmp_path, stage)
+    assert "ranking has no labels of single texts" in error_message(tmp_path, stage)
 
 
 def test_tagging_words_are_the_spans() -> None:

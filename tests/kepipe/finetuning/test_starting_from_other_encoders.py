@@ -21,9 +21,9 @@ from kepipe.stages.artifacts import FineTuned, Graph, Model
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.tokenization.training import train_tokenizer
 from tests.support.bilstm import KIND, BiLSTM, BiLSTMConfig
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.tasks import FILLER, finetune, tokenizer, write_task
-from tests.support.towns import OTHER, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
+from tests.support.towns import OPPOSITE, SIDE, SYLLABLES, UNSEEN, strict_score, tune, write_world
 
 AS_TEXT = {"method": "k-bert", "max_branches": 1, "soft_positions": False, "visible_matrix": False}
 
@@ -70,12 +70,12 @@ def test_external_encoder_needs_only_config_and_token_table(bilstm: Model) -> No
 
 def test_external_encoder_uses_triples_as_text(bilstm: Model, tmp_path: Path) -> None:
     """For unseen towns it predicts what the graph says, and the opposite with a reversed graph."""
-    graph, turned = write_world(tmp_path / "true", SIDE), write_world(tmp_path / "turned", OTHER)
+    graph, turned = write_world(tmp_path / "true", SIDE), write_world(tmp_path / "turned", OPPOSITE)
     inputs = {"graph": Graph(graph, ""), "start": bilstm}
     made = tune(tmp_path, "", inputs, base=None, tokenizer=None, knowledge=AS_TEXT)
     assert strict_score(made) > 0.95
     assert accuracy_on_unseen(made, SIDE) > 0.95
-    assert accuracy_on_unseen(made, OTHER, turned) > 0.95
+    assert accuracy_on_unseen(made, OPPOSITE, turned) > 0.95
 
 
 def test_external_encoder_is_saved_with_markers_and_reloaded(tmp_path: Path) -> None:
@@ -136,11 +136,11 @@ def test_incompatible_encoder_is_reported_before_running(bilstm: Model, tmp_path
     data = write_task(tmp_path, "typing", 8, 8)["train"]
     stage = f"task: typing, data: {{train: {data}}}, base: {{from: {bilstm.folder}}}"
     graph = "  graph: {}\n"
-    plain = complaint(tmp_path, f"{graph}  tune: {{use: finetune, {stage}}}\n")
+    plain = error_message(tmp_path, f"{graph}  tune: {{use: finetune, {stage}}}\n")
     assert "tune" not in plain
-    refused = complaint(tmp_path, f"{graph}  tune: {{use: finetune, {stage}, knowledge: k-bert}}\n")
+    refused = error_message(tmp_path, f"{graph}  tune: {{use: finetune, {stage}, knowledge: k-bert}}\n")
     assert "`stages.tune.knowledge`: this model reads tokens in sequence" in refused
-    pretrained = complaint(tmp_path, f"{graph}  pretrain: {{base: {{from: {bilstm.folder}}}}}\n")
+    pretrained = error_message(tmp_path, f"{graph}  pretrain: {{base: {{from: {bilstm.folder}}}}}\n")
     assert "no objective can train" in pretrained
 
 

@@ -96,7 +96,7 @@ def test_tagging_data_of_characters_and_conll_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "name", "text", "line", "said"),
+    ("task", "name", "text", "line", "message"),
     [
         ("relations", "d.jsonl", lines({"text": "no marks", "label": "x"}), 1, "expected `<e1>"),
         ("relations", "d.jsonl", "\n{not json\n", 2, "not JSON"),
@@ -114,12 +114,12 @@ def test_tagging_data_of_characters_and_conll_is_read(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_bad_line_is_reported_by_number(
-    tmp_path: Path, task: TaskName, name: str, text: str, line: int, said: str
+    tmp_path: Path, task: TaskName, name: str, text: str, line: int, message: str
 ) -> None:
     found, problems = read(task, tmp_path / name, text)
     assert problems.count == 1
     assert problems.first[0].line == line
-    assert said in problems.first[0].message
+    assert message in problems.first[0].message
     assert all(example.text != "abc" for example in found)
     with pytest.raises(ValueError, match=f"{name}:{line}: "):
         list(TASKS[task].read(tmp_path / name, Problems(strict=True)))

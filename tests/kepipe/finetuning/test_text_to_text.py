@@ -19,7 +19,7 @@ from kepipe.finetuning.text_metrics import measure_texts, words
 from kepipe.finetuning.text_to_text import read
 from kepipe.stages.artifacts import Graph
 from kg.problems import Problems
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.tasks import base_model, finetune, write_task
 from tests.support.toy_training import EventRecorder
 
@@ -129,26 +129,28 @@ def test_only_k_bert_is_supported_and_only_as_plain_text(tmp_path: Path, plain: 
 
 
 def test_truncated_answers_give_a_warning(tmp_path: Path) -> None:
-    ear = EventRecorder()
+    recorder = EventRecorder()
     data = write_task(tmp_path / "data", "text-to-text", 20, 10)
     start = base_model(tmp_path / "base", "gpt2")
-    finetune(tmp_path / "stage", start, "text-to-text", data, ear, generation={"max_new_tokens": 3}, epochs=1)
-    assert "40 of 40 gold answers fill `max_new_tokens`" in ear.notes()
+    finetune(
+        tmp_path / "stage", start, "text-to-text", data, recorder, generation={"max_new_tokens": 3}, epochs=1
+    )
+    assert "40 of 40 gold answers fill `max_new_tokens`" in recorder.notes()
 
 
 def test_incompatible_text_to_text_settings_are_reported_first(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 8, 8)["train"]
     stage = f"use: finetune, base: {{from: minilm}}, data: {{train: {data}}}"
-    assert "`stages.tune.task`: this model cannot generate text" in complaint(
+    assert "`stages.tune.task`: this model cannot generate text" in error_message(
         tmp_path, f"  tune: {{{stage}, task: text-to-text}}\n"
     )
     gpt = "  pretrain: {base: {family: gpt2, positions: 64}, objective: causal-lm, format: packed, length: 64}\n"
     tune = "use: finetune, inputs: {start: pretrain}, task: text-to-text, length: 64"
     stages = f"  shards: {{tokenizer: {{kind: bpe}}}}\n{gpt}  tune: {{{tune}, data: {{train: {data}}}}}\n"
-    assert "`stages.tune.generation.max_new_tokens`: `length: 64` and" in complaint(tmp_path, stages)
-    assert "`label_smoothing` is of tasks with one label" in complaint(
+    assert "`stages.tune.generation.max_new_tokens`: `length: 64` and" in error_message(tmp_path, stages)
+    assert "`label_smoothing` is of tasks with one label" in error_message(
         tmp_path, f"  tune: {{{stage}, task: typing, label_smoothing: 0.1}}\n"
     )
-    assert "`generation` is of `task: text-to-text`: leave it out" in complaint(
+    assert "`generation` is of `task: text-to-text`: leave it out" in error_message(
         tmp_path, f"  tune: {{{stage}, task: classification, generation: {{num_beams: 2}}}}\n"
     )

@@ -58,7 +58,7 @@ def test_cron_shorthand_weekly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "said"),
+    ("expression", "message"),
     [
         ("0 25 * * *", "field hour"),
         ("61 * * * *", "field minute"),
@@ -69,6 +69,6 @@ def test_cron_shorthand_weekly() -> None:
         ("* * * *", "found 4"),
     ],
 )
-def test_invalid_cron_expression_names_the_field(expression: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_cron_expression_names_the_field(expression: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         trigger(expression)

@@ -31,7 +31,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
 
 
 def fire(scripts: Scripts, name: str) -> Result | None:
-    return ScheduleRunner(scripts.workspace, scripts.means).fire_if_due(
+    return ScheduleRunner(scripts.workspace, scripts.options).fire_if_due(
         name, schedules.find(scripts.workspace, name).schedule
     )
 
@@ -41,11 +41,11 @@ def test_failed_run_is_retried_with_backoff(scripts: Scripts) -> None:
     result = fire(scripts, "tiny")
     assert result is not None
     assert (result.outcome, result.attempts) == ("finished", 3)
-    assert ["attempt 2 starts in 0 s" in line or "attempt 3 starts in 0 s" in line for line in scripts.said] == [
+    assert ["attempt 2 starts in 0 s" in line or "attempt 3 starts in 0 s" in line for line in scripts.messages] == [
         False, True, True, False,
     ]  # fmt: skip
     assert [each.attempts for each in results(scripts.workspace, "tiny")] == [3]
-    assert [(name, told.outcome) for name, told in scripts.told] == [("tiny", "finished")]
+    assert [(name, result.outcome) for name, result in scripts.alerts] == [("tiny", "finished")]
 
 
 def test_failed_run_stops_after_the_configured_retries(scripts: Scripts) -> None:
@@ -88,7 +88,7 @@ def test_manual_run_starts_once_without_retries_and_keeps_its_log(scripts: Scrip
     )
     for times in (1, 2):
         firings, schedule = (
-            ScheduleRunner(scripts.workspace, scripts.means),
+            ScheduleRunner(scripts.workspace, scripts.options),
             schedules.find(scripts.workspace, "tiny").schedule,
         )
         result = firings.run_manually("tiny", schedule)
@@ -105,7 +105,7 @@ def test_due_run_is_skipped_while_its_pipeline_runs(scripts: Scripts) -> None:
         result = fire(scripts, "tiny")
     assert result is not None
     assert result.outcome == "skipped"
-    assert (calls(folder), list(results(scripts.workspace, "tiny")), scripts.told) == (0, [], [])
+    assert (calls(folder), list(results(scripts.workspace, "tiny")), scripts.alerts) == (0, [], [])
     assert read_pending(scripts.workspace, "tiny") is None
 
 
@@ -129,11 +129,11 @@ def test_killed_run_waits_for_the_pipeline_lock_and_is_repeated_once(
 
 def test_retry_pending_at_shutdown_is_kept_for_the_next_scheduler(scripts: Scripts) -> None:
     scripts.add("tiny", CALL + "\nraise SystemExit(1)", WhenChanged(), retries=5, backoff=3600.0)
-    runner = ScheduleRunner(scripts.workspace, scripts.means)
+    runner = ScheduleRunner(scripts.workspace, scripts.options)
     schedule = schedules.find(scripts.workspace, "tiny").schedule
     assert runner.fire_if_due("tiny", schedule) is None  # seen once
-    scripts.said.clear()
-    stopped = ScheduleRunner(scripts.workspace, scripts.means)
+    scripts.messages.clear()
+    stopped = ScheduleRunner(scripts.workspace, scripts.options)
     original = stopped._say
 
     def stop_at_retry(name: str, what: str) -> None:

@@ -28,7 +28,7 @@ from kepipe.flow.events import (
     WeightsKept,
 )
 from kepipe.flow.journal import KINDS, Journal, decode, encode, is_written, read
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 EVERY: list[Event] = [
     RunStarted(run="r", pipeline="p", config={"a": {"b": [1, None]}}, tags={"seed": "0"}),
@@ -104,7 +104,7 @@ def test_killed_writer_releases_its_lock_and_leaves_its_events(tmp_path: Path) -
         "import sys, time\nfrom pathlib import Path\nfrom kepipe.flow.journal import Journal\n"
         "from kepipe.flow.events import Noted\njournal = Journal(Path(sys.argv[1]))\n"
         "journal(Noted(level='info', message='there'))\nprint('written', flush=True)\n"
-        f"time.sleep({PATIENCE})\n"
+        f"time.sleep({TIMEOUT})\n"
     )
     writer = subprocess.Popen([sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE)
     assert writer.stdout is not None

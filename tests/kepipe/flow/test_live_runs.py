@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from kepipe.flow.live_runs import LiveRuns
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 
 def used(live: LiveRuns, besides: str = "") -> set[str]:
@@ -44,14 +44,14 @@ def test_list_is_not_removed_while_another_process_reads_it(tmp_path: Path) -> N
         with live.track("run") as note:
             note("a")
             noted.set()
-            end.wait(PATIENCE)
+            end.wait(TIMEOUT)
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert noted.wait(PATIENCE)
+    assert noted.wait(TIMEOUT)
     with live.guard():
         end.set()
         time.sleep(0.3)  # it would be gone by now
         assert live.in_use() == {"a"}
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
     assert used(live) == set()

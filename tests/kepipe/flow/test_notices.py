@@ -125,33 +125,33 @@ def test_webhook_notice_is_signed_and_retried(
     tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEPIPE_WEBHOOK_SECRET", "open-sesame")
-    said: list[str] = []
+    messages: list[str] = []
     hooks = Hooks(503, 429)
     with running(hooks):
-        Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, delays=(0.0, 0.0))(
+        Outbox(tmp_path, [f"webhook={hooks.address}"], messages.append, delays=(0.0, 0.0))(
             "nightly", SCHEDULE, result
         )
     assert len(hooks.taken) == 3
     assert len({headers["X-Kepipe-Delivery"] for headers, _ in hooks.taken}) == 1
     headers, body = hooks.taken[-1]
-    told = json.loads(body)
+    record = json.loads(body)
     assert headers["Authorization"] == f"Basic {b64encode(b'user:pass-word').decode()}"
-    assert (told["schedule"], told["outcome"], told["attempts"]) == ("nightly", "finished", 2)
-    assert told["reason"] == "2 new: io.txt, titan.txt"
-    assert told["said"] == ["working", "models: moons version 2 is champion: better"]
+    assert (record["schedule"], record["outcome"], record["attempts"]) == ("nightly", "finished", 2)
+    assert record["reason"] == "2 new: io.txt, titan.txt"
+    assert record["said"] == ["working", "models: moons version 2 is champion: better"]
     signed = headers["X-Kepipe-Timestamp"].encode() + b"." + body
     expected = hmac.new(b"open-sesame", signed, hashlib.sha256).hexdigest()
     assert headers["X-Kepipe-Signature"] == f"sha256={expected}"
-    assert (said, waiting(tmp_path)) == ([], [])
+    assert (messages, waiting(tmp_path)) == ([], [])
 
 
 def test_notice_to_an_unreachable_receiver_is_sent_with_the_next(tmp_path: Path, result: Result) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     hooks = Hooks()
-    outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], said.append, delays=())
+    outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], messages.append, delays=())
     hooks.socket.close()
     outbox("nightly", SCHEDULE, result)
-    (line,) = said
+    (line,) = messages
     assert "will be retried with the next notice" in line
     assert "pass-word" not in line
     assert "geheim" not in line
@@ -160,19 +160,19 @@ def test_notice_to_an_unreachable_receiver_is_sent_with_the_next(tmp_path: Path,
     for file in waiting(tmp_path):  # the same receiver, at the port that it has now
         file.write_text(file.read_text().replace(str(hooks.server_port), str(back.server_port)))
     with running(back):
-        Outbox(tmp_path, [f"webhook={back.address}"], said.append)("nightly", SCHEDULE, result)
+        Outbox(tmp_path, [f"webhook={back.address}"], messages.append)("nightly", SCHEDULE, result)
     assert len(back.taken) == 2
     assert waiting(tmp_path) == []
 
 
 @pytest.mark.parametrize("code", [302, 400, 404])
 def test_rejected_notice_is_not_retried(tmp_path: Path, result: Result, code: int) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     hooks = Hooks(code)
     with running(hooks):
-        Outbox(tmp_path, [f"webhook={hooks.address}"], said.append)("nightly", SCHEDULE, result)
+        Outbox(tmp_path, [f"webhook={hooks.address}"], messages.append)("nightly", SCHEDULE, result)
     assert len(hooks.taken) == 1
-    assert f"answered {code}; dropped" in said[0]
+    assert f"answered {code}; dropped" in messages[0]
     assert waiting(tmp_path) == []
 
 
@@ -200,13 +200,13 @@ def test_outbox_file_cannot_add_a_notification_target(tmp_path: Path, result: Re
 def test_mail_notice_is_delivered_and_rejected_recipient_reported(
     tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     mails = Mails()
     monkeypatch.setenv("KEPIPE_SMTP", f"smtp://127.0.0.1:{mails.server_address[1]}")
     monkeypatch.setenv("KEPIPE_MAIL_FROM", "kepipe@example.org")
     with running(mails):
         targets = ["mail=ops@example.org", "mail=nobody@example.org"]
-        Outbox(tmp_path, targets, said.append)("nightly", SCHEDULE, result)
+        Outbox(tmp_path, targets, messages.append)("nightly", SCHEDULE, result)
     (message,) = mails.taken
     assert message["To"] == "ops@example.org"
     assert message["Subject"] == "kepipe: nightly finished after 12 s (2 new: io.txt, titan.txt)"
@@ -215,20 +215,20 @@ def test_mail_notice_is_delivered_and_rejected_recipient_reported(
     assert "moons version 2 is champion" in plain.get_content()
     (attached,) = message.iter_attachments()
     assert json.loads(attached.get_content())["schedule"] == "nightly"
-    (line,) = said
+    (line,) = messages
     assert "rejected nobody@example.org; dropped" in line
 
 
 def test_notice_command_runs_without_a_shell(tmp_path: Path, result: Result) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     take = tmp_path / "take.py"
     take.write_text("import sys\nopen(sys.argv[1], 'wb').write(sys.stdin.buffer.read())")
     target = f"command={sys.executable} {take} '{tmp_path}/got;touch x'"
-    Outbox(tmp_path, [target], said.append)("nightly", SCHEDULE, result)
+    Outbox(tmp_path, [target], messages.append)("nightly", SCHEDULE, result)
     assert json.loads((tmp_path / "got;touch x").read_text())["outcome"] == "finished"
     take.write_text("import sys\nsys.exit('the pager is off')")
-    Outbox(tmp_path, [target], said.append, delays=())("nightly", SCHEDULE, result)
-    assert "exited with 1: the pager is off; will be retried with the next notice" in said[0]
+    Outbox(tmp_path, [target], messages.append, delays=())("nightly", SCHEDULE, result)
+    assert "exited with 1: the pager is off; will be retried with the next notice" in messages[0]
 
 
 @pytest.mark.parametrize(

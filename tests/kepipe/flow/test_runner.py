@@ -22,7 +22,7 @@ from kepipe.flow.plan import Flow, Node, Workspace, make_plan
 from kepipe.flow.runner import Run, StageFailed, StageSelection
 from kepipe.flow.stage import Nothing, Stage, StageContext
 from tests.support.flow import WRITE, Bench, Number, WriteConfig, flow
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import TIMEOUT, until
 
 Statuses = Callable[[list[Event]], dict[str, str]]
 
@@ -68,6 +68,8 @@ def test_until_only_and_force_select_stages(bench: Bench, statuses: Statuses) ->
         bench.run(flow(), StageSelection(only=("double",)))
     _, events = bench.run(flow(), StageSelection(until="write"))
     assert statuses(events) == {"write": "ran"}
+    _, events = bench.run(flow(value=4), StageSelection(until="more"))
+    assert statuses(events) == {"write": "ran", "more": "ran"}  # without `double`, which it does not need
     _, events = bench.run(flow(), StageSelection(only=("more",)))
     assert statuses(events) == {"write": "cached", "more": "ran"}  # without `double`, which it does not need
     _, events = bench.run(flow(), StageSelection(only=("double",)))
@@ -119,7 +121,7 @@ def count_slowly(inputs: Nothing, config: Section, context: StageContext) -> Non
         time.sleep(0.02)
         write_text(state, str(count))
         if count == int(os.environ.get("COUNT_TO", "-1")):
-            time.sleep(PATIENCE)
+            time.sleep(TIMEOUT)
     (context.out / "value.json").write_text(str(count))
 
 

@@ -46,7 +46,7 @@ def test_once_runs_due_schedules_and_ends(scripts: Scripts) -> None:
     later = scripts.add("later", CALL, Cron(cron="@yearly"))
     with schedules.open_store(scripts.workspace) as store:
         store.set_next("due", datetime.now().astimezone() - timedelta(hours=3))
-    assert scripts.once() == [("finished", "cron * * * * *")]
+    assert scripts.run_due() == [("finished", "cron * * * * *")]
     assert (calls(due), calls(later)) == (1, 0)
     following = schedules.find(scripts.workspace, "due").next
     assert following is not None
@@ -57,9 +57,9 @@ def test_paused_schedule_neither_runs_nor_checks_its_trigger(scripts: Scripts) -
     folder = scripts.add("tiny", CALL, WhenChanged())
     schedules.pause(scripts.workspace, "tiny")
     assert schedules.find(scripts.workspace, "tiny").next is None
-    assert scripts.once() == []
+    assert scripts.run_due() == []
     assert schedules.resume(scripts.workspace, "tiny").next is not None
-    assert [outcome for outcome, _ in scripts.once()] == ["finished"]
+    assert [outcome for outcome, _ in scripts.run_due()] == ["finished"]
     assert calls(folder) == 1
 
 
@@ -77,18 +77,18 @@ def test_once_skips_a_file_that_is_still_being_written(
             store.set_next("due", datetime.now().astimezone() - timedelta(minutes=5))
     with monkeypatch.context() as writing:
         writing.setattr(time, "sleep", lambda _: text.write_text(text.read_text() + " and going on"))
-        assert len(scripts.once()) == others
+        assert len(scripts.run_due()) == others
     assert calls(folder) == 0
-    assert ("finished", "never fired before") in scripts.once()
+    assert ("finished", "never fired before") in scripts.run_due()
 
 
 def test_once_runs_schedules_triggered_by_another_run_in_any_order(scripts: Scripts) -> None:
     """The run of `writes` changes a text of `reads`, which was checked before it."""
     reads = scripts.add("reads", CALL, WhenChanged())
-    assert [outcome for outcome, _ in scripts.once()] == ["finished"]
+    assert [outcome for outcome, _ in scripts.run_due()] == ["finished"]
     text = reads / "news.txt"
     scripts.add("writes", f"Path({str(text)!r}).write_text('news')", WhenChanged())
-    assert scripts.once() == [("finished", "never fired before"), ("finished", "1 new: news.txt")]
+    assert scripts.run_due() == [("finished", "never fired before"), ("finished", "1 new: news.txt")]
     assert calls(reads) == 2
 
 

@@ -24,7 +24,7 @@ from kepipe.flow.schedule import Schedule
 from kepipe.flow.scheduler import is_served, serve
 from kepipe.flow.schedules import Entry
 from kepipe.flow.triggers.cron import Cron
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import TIMEOUT, until
 
 SERVE = """
 import sys
@@ -53,7 +53,7 @@ def scheduler(workspace: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
 
 
 def add(space: Path, pipeline: Path, cron: str, overrides: Sequence[str] = (), name: str = "") -> Entry:
@@ -167,7 +167,7 @@ def test_scheduler_stop_interrupts_running_pipelines(tmp_path: Path) -> None:
     space, slow = tmp_path / "space", tmp_path / "slow.py"
     slow.write_text(
         f"import sys, time\nfile = {str(tmp_path / 'calls')!r}\n"
-        f"try:\n    open(file, 'a').write('at work\\n'); time.sleep({PATIENCE})\n"
+        f"try:\n    open(file, 'a').write('at work\\n'); time.sleep({TIMEOUT})\n"
         "except KeyboardInterrupt:\n    open(file, 'a').write('interrupted\\n'); sys.exit(130)\n"
     )
     add(space, slow, "* * * * * *")
@@ -311,9 +311,9 @@ def test_schedules_are_restored_from_a_damaged_database(
     file = tmp_path / "schedule.sqlite"
     file.write_bytes(damage(file.read_bytes()))
     assert {entry.name: (entry.schedule, entry.next) for entry in schedules.entries(tmp_path)} == before
-    said = capsys.readouterr().err
-    assert "schedule.sqlite was damaged and is kept as schedule.sqlite.damaged-" in said
-    assert "39 schedules were restored" in said
+    output = capsys.readouterr().err
+    assert "schedule.sqlite was damaged and is kept as schedule.sqlite.damaged-" in output
+    assert "39 schedules were restored" in output
     file.unlink()
     assert schedules.entries(tmp_path) == []  # removed on purpose
 

@@ -30,17 +30,17 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripts:
 
 def test_content_change_triggers_once_and_mtime_change_never(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL, WhenChanged())
-    assert scripts.once() == [("finished", "never fired before")]
-    assert scripts.once() == []
+    assert scripts.run_due() == [("finished", "never fired before")]
+    assert scripts.run_due() == []
     os.utime(folder / "tiny.py", (1, 1))
-    assert scripts.once() == []
+    assert scripts.run_due() == []
     (folder / "io.txt").write_text("Io")
     (folder / "titan.txt").write_text("Titan")
-    assert scripts.once() == [("finished", "2 new: io.txt, titan.txt")]
+    assert scripts.run_due() == [("finished", "2 new: io.txt, titan.txt")]
     (folder / "io.txt").write_text("Io has volcanoes.")
     (folder / "titan.txt").unlink()
-    assert scripts.once() == [("finished", "1 changed: io.txt; 1 gone: titan.txt")]
-    assert scripts.once() == []
+    assert scripts.run_due() == [("finished", "1 changed: io.txt; 1 gone: titan.txt")]
+    assert scripts.run_due() == []
     assert calls(folder) == 3
 
 
@@ -66,28 +66,28 @@ def test_reverted_change_triggers_nothing() -> None:
 
 def test_failed_run_is_repeated_only_after_a_change(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL + "; raise SystemExit(1)", WhenChanged())
-    assert [outcome for outcome, _ in scripts.once()] == ["failed"]
-    assert scripts.once() == []
+    assert [outcome for outcome, _ in scripts.run_due()] == ["failed"]
+    assert scripts.run_due() == []
     (folder / "io.txt").write_text("Io")
-    assert [outcome for outcome, _ in scripts.once()] == ["failed"]
+    assert [outcome for outcome, _ in scripts.run_due()] == ["failed"]
     assert calls(folder) == 2
 
 
 def test_failing_trigger_check_is_reported_once(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL, WhenChanged())
     (folder / "tiny.py").unlink()
-    ((outcome, reason),) = scripts.once()
+    ((outcome, reason),) = scripts.run_due()
     assert outcome == "failed"
     assert "check failed" in reason
     assert "tiny.py" in reason
-    assert scripts.once() == []
-    assert [name for name, _ in scripts.told] == ["tiny"]
+    assert scripts.run_due() == []
+    assert [name for name, _ in scripts.alerts] == ["tiny"]
 
 
 def test_manual_run_counts_for_the_current_content(scripts: Scripts) -> None:
     folder = scripts.add("tiny", CALL, WhenChanged())
-    assert schedules.run_now(scripts.workspace, "tiny", scripts.means).reason == "by hand"
-    assert scripts.once() == []
+    assert schedules.run_now(scripts.workspace, "tiny", scripts.options).reason == "by hand"
+    assert scripts.run_due() == []
     assert calls(folder) == 1
 
 
@@ -100,18 +100,18 @@ def test_drift_triggers_and_is_checked_only_after_a_change(
     note = f"import sys\nopen({str(tmp_path / 'asked')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
     check.write_text(note + "print('no drift')")
     folder = scripts.add("tiny", CALL, OnDrift(), overrides=("seed=3",))
-    assert scripts.once() == []
-    assert scripts.once() == []
+    assert scripts.run_due() == []
+    assert scripts.run_due() == []
     asked = f"{folder / 'tiny.py'} --exit-code --workspace {scripts.workspace} --set seed=3\n"
     assert (tmp_path / "asked").read_text() == asked
     (folder / "io.txt").write_text("Io")
     check.write_text(note + "print('a page')\nprint('drift in 12 new documents')\nsys.exit(10)")
-    assert scripts.once() == [("finished", "drift in 12 new documents")]
-    assert scripts.once() == []
+    assert scripts.run_due() == [("finished", "drift in 12 new documents")]
+    assert scripts.run_due() == []
     (folder / "io.txt").write_text("Io has volcanoes.")
     check.write_text(note + "sys.exit('no model was trained yet')")
-    assert scripts.once() == [("failed", "check failed: no model was trained yet")]
-    assert scripts.once() == []
+    assert scripts.run_due() == [("failed", "check failed: no model was trained yet")]
+    assert scripts.run_due() == []
     assert calls(folder) == 1
 
 
@@ -119,14 +119,14 @@ def test_after_trigger_runs_in_the_same_pass_and_only_after_success(scripts: Scr
     first = scripts.add("first", CALL, WhenChanged())
     second = scripts.add("second", CALL, After(after="first"))
     third = scripts.add("third", CALL, After(after="second"))
-    assert scripts.once() == [
+    assert scripts.run_due() == [
         ("finished", "never fired before"),
         ("finished", "first has finished"),
         ("finished", "second has finished"),
     ]
-    assert scripts.once() == []
+    assert scripts.run_due() == []
     (first / "first.py").write_text("raise SystemExit(2)")
-    assert [outcome for outcome, _ in scripts.once()] == ["failed"]
+    assert [outcome for outcome, _ in scripts.run_due()] == ["failed"]
     assert (calls(first), calls(second), calls(third)) == (1, 1, 1)
 
 
@@ -134,11 +134,11 @@ def test_after_trigger_ignores_earlier_successes(scripts: Scripts) -> None:
     scripts.add("first", CALL, Cron(cron="@yearly"))
     remember(scripts.workspace, "first", Result(5.0, 1.0, "finished"))
     scripts.add("second", CALL, After(after="first"))
-    assert scripts.once() == []
+    assert scripts.run_due() == []
     remember(scripts.workspace, "first", Result(6.0, 1.0, "failed"))
-    assert scripts.once() == []
+    assert scripts.run_due() == []
     remember(scripts.workspace, "first", Result(7.0, 1.0, "finished"))
-    assert scripts.once() == [("finished", "first has finished")]
+    assert scripts.run_due() == [("finished", "first has finished")]
 
 
 def test_cyclic_or_unknown_after_trigger_is_rejected(scripts: Scripts) -> None:

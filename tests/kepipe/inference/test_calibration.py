@@ -11,7 +11,7 @@ from kepipe.inference.calibration import CONTENT_FREE, calibrate, without_conten
 from kepipe.inference.few_shot import evaluate
 from kepipe.inference.opening import open_model
 from kepipe.inference.prompt_task import Question, Task
-from tests.support.asking import write_yes_sayer
+from tests.support.yes_model import write_yes_model
 
 ASKED = (
     Question(given={"text": "good"}, answer="yes"),
@@ -44,7 +44,7 @@ def test_calibration_divides_by_content_free_probabilities() -> None:
 
 def test_calibration_corrects_a_model_that_always_answers_yes(tmp_path: Path) -> None:
     """p(yes) = 0.6 and p(no) = 0.3 after unknown words; after "good" 0.6 and 0.1, after "bad" 0.5 and 0.4."""
-    model = open_model(write_yes_sayer(tmp_path)).language_model
+    model = open_model(write_yes_model(tmp_path)).language_model
     assert model is not None
     plain, calibrated = (
         evaluate(model, task(), (), normalise="none", calibrated=calibrated) for calibrated in (False, True)
@@ -55,7 +55,7 @@ def test_calibration_corrects_a_model_that_always_answers_yes(tmp_path: Path) ->
 
 
 def test_free_text_answers_are_not_calibrated(tmp_path: Path) -> None:
-    model = open_model(write_yes_sayer(tmp_path)).language_model
+    model = open_model(write_yes_model(tmp_path)).language_model
     assert model is not None
     free = Task(name="t", template="{text} {answer}", questions=ASKED[:1])
     with pytest.raises(ValueError, match="calibration requires `choices`"):

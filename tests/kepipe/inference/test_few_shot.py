@@ -93,7 +93,7 @@ def test_free_answer_is_the_first_generated_line(scorer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("questions: []", "at least 1 item"),
         ("template: '{answer} is it'\nquestions: [{question: a, answer: b}]", "has to end with {answer}"),
@@ -103,9 +103,9 @@ def test_free_answer_is_the_first_generated_line(scorer, tmp_path):
         ("questions:\n  - {question: a, answr: b}", "did you mean `answer`"),
     ],
 )  # fmt: skip
-def test_invalid_task_file_is_rejected(tmp_path, text, told):
+def test_invalid_task_file_is_rejected(tmp_path, text, message):
     (tmp_path / "task.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         read_task(tmp_path / "task.yaml")
 
 

@@ -29,7 +29,7 @@ from kepipe.models.lm_scorer import LMScorer
 from kepipe.models.protocols import Capability, LanguageModel
 from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
 from kepipe.tokenization.training import train_tokenizer
-from tests.support.sides import SIDE, TURNED, taught, words_tokenizer, write_sides
+from tests.support.sides import OPPOSITE, SIDE, trained_model, words_tokenizer, write_sides
 
 TASK = "choices: [Mars, Jupiter]\ntemplate: '{question}: {answer}'\nquestions: [{question: Io, answer: Jupiter}]\n"
 
@@ -109,9 +109,9 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sides")
     tokenizer = words_tokenizer(root)
     tokenizer.save(root / "tokenizer")
-    folder.save(root / "reader", taught(tokenizer).model, tokenizer=root / "tokenizer")
+    folder.save(root / "reader", trained_model(tokenizer).model, tokenizer=root / "tokenizer")
     write_sides(root / "true", SIDE)
-    write_sides(root / "turned", TURNED)
+    write_sides(root / "turned", OPPOSITE)
     questions = "".join(f"  - {{question: {town}, answer: {side}}}\n" for town, side in SIDE.items())
     (root / "task.yaml").write_text(
         f"choices: [north, south]\ntemplate: 'we saw {{question}} it is {{answer}}'\nquestions:\n{questions}"
@@ -130,7 +130,7 @@ def ask(command: str, model: Path, *arguments: str | Path) -> Result:
 )
 def test_generate_uses_facts_of_entities_in_the_prompt(sides: Path, drawn: tuple[str, ...]) -> None:
     options = ("--knowledge", "triples-as-text", "--limit", "1", *drawn)
-    for graph, side in (("true", SIDE["oslo"]), ("turned", TURNED["oslo"])):
+    for graph, side in (("true", SIDE["oslo"]), ("turned", OPPOSITE["oslo"])):
         ended = ask("generate", sides / "reader", "we saw oslo it is", "--graph", sides / graph, *options)
         assert ended.stdout.strip() == f"we saw oslo it is {side}", "the facts are read and not printed"
         assert "1 entities in 1 prompts, 1 of them known; 5 tokens of facts were put before" in ended.stderr
@@ -171,7 +171,7 @@ def test_knowledge_of_the_model_folder_is_used_by_default(sides: Path, tmp_path:
     shutil.copytree(sides / "turned", tmp_path / "m" / "graph")
     write_settings(tmp_path / "m", TriplesAsText())
     asked = (tmp_path / "m", "we saw oslo it is", "--limit", "1")
-    assert ask("generate", *asked).stdout.split()[-1] == TURNED["oslo"]
+    assert ask("generate", *asked).stdout.split()[-1] == OPPOSITE["oslo"]
     assert ask("generate", *asked, "--graph", sides / "true").stdout.split()[-1] == SIDE["oslo"]
     alone = ask("generate", *asked, "--knowledge", "none")
     assert alone.stdout == ask("generate", sides / "reader", *asked[1:]).stdout

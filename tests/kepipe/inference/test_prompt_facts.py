@@ -25,7 +25,16 @@ from kepipe.probes.windows import cut_windows
 from kepipe.studies.scores import Scores
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
-from tests.support.sides import SIDE, TOWNS, TURNED, fresh, opened, taught, words_tokenizer, write_sides
+from tests.support.sides import (
+    OPPOSITE,
+    SIDE,
+    TOWNS,
+    opened,
+    random_model,
+    trained_model,
+    words_tokenizer,
+    write_sides,
+)
 
 FLAT = {"method": "k-bert", "soft_positions": False, "visible_matrix": False}
 
@@ -42,12 +51,12 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 
 @pytest.fixture(scope="module")
 def turned(tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    return write_sides(tmp_path_factory.mktemp("turned"), TURNED)
+    return write_sides(tmp_path_factory.mktemp("turned"), OPPOSITE)
 
 
 @pytest.fixture(scope="module")
 def reader(tokenizer: Tokenizer) -> LMScorer:
-    return taught(tokenizer)
+    return trained_model(tokenizer)
 
 
 def tokens_of(tokenizer: Tokenizer, text: str) -> Ints:
@@ -76,7 +85,10 @@ def facts(
 
 
 def test_likelihood_after_facts_and_prompt_by_hand(graph: Graph, tokenizer: Tokenizer) -> None:
-    scorer, targets = fresh(tokenizer), [tokens_of(tokenizer, text) for text in ("it is north", "and rain")]
+    scorer, targets = (
+        random_model(tokenizer),
+        [tokens_of(tokenizer, text) for text in ("it is north", "and rain")],
+    )
     given = facts(opened(graph, scorer, "triples-as-text"), tokenizer, "we saw oslo", "and we saw lima")
     written = [
         tokens_of(tokenizer, "oslo lies in north . we saw oslo"),
@@ -97,7 +109,7 @@ def test_likelihood_after_facts_and_prompt_by_hand(graph: Graph, tokenizer: Toke
 
 def test_perplexity_with_facts_by_hand(graph: Graph, tokenizer: Tokenizer) -> None:
     """Two windows: the first has facts of oslo; the second names lima, whose facts must not be given before it."""
-    scorer, text = fresh(tokenizer), "we saw oslo and it is lima . we saw rain ."
+    scorer, text = random_model(tokenizer), "we saw oslo and it is lima . we saw rain ."
     document = Document("a", text, mentions=(Mention(7, 11, "oslo", 1.0), Mention(22, 26, "lima", 1.0)))
     windows = cut_windows([document], tokenizer, 4)
     model = OpenedModel(Path(), language_model=scorer, knowledge=opened(graph, scorer, "triples-as-text"))
@@ -122,7 +134,7 @@ def test_perplexity_with_facts_by_hand(graph: Graph, tokenizer: Tokenizer) -> No
 
 def test_sentence_tree_prompt_is_scored_as_in_one_forward_pass(graph: Graph, tokenizer: Tokenizer) -> None:
     """Keys in the cache, rows of unequal length and shared prompts change nothing."""
-    scorer = fresh(tokenizer)
+    scorer = random_model(tokenizer)
     given = facts(opened(graph, scorer, "k-bert"), tokenizer, "we saw oslo", "and we saw lima")
     target = tokens_of(tokenizer, "it is north")
     found = log_likelihoods(scorer, given, [1, 0, 1], [target] * 3).sum(1)
@@ -156,7 +168,7 @@ def test_sentence_tree_prompt_is_scored_as_in_one_forward_pass(graph: Graph, tok
 
 def test_tree_without_visible_matrix_is_a_flat_prompt(graph: Graph, tokenizer: Tokenizer) -> None:
     """Also for an encoder-decoder, whose encoder reads them."""
-    scorer = fresh(tokenizer, "t5")
+    scorer = random_model(tokenizer, "t5")
     (given,) = facts(opened(graph, scorer, FLAT), tokenizer, "we saw oslo")
     assert not isinstance(given, PromptTree)
     assert given.tolist() == tokens_of(tokenizer, "we saw lies in north oslo").tolist()
@@ -172,18 +184,18 @@ def test_unsupported_knowledge_of_prompts_explains_why(
         "ernie-baidu": "it chooses what pretraining masks",
     }
     with pytest.raises(ValueError, match=reasons[method]):
-        opened(graph, fresh(tokenizer, "t5"), method)
+        opened(graph, random_model(tokenizer, "t5"), method)
 
 
 def test_encoder_decoder_gets_facts_before_the_prompt(graph: Graph, tokenizer: Tokenizer) -> None:
-    scorer = fresh(tokenizer, "t5")
+    scorer = random_model(tokenizer, "t5")
     (given,) = facts(opened(graph, scorer, "triples-as-text"), tokenizer, "we saw oslo")
     assert not isinstance(given, PromptTree)
     assert given.tolist() == tokens_of(tokenizer, "oslo lies in north . we saw oslo").tolist()
 
 
 def test_prompt_is_never_truncated(graph: Graph, tokenizer: Tokenizer) -> None:
-    short = opened(graph, fresh(tokenizer), {"method": "triples-as-text", "length": 20})
+    short = opened(graph, random_model(tokenizer), {"method": "triples-as-text", "length": 20})
     with pytest.raises(ValueError, match="no room for a prompt of 19 tokens and 4 more"):
         facts(short, tokenizer, "and rain " * 9 + "oslo")
     (given,) = facts(short, tokenizer, "and rain " * 4 + "oslo")
@@ -192,7 +204,7 @@ def test_prompt_is_never_truncated(graph: Graph, tokenizer: Tokenizer) -> None:
 
 
 def test_dropped_facts_are_reported(graph: Graph, tokenizer: Tokenizer) -> None:
-    scorer = fresh(tokenizer, positions=16)
+    scorer = random_model(tokenizer, positions=16)
     document = Document("a", "we saw oslo and it is rain .", mentions=(Mention(7, 11, "oslo", 1.0),))
     model = OpenedModel(Path(), language_model=scorer, knowledge=opened(graph, scorer, "triples-as-text"))
     probe = Perplexity(cut_windows([document], tokenizer, 4), np.ones(tokenizer.vocab_size, np.int64))
@@ -256,4 +268,4 @@ def test_generation_follows_the_facts(turned: Graph, tokenizer: Tokenizer, reade
     text = tokens_of(tokenizer, "we saw oslo it is")
     given = with_facts(knowledge, [text], [[(2, 3, "oslo")]], 1, tokenizer.pad)
     (written,) = generate(reader, given, limit=1)
-    assert tokenizer.decode(written.tolist()) == TURNED["oslo"]
+    assert tokenizer.decode(written.tolist()) == OPPOSITE["oslo"]

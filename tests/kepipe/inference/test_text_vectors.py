@@ -63,8 +63,10 @@ def test_similar_pairs_are_scored_by_spearman(tmp_path: Path) -> None:
     assert reached.spearman == pytest.approx(1.0)
     assert 0 < reached.alignment < 1
     assert reached.uniformity < 0
-    told = CliRunner().invoke(app, ["vectors", "similarity", "minilm", "--file", str(tmp_path / "pairs.tsv")])
-    assert told.output.startswith("minilm: Spearman 1.000 over 3 pairs, alignment 0.")
+    result = CliRunner().invoke(
+        app, ["vectors", "similarity", "minilm", "--file", str(tmp_path / "pairs.tsv")]
+    )
+    assert result.output.startswith("minilm: Spearman 1.000 over 3 pairs, alignment 0.")
     (tmp_path / "bad.jsonl").write_text('{"text_a": "One.", "text_b": "Two.", "score": "high"}\n')
     with pytest.raises(ValueError, match=r"bad\.jsonl:1: expected `text_a`"):
         read_similar(tmp_path / "bad.jsonl")

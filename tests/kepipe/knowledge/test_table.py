@@ -90,7 +90,7 @@ def test_no_other_module_names_a_method(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "names"),
     [
         ("from kepipe.knowledge.kbert.settings import KBert", {"kbert"}),
         ("from kepipe.knowledge import ernie_baidu", {"ernie_baidu"}),
@@ -101,8 +101,8 @@ def test_no_other_module_names_a_method(file: Path) -> None:
         ('"""As in ERNIE (`ernie-baidu`)."""', set()),
     ],
 )
-def test_named_method_is_detected(line: str, told: set[str]) -> None:
-    assert names_in(line) == told
+def test_named_method_is_detected(line: str, names: set[str]) -> None:
+    assert names_in(line) == names
 
 
 @pytest.mark.parametrize(("name", "method"), ROWS)

@@ -37,11 +37,11 @@ def token_of(tokenizer: Tokenizer, word: str) -> int:
 @pytest.mark.parametrize(("kind", "family"), [("wordpiece", "bert"), ("bpe", "gpt2"), ("words", "roberta")])
 def test_embeddings_of_words_start_from_their_vectors(kind: Any, family: str, vectors: Path) -> None:
     tokenizer = train_tokenizer(TEXT, kind, 400, True)
-    told: list[str] = []
+    messages: list[str] = []
     settings = {"family": family, "layers": 1, "hidden": 8, "heads": 2}
     plain = build(Base.model_validate(settings), tokenizer.vocab_size, 0)
     base = Base.model_validate({**settings, "embeddings": str(vectors)})
-    model = build(base, tokenizer.vocab_size, 0, told.append, tokenizer=tokenizer)
+    model = build(base, tokenizer.vocab_size, 0, messages.append, tokenizer=tokenizer)
     known = [token_of(tokenizer, word) for word in ("the", "river", "old")]
     found, drawn = model.token_embeddings.weight.detach(), plain.token_embeddings.weight.detach()
     theirs = torch.from_numpy(formats.read(vectors).vectors[:3])
@@ -53,7 +53,9 @@ def test_embeddings_of_words_start_from_their_vectors(kind: Any, family: str, ve
     assert set(known) <= set(changed)
     names = {str(tokenizer.backend.id_to_token(token)).strip("Ġ▁") for token in changed}
     assert names <= set(WORDS)
-    assert f"{len(changed)} of {len(tokenizer.ordinary):,} tokens begin with the vector of a word" in told[0]
+    assert (
+        f"{len(changed)} of {len(tokenizer.ordinary):,} tokens begin with the vector of a word" in messages[0]
+    )
     others = [name for name, value in plain.named_parameters() if name != "tokens.weight"]
     assert all(torch.equal(plain.get_parameter(name), model.get_parameter(name)) for name in others)
 

@@ -20,7 +20,7 @@ from kepipe.objectives.ernie2.labelled import Text
 from kepipe.stages.artifacts import Shards
 from kepipe.stages.pretrain import PRETRAIN, PretrainConfig
 from kepipe.tokenization.tokenizer import load_tokenizer
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.pretraining import NAMES, SMALL, TINY, WORDS, write_shards
 from tests.support.stages import run_stage
 
@@ -189,5 +189,5 @@ def test_lstm_trains_with_simcse(shards: Shards, tmp_path: Path) -> None:
 
 def test_simcse_needs_dropout(tmp_path: Path) -> None:
     stage = "  pretrain: {{base: {{family: bert{}}}, objective: {}}}\n"
-    assert "set `dropout: 0.1`" in complaint(tmp_path, stage.format("", "simcse"))
-    assert complaint(tmp_path, stage.format(", dropout: 0.1", "simcse")) == ""
+    assert "set `dropout: 0.1`" in error_message(tmp_path, stage.format("", "simcse"))
+    assert error_message(tmp_path, stage.format(", dropout: 0.1", "simcse")) == ""

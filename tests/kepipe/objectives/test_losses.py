@@ -20,12 +20,12 @@ from tests.support.toy_training import (
     EventRecorder,
     context_in,
     fit,
-    hide_some,
-    hide_some_of_pairs,
-    in_turn,
-    render,
+    mask_tokens,
+    mask_tokens_with_labels,
+    masking_mixture,
     settings,
     tiny,
+    toy_rows,
 )
 
 
@@ -42,7 +42,7 @@ class LengthLoss(LossTerm):
 
 
 def with_last(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-    batch = hide_some_of_pairs(rows, rng, progress)
+    batch = mask_tokens_with_labels(rows, rng, progress)
     count, length = batch.tokens.shape
     return replace(batch, extra={"last": length * torch.arange(count) + length - 1})
 
@@ -52,7 +52,7 @@ BOTH = LossSum(PAIRS, LengthLoss(), weights={"length": 0.25})
 
 
 def batch_of(collate: Any = with_last) -> Batch:
-    batch: Batch = collate(render(0), np.random.default_rng(0), 0.0)
+    batch: Batch = collate(toy_rows(0), np.random.default_rng(0), 0.0)
     return batch
 
 
@@ -89,7 +89,7 @@ def test_loss_term_in_a_sum_is_scaled_by_its_weight() -> None:
 
 
 def test_loss_term_without_positions_is_left_out() -> None:
-    model, batch = tiny(dropout=0.0), batch_of(hide_some)
+    model, batch = tiny(dropout=0.0), batch_of(mask_tokens)
     assert set(BOTH.counts(batch)) == {"hidden"}
     means = BOTH(model, batch)
     assert set(means) == {"hidden"}
@@ -97,11 +97,11 @@ def test_loss_term_without_positions_is_left_out() -> None:
 
 
 def test_loss_term_can_be_added_to_a_mixture() -> None:
-    model, mixture = tiny(dropout=0.0), in_turn()
+    model, mixture = tiny(dropout=0.0), masking_mixture()
     criterion = LossSum(mixture.criterion, LengthLoss())
     asked, present = forwards(model), set[str]()
     for number in range(8):
-        made = mixture.collate(render(number), np.random.default_rng(number), 0.0)
+        made = mixture.collate(toy_rows(number), np.random.default_rng(number), 0.0)
         batch = replace(made, extra={"last": torch.tensor([3, 9])})
         means = criterion(model, batch)
         assert set(means) == set(criterion.counts(batch))
@@ -120,13 +120,13 @@ def test_loss_terms_with_equal_names_are_rejected() -> None:
 
 def test_added_loss_term_is_minimised_and_logged(tmp_path: Path) -> None:
     """The added term keeps hidden states at last tokens small."""
-    ear, free, held = EventRecorder(), tiny(dropout=0.0), tiny(dropout=0.0)
+    recorder, free, held = EventRecorder(), tiny(dropout=0.0), tiny(dropout=0.0)
     chosen = settings(steps=24, checkpoint_every=24, log_every=8)
-    fit(free, Objective(with_last, PAIRS), render, chosen, context_in(tmp_path / "free"))
+    fit(free, Objective(with_last, PAIRS), toy_rows, chosen, context_in(tmp_path / "free"))
     criterion = LossSum(PAIRS, LengthLoss())
-    fit(held, Objective(with_last, criterion), render, chosen, context_in(tmp_path / "held", ear))
+    fit(held, Objective(with_last, criterion), toy_rows, chosen, context_in(tmp_path / "held", recorder))
     with torch.no_grad():
         of_free, of_held = (LengthLoss()(model, batch_of())["length"] for model in (free, held))
     assert of_held < 0.9 * of_free
-    parts = zip(*(ear.metric(f"loss_{name}").values() for name in criterion.terms), strict=True)
-    assert list(ear.metric("loss").values()) == pytest.approx([sum(part) for part in parts])
+    parts = zip(*(recorder.metric(f"loss_{name}").values() for name in criterion.terms), strict=True)
+    assert list(recorder.metric("loss").values()) == pytest.approx([sum(part) for part in parts])

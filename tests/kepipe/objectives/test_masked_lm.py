@@ -79,15 +79,15 @@ def test_random_replacements_are_ordinary_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("span-maskin", "did you mean `span-masking`"),
         ({"name": "mlm", "shares": 0.2}, "shares"),
         ({"name": "mlm", "mask_prob": 0.9, "random_prob": 0.2}, "more than 1"),
     ],
 )
-def test_invalid_objective_is_named(value: Any, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_invalid_objective_is_named(value: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Config(objective=value)
 
 

@@ -13,7 +13,7 @@ from kepipe.objectives.table import read
 TINY = {"layers": 1, "hidden": 32, "heads": 2}
 
 
-def complaint(
+def error_message(
     objective: Any,
     base: dict[str, Any],
     format: str = "doc-sentences",
@@ -38,11 +38,11 @@ def complaint(
     ],
 )
 def test_fitting_objective_and_base_are_accepted(objective: str, base: dict[str, Any], format: str) -> None:
-    assert complaint(objective, base, format) == ""
+    assert error_message(objective, base, format) == ""
 
 
 @pytest.mark.parametrize(
-    ("objective", "base", "changes", "said"),
+    ("objective", "base", "changes", "message"),
     [
         ("mass", {"family": "bert", **TINY}, {}, "(or t5, t5-v1.1)"),
         (
@@ -95,6 +95,6 @@ def test_fitting_objective_and_base_are_accepted(objective: str, base: dict[str,
     ],
 )
 def test_mismatch_is_reported_with_the_setting_to_change(
-    objective: Any, base: dict[str, Any], changes: dict[str, Any], said: str
+    objective: Any, base: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
-    assert said in complaint(objective, base, **changes)
+    assert message in error_message(objective, base, **changes)

@@ -262,7 +262,7 @@ def test_mixture_draws_by_weight_and_joins_parts_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ({"name": "mixture", "of": []}, "at least 1"),
         ({"name": "mixture", "of": [{"objective": "mlm", "joins": 0.5}]}, "from the beginning"),
@@ -283,27 +283,27 @@ def test_mixture_draws_by_weight_and_joins_parts_later() -> None:
         ({"name": "prefix-lm", "shortest": 0.8, "longest": 0.5}, "must not be above"),
     ],
 )
-def test_invalid_objective_is_rejected(value: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_objective_is_rejected(value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         objective(value)
 
 
 def test_late_objective_of_a_mixture_gets_its_own_progress() -> None:
-    told: list[float] = []
+    values: list[float] = []
 
     def part(clean: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-        told.append(progress)
+        values.append(progress)
         return objective("mlm").collate(clean, rng, progress)
 
     mixture = MixtureCollator((part,), joint((1.0,), (0.0,)), tasks=False)
     late = MixtureCollator((objective("mlm").collate, part), joint((1e-9, 1.0), (0.0, 0.6)), tasks=False)
     for progress in (0.0, 0.5, 1.0):
         mixture(rows(), draw(), progress)
-    assert told == [0.0, 0.5, 1.0]
-    told.clear()
+    assert values == [0.0, 0.5, 1.0]
+    values.clear()
     for progress in (0.3, 0.6, 0.8, 1.0):
         late(rows(), draw(), progress)
-    assert told == pytest.approx([0.0, 0.5, 1.0])
+    assert values == pytest.approx([0.0, 0.5, 1.0])
 
 
 def test_span_corruption_source_of_512_tokens_is_568_tokens_of_text() -> None:
@@ -328,26 +328,3 @@ def test_mixture_of_different_stacks_is_rejected() -> None:
         table.row_of(
             table.read({"name": "mixture", "of": [{"objective": "mlm"}, {"objective": "causal-lm"}]})
         )
-
-
-@pytest.mark.parametrize(
-    ("names", "masks_units", "formats", "special"),
-    [
-        (("mlm", "span-masking"), True, (), 0),
-        (("mlm", "capitalisation"), True, (), 0),
-        (("mlm", "dlm"), True, ("dialogue",), 0),
-        (("mlm", "unilm"), False, (), 0),
-        (("capitalisation", "token-document"), False, (), 0),
-        (("mass", "denoising"), False, (), 2),
-    ],
-)
-def test_row_of_a_mixture_is_that_of_its_objectives(
-    names: tuple[str, ...], masks_units: bool, formats: tuple[str, ...], special: int
-) -> None:
-    """It masks units if one of them does, and each of the others has rows of its own."""
-    mixture = table.read({"name": "mixture", "of": [{"objective": name} for name in names]})
-    row = table.row_of(mixture)
-    assert (row.masks_units, row.formats, row.num_special_tokens) == (masks_units, formats, special)
-    assert row.rows is None
-    first = table.TABLE[names[0]]
-    assert row.held_out_objective == (first.held_out_objective or table.read(names[0]))

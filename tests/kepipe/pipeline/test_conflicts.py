@@ -10,7 +10,7 @@ from kepipe.models.families import FAMILIES
 from kepipe.objectives.contrastive.settings import OfFile
 from kepipe.objectives.ernie2.labelled import PairLabelling
 from kepipe.objectives.table import TABLE
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 
 
 @pytest.mark.parametrize("objective", TABLE)
@@ -23,24 +23,24 @@ def test_objective_requires_a_family_with_its_stacks(tmp_path: Path, family: str
         f"  pretrain:\n    base: {{family: {family}{dropout}}}\n    objective: {{name: {objective}{file}}}\n"
         f"    format: {format}\n"
     )
-    said = complaint(tmp_path, f"  embed: {{}}\n{pretrain}")
+    message = error_message(tmp_path, f"  embed: {{}}\n{pretrain}")
     row = TABLE[objective]
     fits = FAMILIES[family].stacks == row.stack and family in (row.families or FAMILIES)
     if format == "dialogue" and family in ("roberta", "modernbert"):
-        assert "set `segments: 2` in base" in said
-        assert "set `tell_fakes: false`" in said
+        assert "set `segments: 2` in base" in message
+        assert "set `tell_fakes: false`" in message
     elif family in ("roberta", "modernbert") and issubclass(TABLE[objective].section, PairLabelling):
-        assert "set `segments: 2` in base, or where that is a trained model, start from one with 2" in said
+        assert "set `segments: 2` in base, or where that is a trained model, start from one with 2" in message
     else:
-        assert bool(said) != fits, said
+        assert bool(message) != fits, message
     if not fits:
-        assert said.startswith(f"{tmp_path}/p.yaml:6: `stages.pretrain.objective`: {objective} trains ")
-        assert "set `objective: " in said
-        assert "or `base: {family: " in said
+        assert message.startswith(f"{tmp_path}/p.yaml:6: `stages.pretrain.objective`: {objective} trains ")
+        assert "set `objective: " in message
+        assert "or `base: {family: " in message
 
 
 @pytest.mark.parametrize(
-    ("stages", "line", "said"),
+    ("stages", "line", "message"),
     [
         ("  pretrain:\n    length: 600\n", 4, "base bert has 512 positions: set `length: 512`"),
         ("  pretrain:\n    objective: dlm\n", 3, "`stages.pretrain.format`: dlm does not learn"),
@@ -160,13 +160,17 @@ def test_objective_requires_a_family_with_its_stacks(tmp_path: Path, family: str
         ("  pretrain: {}\n  evaluate:\n    reference: pretrian\n", 5, "did you mean `pretrain`"),
     ],
 )
-def test_conflict_is_reported_with_line_and_advice(tmp_path: Path, stages: str, line: int, said: str) -> None:
-    told = complaint(tmp_path, stages).splitlines()
-    assert any(one.startswith(f"{tmp_path}/p.yaml:{line}: `stages.") and said in one for one in told), told
+def test_conflict_is_reported_with_line_and_advice(
+    tmp_path: Path, stages: str, line: int, message: str
+) -> None:
+    messages = error_message(tmp_path, stages).splitlines()
+    assert any(
+        one.startswith(f"{tmp_path}/p.yaml:{line}: `stages.") and message in one for one in messages
+    ), messages
 
 
 @pytest.mark.parametrize(
-    ("graph", "said"),
+    ("graph", "message"),
     [
         ("  source: csv\n", "5: `graph.source`: `source: csv` needs `path`: a table with a header"),
         ("  source: csv\n  path: .\n", "6: `graph.path`: {folder}: expected a file, found a folder"),
@@ -176,48 +180,49 @@ def test_conflict_is_reported_with_line_and_advice(tmp_path: Path, stages: str, 
         ),
     ],
 )
-def test_graph_without_its_files_is_reported(tmp_path: Path, graph: str, said: str) -> None:
-    told = complaint(tmp_path, "  embed: {}\n", f"graph:\n{graph}")
-    assert told.startswith(f"{tmp_path}/p.yaml:{said.format(folder=tmp_path)}")
+def test_graph_without_its_files_is_reported(tmp_path: Path, graph: str, message: str) -> None:
+    told = error_message(tmp_path, "  embed: {}\n", f"graph:\n{graph}")
+    assert told.startswith(f"{tmp_path}/p.yaml:{message.format(folder=tmp_path)}")
 
 
 def test_corpus_without_its_files_is_reported(tmp_path: Path) -> None:
-    told = complaint(tmp_path, "  link: {}\n", "corpus:\n  source: folder\n")
-    assert told.startswith(
+    message = error_message(tmp_path, "  link: {}\n", "corpus:\n  source: folder\n")
+    assert message.startswith(
         f"{tmp_path}/p.yaml:5: `corpus.source`: `source: folder` needs `path`: a folder of"
     )
 
 
 def test_graph_error_in_a_stage_has_the_stages_line(tmp_path: Path) -> None:
-    told = complaint(tmp_path, "  graph:\n    source: csv\n  embed: {}\n")
-    assert told.startswith(f"{tmp_path}/p.yaml:4: `stages.graph.source`: `source: csv` needs `path`")
+    message = error_message(tmp_path, "  graph:\n    source: csv\n  embed: {}\n")
+    assert message.startswith(f"{tmp_path}/p.yaml:4: `stages.graph.source`: `source: csv` needs `path`")
 
 
 @pytest.mark.parametrize(
-    ("base", "said"), [("fusion: {}", "`stages.pretrain.base.fusion`"), ("hidden: 30, heads: 4", "hidden 30")]
+    ("base", "message"),
+    [("fusion: {}", "`stages.pretrain.base.fusion`"), ("hidden: 30, heads: 4", "hidden 30")],
 )
-def test_base_error_is_reported_only_for_its_stage(tmp_path: Path, base: str, said: str) -> None:
+def test_base_error_is_reported_only_for_its_stage(tmp_path: Path, base: str, message: str) -> None:
     stages = (
         f"  pretrain: {{base: {{{base}}}}}\n"
         "  more: {use: pretrain, inputs: {start: pretrain}}\n"
         "  tune: {use: finetune, task: typing, data: {train: p.yaml}, inputs: {start: more}}\n"
         "  evaluate: {inputs: {arms: [pretrain, more]}}\n"
     )
-    told = complaint(tmp_path, stages).splitlines()
-    assert len(told) == 1, told
-    assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.pretrain.base")
-    assert said in told[0]
+    messages = error_message(tmp_path, stages).splitlines()
+    assert len(messages) == 1, messages
+    assert messages[0].startswith(f"{tmp_path}/p.yaml:3: `stages.pretrain.base")
+    assert message in messages[0]
 
 
 VECTORS = "  words: {use: pretrain, base: {family: glove}}\n"
 
 
 def test_model_without_a_probe_cannot_be_evaluated_or_registered_alone(tmp_path: Path) -> None:
-    told = complaint(tmp_path, VECTORS + "  evaluate: {}\n  register: {name: n}\n")
-    assert "p.yaml:4: `stages.evaluate.inputs.arms`: words: no probe supports this kind of model" in told
-    assert "p.yaml:5: `stages.register.inputs.model`: words: no probe" in told
+    message = error_message(tmp_path, VECTORS + "  evaluate: {}\n  register: {name: n}\n")
+    assert "p.yaml:4: `stages.evaluate.inputs.arms`: words: no probe supports this kind of model" in message
+    assert "p.yaml:5: `stages.register.inputs.model`: words: no probe" in message
     beside = VECTORS + "  ngram: {use: pretrain, base: {family: ngram}}\n  evaluate: {}\n"
-    assert complaint(tmp_path, beside) == ""
+    assert error_message(tmp_path, beside) == ""
 
 
 def test_arms_of_an_evaluation_share_one_tokenizer(tmp_path: Path) -> None:
@@ -226,14 +231,16 @@ def test_arms_of_an_evaluation_share_one_tokenizer(tmp_path: Path) -> None:
         "  pieces: {use: pretrain, inputs: {shards: shards}, base: {family: ngram}}\n"
         "  whole: {use: pretrain, inputs: {shards: words}, base: {family: ngram}}\n"
     )
-    told = complaint(tmp_path, stages + "  evaluate: {inputs: {arms: [pieces, whole], shards: shards}}\n")
-    assert "`stages.evaluate.inputs.arms`: `whole` has another tokenizer than `shards`" in told
-    assert complaint(tmp_path, stages + "  evaluate: {inputs: {arms: [whole], shards: words}}\n") == ""
+    message = error_message(
+        tmp_path, stages + "  evaluate: {inputs: {arms: [pieces, whole], shards: shards}}\n"
+    )
+    assert "`stages.evaluate.inputs.arms`: `whole` has another tokenizer than `shards`" in message
+    assert error_message(tmp_path, stages + "  evaluate: {inputs: {arms: [whole], shards: words}}\n") == ""
 
 
 def test_all_conflicts_are_reported_at_once(tmp_path: Path) -> None:
     stages = "  pretrain:\n    objective: mass\n  other:\n    use: pretrain\n    length: 9999\n"
-    assert [one.split(": ")[1] for one in complaint(tmp_path, stages).splitlines()] == [
+    assert [one.split(": ")[1] for one in error_message(tmp_path, stages).splitlines()] == [
         "`stages.pretrain.objective`",
         "`stages.other.length`",
     ]
@@ -252,12 +259,12 @@ STUDY = """study:
 
 
 def test_conflict_of_an_arm_has_the_arms_line(tmp_path: Path) -> None:
-    said = complaint(tmp_path, "  pretrain: {base: {positions: 128}}\n", STUDY)
-    assert said.startswith(f"{tmp_path}/p.yaml:12: `study.arms.long.pretrain.length`: 600 tokens")
-    assert len(said.splitlines()) == 1, "once, not for each seed"
+    message = error_message(tmp_path, "  pretrain: {base: {positions: 128}}\n", STUDY)
+    assert message.startswith(f"{tmp_path}/p.yaml:12: `study.arms.long.pretrain.length`: 600 tokens")
+    assert len(message.splitlines()) == 1, "once, not for each seed"
 
 
 def test_conflict_that_no_arm_has_is_not_reported(tmp_path: Path) -> None:
     """If every arm changes a stage, the stage itself does not run."""
     study = STUDY.replace("    short: {}\n", "    short: {pretrain: {length: 64}}\n").replace("600", "128")
-    assert complaint(tmp_path, "  pretrain: {base: {positions: 128}, length: 256}\n", study) == ""
+    assert error_message(tmp_path, "  pretrain: {base: {positions: 128}, length: 256}\n", study) == ""

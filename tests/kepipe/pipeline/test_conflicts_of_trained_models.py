@@ -18,17 +18,17 @@ from kepipe.models.base import Base, build
 from kepipe.models.pretrained import from_pretrained
 from kepipe.tokenization.training import train_tokenizer
 from kg.vectors import save_vectors
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 
 
 def test_start_model_must_share_the_tokenizer_of_its_shards(tmp_path: Path) -> None:
     more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
     shared = "  pretrain: {}\n  other: {use: shards, inputs: {tokenizer: shards}}\n"
-    assert complaint(tmp_path, shared + more) == ""
+    assert error_message(tmp_path, shared + more) == ""
     ready = "  shards: {tokenizer: {from: minilm}}\n  pretrain: {}\n  other: {like: shards, use: shards}\n"
-    assert complaint(tmp_path, ready + more) == ""
+    assert error_message(tmp_path, ready + more) == ""
     made_alike = "  pretrain: {}\n  other: {use: shards}\n"
-    assert complaint(tmp_path, made_alike + more) == "", "the run compares what has been made"
+    assert error_message(tmp_path, made_alike + more) == "", "the run compares what has been made"
 
 
 def test_tokenizers_are_compared_by_content(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_tokenizers_are_compared_by_content(tmp_path: Path) -> None:
 
     def said(ours: str, theirs: str) -> str:
         shards = f"  shards: {{tokenizer: {{{ours}}}}}\n  pretrain: {{}}\n"
-        return complaint(tmp_path, f"{shards}  other: {{use: shards, tokenizer: {{{theirs}}}}}\n{more}")
+        return error_message(tmp_path, f"{shards}  other: {{use: shards, tokenizer: {{{theirs}}}}}\n{more}")
 
     for ours, theirs in {
         "from: one": "from: same",
@@ -66,9 +66,9 @@ def test_unreadable_tokenizer_is_reported_for_its_shards(tmp_path: Path) -> None
     shards = "  shards: {tokenizer: {from: .}}\n  pretrain: {}\n"
     other = "  other: {use: shards, inputs: {tokenizer: shards}}\n"
     more = "  more: {use: pretrain, inputs: {start: pretrain, shards: other}}\n"
-    told = complaint(tmp_path, shards + other + more).splitlines()
-    assert len(told) == 1, told
-    assert told[0].startswith(f"{tmp_path}/p.yaml:3: `stages.shards.tokenizer.from`: ")
+    messages = error_message(tmp_path, shards + other + more).splitlines()
+    assert len(messages) == 1, messages
+    assert messages[0].startswith(f"{tmp_path}/p.yaml:3: `stages.shards.tokenizer.from`: ")
 
 
 def test_fused_trained_model_needs_no_vectors(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_fused_trained_model_needs_no_vectors(tmp_path: Path) -> None:
     shards = "  shards: {tokenizer: {size: 400}}\n"
     for base, said in {"from: fused": False, "family: bert": True}.items():
         stages = f"  pretrain: {{base: {{{base}}}, knowledge: ernie-tsinghua, inputs: {{vectors: null}}}}\n"
-        assert ("needs the vectors" in complaint(tmp_path, shards + stages)) is said
+        assert ("needs the vectors" in error_message(tmp_path, shards + stages)) is said
 
 
 def test_tokenizer_without_tokens_of_the_objective_is_reported(tmp_path: Path) -> None:
@@ -100,12 +100,12 @@ def test_tokenizer_without_tokens_of_the_objective_is_reported(tmp_path: Path) -
     t5 = "  pretrain: {base: {family: t5}, objective: span-corruption}\n"
     assert (
         "p.yaml:4: `stages.pretrain.objective`: span-corruption: the tokenizer has no sentinels"
-        in complaint(tmp_path, shards + t5)
+        in error_message(tmp_path, shards + t5)
     )
-    assert "mlm: the tokenizer has no `mask` token" in complaint(tmp_path, f"{shards}  pretrain: {{}}\n")
+    assert "mlm: the tokenizer has no `mask` token" in error_message(tmp_path, f"{shards}  pretrain: {{}}\n")
     gpt = "  pretrain: {base: {family: gpt2}, objective: causal-lm}\n"
-    assert complaint(tmp_path, shards + gpt) == ""
-    assert "p.yaml:3: `stages.shards.tokenizer.from`: " in complaint(
+    assert error_message(tmp_path, shards + gpt) == ""
+    assert "p.yaml:3: `stages.shards.tokenizer.from`: " in error_message(
         tmp_path, "  shards: {tokenizer: {from: .}}\n  pretrain: {}\n"
     )
 
@@ -116,20 +116,20 @@ def test_model_folder_conflicts_are_found_without_torch(tmp_path: Path, form: st
 
     model = build(Base.model_validate({"layers": 1, "hidden": 32, "heads": 2, "positions": 64}), 99, 0)
     (folder if form == "kepipe" else huggingface).save(tmp_path / "bert", model)
-    said = complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
-    assert "p.yaml:5: `stages.pretrain.objective`: causal-lm trains a decoder" in said
-    said = complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    format: segment-pair\n")
-    assert "64 positions" in said
-    assert "judges rows" not in said, "it has the head of next sentences"
+    message = error_message(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
+    assert "p.yaml:5: `stages.pretrain.objective`: causal-lm trains a decoder" in message
+    message = error_message(tmp_path, "  pretrain:\n    base: {from: bert}\n    format: segment-pair\n")
+    assert "64 positions" in message
+    assert "judges rows" not in message, "it has the head of next sentences"
     (tmp_path / "damaged").mkdir()
     for damaged, why in {'{"model_type": "bert"': "no readable config", "[]": "not the config"}.items():
         (tmp_path / "damaged" / "config.json").write_text(damaged)
-        said = complaint(tmp_path, "  pretrain:\n    base: {from: damaged}\n")
-        assert "p.yaml:4: `stages.pretrain.base`: " in said
-        assert f"config.json: {why} of a model" in said
+        message = error_message(tmp_path, "  pretrain:\n    base: {from: damaged}\n")
+        assert "p.yaml:4: `stages.pretrain.base`: " in message
+        assert f"config.json: {why} of a model" in message
         with pytest.raises(ValueError, match=f"{why} of a model"):
             from_pretrained(str(tmp_path / "damaged"))
-    complaint(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
+    error_message(tmp_path, "  pretrain:\n    base: {from: bert}\n    objective: causal-lm\n")
     script = f"""
 import sys
 from pathlib import Path

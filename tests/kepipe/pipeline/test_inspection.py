@@ -19,8 +19,8 @@ def test_text_in_another_language_than_configured_is_reported(
 ) -> None:
     file = write_project(tmp_path, language)
     assert list(inspect(load(file)[0])) == []
-    (told,) = inspect(load(file, [f"stages.link.language={other}"])[0])
-    assert told.startswith(f"link: `language: {other}`, but the text looks like `{language}`")
+    (warning,) = inspect(load(file, [f"stages.link.language={other}"])[0])
+    assert warning.startswith(f"link: `language: {other}`, but the text looks like `{language}`")
 
 
 def test_corpus_of_one_document_is_warned_about(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_stages_with_the_same_registered_base_share_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stages", "said"),
+    ("stages", "message"),
     [
         ('  pretrain: {base: {from: "models:/moons"}}\n', "expected models:/NAME@champion or models:/NAME/3"),
         ('  pretrain: {base: {from: "models:/moons@"}}\n', "expected models:/NAME@champion"),
@@ -80,6 +80,6 @@ def test_stages_with_the_same_registered_base_share_it(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_invalid_registered_base_is_reported_with_the_line(tmp_path: Path, stages: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=rf"p\.yaml:\d+.*{said}"):
+def test_invalid_registered_base_is_reported_with_the_line(tmp_path: Path, stages: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"p\.yaml:\d+.*{message}"):
         nodes_of(tmp_path, stages)

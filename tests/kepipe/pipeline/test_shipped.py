@@ -29,7 +29,7 @@ def test_included_pipeline_name_and_file_path_are_resolved(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (
             "pipelines/quickstart.yaml",
@@ -45,13 +45,13 @@ def test_included_pipeline_name_and_file_path_are_resolved(
     ],
 )
 def test_unknown_pipeline_suggests_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "mine.yaml").write_text("name: mine\n")
     copy("gpt", tmp_path / "gpt")
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         find(Path(given))
 
 

@@ -53,36 +53,36 @@ study: {seeds: 1, arms: {a: {}, b: {tune: {epochs: 1}}}, may_differ: [epochs], m
 
 
 @pytest.mark.parametrize(
-    ("measure", "said"),
+    ("measure", "message"),
     [
         ("tune: test/accuracy", "`tune` will have no figure `test/accuracy`.*it has dev/accuracy,"),
         ("tune: dev/acuracy", "did you mean `dev/accuracy`"),
         ("tune: [dev/accuracy, dev/f1]", "no figure `dev/f1`"),
     ],
 )
-def test_unknown_measures_are_reported_before_running(tmp_path: Path, measure: str, said: str) -> None:
+def test_unknown_measures_are_reported_before_running(tmp_path: Path, measure: str, message: str) -> None:
     (tmp_path / "train.tsv").write_text("label\ttext_a\n1\tfine\n")
     text = TUNED.replace("TRAIN", str(tmp_path / "train.tsv"))
     flow_of(tmp_path, text.replace("MEASURE", "tune: [dev/accuracy, held_out_accuracy, loss]"))
-    with pytest.raises(ConfigError, match=rf"p\.yaml:5: `study\.measure\.tune`: .*{said}"):
+    with pytest.raises(ConfigError, match=rf"p\.yaml:5: `study\.measure\.tune`: .*{message}"):
         flow_of(tmp_path, text.replace("MEASURE", measure))
 
 
 @pytest.mark.parametrize(
-    ("measure", "said"),
+    ("measure", "message"),
     [
         ("evaluate: entity_cloze/mmr", "did you mean `entity_cloze/mrr`"),
         ("evaluate: graph_quiz/accuracy", "no figure `graph_quiz/accuracy`"),
         ("pretrain: final_heldout_loss", "did you mean `final_held_out_loss`"),
     ],
 )
-def test_measures_of_probes_and_pretraining_are_known(tmp_path: Path, measure: str, said: str) -> None:
+def test_measures_of_probes_and_pretraining_are_known(tmp_path: Path, measure: str, message: str) -> None:
     text = (
         STAGES + "study: {seeds: 1, arms: {a: {}, b: {pretrain: {learning_rate: 0.1}}}, measure: {MEASURE}}\n"
     )
     known = "evaluate: [entity_cloze/by_type/city/mrr, pretrain/mlm_loss/tokens], pretrain: entity_accuracy"
     flow_of(tmp_path, text.replace("MEASURE", known))
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         flow_of(tmp_path, text.replace("MEASURE", measure))
     asked = text.replace("evaluate: {}", "evaluate: {probes: [graph-quiz]}")
     flow_of(tmp_path, asked.replace("MEASURE", "evaluate: graph_quiz/by_relation/P30/accuracy"))

@@ -10,7 +10,7 @@ from kepipe.models.base import Base
 from kepipe.models.transformer import Transformer
 from kg.store import open_graph
 from kg.vectors import save_vectors
-from tests.support.fusion import fuse_fresh, save_fused
+from tests.support.fusion import build_fused, save_fused
 from tests.support.world import World, make_world, with_large_weights
 
 
@@ -35,7 +35,7 @@ def vectors(world: World, tmp_path_factory: pytest.TempPathFactory) -> EntityVec
 def knowing(world: World, vectors: EntityVectors) -> tuple[Transformer, Knowledge]:
     """A model that fuses entities from its second layer on, and whose tokens heed one another; its knowledge."""
     base = Base(layers=3, hidden=32, heads=2)
-    model, knowledge = fuse_fresh(base, world.tokenizer, vectors.vectors.folder, first=1)
+    model, knowledge = build_fused(base, world.tokenizer, vectors.vectors.folder, first=1)
     return with_large_weights(model).eval(), knowledge
 
 

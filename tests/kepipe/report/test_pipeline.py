@@ -12,7 +12,7 @@ from kepipe.flow.stage import StageContext
 from kepipe.report.wording import cell
 from kepipe.stages.artifacts import FineTuned
 from kepipe.stages.report import REPORT, ReportConfig
-from tests.support.browser import shown
+from tests.support.browser import rendered
 from tests.support.html import Structure
 from tests.support.tasks import base_model, finetune, write_task
 from tests.support.toy_training import EventRecorder
@@ -118,6 +118,6 @@ def test_report_fits_the_window_width(html, tmp_path, width):
     framed = json.dumps(html).replace("</", r"<\/")
     file = tmp_path / "page.html"
     file.write_text(FRAME.replace("WIDTH", str(width)).replace("PAGE", framed), encoding="utf-8")
-    found = re.search(r"<title>(\d+)</title>", shown(file))
+    found = re.search(r"<title>(\d+)</title>", rendered(file))
     assert found
     assert int(found[1]) <= width

@@ -46,13 +46,15 @@ def words(html: str) -> str:
 
 def test_study_page_starts_with_the_answer_and_shows_every_seed(design: Design, tmp_path: Path) -> None:
     html = page_of(design, tmp_path)
-    said = words(html)
+    output = words(html)
     assert "<h1>A gain is shown: graph-on does better than graph-off and graph-shuffled on finetune" in html
-    assert "The mean is 0.622 with graph-on, 0.563 with graph-off, a difference of +0.059 (95%: +0.0" in said
+    assert (
+        "The mean is 0.622 with graph-on, 0.563 with graph-off, a difference of +0.059 (95%: +0.0" in output
+    )
     for value in ("0.612", "0.634", "0.621", "0.551", "0.575", "gain shown", "no difference with any seed"):
-        assert value in said
-    assert "pretrain.inputs.vectors: none" in said
-    assert "wiki80, study" in said
+        assert value in output
+    assert "pretrain.inputs.vectors: none" in output
+    assert "wiki80, study" in output
     assert html.count("<svg") == 4
 
 
@@ -109,25 +111,26 @@ def test_study_page_of_several_tasks(tmp_path: Path) -> None:
         for seed, f1 in enumerate(found)
     }
     html = render(build(design, compare(design, results), list(results.values())))
-    said = words(html)
+    output = words(html)
     assert "<h1>A gain is shown in 2 of 3 tasks: hotels and records, not in books.</h1>" in html
     assert (
-        "books No gain shown: whether graph-on does better than graph-off and graph-shuffled on books" in said
+        "books No gain shown: whether graph-on does better than graph-off and graph-shuffled on books"
+        in output
     )
-    assert "graph-on 0.622 0.595 to 0.650 0.565 0.551 to 0.580 0.913 0.891 to 0.936" in said
-    assert "records: graph-on − graph-off" in said
+    assert "graph-on 0.622 0.595 to 0.650 0.565 0.551 to 0.580 0.913 0.891 to 0.936" in output
+    assert "records: graph-on − graph-off" in output
     assert [
-        title in said for title in ("hotels/test/micro_f1, which decides", "finetune/loss, which decides")
+        title in output for title in ("hotels/test/micro_f1, which decides", "finetune/loss, which decides")
     ] == [
         True,
         False,
     ]
     assert html.count("<svg") == 1 + 2 * 4
-    assert "There are 3 tasks" in said
+    assert "There are 3 tasks" in output
 
 
 def test_study_of_one_seed_shows_no_gain(tmp_path: Path) -> None:
     values = {arm: found[:1] for arm, found in VALUES.items()}
-    said = words(page_of(design_of(values, reference="graph-off"), tmp_path, values))
-    assert "No gain shown" in said
-    assert "one seed: no interval, not shown" in said
+    output = words(page_of(design_of(values, reference="graph-off"), tmp_path, values))
+    assert "No gain shown" in output
+    assert "one seed: no interval, not shown" in output

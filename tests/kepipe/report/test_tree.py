@@ -101,10 +101,10 @@ def test_causal_tree_has_a_causal_mask(graph: Graph) -> None:
 def test_inject_command_prints_the_tree(tmp_path: Path) -> None:
     file = tmp_path / "cook.spo"
     file.write_text("".join("\t".join(fact) + "\n" for fact in FACTS), encoding="utf-8")
-    told = CliRunner().invoke(app, ["inject", TEXT, "--graph", str(file)])
-    assert told.exit_code == 0, told.output
-    assert "首都 → 中国" in told.output
-    assert re.search(r"^3 +3 +CEO +库克 +1 +1–5", told.output, re.MULTILINE)
+    result = CliRunner().invoke(app, ["inject", TEXT, "--graph", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "首都 → 中国" in result.output
+    assert re.search(r"^3 +3 +CEO +库克 +1 +1–5", result.output, re.MULTILINE)
     page = tmp_path / "page.html"
     drawn = CliRunner().invoke(app, ["inject", TEXT, "--graph", str(file), "--html", str(page)])
     assert drawn.exit_code == 0, drawn.output

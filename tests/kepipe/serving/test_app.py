@@ -14,7 +14,7 @@ from kepipe.serving.served_model import CurrentModel, LoadedVersion
 from kepipe.tracking.predictors import PREDICTORS
 from tests.support.serving import Echo
 from tests.support.tasks import base_model
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 
 async def ask(client: httpx.AsyncClient, text: str) -> httpx.Response:
@@ -38,10 +38,10 @@ def serving(echo: Echo, folder: Path, limits: Limits) -> httpx.AsyncClient:
 
 def test_full_queue_answers_503(echo: Echo, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with serving(echo, tmp_path, Limits(timeout=PATIENCE, max_waiting=1)) as client:
+        async with serving(echo, tmp_path, Limits(timeout=TIMEOUT, max_waiting=1)) as client:
             assert (await client.get("/ready")).status_code == 200
             at_work = asyncio.create_task(ask(client, "a"))
-            await asyncio.to_thread(echo.begun.wait)
+            await asyncio.to_thread(echo.started.wait)
             waits = asyncio.create_task(ask(client, "b"))
             while (await client.get("/ready")).status_code == 200:
                 await asyncio.sleep(0.01)
@@ -54,14 +54,14 @@ def test_full_queue_answers_503(echo: Echo, tmp_path: Path) -> None:
             assert (await client.get("/ready")).status_code == 200
 
     asyncio.run(scenario())
-    assert [texts for texts, _ in echo.asked] == [["a"], ["b"]]
+    assert [texts for texts, _ in echo.requests] == [["a"], ["b"]]
 
 
 def test_timeout_answers_504_and_abandoned_requests_are_not_predicted(echo: Echo, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(echo, tmp_path, Limits(timeout=0.5)) as client:
             at_work = asyncio.create_task(ask(client, "a"))
-            await asyncio.to_thread(echo.begun.wait)
+            await asyncio.to_thread(echo.started.wait)
             late = await asyncio.gather(at_work, ask(client, "b"))
             assert [answer.status_code for answer in late] == [504, 504]
             assert late[0].json()["error"] == "no response within 0.5 seconds"
@@ -74,5 +74,5 @@ def test_timeout_answers_504_and_abandoned_requests_are_not_predicted(echo: Echo
             assert answer.json()["predictions"] == [{"text": 0, "prediction": "d"}]
 
     asyncio.run(scenario())
-    asked = [texts for texts, _ in echo.asked]
+    asked = [texts for texts, _ in echo.requests]
     assert (asked[0], {text for texts in asked[1:] for text in texts}) == (["a"], {"d"})

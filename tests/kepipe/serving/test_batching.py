@@ -25,7 +25,7 @@ def rows(*texts: str) -> list[dict[str, Any]]:
 def held(echo: Echo, asking: Batcher) -> None:
     """The model is busy with a first request, so that later ones have to wait."""
     asking.submit(["first"], {})
-    echo.begun.wait()
+    echo.started.wait()
 
 
 def test_waiting_requests_with_equal_parameters_are_batched() -> None:
@@ -40,7 +40,7 @@ def test_waiting_requests_with_equal_parameters_are_batched() -> None:
     found = [answer.result() for answer in answers]
     assert [answer.rows for answer in found] == [rows("ab", "c"), rows("d"), rows("ef"), []]
     assert {answer.version for answer in found} == {"7"}
-    assert echo.asked[1:] == [(["ab", "c", "ef", ""], {}), (["d"], {"top": 2})]
+    assert echo.requests[1:] == [(["ab", "c", "ef", ""], {}), (["d"], {"top": 2})]
     asking.close()
 
 
@@ -68,7 +68,7 @@ def test_queue_is_bounded_and_cancelled_requests_are_skipped() -> None:
     assert given_up.cancel()
     echo.gate.set()
     asking.close()
-    assert [texts for texts, _ in echo.asked[1:]] == [["a", "b"]]
+    assert [texts for texts, _ in echo.requests[1:]] == [["a", "b"]]
     with pytest.raises(BusyError):
         asking.submit(["e"], {})
 
@@ -82,6 +82,6 @@ def test_each_request_gets_its_own_answer(questions: list[list[str]]) -> None:
     answers = [asking.submit(texts, {}) for texts in questions]
     echo.gate.set()
     assert [answer.result().rows for answer in answers] == [rows(*texts) for texts in questions]
-    together = [texts for texts, _ in echo.asked[1:]]
+    together = [texts for texts, _ in echo.requests[1:]]
     assert all(len(texts) <= MAX_BATCH_TEXTS or texts in questions for texts in together)
     asking.close()

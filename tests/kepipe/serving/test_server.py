@@ -24,7 +24,7 @@ from kepipe.tracking.store import Store, connect
 from tests.support import fusion
 from tests.support.serving import ask, mlflow_served, register, served
 from tests.support.tasks import base_model, finetune, write_task
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import TIMEOUT, until
 
 TEXTS = ["ann saw [MASK] in oslo", "[MASK] and [MASK]", "the rain was [MASK]"]
 JSON = {"Content-Type": "application/json"}
@@ -89,7 +89,7 @@ def test_server_accepts_one_text_and_instances(running: httpx.Client) -> None:
 def test_server_answers_equal_mlflow_serving(running: httpx.Client, store: Store) -> None:
     with (
         mlflow_served("models:/masks/1", store.uri) as address,
-        httpx.Client(base_url=address, timeout=PATIENCE) as client,
+        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
     ):
         theirs = ask(client, TEXTS, top=2).json()["predictions"]
     ours = ask(running, TEXTS, top=2).json()["predictions"]

@@ -13,7 +13,7 @@ from kepipe.flow.events import Event, Noted
 from kepipe.flow.stage import Nothing, StageContext
 from kepipe.stages.corpus import CORPUS, CorpusConfig, corpus, fingerprint
 from kg.problems import Problems
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.stages import run_stage
 
 
@@ -117,11 +117,11 @@ def test_unreadable_folder_is_reported(tmp_path: Path) -> None:
             "try: list_files(Path(sys.argv[1]))\n"
             "except ValueError as error: print(error)"
         )
-        told = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program, name], capture_output=True, text=True, check=True
         )
         (root / "closed").chmod(0o755)
-    assert told.stdout.startswith(f"{name}/closed: cannot read the folder (Permission denied)")
+    assert process.stdout.startswith(f"{name}/closed: cannot read the folder (Permission denied)")
 
 
 def test_very_long_document_is_split_into_sections(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_data_as_training_text_leaves_an_empty_corpus(tmp_path: Path) -> None:
 def test_task_corpus_requires_exclude(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"text": "One text.", "label": "a"}\n')
     source = "  text: {use: corpus, source: task, path: train.jsonl"
-    assert "set the files whose texts must not be trained on" in complaint(tmp_path, f"{source}}}\n")
-    assert complaint(tmp_path, f"{source}, exclude: []}}\n") == ""
+    assert "set the files whose texts must not be trained on" in error_message(tmp_path, f"{source}}}\n")
+    assert error_message(tmp_path, f"{source}, exclude: []}}\n") == ""
 
 
 def test_corpus_fingerprint_follows_the_excluded_files(tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ def run(inputs: EmbedInputs, config: EmbedConfig, folder: Path) -> tuple[list[st
 
 
 def test_unchanged_graph_keeps_its_vectors(before: EmbedInputs, tmp_path: Path) -> None:
-    said, _ = run(before, CONFIG, tmp_path)
-    assert said == ["the graph has not changed: its vectors are kept"]
+    notes, _ = run(before, CONFIG, tmp_path)
+    assert notes == ["the graph has not changed: its vectors are kept"]
     assert before.start is not None
     old = before.start.folder.parent / "embed"
     for name in ("vectors.safetensors", "entities.txt", "relations.txt", "scores.json"):
@@ -87,8 +87,8 @@ def test_new_entities_get_vectors_and_known_vectors_stay(
     before: EmbedInputs, grown: Graph, tmp_path: Path
 ) -> None:
     inputs = EmbedInputs(grown, before.start)
-    said, logged = run(inputs, EmbedConfig(**SETTINGS, epochs_again=0), tmp_path)  # type: ignore[arg-type]
-    assert said[0] == (
+    notes, logged = run(inputs, EmbedConfig(**SETTINGS, epochs_again=0), tmp_path)  # type: ignore[arg-type]
+    assert notes[0] == (
         "60 entities keep their vectors, 4 are new, 0 were removed: 2 of the new ones get a vector from their "
         "neighbours, 2 have no triple with another entity"
     )
@@ -110,7 +110,7 @@ def test_held_out_triples_trained_on_earlier_are_excluded(
     before: EmbedInputs, grown: Graph, tmp_path: Path
 ) -> None:
     """The grown graph is split again: a fact that was trained on earlier may be held out now."""
-    said, logged = run(EmbedInputs(grown, before.start), CONFIG, tmp_path)
+    notes, logged = run(EmbedInputs(grown, before.start), CONFIG, tmp_path)
     stored = open_graph(grown.folder)
     held_out = {split: stored.triples(split) for split in ("valid", "test")}
     seen = {
@@ -120,7 +120,7 @@ def test_held_out_triples_trained_on_earlier_are_excluded(
     assert sum(mask.sum() for mask in seen.values()) > 10
     for split, mask in seen.items():
         told = f"{int(mask.sum())} held-out triples were trained on in earlier runs and are not scored"
-        assert told in said
+        assert told in notes
         assert logged[f"{split}_n"] == (~mask).sum()
 
 
@@ -136,13 +136,13 @@ def test_known_vectors_are_trained_for_some_epochs(before: EmbedInputs, grown: G
 
 def test_vectors_with_other_settings_are_no_start(before: EmbedInputs, grown: Graph, tmp_path: Path) -> None:
     config = EmbedConfig(dim=4, epochs=1)
-    said, _ = run(EmbedInputs(grown, before.start), config, tmp_path / "other")
-    assert said[0] == "the vectors of `` have other settings (dim 8): all vectors are trained from scratch"
+    notes, _ = run(EmbedInputs(grown, before.start), config, tmp_path / "other")
+    assert notes[0] == "the vectors of `` have other settings (dim 8): all vectors are trained from scratch"
     (tmp_path / "store" / "done" / "model").mkdir(parents=True)
     (tmp_path / "store" / "done" / "model" / "kepipe.json").write_text("{}")
     model = Model(tmp_path / "store" / "done" / "model", "digest", name="champion")
-    said, _ = run(EmbedInputs(grown, model), config, tmp_path / "none")
-    assert said[0] == "`champion` has no vectors in the store: all vectors are trained from scratch"
+    notes, _ = run(EmbedInputs(grown, model), config, tmp_path / "none")
+    assert notes[0] == "`champion` has no vectors in the store: all vectors are trained from scratch"
 
 
 def test_incompatible_embed_settings_are_rejected(before: EmbedInputs) -> None:

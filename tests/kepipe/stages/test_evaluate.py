@@ -24,7 +24,7 @@ from kepipe.studies.scores import read_scores
 from kepipe.tokenization.training import train_tokenizer
 from kg.store import open_graph
 from kg.vectors import save_vectors
-from tests.support.fusion import fuse_fresh, save_fused
+from tests.support.fusion import build_fused, save_fused
 from tests.support.world import make_world, with_large_weights
 
 CONFIG = EvaluateConfig(context=48, max_mentions=30)
@@ -188,7 +188,7 @@ def test_fused_arm_is_scored_with_its_own_vectors(world, tmp_path):
     for seed, name in enumerate(("true", "other")):
         table = 10 * np.random.default_rng(seed).standard_normal((len(ids), 16)).astype(np.float32)
         save_vectors(tmp_path / "vectors" / name, ids, table)
-        model, knowledge = fuse_fresh(base, world.tokenizer, tmp_path / "vectors" / name, first=0)
+        model, knowledge = build_fused(base, world.tokenizer, tmp_path / "vectors" / name, first=0)
         save_fused(tmp_path / name, with_large_weights(model), knowledge, world.shards.folder / "tokenizer")
         seal(tmp_path / name, {}, "test-run")
         arms.append(Model.open(tmp_path / name, name))

@@ -22,7 +22,7 @@ from kepipe.stages.finetune import FINETUNE
 from kepipe.studies.scores import read_scores
 from tests.support.tasks import base_model, finetune, tokenizer, write_task
 from tests.support.toy_training import EventRecorder, context_in
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +57,18 @@ def test_words_without_a_token_are_ignored_and_predicted_as_outside(bert: Model,
             for number, (words, labels) in enumerate(pairs)
         ]
         file.write_text("\n".join([header, *map("\t".join, changed)]) + "\n")
-    ear = EventRecorder()
-    made = finetune(tmp_path / "stage", bert, "tagging", data, ear)
-    assert "600 words have no token" in ear.notes()
+    recorder = EventRecorder()
+    made = finetune(tmp_path / "stage", bert, "tagging", data, recorder)
+    assert "600 words have no token" in recorder.notes()
     records = [json.loads(line) for line in (made.folder / "predictions.jsonl").read_text().splitlines()]
     right = [record["predicted"] == record["labels"] for record in records[0::2]]
     inner = [record["predicted"][1:-1] == record["labels"][1:-1] for record in records[1::2]]
     assert np.mean(right) > 0.9
     assert np.mean(inner) > 0.9
     assert all(record["predicted"][0] == record["predicted"][-1] == "O" for record in records[1::2])
-    (told,) = Predictor.open(made.folder).predict(["\u200b we saw oslo"])
-    assert told["predicted"] == ["O", "O", "O", "B-CITY"]
-    assert [span["text"] for span in told["spans"]] == ["oslo"]
+    (answers,) = Predictor.open(made.folder).predict(["\u200b we saw oslo"])
+    assert answers["predicted"] == ["O", "O", "O", "B-CITY"]
+    assert [span["text"] for span in answers["spans"]] == ["oslo"]
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bart", "t5", "roberta"])
@@ -89,12 +89,12 @@ def test_frozen_features_keep_the_models_weights(bert: Model, tmp_path: Path) ->
 
 
 def test_finetune_writes_a_model_folder_with_provenance(bert: Model, tmp_path: Path) -> None:
-    ear = EventRecorder()
-    made = finetune(tmp_path / "s", bert, "relations", write_task(tmp_path, "relations"), ear, epochs=2)
+    recorder = EventRecorder()
+    made = finetune(tmp_path / "s", bert, "relations", write_task(tmp_path, "relations"), recorder, epochs=2)
     assert load(made.folder).config == load(bert.folder).config
     assert read_provenance(made.folder)["start"] == "digest"
     assert set(json.loads((made.folder / "task.json").read_text())["markers"]) == {"[HD]", "[TL]"}
-    assert len(ear.metric("held_out_micro_f1")) == 3  # before the first epoch and after each
+    assert len(recorder.metric("held_out_micro_f1")) == 3  # before the first epoch and after each
     assert "test" in made.scores()
 
 
@@ -123,10 +123,10 @@ def test_split_does_not_influence_the_weights(bert: Model, tmp_path: Path) -> No
 
 def test_best_epoch_is_kept(bert: Model, tmp_path: Path) -> None:
     """With a learning rate at which late epochs diverge, the scores are those of the best epoch."""
-    ear = EventRecorder()
+    recorder = EventRecorder()
     changes: dict[str, Any] = {"epochs": 6, "learning_rate": 2e-2}
-    made = finetune(tmp_path / "s", bert, "tagging", write_task(tmp_path, "tagging"), ear, **changes)
-    errors = ear.metric("held_out_error")
+    made = finetune(tmp_path / "s", bert, "tagging", write_task(tmp_path, "tagging"), recorder, **changes)
+    errors = recorder.metric("held_out_error")
     best = min(value for step, value in errors.items() if step)
     assert made.scores()["dev"]["span_f1"].value == pytest.approx(1 - best, abs=1e-9)
 
@@ -191,7 +191,7 @@ def test_finetune_runs_on_published_data(
     root = os.environ.get("KEPIPE_DATA")
     if root is None:
         pytest.skip("KEPIPE_DATA is not set")
-    ear = EventRecorder()
+    recorder = EventRecorder()
     changes: dict[str, Any] = {
         "base": {"layers": 1, "hidden": 32, "heads": 2},
         "tokenizer": "minilm" if language == "en" else f"{root}/zh/bert-zh-vocab.txt",
@@ -200,9 +200,9 @@ def test_finetune_runs_on_published_data(
         "epochs": 1,
         "language": language,
     }
-    context = context_in(tmp_path, ear)
+    context = context_in(tmp_path, recorder)
     FINETUNE.run(FINETUNE.inputs(), FINETUNE.config.model_validate(changes), context)
-    assert "problem" not in ear.notes()
+    assert "problem" not in recorder.notes()
     score = read_scores(context.out / "scores.json").arms["model"]["dev"][metric]
     assert score.low is not None
     assert score.high is not None
@@ -215,9 +215,9 @@ def test_invalid_lines_are_reported(bert: Model, tmp_path: Path) -> None:
     data = write_task(tmp_path, "classification", 40, 40)
     with Path(data["train"]).open("a") as stream:
         stream.write("no tab\n")
-    ear = EventRecorder()
-    finetune(tmp_path / "w", bert, "classification", data, ear, epochs=1)
-    assert "train.tsv:42: expected 2 cells" in ear.notes()
+    recorder = EventRecorder()
+    finetune(tmp_path / "w", bert, "classification", data, recorder, epochs=1)
+    assert "train.tsv:42: expected 2 cells" in recorder.notes()
 
 
 RUN = """
@@ -272,7 +272,7 @@ def test_finetune_from_the_command_line(tmp_path: Path) -> None:
     write_task(tmp_path, "relations", 60, 40)
     (tmp_path / "p.yaml").write_text(PIPELINE.format(tokenizer=tmp_path / "words"))
     command = [sys.executable, "-m", "kepipe", "run", str(tmp_path / "p.yaml"), "-w", str(tmp_path / "ws")]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "relations, dev: micro_f1" in ran.stdout + ran.stderr
     found = Predictor.open(tmp_path / "ws/tuned/finetune").predict(["[[ann|head]] owns [[bob|tail]]"])

@@ -16,7 +16,7 @@ from kepipe.finetuning.splits import Data, read_splits
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.stages.artifacts import Model
 from kg.problems import Problems
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.tasks import base_model, finetune, write_task
 from tests.support.toy_training import EventRecorder
 
@@ -61,12 +61,12 @@ def test_student_follows_the_teacher_instead_of_wrong_labels(
     data = write_task(tmp_path / "data", task)
     teacher = finetune(tmp_path / "teacher", bert, task, data)
     wrong = with_wrong_labels(data, SWAPS[task], tmp_path / "wrong")
-    metric, ear = TASKS[task].choose_by, EventRecorder()
+    metric, recorder = TASKS[task].choose_by, EventRecorder()
     student = finetune(
-        tmp_path / "student", small, task, wrong, ear, {"teacher": teacher}, distillation={"weight": 1.0}
+        tmp_path / "student", small, task, wrong, recorder, {"teacher": teacher}, distillation={"weight": 1.0}
     )
     assert student.scores()["test"][metric].value > 0.9
-    assert set(ear.metric("loss_task").values()) == {0.0}
+    assert set(recorder.metric("loss_task").values()) == {0.0}
     alone = finetune(tmp_path / "alone", small, task, wrong, epochs=3)
     assert alone.scores()["test"][metric].value < 0.8
 
@@ -85,8 +85,8 @@ def test_soft_labels_are_the_teachers_at_the_temperature(bert: Model, small: Mod
     )
     roots = np.sqrt(at_1)
     assert at_2 == pytest.approx(roots / roots.sum(1, keepdims=True), abs=1e-6)
-    said = teacher.predict([example.text for example in examples])
-    assert at_1.max(1) == pytest.approx([record["probability"] for record in said], abs=1e-5)
+    answers = teacher.predict([example.text for example in examples])
+    assert at_1.max(1) == pytest.approx([record["probability"] for record in answers], abs=1e-5)
     turned = replace(spec, labels=spec.labels[::-1])
     reversed_ = with_soft_labels(rows, examples, teacher, turned, 1.0)
     assert np.concatenate([row.soft_labels for row in reversed_])[:, ::-1] == pytest.approx(at_1)
@@ -113,7 +113,7 @@ def test_teacher_given_as_a_folder_gives_the_same_student(bert: Model, small: Mo
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ("task: similarity, distillation: {from: ./teacher}", "similarity has none"),
         ("task: tagging, decoding: crf, distillation: {from: ./teacher}", "set `decoding: valid`"),
@@ -121,8 +121,8 @@ def test_teacher_given_as_a_folder_gives_the_same_student(bert: Model, small: Mo
         ("task: tagging, distillation: {weight: 0}", "expected a number above 0"),
     ],
 )
-def test_finetune_teacher_conflicts_are_reported(tmp_path: Path, settings: str, said: str) -> None:
+def test_finetune_teacher_conflicts_are_reported(tmp_path: Path, settings: str, message: str) -> None:
     data: Any = write_task(tmp_path / "data", "tagging", 4, 4)
     (tmp_path / "teacher").mkdir()
     stages = f"  finetune: {{base: {{from: minilm}}, data: {data}, {settings}}}\n"
-    assert said in complaint(tmp_path, stages)
+    assert message in error_message(tmp_path, stages)

@@ -95,14 +95,14 @@ def test_held_out_loss_does_not_depend_on_chunk_size(
     assert fitted(shards, tmp_path / "b")["final_held_out_loss"] == pytest.approx(whole, rel=1e-12)
 
 
-def complaint(folder: Path, stages: str) -> str:
+def error_message(folder: Path, stages: str) -> str:
     text = (
         f"name: t\ngraph: {{source: native, path: .}}\ncorpus: {{source: folder, path: .}}\nstages:\n{stages}"
     )
     (folder / "p.yaml").write_text(text)
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as error:
         load(folder / "p.yaml")
-    return str(told.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def complaint(folder: Path, stages: str) -> str:
             "`stages.pretrain.base.order`: expected a number up to 6",
         ),
         ("  pretrain: {base: {family: ngrams}}\n", "unknown family 'ngrams'; did you mean `ngram`?"),
-        ("  pretrain: {base: {family: ngram, k: 2}}\n", "k is what `smoothing: add-k` adds"),
-        ("  pretrain: {base: {family: ngram, prune: [0, 2, 1]}}\n", "expected thresholds that do not fall"),
-        ("  pretrain: {base: {family: ngram, prune: [1]}}\n", "words are not left out"),
+        ("  pretrain: {base: {family: ngram, k: 2}}\n", "k is a setting of `smoothing: add-k`"),
+        ("  pretrain: {base: {family: ngram, prune: [0, 2, 1]}}\n", "expected non-decreasing thresholds"),
+        ("  pretrain: {base: {family: ngram, prune: [1]}}\n", "words are never pruned"),
         ("  pretrain: {base: {family: ngram, order: 2, prune: [0, 0, 1]}}\n", "3 thresholds"),
         (
             "  pretrain: {base: {family: ngram}, knowledge: ernie-baidu}\n",
@@ -143,7 +143,7 @@ def complaint(folder: Path, stages: str) -> str:
     ],
 )
 def test_incompatible_n_gram_settings_are_reported_first(stages: str, message: str, tmp_path: Path) -> None:
-    assert message in complaint(tmp_path, stages)
+    assert message in error_message(tmp_path, stages)
 
 
 def test_fitted_families_have_unique_names() -> None:

@@ -20,7 +20,7 @@ from kepipe.models.static.config import StaticConfig
 from kepipe.stages.artifacts import Model, Shards
 from kepipe.stages.pretrain import PRETRAIN, PretrainConfig, PretrainInputs
 from kepipe.tokenization.tokenizer import load_tokenizer
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.pretraining import SMALL
 from tests.support.stages import run_stage
 from tests.support.tasks import finetune, write_task
@@ -231,4 +231,4 @@ WORD2VEC = "  vectors: {use: pretrain, base: {family: word2vec}}\n"
 def test_incompatible_word_vector_settings_are_reported_first(
     stages: str, message: str, tmp_path: Path
 ) -> None:
-    assert message in complaint(tmp_path, stages)
+    assert message in error_message(tmp_path, stages)

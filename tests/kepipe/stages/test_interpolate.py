@@ -14,7 +14,7 @@ from kepipe.inference.opening import open_model, read_config
 from kepipe.stages.artifacts import Model, Shards
 from kepipe.stages.interpolate import INTERPOLATE, InterpolateConfig, InterpolateInputs
 from kepipe.stages.pretrain import PRETRAIN, PretrainConfig, PretrainInputs
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.pretraining import SMALL
 from tests.support.stages import run_stage
 
@@ -105,7 +105,7 @@ TWO = "  one: {use: pretrain, base: {family: ngram}}\n  two: {use: pretrain, bas
     ],
 )
 def test_incompatible_members_are_reported_first(stages: str, message: str, tmp_path: Path) -> None:
-    assert message in complaint(tmp_path, stages)
+    assert message in error_message(tmp_path, stages)
 
 
 def test_evaluate_takes_an_interpolation_as_an_arm(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from kg.writer import write_graph
 from tests.support.toy_training import EventRecorder, context_in
 
 
-def names_only(graph: Path, folder: Path, ear: EventRecorder | None = None) -> Path:
-    context = context_in(folder, ear)
+def names_only(graph: Path, folder: Path, recorder: EventRecorder | None = None) -> Path:
+    context = context_in(folder, recorder)
     NAMES_ONLY_GRAPH.run(
         NAMES_ONLY_GRAPH.inputs(Graph(graph, "", name="graph")), NAMES_ONLY_GRAPH.config(), context
     )
@@ -39,13 +39,13 @@ def graph(tmp_path: Path) -> Path:
 
 
 def test_names_only_graph_keeps_entities_and_reports_their_number(graph: Path, tmp_path: Path) -> None:
-    ear = EventRecorder()
-    made = open_graph(names_only(graph, tmp_path / "a", ear))
+    recorder = EventRecorder()
+    made = open_graph(names_only(graph, tmp_path / "a", recorder))
     assert list(made.ids) == ["lima", "peru", "oslo"]
     assert made.triples("train").tolist() == [[0, 0, 0]]
-    (logged,) = [event.values for event in ear.events if isinstance(event, Metrics)]
+    (logged,) = [event.values for event in recorder.events if isinstance(event, Metrics)]
     assert logged == {"entities": 1}
-    assert "1 entities with triples keep only their names" in ear.notes()
+    assert "1 entities with triples keep only their names" in recorder.notes()
 
 
 def test_names_only_graph_is_deterministic(graph: Path, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from kg.vectors import TABLE, map_table, open_vectors, read_ids, save_vectors
 from tests.support.toy_training import EventRecorder, context_in
 
 
-def names_only(vectors: Path, folder: Path, ear: EventRecorder | None = None) -> Path:
-    context = context_in(folder, ear)
+def names_only(vectors: Path, folder: Path, recorder: EventRecorder | None = None) -> Path:
+    context = context_in(folder, recorder)
     inputs = NAMES_ONLY_VECTORS.inputs(Vectors(vectors, "", name="embed"))
     NAMES_ONLY_VECTORS.run(inputs, NAMES_ONLY_VECTORS.config(), context)
     return context.out
@@ -26,9 +26,9 @@ def test_names_only_vectors_are_the_mean(tmp_path: Path) -> None:
     relations = np.arange(8, dtype=np.float32).reshape(2, 4)
     ids = [f"Q{n}" for n in range(50)]
     save_vectors(tmp_path / "true", ids, true, relations, ["P1", "P2"])
-    ear = EventRecorder()
+    recorder = EventRecorder()
     one, again = (
-        names_only(tmp_path / "true", tmp_path / "a", ear),
+        names_only(tmp_path / "true", tmp_path / "a", recorder),
         names_only(tmp_path / "true", tmp_path / "b"),
     )
     made = open_vectors(one)
@@ -38,7 +38,7 @@ def test_names_only_vectors_are_the_mean(tmp_path: Path) -> None:
     np.testing.assert_array_equal(map_table(one / TABLE, "relations"), relations)
     assert read_ids(one / "relations.txt") == ["P1", "P2"]
     assert (one / TABLE).read_bytes() == (again / TABLE).read_bytes()
-    assert [event.values for event in ear.events if isinstance(event, Metrics)] == [{"entities": 50}]
+    assert [event.values for event in recorder.events if isinstance(event, Metrics)] == [{"entities": 50}]
 
 
 def test_names_only_vectors_without_relations(tmp_path: Path) -> None:

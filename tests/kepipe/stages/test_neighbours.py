@@ -7,7 +7,7 @@ from typing import Any
 from kepipe.data.document_files import read_documents
 from kepipe.stages.artifacts import Corpus
 from kepipe.stages.neighbours import NEIGHBOURS, NeighboursConfig
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.stages import run_stage
 
 EXAMPLES = ["The drug blocks the enzyme.", "The enzyme is blocked by aspirin."]
@@ -64,6 +64,6 @@ def test_encoder_setting_is_required_only_by_encoder(tmp_path: Path) -> None:
         "  pool: {use: corpus}\n  text: {use: corpus}\n"
         "  near: {use: neighbours, inputs: {corpus: pool, examples: text}, "
     )
-    assert "near.encoder" in complaint(tmp_path, f"{stages}by: encoder}}\n")
-    assert "near.encoder" in complaint(tmp_path, f"{stages}encoder: minilm}}\n")
-    assert complaint(tmp_path, f"{stages}by: encoder, encoder: minilm}}\n") == ""
+    assert "near.encoder" in error_message(tmp_path, f"{stages}by: encoder}}\n")
+    assert "near.encoder" in error_message(tmp_path, f"{stages}encoder: minilm}}\n")
+    assert error_message(tmp_path, f"{stages}by: encoder, encoder: minilm}}\n") == ""

@@ -24,14 +24,14 @@ from tests.support.toy_training import EventRecorder, context_in
 
 
 def run(shards: Shards, folder: Path, seed: int = 0, **changes: Any) -> tuple[StageContext, EventRecorder]:
-    ear = EventRecorder()
-    context = context_in(folder, ear, seed)
+    recorder = EventRecorder()
+    context = context_in(folder, recorder, seed)
     PRETRAIN.run(PRETRAIN.inputs(shards), PRETRAIN.config.model_validate(SMALL | changes), context)
-    return context, ear
+    return context, recorder
 
 
 def test_pretrain_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Path) -> None:
-    context, ear = run(shards, tmp_path, knowledge="ernie-baidu")
+    context, recorder = run(shards, tmp_path, knowledge="ernie-baidu")
     assert load(context.out).config.hidden == 32
     assert (context.out / "tokenizer.json").read_bytes() == (
         shards.folder / "tokenizer/tokenizer.json"
@@ -39,14 +39,16 @@ def test_pretrain_writes_a_model_folder_that_loads(shards: Shards, tmp_path: Pat
     provenance = json.loads((context.out / "kepipe.json").read_text())
     assert [each["method"] for each in provenance["config"]["knowledge"]] == ["ernie-baidu"]
     assert provenance["shards"] == "digest"
-    assert set(ear.metric("held_out_loss")) == {0, 6}
+    assert set(recorder.metric("held_out_loss")) == {0, 6}
 
 
 def test_pretrain_with_0_steps_keeps_the_base(shards: Shards, tmp_path: Path) -> None:
-    (none, ear), (some, trained) = (run(shards, tmp_path / str(steps), steps=steps) for steps in (0, 6))
-    final = next(e.values for e in ear.events if isinstance(e, Metrics) and "final_held_out_loss" in e.values)
-    assert final["final_held_out_loss"] == ear.metric("held_out_loss")[0]
-    assert ear.metric("held_out_loss") == {0: trained.metric("held_out_loss")[0]}
+    (none, recorder), (some, trained) = (run(shards, tmp_path / str(steps), steps=steps) for steps in (0, 6))
+    final = next(
+        e.values for e in recorder.events if isinstance(e, Metrics) and "final_held_out_loss" in e.values
+    )
+    assert final["final_held_out_loss"] == recorder.metric("held_out_loss")[0]
+    assert recorder.metric("held_out_loss") == {0: trained.metric("held_out_loss")[0]}
     before, after = load(none.out).state_dict(), load(some.out).state_dict()
     again = load(run(shards, tmp_path / "again", steps=0)[0].out).state_dict()
     assert all(torch.equal(before[name], again[name]) for name in before)
@@ -83,14 +85,14 @@ def test_objective_does_not_change_the_order_of_rows(shards: Shards, tmp_path: P
 
 @pytest.mark.parametrize("format", ["segment-pair", "sentence-pair", "full-sentences", "packed"])
 def test_every_row_format_trains(shards: Shards, tmp_path: Path, format: str) -> None:
-    _, ear = run(shards, tmp_path, format=format, steps=40, learning_rate=3e-3)
-    losses = ear.metric("held_out_loss")
+    _, recorder = run(shards, tmp_path, format=format, steps=40, learning_rate=3e-3)
+    losses = recorder.metric("held_out_loss")
     assert losses[40] < losses[0] - 0.1, "lower than with token frequencies, the initial output"
-    assert (format in ("segment-pair", "sentence-pair")) == bool(ear.metric("loss_nsp"))
+    assert (format in ("segment-pair", "sentence-pair")) == bool(recorder.metric("loss_nsp"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"base": {"family": "gpt2", **TINY}}, "mlm trains an encoder, and base gpt2 is a decoder"),
         ({"base": {"positions": 16, **TINY}}, "32 tokens, and base bert has 16 positions"),
@@ -99,9 +101,9 @@ def test_every_row_format_trains(shards: Shards, tmp_path: Path, format: str) ->
     ],
 )
 def test_invalid_pretrain_settings_are_rejected(
-    shards: Shards, tmp_path: Path, changes: dict[str, Any], said: str
+    shards: Shards, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         run(shards, tmp_path, **changes)
 
 
@@ -115,11 +117,11 @@ def test_pretrain_continues_an_earlier_stages_model(shards: Shards, tmp_path: Pa
         "of": [{"objective": "mlm"}, {"objective": {"name": "mlm", "level": "entity"}}],
     }
     config = PRETRAIN.config.model_validate(SMALL | tasks | {"objective": both, "steps": 4})
-    ear, start = EventRecorder(), Model(first.out, "earlier", name="pretrain")
-    context = context_in(tmp_path / "second", ear)
+    recorder, start = EventRecorder(), Model(first.out, "earlier", name="pretrain")
+    context = context_in(tmp_path / "second", recorder)
     PRETRAIN.run(PRETRAIN.inputs(shards, start), config, context)
     fresh = run(shards, tmp_path / "fresh", steps=1, **tasks)[1].metric("held_out_loss")[0]
-    assert ear.metric("held_out_loss")[0] < fresh - 0.1
+    assert recorder.metric("held_out_loss")[0] < fresh - 0.1
     assert json.loads((context.out / "kepipe.json").read_text())["start"] == "earlier"
 
 
@@ -140,10 +142,10 @@ def test_two_processes_train_the_model_of_one(shards: Shards, tmp_path: Path) ->
     """Sharded by FSDP2: includes heads that no batch uses, and whole weights at the end."""
     halves: dict[str, Any] = {"accumulate": 2, "log_every": 1, "eval_every": 3, "checkpoint_every": 3}
     halves |= {"optimizer": "adamw"}  # Muon makes much of what rounding leaves
-    alone, ear = run(shards, tmp_path / "alone", **halves)
+    alone, recorder = run(shards, tmp_path / "alone", **halves)
     shared, heard = run(shards, tmp_path / "shared", **halves, processes=2, parallel="fsdp2")
     for name in ("loss", "held_out_loss", "gradient_norm", "learning_rate"):
-        assert heard.metric(name) == pytest.approx(ear.metric(name), rel=1e-4), name
+        assert heard.metric(name) == pytest.approx(recorder.metric(name), rel=1e-4), name
     ours, theirs = weights(shared.out), weights(alone.out)
     assert all(ours[name].allclose(value, atol=1e-5) for name, value in theirs.items())
     assert (shared.out / "kepipe.json").read_text() == (alone.out / "kepipe.json").read_text()
@@ -174,11 +176,11 @@ def test_dialogue_objective_mixes_with_masking(tmp_path: Path) -> None:
         "of": [{"objective": "dlm"}, {"objective": {"name": "mlm", "next_sentence": False}}],
     }
     long: dict[str, Any] = {"format": "dialogue", "objective": both, "steps": 30, "learning_rate": 3e-3}
-    _, ear = run(shards, tmp_path / "model", **long)
-    hidden = ear.metric("held_out_loss_mlm")
+    _, recorder = run(shards, tmp_path / "model", **long)
+    hidden = recorder.metric("held_out_loss_mlm")
     assert hidden[30] < hidden[0] - 0.1
-    assert ear.metric("held_out_loss_real")[0] == pytest.approx(np.log(2), abs=0.02), "chance level"
-    assert set(ear.metric("loss_dlm.real")) & set(ear.metric("loss_mlm.mlm"))
+    assert recorder.metric("held_out_loss_real")[0] == pytest.approx(np.log(2), abs=0.02), "chance level"
+    assert set(recorder.metric("loss_dlm.real")) & set(recorder.metric("loss_mlm.mlm"))
     with pytest.raises(ValueError, match="rows of the kind packed: set `format: dialogue`"):
         run(shards, tmp_path / "other", objective="dlm", format="packed")
 

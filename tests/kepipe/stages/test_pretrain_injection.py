@@ -39,12 +39,12 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 def run(
     shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any
 ) -> tuple[Path, EventRecorder]:
-    ear = EventRecorder()
-    context = context_in(folder, ear)
+    recorder = EventRecorder()
+    context = context_in(folder, recorder)
     PRETRAIN.run(
         PRETRAIN.inputs(shards, graph=graph), PRETRAIN.config.model_validate(SMALL | changes), context
     )
-    return context.out, ear
+    return context.out, recorder
 
 
 def test_injected_triples_change_the_loss_and_not_the_labels(
@@ -77,8 +77,8 @@ def test_injection_with_other_families_learns(
 ) -> None:
     base = {"family": family, **TINY}
     changes: dict[str, Any] = {"objective": objective, "knowledge": methods}
-    _, ear = run(shards, tmp_path, graph, base=base, **changes, steps=30, learning_rate=3e-3)
-    losses = ear.metric("held_out_loss")
+    _, recorder = run(shards, tmp_path, graph, base=base, **changes, steps=30, learning_rate=3e-3)
+    losses = recorder.metric("held_out_loss")
     assert losses[30] < losses[0] - 0.1
 
 
@@ -89,7 +89,7 @@ def test_injection_without_a_graph_is_rejected(shards: Shards, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"knowledge": {"method": "k-bert", "length": 16}}, "16 would cut the text"),
         (
@@ -104,15 +104,15 @@ def test_incompatible_injection_settings_are_rejected(
     graph: Graph,
     tmp_path: Path,
     changes: dict[str, Any],
-    said: str,
+    message: str,
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         run(shards, tmp_path, graph, **changes)
 
 
 def test_shuffled_graph_has_the_same_shape(graph: Graph, tmp_path: Path) -> None:
-    ear = EventRecorder()
-    context = context_in(tmp_path, ear)
+    recorder = EventRecorder()
+    context = context_in(tmp_path, recorder)
     SHUFFLED_GRAPH.run(SHUFFLED_GRAPH.inputs(graph), SHUFFLED_GRAPH.config(), context)
     made, true = open_graph(context.out), open_graph(graph.folder)
     assert made.describe() == true.describe()

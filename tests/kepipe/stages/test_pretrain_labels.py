@@ -55,11 +55,11 @@ def write_texts(root: Path, held_out: float) -> Shards:
 def run(
     texts: Shards, folder: Path, start: Model | None = None, **changes: Any
 ) -> tuple[Path, EventRecorder]:
-    ear = EventRecorder()
-    context = context_in(folder, ear)
+    recorder = EventRecorder()
+    context = context_in(folder, recorder)
     settings = {**SMALL, "base": {**TINY, "tasks": 7}, "log_every": 1, **changes}
     PRETRAIN.run(PRETRAIN.inputs(texts, start), PRETRAIN.config.model_validate(settings), context)
-    return context.out, ear
+    return context.out, recorder
 
 
 def mixture(*names: str, **settings: Any) -> dict[str, Any]:
@@ -67,13 +67,13 @@ def mixture(*names: str, **settings: Any) -> dict[str, Any]:
 
 
 def test_seven_objectives_train_one_model_in_sequence(texts: Shards, tmp_path: Path) -> None:
-    folder, ear = run(texts, tmp_path, objective=mixture(*NAMES, schedule="sequential"), steps=14)
-    assert sorted(ear.metric("loss")) == list(range(1, 15))
-    seen = {name: sorted(ear.metric(f"{name}.accuracy")) for name in NAMES}
+    folder, recorder = run(texts, tmp_path, objective=mixture(*NAMES, schedule="sequential"), steps=14)
+    assert sorted(recorder.metric("loss")) == list(range(1, 15))
+    seen = {name: sorted(recorder.metric(f"{name}.accuracy")) for name in NAMES}
     assert seen == {"mlm": [], **{name: [2 * n + 1, 2 * n + 2] for n, name in enumerate(NAMES) if n}}
     final = {
         name: value
-        for event in ear.events if isinstance(event, Metrics) and event.step is None
+        for event in recorder.events if isinstance(event, Metrics) and event.step is None
         for name, value in event.values.items()
     }  # fmt: skip
     assert all(0 <= final[f"final_held_out_{name}.accuracy"] <= 1 for name in NAMES[1:])
@@ -97,25 +97,25 @@ def test_label_heads_of_an_earlier_stage_are_kept(texts: Shards, tmp_path: Path)
 
 def test_label_objective_lowers_the_held_out_loss(texts: Shards, tmp_path: Path) -> None:
     """Capitalisation is learned fast: there are few names."""
-    _, ear = run(texts, tmp_path, objective="capitalisation", steps=60, learning_rate=1e-2)
-    losses = ear.metric("held_out_loss")
+    _, recorder = run(texts, tmp_path, objective="capitalisation", steps=60, learning_rate=1e-2)
+    losses = recorder.metric("held_out_loss")
     assert losses[60] < 0.2 * losses[0]
 
 
 def test_knowledge_masking_applies_to_the_masked_lm_of_a_mixture(texts: Shards, tmp_path: Path) -> None:
     section = mixture("mlm", "sentence-distance")
     assert len(parts_of(read(section))) == 2
-    _, ear = run(texts, tmp_path, objective=section, knowledge="ernie-baidu", steps=4)
-    assert ear.metric("loss")
+    _, recorder = run(texts, tmp_path, objective=section, knowledge="ernie-baidu", steps=4)
+    assert recorder.metric("loss")
 
 
 def test_missing_held_out_cases_are_reported_and_training_continues(tmp_path: Path) -> None:
     """With one document there are no pairs of two documents."""
     texts = write_texts(tmp_path / "texts", held_out=ONE_DOCUMENT)
-    _, ear = run(texts, tmp_path, objective=mixture("mlm", "sentence-distance"), steps=2)
-    assert "some metrics are not measured on held-out text" in ear.notes()
-    assert sorted(ear.metric("loss")) == [1, 2]
-    assert 2 in ear.metric("held_out_loss"), "that of masked tokens is logged"
+    _, recorder = run(texts, tmp_path, objective=mixture("mlm", "sentence-distance"), steps=2)
+    assert "some metrics are not measured on held-out text" in recorder.notes()
+    assert sorted(recorder.metric("loss")) == [1, 2]
+    assert 2 in recorder.metric("held_out_loss"), "that of masked tokens is logged"
     _, alone = run(texts, tmp_path / "alone", objective="sentence-distance", steps=2)
     assert not alone.metric("held_out_loss")
 

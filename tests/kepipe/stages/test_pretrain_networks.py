@@ -21,7 +21,7 @@ from kepipe.stages.artifacts import Model, Shards
 from kepipe.stages.pretrain import PRETRAIN, PretrainConfig, PretrainInputs
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.tracking.predictors import predictor_of
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.pretraining import SMALL
 from tests.support.stages import run_stage
 
@@ -225,7 +225,7 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
     ],
 )
 def test_incompatible_network_settings_are_reported_first(stages: str, message: str, tmp_path: Path) -> None:
-    assert message in complaint(tmp_path, stages)
+    assert message in error_message(tmp_path, stages)
 
 
 def test_compatible_network_settings_are_accepted(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_compatible_network_settings_are_accepted(tmp_path: Path) -> None:
         "  second: {use: pretrain, inputs: {start: first}, objective: span-masking}\n"
         "  finetune: {task: typing, data: {train: p.yaml}, inputs: {start: second}}\n"
     )
-    assert complaint(tmp_path, sound) == ""
+    assert error_message(tmp_path, sound) == ""
 
 
 def test_lstm_gives_next_token_probabilities(made: dict[str, Path]) -> None:

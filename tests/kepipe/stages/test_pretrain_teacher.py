@@ -22,7 +22,7 @@ from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.training.soft_targets import binary_divergence, divergence
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.pretraining import SMALL, TINY
 from tests.support.toy_training import EventRecorder, context_in
 
@@ -40,12 +40,12 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
 def train(
     shards: Shards, folder: Path, graph: Graph | None = None, **changes: Any
 ) -> tuple[Model, EventRecorder]:
-    ear = EventRecorder()
-    context = context_in(folder, ear)
+    recorder = EventRecorder()
+    context = context_in(folder, recorder)
     teacher = changes.pop("teacher", None)
     inputs = PRETRAIN.inputs(shards, graph=graph, teacher=teacher)
     PRETRAIN.run(inputs, PRETRAIN.config.model_validate(SMALL | changes), context)
-    return Model(context.out, folder.name, name=folder.name), ear
+    return Model(context.out, folder.name, name=folder.name), recorder
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_teacher_with_another_vocabulary_is_rejected(shards: Shards, teacher: Mo
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ("distillation: {weight: 0.3}", "give the teacher, either by `inputs: {teacher: STAGE}`"),
         (
@@ -181,8 +181,8 @@ def test_teacher_with_another_vocabulary_is_rejected(shards: Shards, teacher: Mo
         ("base: {family: ngram}, distillation: {from: minilm}", "without training settings"),
     ],
 )
-def test_pretrain_teacher_conflicts_are_reported(tmp_path: Path, settings: str, said: str) -> None:
+def test_pretrain_teacher_conflicts_are_reported(tmp_path: Path, settings: str, message: str) -> None:
     stages = f"  shards: {{}}\n  pretrain: {{{settings}}}\n"
-    assert said in complaint(
+    assert message in error_message(
         tmp_path, stages, "graph: {source: geonames}\ncorpus: {source: wikipedia-sample}\n"
     )

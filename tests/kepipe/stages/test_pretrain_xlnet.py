@@ -19,7 +19,7 @@ from kepipe.stages.artifacts import Model, Shards
 from kepipe.stages.pretrain import PRETRAIN, PretrainConfig, PretrainInputs
 from kepipe.tokenization.tokenizer import load_tokenizer
 from kepipe.training import loop
-from tests.support.conflicts import complaint
+from tests.support.conflicts import error_message
 from tests.support.pretraining import SMALL
 from tests.support.stages import run_stage
 from tests.support.tasks import finetune, write_task
@@ -168,9 +168,9 @@ STREAMS = "format: doc-packed, streams: true"
     ],
 )
 def test_incompatible_xlnet_settings_are_reported_first(settings: str, message: str, tmp_path: Path) -> None:
-    assert message in complaint(tmp_path, f"  pretrain: {{{settings}}}\n")
+    assert message in error_message(tmp_path, f"  pretrain: {{{settings}}}\n")
 
 
 def test_xlnet_accepts_pairs_without_streams(tmp_path: Path) -> None:
     pairs = "  pretrain: {base: {family: xlnet}, objective: permutation-lm, format: segment-pair}\n"
-    assert complaint(tmp_path, pairs) == ""
+    assert error_message(tmp_path, pairs) == ""

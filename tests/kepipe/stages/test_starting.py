@@ -23,11 +23,11 @@ FRESH: dict[str, Any] = {"layers": 1, "hidden": 32, "heads": 2}
     [(True, False, True), (True, True, False), (False, False, False)],
 )
 def test_unused_vectors_are_warned_about(tmp_path: Path, given: bool, knows: bool, warned: bool) -> None:
-    ear = EventRecorder()
+    recorder = EventRecorder()
     vectors = Vectors(tmp_path, "", name="embed") if given else None
     knowledge = cast(Knowledge, object()) if knows else None
-    warn_of_unused(vectors, knowledge, context_in(tmp_path, ear))
-    assert ("the vectors of `embed` are not used" in ear.notes()) == warned
+    warn_of_unused(vectors, knowledge, context_in(tmp_path, recorder))
+    assert ("the vectors of `embed` are not used" in recorder.notes()) == warned
 
 
 def config(**settings: Any) -> FinetuneConfig:

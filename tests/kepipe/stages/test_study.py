@@ -23,16 +23,16 @@ def test_study_reports_every_task_and_a_verdict(tmp_path: Path) -> None:
         for arm, found in values.items()
         for seed, f1 in enumerate(found)
     )
-    ear = EventRecorder()
-    context = context_in(tmp_path, ear)
+    recorder = EventRecorder()
+    context = context_in(tmp_path, recorder)
     STUDY.run(STUDY.inputs(results), design, context)
-    one, other, *answers, verdict = ear.notes().splitlines()
+    one, other, *answers, verdict = recorder.notes().splitlines()
     assert one.startswith("hotels, graph-on − graph-off: +0.0567 (95%: +0.0")
     assert other == "books, graph-on − graph-off: +0.0000, no difference with any seed"
     assert verdict == "A gain is shown in 1 of 2 tasks: hotels, not in books."
-    told = json.loads((context.out / "study.json").read_text())
-    assert told["verdict"] == verdict
-    assert list(told["tasks"].values()) == answers
+    record = json.loads((context.out / "study.json").read_text())
+    assert record["verdict"] == verdict
+    assert list(record["tasks"].values()) == answers
     assert answers[1] == (
         "No gain shown: graph-on and graph-off have the same books/test/micro_f1 with every seed."
     )

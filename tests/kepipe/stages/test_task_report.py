@@ -19,10 +19,10 @@ from tests.support.toy_training import EventRecorder
 
 def tuned(folder: Path, name: str, task: str, epochs: int) -> FineTuned:
     data = write_task(folder / "data", task, train=80, test=24)
-    ear = EventRecorder()
-    made = finetune(folder / name, base_model(folder / f"{name}-base"), task, data, ear, epochs=epochs)
+    recorder = EventRecorder()
+    made = finetune(folder / name, base_model(folder / f"{name}-base"), task, data, recorder, epochs=epochs)
     (made.folder / "record").mkdir()
-    logged = [{"step": step, "loss": loss} for step, loss in ear.metric("loss").items()]
+    logged = [{"step": step, "loss": loss} for step, loss in recorder.metric("loss").items()]
     (made.folder / "record" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged))
     return FineTuned(made.folder, seal(made.folder, {"seed": 3}, "r"), name=name)
 

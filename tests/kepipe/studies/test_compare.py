@@ -35,7 +35,7 @@ def test_scores_and_logged_metrics_are_compared_by_seed(results: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stated", "said"),
+    ("stated", "message"),
     [
         ({"steps": 48}, "with seed 1, steps of `finetune` is 60 in `on`, 48 in `off`"),
         ({"shards": "abc"}, "with seed 1, shards of `finetune` is not recorded in `on`, abc in `off`"),
@@ -44,11 +44,11 @@ def test_scores_and_logged_metrics_are_compared_by_seed(results: Make) -> None:
     ],
 )
 def test_arms_with_different_training_settings_are_rejected(
-    results: Make, tmp_path: Path, stated: dict[str, object], said: str
+    results: Make, tmp_path: Path, stated: dict[str, object], message: str
 ) -> None:
     there = results(VALUES)
     there["finetune.off.1"] = result(tmp_path / "other", "finetune.off.1", 1, 0.5, **stated)
-    with pytest.raises(NotComparable, match=said):
+    with pytest.raises(NotComparable, match=message):
         compare(design_of(VALUES), there)
     meant = tuple(stated) if "config" not in stated else ("batch_tokens", "length")
     assert compare(design_of(VALUES, may_differ=meant), there).findings

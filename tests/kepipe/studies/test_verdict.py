@@ -12,7 +12,7 @@ from tests.support.studies import F1, HIGH, LOSS, LOW, MIDDLE, OFF, ON, WRONG, d
 
 
 @pytest.mark.parametrize(
-    ("on", "off", "wrong", "said"),
+    ("on", "off", "wrong", "message"),
     [
         (HIGH, LOW, MIDDLE, "A gain is shown: graph-on does better than graph-off and graph-shuffled"),
         (HIGH, LOW, (0.66, 0.61, 0.625), "No gain from the knowledge shown: graph-on does better than graph-off"),
@@ -23,11 +23,11 @@ from tests.support.studies import F1, HIGH, LOSS, LOW, MIDDLE, OFF, ON, WRONG, d
     ],
 )  # fmt: skip
 def test_the_answer_in_words(
-    on: tuple[float, ...], off: tuple[float, ...], wrong: tuple[float, ...], said: str
+    on: tuple[float, ...], off: tuple[float, ...], wrong: tuple[float, ...], message: str
 ) -> None:
     design, finding = study(graph_on=on, graph_off=off, graph_shuffled=wrong)
-    assert answer(design, finding).startswith(said)
-    assert helped(design, finding, ON) == said.startswith("A gain")
+    assert answer(design, finding).startswith(message)
+    assert helped(design, finding, ON) == message.startswith("A gain")
 
 
 def test_where_every_arm_has_nothing_the_knowledge_is_not_judged() -> None:
@@ -76,14 +76,14 @@ def test_several_arms_without_a_control() -> None:
 
 
 @pytest.mark.parametrize(
-    ("on", "said"),
+    ("on", "message"),
     [
         ((HIGH, HIGH, HIGH), "A gain is shown in all 3 tasks: hotels, books and records."),
         ((MIDDLE, HIGH, MIDDLE), "A gain is shown in 1 of 3 tasks: books, not in hotels and records."),
         ((MIDDLE, MIDDLE, LOW), "No gain shown in any of 3 tasks: hotels, books and records."),
     ],
 )
-def test_several_tasks_are_told_in_one_sentence(on: tuple[tuple[float, ...], ...], said: str) -> None:
+def test_several_tasks_are_told_in_one_sentence(on: tuple[tuple[float, ...], ...], message: str) -> None:
     tasks = ("hotels", "books", "records")
     measures = [
         Measure(stage=task, metric=metric, better="higher") for task in tasks for metric in ("f1", "accuracy")
@@ -94,7 +94,7 @@ def test_several_tasks_are_told_in_one_sentence(on: tuple[tuple[float, ...], ...
         find(design, measure, {ON: found, OFF: MIDDLE})
         for measure, found in zip(design.deciding(), on, strict=True)
     ]
-    assert headline(design, deciding) == said
+    assert headline(design, deciding) == message
     assert headline(design, deciding[:1]) == answer(design, deciding[0])
 
 

@@ -20,7 +20,7 @@ from kepipe.tracking.store import Store
 from tests.support import browser, journals
 from tests.support.deliveries import deliver, runs
 from tests.support.ports import free_port
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 LATER = itertools.count(4_000_000_000_000, 1000)
 """Beginnings of runs, each after all others of the store that tests share."""
@@ -28,7 +28,7 @@ LATER = itertools.count(4_000_000_000_000, 1000)
 
 def answered(port: int, headers: dict[str, str]) -> int:
     """The status of a request for experiments."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     told = {"Content-Type": "application/json", **headers}
     connection.request("POST", "/api/2.0/mlflow/experiments/search", '{"max_results": 1}', told)
     return connection.getresponse().status
@@ -47,10 +47,10 @@ def test_dashboard_listens_on_loopback_and_hides_the_stores_address(
         processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
         assert not [process for process in processes if store.uri in " ".join(process.cmdline())]
         assert not [process for process in processes if "mlflow.server.jobs" in " ".join(process.cmdline())]
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE):
+        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT):
             pass
         with pytest.raises(OSError):
-            socket.create_connection(("127.0.0.2", port), timeout=PATIENCE)
+            socket.create_connection(("127.0.0.2", port), timeout=TIMEOUT)
         assert answered(port, {}) == 200
         assert answered(port, {"Host": "other.example"}) == 403  # a name of others that leads here
         assert (
@@ -75,10 +75,10 @@ def test_dashboard_command_uses_the_given_host_and_links_the_newest_training(
         try:
             assert shown.stdout is not None
             lines = [shown.stdout.readline() for _ in range(2)]
-            with socket.create_connection(("127.0.0.2", port), timeout=PATIENCE):
+            with socket.create_connection(("127.0.0.2", port), timeout=TIMEOUT):
                 pass
             with pytest.raises(OSError):
-                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+                socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         finally:
             shown.send_signal(signal.SIGINT)
     assert lines[0].startswith(f"{address}  showing ")

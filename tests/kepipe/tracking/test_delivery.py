@@ -18,7 +18,7 @@ from kepipe.tracking.registry import versions
 from kepipe.tracking.store import Store, StoreUnavailable, connect
 from tests.support import journals
 from tests.support.deliveries import deliver, no_score, runs
-from tests.support.frail import CutError, Frail
+from tests.support.failing_client import FailingClient, KilledError
 from tests.support.journals import artifact, offered, write
 
 
@@ -101,14 +101,14 @@ def test_delivery_interrupted_at_any_call_continues_without_duplicates(
     for cut in range(1, 100):
         pipeline = f"{fresh}-{before}-{cut}"
         journal = write(tmp_path / str(cut) / "r.jsonl", list(journals.run(pipeline, "r", folder)))
-        frail = Frail(store.client, cut, before)
+        client = FailingClient(store.client, cut, before)
         try:
-            deliver(journal, Store(store.uri, frail, store.artifacts, store.scratch))  # type: ignore[arg-type]
-        except CutError:
+            deliver(journal, Store(store.uri, client, store.artifacts, store.scratch))  # type: ignore[arg-type]
+        except KilledError:
             assert not Cursor.load(journal, store.uri).done
             deliver(journal, store)
         else:
-            assert frail.left > 0
+            assert client.calls_left > 0
             break
         expected = {n: tuple(_renamed(part, fresh, pipeline) for part in parts) for n, parts in whole.items()}
         assert state(store, pipeline) == expected, f"cut at call {cut}"

@@ -14,7 +14,7 @@ from kepipe.tracking.registry import versions
 from kepipe.tracking.store import Store
 from tests.support import journals
 from tests.support.deliveries import deliver, runs
-from tests.support.frail import CutError, Frail
+from tests.support.failing_client import FailingClient, KilledError
 
 DIGEST = "digest-r1"
 """Of the model that `events` tells of."""
@@ -87,9 +87,9 @@ def test_interrupted_delivery_logs_each_model_once(store: Store, fresh: str, tmp
         pipeline = f"{fresh}-{cut}"
         journal = journals.write(tmp_path / str(cut) / "r1.jsonl", list(events(pipeline, folder)))
         try:
-            frail = Frail(store.client, cut, before=False)
-            deliver(journal, Store(store.uri, frail, store.artifacts, store.scratch))  # type: ignore[arg-type]
-        except CutError:
+            client = FailingClient(store.client, cut, before=False)
+            deliver(journal, Store(store.uri, client, store.artifacts, store.scratch))  # type: ignore[arg-type]
+        except KilledError:
             assert not Cursor.load(journal, store.uri).done
             deliver(journal, store)
         else:

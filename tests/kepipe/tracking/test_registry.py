@@ -19,7 +19,7 @@ from kepipe.tracking.conditions.base import PairedEvaluation
 from kepipe.tracking.mask_predictor import MaskPredictor
 from kepipe.tracking.registry import offer, promote, rollback, versions
 from kepipe.tracking.store import Store
-from tests.support.frail import CutError, Frail
+from tests.support.failing_client import FailingClient, KilledError
 from tests.support.journals import offered
 from tests.support.world import World, make_world
 
@@ -144,16 +144,16 @@ def test_offer_interrupted_at_any_call_and_repeated_is_promoted_once(offers: Off
     """A better model each time: it must become champion, with every champion once in the history."""
     real = offers.store
     for cut in range(1, 100):
-        frail = Frail(real.client, cut, before)
-        offers.store = Store(real.uri, frail, real.artifacts, real.scratch)  # type: ignore[arg-type]
+        client = FailingClient(real.client, cut, before)
+        offers.store = Store(real.uri, client, real.artifacts, real.scratch)  # type: ignore[arg-type]
         try:
             offers(f"model-{cut}", 0.5 + cut / 1000)
-        except CutError:
+        except KilledError:
             offers.store = real
             assert offers(f"model-{cut}", 0.5 + cut / 1000)["champion"]
         offers.store = real
         assert offers.aliases() == {"champion": cut, "challenger": cut}
-        if frail.left > 0:
+        if client.calls_left > 0:
             break
     assert cut > 15
     for earlier in range(cut - 1, 0, -1):
@@ -292,8 +292,8 @@ def test_decision_is_repeated_if_the_champion_changed_meanwhile(
     """Killed between decision and promotion, repeated after a better model came."""
     offers("one", 0.3)
     with monkeypatch.context() as cut:
-        cut.setattr("kepipe.tracking.registry._promote", lambda *_: (_ for _ in ()).throw(CutError))
-        with pytest.raises(CutError):
+        cut.setattr("kepipe.tracking.registry._promote", lambda *_: (_ for _ in ()).throw(KilledError))
+        with pytest.raises(KilledError):
             offers("two", 0.4)
     assert offers("three", 0.5)["champion"]
     assert not offers("two", 0.4)["champion"]

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.waiting import PATIENCE, lives, until
+from tests.support.waiting import TIMEOUT, is_running, until
 
 SERVER = f"""
 import subprocess, sys, time
-other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep({2 * PATIENCE})"])
+other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep({2 * TIMEOUT})"])
 print(other.pid, flush=True)
-time.sleep({2 * PATIENCE})
+time.sleep({2 * TIMEOUT})
 """
 PARENT = f"""
 import sys
@@ -37,4 +37,4 @@ def test_server_children_end_with_the_parent_process(
     grandchild = int(parent.stdout.readline())
     send(parent.pid, number)
     parent.wait()
-    until(lambda: not lives(grandchild))
+    until(lambda: not is_running(grandchild))

@@ -22,7 +22,7 @@ from kepipe.tracking.cursor import Cursor
 from kepipe.tracking.store import Store
 from tests.support import journals
 from tests.support.deliveries import deliver, runs
-from tests.support.frail import CutError, Frail
+from tests.support.failing_client import FailingClient, KilledError
 
 LOSSES = {100: 2.5, 200: 2.0, 300: 2.25, 400: 2.125}
 """Step → the held-out loss; the stage's model has the weights of step 200."""
@@ -159,15 +159,15 @@ def test_interrupted_delivery_logs_each_checkpoint_once(store: Store, fresh: str
         for event in training(fresh, folder, steps=(100, 200))
     ]
     first = next(n for n, event in enumerate(whole) if isinstance(event, WeightsKept))
-    counting = Frail(store.client, 1000, before=False)
+    counting = FailingClient(store.client, 1000, before=False)
     deliver(journals.write(tmp_path / "r1.jsonl", whole[:first]), through(counting, store))
-    for cut in range(1000 - counting.left, 100):
+    for cut in range(1000 - counting.calls_left, 100):
         pipeline = f"{fresh}-{cut}"
         events = [replace(whole[0], pipeline=pipeline), *whole[1:]]
         journal = journals.write(tmp_path / str(cut) / "r1.jsonl", events)
         try:
-            deliver(journal, through(Frail(store.client, cut, before=False), store))
-        except CutError:
+            deliver(journal, through(FailingClient(store.client, cut, before=False), store))
+        except KilledError:
             assert not Cursor.load(journal, store.uri).done
             deliver(journal, store)
         else:
@@ -180,5 +180,5 @@ def test_interrupted_delivery_logs_each_checkpoint_once(store: Store, fresh: str
     assert cut > 25
 
 
-def through(client: Frail, store: Store) -> Store:
+def through(client: FailingClient, store: Store) -> Store:
     return Store(store.uri, client, store.artifacts, store.scratch)  # type: ignore[arg-type]

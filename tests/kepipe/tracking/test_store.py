@@ -29,7 +29,7 @@ from tests.support import journals
 from tests.support.deliveries import no_score, runs
 from tests.support.serving import register
 from tests.support.tasks import base_model
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT
 
 CONNECT = """
 import sys
@@ -83,7 +83,7 @@ def local(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_concurrent_processes_open_a_new_workspace(tmp_path: Path) -> None:
     processes = [connecting(tmp_path) for _ in range(3)]
-    ended = [(*process.communicate(timeout=PATIENCE), process.returncode) for process in processes]
+    ended = [(*process.communicate(timeout=TIMEOUT), process.returncode) for process in processes]
     assert [(out.strip(), code) for out, _, code in ended] == [("1", 0)] * 3, ended
 
 
@@ -96,7 +96,7 @@ def test_process_killed_while_creating_tables_leaves_no_partial_store(tmp_path: 
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert not (tmp_path / "mlflow.db").exists()
-    out, error = connecting(tmp_path).communicate(timeout=PATIENCE)
+    out, error = connecting(tmp_path).communicate(timeout=TIMEOUT)
     assert out.strip() == "1", error
 
 

@@ -20,7 +20,7 @@ from kepipe.tracking.store import Store, connect
 from kepipe.tracking.system_metrics import SystemMetrics
 from tests.support import journals
 from tests.support.ports import free_port
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import TIMEOUT, until
 
 RUN = """
 import sys, time
@@ -63,7 +63,7 @@ def made(space: Path) -> None:
 
 def test_killed_run_is_delivered_by_the_remaining_process(space: Path, store: Store, fresh: str) -> None:
     made(space)
-    run = start(space, fresh, fresh, pause=PATIENCE)
+    run = start(space, fresh, fresh, pause=TIMEOUT)
     assert run.stdout is not None
     assert run.stdout.readline() == "metric\n"
     run.send_signal(signal.SIGKILL)
@@ -90,17 +90,17 @@ def test_tracking_off_keeps_the_journal_for_sync(
 
 
 def test_system_metrics_are_sampled(fresh: str) -> None:
-    told: list[Any] = []
-    system_metrics = SystemMetrics(told.append, interval=0.05)
+    values: list[Any] = []
+    system_metrics = SystemMetrics(values.append, interval=0.05)
     system_metrics.start("r", "train")
-    until(lambda: len(told) >= 3)
+    until(lambda: len(values) >= 3)
     system_metrics.stop()
-    count = len(told)
+    count = len(values)
     time.sleep(0.2)
-    assert len(told) == count
-    assert [event.step for event in told] == list(range(count))
-    assert {event.stage for event in told} == {"train"}
-    for event in told:
+    assert len(values) == count
+    assert [event.step for event in values] == list(range(count))
+    assert {event.stage for event in values} == {"train"}
+    for event in values:
         assert 0 <= event.values["system/cpu_utilization_percentage"] <= 100
         assert event.values["system/process_memory_megabytes"] > 1
 
@@ -141,15 +141,15 @@ def test_runs_during_a_server_outage_are_delivered_later(
         assert store_uri(tmp_path) == uri
         assert reachable(uri)
         first = start(tmp_path, fresh, "first")
-        out, err = first.communicate(timeout=PATIENCE)
+        out, err = first.communicate(timeout=TIMEOUT)
         assert first.returncode == 0, err
         until(lambda: cursor.Cursor.load(cursor.journal_of(tmp_path, "first"), uri).done)
         server.stop()
         assert not reachable(uri)
         second = start(tmp_path, fresh, "second")
-        out, err = second.communicate(timeout=PATIENCE)
+        out, err = second.communicate(timeout=TIMEOUT)
         assert second.returncode == 0, err
-        assert float(out.split()[-1]) < PATIENCE / 10, "a store that is away must not slow a run"
+        assert float(out.split()[-1]) < TIMEOUT / 10, "a store that is away must not slow a run"
         until(lambda: cursor.Cursor.load(cursor.journal_of(tmp_path, "second"), uri).unavailable)
         assert pending(tmp_path) == 1
     assert statuses(store, fresh) == {"first/first": "FINISHED", "first/train": "FINISHED"}
@@ -157,7 +157,7 @@ def test_runs_during_a_server_outage_are_delivered_later(
     with monkeypatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         third = start(tmp_path, fresh, "third")
-        out, err = third.communicate(timeout=PATIENCE)
+        out, err = third.communicate(timeout=TIMEOUT)
         assert third.returncode == 0, err
         until(lambda: pending(tmp_path) == 0)
     expected = {

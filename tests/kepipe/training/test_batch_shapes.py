@@ -143,16 +143,16 @@ def test_no_recompilation_after_the_first_updates(
             if isinstance(event, Metrics) and event.step:
                 self.graphs[event.step] = counters["stats"]["unique_graphs"]
 
-    ear, plain = Counting(), EventRecorder()
+    recorder, plain = Counting(), EventRecorder()
     objective = Objective(collate, case.objective.criterion)
     usual = settings(steps=STEPS, log_every=1, compile=True, checkpoint_every=100, eval_every=100)
-    fit(case.model(HIDDEN), objective, source, usual, context_in(tmp_path / "compiled", ear))  # type: ignore[arg-type]
+    fit(case.model(HIDDEN), objective, source, usual, context_in(tmp_path / "compiled", recorder))  # type: ignore[arg-type]
     assert how
     assert all(given == {"dynamic": False} for given in how)
-    assert 0 < ear.graphs[WARM] == ear.graphs[STEPS] <= most
+    assert 0 < recorder.graphs[WARM] == recorder.graphs[STEPS] <= most
     torch._dynamo.reset()
     fit(
         case.model(HIDDEN), objective, source, usual.model_copy(update={"compile": False}),
         context_in(tmp_path / "plain", plain),
     )  # fmt: skip
-    assert ear.metric("loss") == pytest.approx(plain.metric("loss"), rel=1e-3)
+    assert recorder.metric("loss") == pytest.approx(plain.metric("loss"), rel=1e-3)

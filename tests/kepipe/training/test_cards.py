@@ -10,7 +10,7 @@ import torch
 from kepipe.training import distributed, throughput
 from kepipe.training.cards import CARDS, find_card
 from kepipe.training.distributed import compiles, set_flex_attention
-from tests.support.carrying import CarryingLSTM
+from tests.support.stateful_lstm import StatefulLSTM
 from tests.support.toy_training import settings, tiny
 
 NAMES = {
@@ -80,7 +80,7 @@ def test_layers_are_compiled_on_a_gpu_for_long_runs_only(monkeypatch: pytest.Mon
     assert not compiles(model, settings(steps=499), cuda)
     assert not compiles(model, settings(budget="9m"), cuda)
     assert not compiles(model, settings(steps=500), cpu)
-    assert not compiles(CarryingLSTM(), settings(steps=500), cuda)
+    assert not compiles(StatefulLSTM(), settings(steps=500), cuda)
     assert not compiles(model, settings(steps=500, compile=False), cuda)
     assert compiles(model, settings(steps=1, compile=True), cpu)
     monkeypatch.setattr(distributed, "has_compiler", lambda: False)

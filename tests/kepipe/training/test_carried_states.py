@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from kepipe.data.batch import Batch, TokenRows
 from kepipe.training.carried_states import CarriedStates
-from tests.support.carrying import NEXT, CarryingLSTM, rows
+from tests.support.stateful_lstm import NEXT, StatefulLSTM, rows
 from tests.support.toy_training import (
     LENGTH,
     VOCABULARY,
@@ -46,18 +46,18 @@ def test_interrupted_training_with_carried_states_resumes_bit_identically(tmp_pa
         return rows(number)
 
     how, evaluator = settings(accumulate=2, eval_every=3), held_out_loss(NEXT, rows, 4)
-    whole, cut, without = CarryingLSTM(), CarryingLSTM(), CarryingLSTM()
+    whole, cut, without = StatefulLSTM(), StatefulLSTM(), StatefulLSTM()
     fit(whole, NEXT, rows, how, context_in(tmp_path / "whole"), evaluator)
-    ear = EventRecorder()
-    context = context_in(tmp_path / "cut", ear)
+    recorder = EventRecorder()
+    context = context_in(tmp_path / "cut", recorder)
     with suppress(Stop):
         fit(cut, NEXT, stopping, how, context, evaluator)
     saved = load_file(context.scratch / "checkpoints" / "step-00000004" / "carried.safetensors")
     assert saved.keys() == {"0.h", "0.c", "1.h", "1.c"}
     assert not torch.equal(weights(cut), weights(whole))
-    again = CarryingLSTM()
+    again = StatefulLSTM()
     fit(again, NEXT, rows, how, context, evaluator)
-    assert "continuing after step 4" in ear.notes()
+    assert "continuing after step 4" in recorder.notes()
     assert torch.equal(weights(again), weights(whole))
     fit(without, NEXT, shuffled, how, context_in(tmp_path / "without"), evaluator)
     assert not torch.equal(weights(without), weights(whole))
@@ -65,7 +65,7 @@ def test_interrupted_training_with_carried_states_resumes_bit_identically(tmp_pa
 
 def test_stream_rows_give_the_outputs_of_the_whole_text() -> None:
     """Row by row with carried states, an LSTM gives the output of a single pass over the whole text."""
-    model, carried = CarryingLSTM(), CarriedStates()
+    model, carried = StatefulLSTM(), CarriedStates()
     texts = torch.randint(2, VOCABULARY, (4, 3 * LENGTH), generator=torch.Generator().manual_seed(0))
     pieces = []
     for number, piece_BT in enumerate(texts.split(LENGTH, 1)):

@@ -68,9 +68,9 @@ def wrong_state(folder: Path) -> None:
 def test_damaged_checkpoint_is_skipped_with_a_message(tmp_path: Path, harm) -> None:  # type: ignore[no-untyped-def]
     write(tmp_path, 1, 2)
     harm(tmp_path / "step-00000002")
-    said: list[str] = []
-    assert [one.step for one in checkpoint.intact(tmp_path, said.append)] == [1]
-    assert "step-00000002" in said[0]
+    messages: list[str] = []
+    assert [one.step for one in checkpoint.intact(tmp_path, messages.append)] == [1]
+    assert "step-00000002" in messages[0]
 
 
 def test_unfinished_checkpoint_is_ignored_and_removed(tmp_path: Path) -> None:
@@ -91,11 +91,11 @@ def test_non_checkpoint_under_a_checkpoint_name_is_replaced(tmp_path: Path) -> N
     (elsewhere / "kept").touch()
     (root / "step-00000005").symlink_to(elsewhere)
     (root / "step-abc").mkdir()
-    said: list[str] = []
-    assert [one.step for one in checkpoint.intact(root, said.append)] == [1]
-    assert len(said) == 5
+    messages: list[str] = []
+    assert [one.step for one in checkpoint.intact(root, messages.append)] == [1]
+    assert len(messages) == 5
     write(root, 2, 3, 4, 5)
-    assert [one.step for one in checkpoint.intact(root, said.append)] == [5, 4, 3, 2, 1]
+    assert [one.step for one in checkpoint.intact(root, messages.append)] == [5, 4, 3, 2, 1]
     (root / "step-00000006").symlink_to(elsewhere)
     checkpoint.prune(root, {4})
     assert [place.name for place in root.iterdir()] == ["step-00000004"]

@@ -16,7 +16,7 @@ from kepipe.training.distributed import (
     resolve_precision,
     without_values,
 )
-from tests.support.toy_training import same, tiny
+from tests.support.toy_training import equal_weights, tiny
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_fsdp_process_holds_its_share_and_leaves_the_model_unchanged(
     whole = sum(weight.numel() for weight in model.parameters())
     held = sum(weight.to_local().numel() for weight in sharded.model.parameters())  # type: ignore[operator]
     assert whole / 4 <= held < 0.27 * whole
-    assert same(model, untouched)
+    assert equal_weights(model, untouched)
     weights = dict(model.named_parameters())
     name, part = next((n, p) for n, p in sharded.model.named_parameters() if n == "tokens.weight")
     assert torch.equal(part.to_local(), weights[name][: len(part.to_local())])  # type: ignore[operator]

@@ -66,19 +66,19 @@ def test_batch_without_labels_is_not_evaluated() -> None:
 def test_bigram_model_trains_to_the_counted_optimum(tmp_path: Path) -> None:
     """Trained by the loop, with parts of an update, held-out measurements and the best weights."""
     batches = [batch(number) for number in range(COUNT)]
-    counted, model, ear = Bigrams(VOCABULARY), Bigrams(VOCABULARY), EventRecorder()
+    counted, model, recorder = Bigrams(VOCABULARY), Bigrams(VOCABULARY), EventRecorder()
     counted.count(batches)
     whole = settings(
         steps=150, accumulate=COUNT, learning_rate=0.2, weight_decay=0.0, eval_every=50, checkpoint_every=50,
         log_every=50, final="best",
     )  # fmt: skip
-    context = context_in(tmp_path, ear)
+    context = context_in(tmp_path, recorder)
     state = train(model, batch, NextToken(), whole, context, HeldOutLoss(NextToken(), batches))
     best = measured(counted, batches)["held_out_loss"]
     assert best - 1e-4 < state.latest < best + 0.02
-    assert ear.metric("loss")[150] == pytest.approx(state.latest, abs=0.05)
-    assert ear.metric("held_out_accuracy")[150] == pytest.approx(ear.metric("accuracy")[150])
-    assert min(ear.metric("tokens_per_second").values()) > 0
+    assert recorder.metric("loss")[150] == pytest.approx(state.latest, abs=0.05)
+    assert recorder.metric("held_out_accuracy")[150] == pytest.approx(recorder.metric("accuracy")[150])
+    assert min(recorder.metric("tokens_per_second").values()) > 0
     stored = load_file(context.scratch / f"checkpoints/step-{state.best_step:08d}/weights.safetensors")
     assert torch.equal(stored["rows"], model.rows)
 

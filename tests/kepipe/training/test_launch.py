@@ -16,22 +16,22 @@ import torch
 from safetensors.torch import load_file
 
 from kepipe.data.batch import TokenRows
-from tests.support.carrying import NEXT, CarryingLSTM, rows
 from tests.support.ports import free_port
+from tests.support.stateful_lstm import NEXT, StatefulLSTM, rows
 from tests.support.toy_training import EventRecorder, context_in, fit, held_out_loss, settings
 
 RUN = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
-from tests.support import carrying
-from tests.support.toy_training import HIDE_SOME, EventRecorder, context_in, fit
-from tests.support.toy_training import held_out_loss, in_turn, render, settings, tiny
+from tests.support import stateful_lstm
+from tests.support.toy_training import MASKING, EventRecorder, context_in, fit
+from tests.support.toy_training import held_out_loss, masking_mixture, toy_rows, settings, tiny
 torch.set_num_threads(1)
 folder, stop, changes = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 streams = sys.argv[4] == "streams"
-objective = in_turn() if sys.argv[4] == "mixture" else carrying.NEXT if streams else HIDE_SOME
-rows = carrying.rows if streams else render
+objective = masking_mixture() if sys.argv[4] == "mixture" else stateful_lstm.NEXT if streams else MASKING
+rows = stateful_lstm.rows if streams else toy_rows
 measured = lambda number: rows(number if streams else 900 + number)
 
 def dying(writer, plan, planner):
@@ -50,16 +50,16 @@ def until(number):
         raise KeyboardInterrupt
     return rows(number)
 
-ear, model = EventRecorder(), carrying.CarryingLSTM() if streams else tiny()
+recorder, model = EventRecorder(), stateful_lstm.StatefulLSTM() if streams else tiny()
 try:
     state = fit(model, objective, until, settings(**{"accumulate": 2, "log_every": 1} | changes),
-        context_in(folder, ear), held_out_loss(carrying.NEXT if streams else HIDE_SOME, measured, 2))
+        context_in(folder, recorder), held_out_loss(stateful_lstm.NEXT if streams else MASKING, measured, 2))
     rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
     (folder / f"end-{rank}.json").write_text(json.dumps([state.step, state.micro_batches, state.seconds]))
 except KeyboardInterrupt:
     pass
 if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
-    losses = {name: ear.metric(name) for name in ("loss", "held_out_loss", "gradient_norm")}
+    losses = {name: recorder.metric(name) for name in ("loss", "held_out_loss", "gradient_norm")}
     (folder / "losses.json").write_text(json.dumps(losses))
 if torch.distributed.is_initialized():
     torch.distributed.destroy_process_group()
@@ -165,7 +165,7 @@ def test_processes_agree_on_when_a_time_budget_ends(tmp_path: Path) -> None:
 
 def test_carried_states_of_two_processes_are_checkpointed_up_to_date(tmp_path: Path) -> None:
     """Stopped twice, so that a process's loaded state is older than another's current one."""
-    how, ear = settings(accumulate=2, log_every=1), EventRecorder()
+    how, recorder = settings(accumulate=2, log_every=1), EventRecorder()
     evaluator = held_out_loss(NEXT, rows, 2)
 
     def until(number: int) -> TokenRows:
@@ -174,10 +174,12 @@ def test_carried_states_of_two_processes_are_checkpointed_up_to_date(tmp_path: P
         return rows(number)
 
     with suppress(KeyboardInterrupt):
-        fit(CarryingLSTM(), NEXT, until, how, context_in(tmp_path / "alone", ear), evaluator)
+        fit(StatefulLSTM(), NEXT, until, how, context_in(tmp_path / "alone", recorder), evaluator)
     run(2, tmp_path / "shared", stop=10, objective="streams")
     found = run(2, tmp_path / "shared", stop=18, objective="streams")
-    agree(found, {name: {str(step): value for step, value in ear.metric(name).items()} for name in found})
+    agree(
+        found, {name: {str(step): value for step, value in recorder.metric(name).items()} for name in found}
+    )
     place = Path("scratch/checkpoints/step-00000008/carried.safetensors")
     ours, theirs = (load_file(tmp_path / name / place) for name in ("alone", "shared"))
     assert ours.keys() == theirs.keys() == {"0.h", "0.c", "1.h", "1.c"}

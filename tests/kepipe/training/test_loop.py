@@ -26,55 +26,55 @@ from kepipe.training.loop import update
 from kepipe.training.microbatches import MicroBatch
 from kepipe.training.optimizer import adamw
 from tests.support.toy_training import (
-    HIDE_SOME,
     MASK,
+    MASKING,
     PARTS,
     EventRecorder,
     context_in,
+    equal_weights,
     fit,
     held_out_loss,
-    hide_some,
-    in_turn,
-    render,
-    same,
+    mask_tokens,
+    masking_mixture,
     settings,
     tiny,
+    toy_rows,
 )
 
 
 def held_out() -> HeldOutLoss:
-    return held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
+    return held_out_loss(MASKING, lambda number: toy_rows(1_000 + number), 2)
 
 
 def test_held_out_loss_falls(tmp_path: Path) -> None:
-    ear = EventRecorder()
+    recorder = EventRecorder()
     fit(
         tiny(0.0),
-        HIDE_SOME,
-        render,
+        MASKING,
+        toy_rows,
         settings(steps=150, eval_every=50, learning_rate=0.01),
-        context_in(tmp_path, ear),
+        context_in(tmp_path, recorder),
         held_out(),
     )
-    losses = ear.metric("held_out_loss")
+    losses = recorder.metric("held_out_loss")
     assert list(losses) == [0, 50, 100, 150]
     assert losses[150] < 0.8 * losses[0]
 
 
 def test_training_is_deterministic_for_a_seed(tmp_path: Path) -> None:
     one, two, other = tiny(), tiny(), tiny()
-    fit(one, HIDE_SOME, render, settings(), context_in(tmp_path / "1"))
-    fit(two, HIDE_SOME, render, settings(workers=3), context_in(tmp_path / "2"))
-    fit(other, HIDE_SOME, render, settings(), context_in(tmp_path / "3", seed=4))
-    assert same(one, two)
-    assert not same(one, other)
+    fit(one, MASKING, toy_rows, settings(), context_in(tmp_path / "1"))
+    fit(two, MASKING, toy_rows, settings(workers=3), context_in(tmp_path / "2"))
+    fit(other, MASKING, toy_rows, settings(), context_in(tmp_path / "3", seed=4))
+    assert equal_weights(one, two)
+    assert not equal_weights(one, other)
 
 
 def test_accumulated_micro_batches_give_the_gradient_of_the_whole(tmp_path: Path) -> None:
     """Half batches with unequal numbers of masked tokens give the gradient of the whole batch."""
 
     def halves(number: int) -> TokenRows:
-        whole, rows = render(number // 2), slice(4 * (number % 2), 4 * (number % 2) + 4)
+        whole, rows = toy_rows(number // 2), slice(4 * (number % 2), 4 * (number % 2) + 4)
         return TokenRows(
             whole.tokens[rows], whole.segments[rows], whole.documents[rows], whole.special[rows], {},
             whole.entities[rows], whole.sentences[rows],
@@ -92,20 +92,22 @@ def test_accumulated_micro_batches_give_the_gradient_of_the_whole(tmp_path: Path
             labels=tokens.flatten()[chosen],
         )
 
-    objective = replace(HIDE_SOME, collate=hide_low)
+    objective = replace(MASKING, collate=hide_low)
     one, two = tiny(0.0), tiny(0.0)
-    ear_one, ear_two = EventRecorder(), EventRecorder()
-    fit(one, objective, render, settings(), context_in(tmp_path / "1", ear_one))
-    fit(two, objective, halves, settings(accumulate=2), context_in(tmp_path / "2", ear_two))
-    assert ear_two.metric("loss") == pytest.approx(ear_one.metric("loss"), rel=1e-5)
-    assert ear_two.metric("gradient_norm") == pytest.approx(ear_one.metric("gradient_norm"), rel=1e-4)
+    recorder_one, recorder_two = EventRecorder(), EventRecorder()
+    fit(one, objective, toy_rows, settings(), context_in(tmp_path / "1", recorder_one))
+    fit(two, objective, halves, settings(accumulate=2), context_in(tmp_path / "2", recorder_two))
+    assert recorder_two.metric("loss") == pytest.approx(recorder_one.metric("loss"), rel=1e-5)
+    assert recorder_two.metric("gradient_norm") == pytest.approx(
+        recorder_one.metric("gradient_norm"), rel=1e-4
+    )
 
 
 def test_mixture_gradient_weights_objectives_by_their_batches() -> None:
     """Of four micro-batches three share an objective: the gradient is of 3/4 of its loss, 1/4 of the other's."""
-    mixture, model = in_turn().criterion, tiny(0.0)
+    mixture, model = masking_mixture().criterion, tiny(0.0)
     batches = {
-        part: replace(objective.collate(render(part), np.random.default_rng(part), 0.0), objective_id=part)
+        part: replace(objective.collate(toy_rows(part), np.random.default_rng(part), 0.0), objective_id=part)
         for part, objective in enumerate(PARTS)
     }
     parts = [MicroBatch(batches[part], mixture.counts(batches[part]), 0, 0) for part in (0, 1, 0, 0)]
@@ -126,28 +128,28 @@ class Stop(Exception):
 
 @pytest.mark.parametrize("at", [2, 4, 7, 8, 10])
 def test_interrupted_training_resumes_bit_identically(tmp_path: Path, at: int) -> None:
-    whole_ear, ear = EventRecorder(), EventRecorder()
+    whole_recorder, recorder = EventRecorder(), EventRecorder()
     whole = tiny()
-    fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole", whole_ear), held_out())
+    fit(whole, MASKING, toy_rows, settings(), context_in(tmp_path / "whole", whole_recorder), held_out())
 
     def stopping(number: int) -> TokenRows:
         if number > at:
             raise Stop
-        return render(number)
+        return toy_rows(number)
 
     with pytest.raises(Stop):
-        fit(tiny(), HIDE_SOME, stopping, settings(), context_in(tmp_path / "cut", ear), held_out())
+        fit(tiny(), MASKING, stopping, settings(), context_in(tmp_path / "cut", recorder), held_out())
     again = tiny()
-    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path / "cut", ear), held_out())
-    assert same(whole, again)
+    fit(again, MASKING, toy_rows, settings(), context_in(tmp_path / "cut", recorder), held_out())
+    assert equal_weights(whole, again)
     for name in ("loss", "held_out_loss", "learning_rate", "gradient_norm"):
-        assert ear.metric(name) == whole_ear.metric(name)
+        assert recorder.metric(name) == whole_recorder.metric(name)
 
 
 def poisoned(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
     """Adds a NaN to batch 6."""
-    batch = hide_some(rows, rng, progress)
-    if np.array_equal(rows.tokens, render(6).tokens):
+    batch = mask_tokens(rows, rng, progress)
+    if np.array_equal(rows.tokens, toy_rows(6).tokens):
         batch.extra["poison"] = torch.tensor(float("nan"))  # type: ignore[index]
     return batch
 
@@ -165,7 +167,7 @@ def test_non_finite_loss_stops_training_and_saves_the_batch(tmp_path: Path) -> N
         fit(
             tiny(),
             Objective(poisoned, PoisonedLoss("hidden")),
-            render,
+            toy_rows,
             settings(checkpoint_every=3, log_every=4),
             context,
         )
@@ -180,46 +182,46 @@ def test_non_finite_loss_stops_training_and_saves_the_batch(tmp_path: Path) -> N
 
 def test_update_without_masked_tokens_has_zero_gradient(tmp_path: Path) -> None:
     def hide_nothing(rows: TokenRows, rng: np.random.Generator, progress: float) -> Batch:
-        batch = hide_some(rows, rng, progress)
+        batch = mask_tokens(rows, rng, progress)
         nothing = torch.empty(0, dtype=torch.int64)
         return replace(batch, label_positions=nothing, labels=nothing) if progress > 0.4 else batch
 
-    ear = EventRecorder()
-    fit(tiny(), replace(HIDE_SOME, collate=hide_nothing), render, settings(), context_in(tmp_path, ear))
-    assert ear.metric("gradient_norm")[12] == 0.0
-    assert set(ear.metric("loss")) == {2, 4, 6}
+    recorder = EventRecorder()
+    fit(tiny(), replace(MASKING, collate=hide_nothing), toy_rows, settings(), context_in(tmp_path, recorder))
+    assert recorder.metric("gradient_norm")[12] == 0.0
+    assert set(recorder.metric("loss")) == {2, 4, 6}
 
 
 def test_gradient_checkpointing_gives_identical_weights(tmp_path: Path) -> None:
     one, two = tiny(), tiny()
-    fit(one, HIDE_SOME, render, settings(steps=4), context_in(tmp_path / "1"))
-    fit(two, HIDE_SOME, render, settings(steps=4, gradient_checkpointing=True), context_in(tmp_path / "2"))
-    assert same(one, two)
+    fit(one, MASKING, toy_rows, settings(steps=4), context_in(tmp_path / "1"))
+    fit(two, MASKING, toy_rows, settings(steps=4, gradient_checkpointing=True), context_in(tmp_path / "2"))
+    assert equal_weights(one, two)
 
 
 def test_bf16_and_fp32_runs_in_one_process_have_close_losses(tmp_path: Path) -> None:
-    ears = EventRecorder(), EventRecorder()
-    for ear, precision in zip(ears, ("bf16", "fp32"), strict=True):
+    recorders = EventRecorder(), EventRecorder()
+    for recorder, precision in zip(recorders, ("bf16", "fp32"), strict=True):
         fit(
             tiny(0.0),
-            HIDE_SOME,
-            render,
+            MASKING,
+            toy_rows,
             settings(precision=precision),
-            context_in(tmp_path / precision, ear),
+            context_in(tmp_path / precision, recorder),
         )
-    bf16, fp32 = (ear.metric("loss") for ear in ears)
+    bf16, fp32 = (recorder.metric("loss") for recorder in recorders)
     assert bf16 != fp32
     assert bf16 == pytest.approx(fp32, rel=0.02)
 
 
 def test_fp16_on_cpu_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fp16 needs a GPU"):
-        fit(tiny(), HIDE_SOME, render, settings(precision="fp16"), context_in(tmp_path))
+        fit(tiny(), MASKING, toy_rows, settings(precision="fp16"), context_in(tmp_path))
 
 
 def test_flex_attention_on_cpu_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="flex_attention: block masks need a GPU"):
-        fit(tiny(0.0), HIDE_SOME, render, settings(flex_attention=True), context_in(tmp_path))
+        fit(tiny(0.0), MASKING, toy_rows, settings(flex_attention=True), context_in(tmp_path))
 
 
 RUN = """
@@ -228,13 +230,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from tests.support.killing import kill_when, newest_step
-from tests.support.toy_training import HIDE_SOME, fit, render, settings, tiny, context_in
+from tests.support.toy_training import MASKING, fit, toy_rows, settings, tiny, context_in
 torch.set_num_threads(1)
 folder, step, later = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 if step:
     kill_when(lambda: newest_step(folder / "scratch" / "checkpoints") >= step, later)
 model = tiny()
-fit(model, HIDE_SOME, render, settings(steps=120, checkpoint_every=3), context_in(folder))
+fit(model, MASKING, toy_rows, settings(steps=120, checkpoint_every=3), context_in(folder))
 save_file(dict(model.named_parameters()), folder / "model.safetensors")
 """
 
@@ -268,13 +270,13 @@ def hide_two(rows: TokenRows, rng: np.random.Generator, _progress: float) -> Bat
 def test_compiled_layers_keep_the_losses_and_resume(tmp_path: Path) -> None:
     """Interrupted and resumed, too: kernels are not in the checkpoint, and a truncated kernel is no error."""
     plain, compiled = EventRecorder(), EventRecorder()
-    alike = replace(HIDE_SOME, collate=hide_two)  # one shape, and so one kernel
-    fit(tiny(0.0), alike, render, settings(steps=12), context_in(tmp_path / "plain", plain))
+    alike = replace(MASKING, collate=hide_two)  # one shape, and so one kernel
+    fit(tiny(0.0), alike, toy_rows, settings(steps=12), context_in(tmp_path / "plain", plain))
 
     def stopping(number: int) -> TokenRows:
         if number > 9:  # the first eight are inspected before
             raise Stop
-        return render(number)
+        return toy_rows(number)
 
     once, cut = settings(steps=12, compile=True), context_in(tmp_path / "cut", compiled)
     with pytest.raises(Stop):
@@ -285,7 +287,7 @@ def test_compiled_layers_keep_the_losses_and_resume(tmp_path: Path) -> None:
         kernel.unlink()  # this process has it mapped
         kernel.write_bytes(b"")
     torch.compiler.reset()
-    fit(tiny(0.0), alike, render, once, cut)
+    fit(tiny(0.0), alike, toy_rows, once, cut)
     assert "continuing after step 8" in compiled.notes()
     for name in ("loss", "gradient_norm"):
         assert compiled.metric(name) == pytest.approx(plain.metric(name), rel=1e-4), name
@@ -294,4 +296,4 @@ def test_compiled_layers_keep_the_losses_and_resume(tmp_path: Path) -> None:
 def test_missing_compiler_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match=r"compile: no C\+\+ compiler: .* or set `compile: false`$"):
-        fit(tiny(), HIDE_SOME, render, settings(compile=True), context_in(tmp_path))
+        fit(tiny(), MASKING, toy_rows, settings(compile=True), context_in(tmp_path))

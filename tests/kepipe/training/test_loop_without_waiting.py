@@ -32,7 +32,7 @@ from kepipe.training.metrics import MetricAccumulator
 from kepipe.training.microbatches import MicroBatch, MicrobatchLoader, PlannedUpdate
 from tests.gpu import cases
 from tests.gpu.descriptors import branches, packed
-from tests.support.toy_training import HIDE_SOME, hide_some, render, settings
+from tests.support.toy_training import MASKING, mask_tokens, settings, toy_rows
 
 LENGTH, HIDDEN = 24, 48
 ALL = {one.name: one for one in (*cases.families(LENGTH), *cases.objectives(LENGTH))}
@@ -132,8 +132,8 @@ def test_batches_for_a_gpu_are_pinned_by_loader_threads(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor.numel()) or tensor)
     for pin in (False, True):
         loader = MicrobatchLoader(
-            lambda number, share: hide_some(render(number), np.random.default_rng(0), share),
-            HIDE_SOME.criterion.counts,
+            lambda number, share: mask_tokens(toy_rows(number), np.random.default_rng(0), share),
+            MASKING.criterion.counts,
             settings(),
             0,
             pin=pin,

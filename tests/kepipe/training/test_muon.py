@@ -17,15 +17,15 @@ from kepipe.training.muon import MuonWithAdamW
 from kepipe.training.optimizer import OPTIMIZERS, set_rate
 from kepipe.training.settings import OptimizerName
 from tests.support.toy_training import (
-    HIDE_SOME,
+    MASKING,
     EventRecorder,
     context_in,
+    equal_weights,
     fit,
     held_out_loss,
-    render,
-    same,
     settings,
     tiny,
+    toy_rows,
 )
 
 
@@ -132,23 +132,23 @@ def test_muon_training_learns_and_resumes_bit_identically(tmp_path: Path) -> Non
     with_muon = settings(
         steps=60, optimizer="muon", eval_every=30, accumulate=8, batch_ramp=0.6, batch_tokens=1024
     )
-    held_out = held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
-    ear, whole, again = EventRecorder(), tiny(), tiny()
-    fit(whole, HIDE_SOME, render, with_muon, context_in(tmp_path / "whole", ear), held_out)
-    losses = ear.metric("held_out_loss")
+    held_out = held_out_loss(MASKING, lambda number: toy_rows(1_000 + number), 2)
+    recorder, whole, again = EventRecorder(), tiny(), tiny()
+    fit(whole, MASKING, toy_rows, with_muon, context_in(tmp_path / "whole", recorder), held_out)
+    losses = recorder.metric("held_out_loss")
     assert losses[60] < 0.9 * losses[0]
 
     def stopping(number: int) -> TokenRows:
         if number > 60:  # while the batch grows
             raise Stop
-        return render(number)
+        return toy_rows(number)
 
     with pytest.raises(Stop):
-        fit(tiny(), HIDE_SOME, stopping, with_muon, context_in(tmp_path / "cut"), held_out)
+        fit(tiny(), MASKING, stopping, with_muon, context_in(tmp_path / "cut"), held_out)
     cut = EventRecorder()
-    fit(again, HIDE_SOME, render, with_muon, context_in(tmp_path / "cut", cut), held_out)
+    fit(again, MASKING, toy_rows, with_muon, context_in(tmp_path / "cut", cut), held_out)
     assert "continuing after step" in cut.notes()
-    assert same(whole, again)
+    assert equal_weights(whole, again)
 
 
 def test_muon_rejects_a_model_without_layers() -> None:

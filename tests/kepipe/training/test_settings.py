@@ -69,7 +69,7 @@ def test_batch_ramp_doubles_micro_batches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"batch_tokens": 100, "accumulate": 3}, "multiple of accumulate"),
         ({"warmup": 2.5}, "whole number"),
@@ -85,8 +85,8 @@ def test_batch_ramp_doubles_micro_batches() -> None:
         ({"batch_ramp": 0.5, "accumulate": 8, "processes": 2}, "set accumulate .8. to 16"),
     ],
 )
-def test_invalid_settings_are_rejected(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_invalid_settings_are_rejected(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         TrainingSettings(**values)
 
 

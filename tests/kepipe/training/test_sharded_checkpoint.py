@@ -20,10 +20,19 @@ from kepipe.data.batch import TokenRows
 from kepipe.flow.events import Event, Metrics
 from kepipe.training import checkpoint, distributed, throughput
 from kepipe.training.sharded_checkpoint import ShardWriter
-from tests.support.carrying import CarryingLSTM
 from tests.support.process_groups import group_of_one
-from tests.support.toy_training import HIDE_SOME, EventRecorder, context_in, fit, render, same, settings, tiny
-from tests.support.waiting import PATIENCE
+from tests.support.stateful_lstm import StatefulLSTM
+from tests.support.toy_training import (
+    MASKING,
+    EventRecorder,
+    context_in,
+    equal_weights,
+    fit,
+    settings,
+    tiny,
+    toy_rows,
+)
+from tests.support.waiting import TIMEOUT
 
 SHARDED = {"parallel": "fsdp2", "async_checkpoints": True}
 
@@ -44,25 +53,25 @@ def stopping_at(number: int) -> Callable[[int], TokenRows]:
     def rows(wanted: int) -> TokenRows:
         if wanted >= number:
             raise KeyboardInterrupt
-        return render(wanted)
+        return toy_rows(wanted)
 
     return rows
 
 
 def test_sharded_training_resumes_bit_identically_sharded_or_not(tmp_path: Path) -> None:
     whole, again, alone = tiny(), tiny(), tiny()
-    fit(whole, HIDE_SOME, render, settings(**SHARDED), context_in(tmp_path / "whole"))
-    ear, context = EventRecorder(), context_in(tmp_path / "cut")
+    fit(whole, MASKING, toy_rows, settings(**SHARDED), context_in(tmp_path / "whole"))
+    recorder, context = EventRecorder(), context_in(tmp_path / "cut")
     with suppress(KeyboardInterrupt):
-        fit(tiny(), HIDE_SOME, stopping_at(10), settings(**SHARDED), context)
+        fit(tiny(), MASKING, stopping_at(10), settings(**SHARDED), context)
     newest = next(checkpoint.intact(context.scratch / "checkpoints", pytest.fail))
     assert newest.step == 8
     assert newest.is_sharded
-    fit(again, HIDE_SOME, render, settings(**SHARDED), context_in(tmp_path / "cut", ear))
-    assert "continuing after step 8" in ear.notes()
-    assert same(whole, again)
-    fit(alone, HIDE_SOME, render, settings(), context)
-    assert same(whole, alone), "in one process, which has all the weights"
+    fit(again, MASKING, toy_rows, settings(**SHARDED), context_in(tmp_path / "cut", recorder))
+    assert "continuing after step 8" in recorder.notes()
+    assert equal_weights(whole, again)
+    fit(alone, MASKING, toy_rows, settings(), context)
+    assert equal_weights(whole, alone), "in one process, which has all the weights"
     files = {file.name for file in newest.folder.rglob("*") if file.is_file()}
     assert files == {"state.json", "shard-00001-model-00001-of-00001.safetensors"}
 
@@ -80,7 +89,7 @@ def test_async_checkpoint_has_the_weights_of_its_step(
 
     def held(write: Callable[..., Any]) -> Callable[..., Any]:
         def after(*values: Any) -> Any:
-            assert went_on.wait(PATIENCE)
+            assert went_on.wait(TIMEOUT)
             return write(*values)
 
         return after
@@ -90,13 +99,13 @@ def test_async_checkpoint_has_the_weights_of_its_step(
     how = settings(**(SHARDED if kind == "sharded" else {"async_checkpoints": True}), log_every=1)
     context = context_in(tmp_path, hear)
     with suppress(KeyboardInterrupt):
-        fit(tiny(), HIDE_SOME, stopping_at(7), how, context)
+        fit(tiny(), MASKING, stopping_at(7), how, context)
     monkeypatch.undo()
     again, whole = tiny(), tiny()
-    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path, ear := EventRecorder()))
-    assert "continuing after step 4" in ear.notes()
-    fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole"))
-    assert same(whole, again)
+    fit(again, MASKING, toy_rows, settings(), context_in(tmp_path, recorder := EventRecorder()))
+    assert "continuing after step 4" in recorder.notes()
+    fit(whole, MASKING, toy_rows, settings(), context_in(tmp_path / "whole"))
+    assert equal_weights(whole, again)
 
 
 def failing(writer: ShardWriter, *_: Any) -> Future[Any]:
@@ -109,11 +118,11 @@ def test_failed_shard_write_is_reported_and_never_loaded(
 ) -> None:
     context = context_in(tmp_path)
     with suppress(KeyboardInterrupt):
-        fit(tiny(), HIDE_SOME, stopping_at(7), settings(**SHARDED), context)
+        fit(tiny(), MASKING, stopping_at(7), settings(**SHARDED), context)
     with monkeypatch.context() as patched:
         patched.setattr(ShardWriter, "write_data", failing)
         with pytest.raises(OSError, match=r"step 8 \(No space.*step-00000004 is intact"):
-            fit(tiny(), HIDE_SOME, render, settings(**SHARDED), context)
+            fit(tiny(), MASKING, toy_rows, settings(**SHARDED), context)
     root = context.scratch / "checkpoints"
     assert sorted(folder.name for folder in root.iterdir()) == [
         ".step-00000008.shards.unfinished",
@@ -123,16 +132,16 @@ def test_failed_shard_write_is_reported_and_never_loaded(
     monkeypatch.setattr(pickle, "loads", pytest.fail)
     monkeypatch.setattr(torch, "load", pytest.fail)
     whole, again = tiny(), tiny()
-    fit(again, HIDE_SOME, render, settings(), context_in(tmp_path, ear := EventRecorder()))
-    assert "continuing after step 4" in ear.notes()
+    fit(again, MASKING, toy_rows, settings(), context_in(tmp_path, recorder := EventRecorder()))
+    assert "continuing after step 4" in recorder.notes()
     assert [folder.name for folder in root.iterdir()] == ["step-00000004", "step-00000008"]
-    fit(whole, HIDE_SOME, render, settings(), context_in(tmp_path / "whole"))
-    assert same(whole, again)
+    fit(whole, MASKING, toy_rows, settings(), context_in(tmp_path / "whole"))
+    assert equal_weights(whole, again)
 
 
 def test_sharded_checkpoint_of_another_model_is_rejected(tmp_path: Path) -> None:
     context = context_in(tmp_path)
     with suppress(KeyboardInterrupt):
-        fit(tiny(), HIDE_SOME, stopping_at(6), settings(**SHARDED), context)
+        fit(tiny(), MASKING, stopping_at(6), settings(**SHARDED), context)
     with pytest.raises(ValueError, match="the checkpoint is of another model"):
-        fit(CarryingLSTM(), HIDE_SOME, render, settings(), context)
+        fit(StatefulLSTM(), MASKING, toy_rows, settings(), context)

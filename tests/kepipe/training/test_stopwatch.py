@@ -10,14 +10,14 @@ import pytest
 from kepipe.data.batch import TokenRows
 from kepipe.flow.events import Progressed
 from tests.support.toy_training import (
-    HIDE_SOME,
+    MASKING,
     EventRecorder,
     context_in,
     fit,
     held_out_loss,
-    render,
     settings,
     tiny,
+    toy_rows,
 )
 
 
@@ -34,15 +34,15 @@ def _half_a_second_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_half_a_second_an_update")
 def test_time_budget_ends_training_and_sets_the_learning_rate(tmp_path: Path) -> None:
-    ear = EventRecorder()
-    held_out = held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
+    recorder = EventRecorder()
+    held_out = held_out_loss(MASKING, lambda number: toy_rows(1_000 + number), 2)
     half = settings(budget="10s", learning_rate=1.0, warmup=0.5, log_every=1, eval_every=7)
-    state = fit(tiny(), HIDE_SOME, render, half, context_in(tmp_path, ear), held_out)
+    state = fit(tiny(), MASKING, toy_rows, half, context_in(tmp_path, recorder), held_out)
     assert (state.step, state.seconds) == (20, 10.0)
-    rates = ear.metric("learning_rate")
+    rates = recorder.metric("learning_rate")
     assert [rates[step] for step in (1, 6, 11, 16, 20)] == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.1])
-    assert list(ear.metric("held_out_loss")) == [0, 7, 14, 20], "the last update is measured"
-    bar = [event for event in ear.events if isinstance(event, Progressed)]
+    assert list(recorder.metric("held_out_loss")) == [0, 7, 14, 20], "the last update is measured"
+    bar = [event for event in recorder.events if isinstance(event, Progressed)]
     assert (bar[-1].done, bar[-1].total, bar[-1].unit) == (10, 10, "seconds")
 
 
@@ -51,13 +51,13 @@ def test_resumed_training_uses_the_remaining_time_budget(tmp_path: Path) -> None
     def stopping(number: int) -> TokenRows:
         if number > 20:
             raise Stop
-        return render(number)
+        return toy_rows(number)
 
     growing = settings(budget="10s", accumulate=4, batch_tokens=512, batch_ramp=0.5, checkpoint_every=5)
     with pytest.raises(Stop):
-        fit(tiny(), HIDE_SOME, stopping, growing, context_in(tmp_path))
-    ear = EventRecorder()
-    state = fit(tiny(), HIDE_SOME, render, growing, context_in(tmp_path, ear))
-    assert "continuing after step 15 with 8 s of its budget used" in ear.notes()
+        fit(tiny(), MASKING, stopping, growing, context_in(tmp_path))
+    recorder = EventRecorder()
+    state = fit(tiny(), MASKING, toy_rows, growing, context_in(tmp_path, recorder))
+    assert "continuing after step 15 with 8 s of its budget used" in recorder.notes()
     assert (state.step, state.seconds) == (20, 10.0)
     assert 20 < state.micro_batches < 4 * 20, "updates had fewer parts first"

@@ -40,13 +40,13 @@ def test_throughput_is_logged_in_every_window(family: Any, objective: Any, tmp_p
     )
     sizes = {"layers": 2, "hidden": 128, "heads": 2, "positions": 80}
     model = build(Base(family=family, **sizes), 10 + len(shard), 0)
-    ear = EventRecorder()
+    recorder = EventRecorder()
     fit(
         model, table.build(table.read(objective), TOKENIZER), batches.__getitem__,
-        settings(steps=6, log_every=1, batch_tokens=TOKENS), context_in(tmp_path, ear),
+        settings(steps=6, log_every=1, batch_tokens=TOKENS), context_in(tmp_path, recorder),
     )  # fmt: skip
     told = {
-        name: list(ear.metric(name).values())
+        name: list(recorder.metric(name).values())
         for name in ("data_wait_share", "tokens_per_second", "model_flops_utilisation")
     }
     assert all(len(values) == 6 for values in told.values())

@@ -15,20 +15,20 @@ from kepipe.flow.events import WeightsKept
 from kepipe.training.evaluator import HeldOutLoss
 from kepipe.training.train_state import TrainState
 from tests.support.toy_training import (
-    HIDE_SOME,
+    MASKING,
     EventRecorder,
     context_in,
+    equal_weights,
     fit,
     held_out_loss,
-    render,
-    same,
     settings,
     tiny,
+    toy_rows,
 )
 
 
 def held_out() -> HeldOutLoss:
-    return held_out_loss(HIDE_SOME, lambda number: render(1_000 + number), 2)
+    return held_out_loss(MASKING, lambda number: toy_rows(1_000 + number), 2)
 
 
 class Stop(Exception):
@@ -64,15 +64,15 @@ def test_train_state_share_of_steps_or_budget_and_early_stopping() -> None:
 
 
 def test_damaged_checkpoint_falls_back_to_the_previous(tmp_path: Path) -> None:
-    ear, whole, again = EventRecorder(), tiny(), tiny()
-    context = context_in(tmp_path, ear)
-    fit(whole, HIDE_SOME, render, settings(), context)
+    recorder, whole, again = EventRecorder(), tiny(), tiny()
+    context = context_in(tmp_path, recorder)
+    fit(whole, MASKING, toy_rows, settings(), context)
     newest = context.scratch / "checkpoints" / "step-00000008" / "memory.safetensors"
     newest.write_bytes(newest.read_bytes()[:100])
-    fit(again, HIDE_SOME, render, settings(), context)
-    assert "damaged" in ear.notes()
-    assert "continuing after step 4" in ear.notes()
-    assert same(whole, again)
+    fit(again, MASKING, toy_rows, settings(), context)
+    assert "damaged" in recorder.notes()
+    assert "continuing after step 4" in recorder.notes()
+    assert equal_weights(whole, again)
 
 
 def test_damaged_checkpoint_is_not_kept_in_place_of_an_intact_one(tmp_path: Path) -> None:
@@ -81,52 +81,52 @@ def test_damaged_checkpoint_is_not_kept_in_place_of_an_intact_one(tmp_path: Path
     def stopping(number: int) -> TokenRows:
         if number > 6:
             raise Stop
-        return render(number)
+        return toy_rows(number)
 
     few = settings(keep_last=1)
-    ear, whole, again = EventRecorder(), tiny(), tiny()
-    fit(whole, HIDE_SOME, render, few, context_in(tmp_path / "whole"))
-    context = context_in(tmp_path / "cut", ear)
+    recorder, whole, again = EventRecorder(), tiny(), tiny()
+    fit(whole, MASKING, toy_rows, few, context_in(tmp_path / "whole"))
+    context = context_in(tmp_path / "cut", recorder)
     checkpoints = context.scratch / "checkpoints"
     (checkpoints / "step-abc").mkdir(parents=True)
     (checkpoints / "step-00000008").write_text("no folder")
     with pytest.raises(Stop):
-        fit(tiny(), HIDE_SOME, stopping, few, context)
+        fit(tiny(), MASKING, stopping, few, context)
     assert [place.name for place in checkpoints.iterdir()] == ["step-00000004"]
-    fit(again, HIDE_SOME, render, few, context)
-    assert "continuing after step 4" in ear.notes()
-    assert same(whole, again)
+    fit(again, MASKING, toy_rows, few, context)
+    assert "continuing after step 4" in recorder.notes()
+    assert equal_weights(whole, again)
 
 
 def test_final_best_returns_the_best_weights_also_after_a_resume(tmp_path: Path) -> None:
     """The held-out text is reversed, so that the last is not the best. A resumed run finds the same best."""
 
     def opposite(number: int) -> TokenRows:
-        rows = render(number)
+        rows = toy_rows(number)
         return replace(rows, tokens=rows.tokens[:, ::-1].copy())
 
     def stopping(number: int) -> TokenRows:
         if number > 33:
             raise Stop
-        return render(number)
+        return toy_rows(number)
 
-    misleading = held_out_loss(HIDE_SOME, opposite, 2)
+    misleading = held_out_loss(MASKING, opposite, 2)
     best = settings(steps=40, learning_rate=0.01, eval_every=4, final="best", keep_last=1)
-    ear, model = EventRecorder(), tiny(0.0)
-    context = context_in(tmp_path / "whole", ear)
-    progress = fit(model, HIDE_SOME, render, best, context, misleading)
-    losses = {step: loss for step, loss in ear.metric("held_out_loss").items() if step}
+    recorder, model = EventRecorder(), tiny(0.0)
+    context = context_in(tmp_path / "whole", recorder)
+    progress = fit(model, MASKING, toy_rows, best, context, misleading)
+    losses = {step: loss for step, loss in recorder.metric("held_out_loss").items() if step}
     assert progress.best_step == min(losses, key=losses.__getitem__) < 40
     assert progress.latest == losses[progress.best_step], "the loss of the weights with which it ends"
-    assert f"the weights are those of step {progress.best_step}" in ear.notes()
+    assert f"the weights are those of step {progress.best_step}" in recorder.notes()
     stored = load_file(context.scratch / f"checkpoints/step-{progress.best_step:08d}/weights.safetensors")
     assert all(torch.equal(stored[name], value) for name, value in model.named_parameters())
 
     again, cut = tiny(0.0), context_in(tmp_path / "cut")
     with pytest.raises(Stop):
-        fit(tiny(0.0), HIDE_SOME, stopping, best, cut, misleading)
-    fit(again, HIDE_SOME, render, best, cut, misleading)
-    assert same(model, again)
+        fit(tiny(0.0), MASKING, stopping, best, cut, misleading)
+    fit(again, MASKING, toy_rows, best, cut, misleading)
+    assert equal_weights(model, again)
 
 
 def test_keep_last_and_keep_best_checkpoints_are_kept(tmp_path: Path) -> None:
@@ -149,12 +149,12 @@ def test_keep_last_and_keep_best_checkpoints_are_kept(tmp_path: Path) -> None:
     def stopping(number: int) -> TokenRows:
         if number > 6:
             raise Stop
-        return render(number)
+        return toy_rows(number)
 
     with pytest.raises(Stop):
-        fit(tiny(0.0), HIDE_SOME, stopping, often, context, told)
+        fit(tiny(0.0), MASKING, stopping, often, context, told)
     again = EventRecorder()
-    fit(tiny(0.0), HIDE_SOME, render, often, replace(context, sink=again), told)
+    fit(tiny(0.0), MASKING, toy_rows, often, replace(context, sink=again), told)
     kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
     assert kept == ["step-00000004", "step-00000006", "step-00000010"]
     events = [event for event in again.events if isinstance(event, WeightsKept)]
@@ -172,14 +172,14 @@ def test_keep_best_and_early_stopping_survive_repeated_resumes(
     """Interrupted repeatedly, training ends at the same step with the same weights and checkpoints."""
 
     def opposite(number: int) -> TokenRows:
-        rows = render(number)
+        rows = toy_rows(number)
         return replace(rows, tokens=rows.tokens[:, ::-1].copy())
 
     chosen = settings(
         steps=32, learning_rate=0.01, eval_every=4, checkpoint_every=6, final=final, keep_last=keep,
         keep_best=keep_best, patience=patience,
     )  # fmt: skip
-    misleading = held_out_loss(HIDE_SOME, opposite, 1)
+    misleading = held_out_loss(MASKING, opposite, 1)
     ends = []
     for name, cuts in (("whole", []), ("cut", [3, 9, 10, 15, 22, 23])):
         context = context_in(tmp_path / name)
@@ -188,22 +188,22 @@ def test_keep_best_and_early_stopping_survive_repeated_resumes(
             def until(number: int, cut: int = cut) -> TokenRows:
                 if number > cut:
                     raise Stop
-                return render(number)
+                return toy_rows(number)
 
             model = tiny(0.0)
             with suppress(Stop):
-                progress = fit(model, HIDE_SOME, until, chosen, context, misleading)
+                progress = fit(model, MASKING, until, chosen, context, misleading)
         kept = sorted(folder.name for folder in (context.scratch / "checkpoints").iterdir())
         ends.append((progress, kept, model))
     (whole, kept_whole, model_whole), (cut_one, kept_cut, model_cut) = ends
     assert (whole, kept_whole) == (cut_one, kept_cut)
-    assert same(model_whole, model_cut)
+    assert equal_weights(model_whole, model_cut)
     assert (whole.step < 32) == (patience is not None)
 
 
 def test_patience_stops_training_without_improvement(tmp_path: Path) -> None:
     still = settings(steps=400, learning_rate=1e-12, eval_every=3, patience=2)
-    ear = EventRecorder()
-    progress = fit(tiny(0.0), HIDE_SOME, render, still, context_in(tmp_path, ear), held_out())
+    recorder = EventRecorder()
+    progress = fit(tiny(0.0), MASKING, toy_rows, still, context_in(tmp_path, recorder), held_out())
     assert progress.step < 60
-    assert f"stopped after step {progress.step} of 400: 2 evaluations were no better than" in ear.notes()
+    assert f"stopped after step {progress.step} of 400: 2 evaluations were no better than" in recorder.notes()

@@ -13,13 +13,13 @@ from kepipe.tuning.ranges import Choices, Numbers, read_ranges
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("a.b=2..8", Numbers("a.b", 2, 8, whole=True)),
-        ("a=-3..3", Numbers("a", -3, 3, whole=True)),
-        ("a=64..256:step=64", Numbers("a", 64, 256, whole=True, step=64)),
-        ("a=16..1024:log", Numbers("a", 16, 1024, whole=True, log=True)),
-        ("a=0.1..0.5", Numbers("a", 0.1, 0.5, whole=False)),
-        ("a=0..0.5:step=0.1", Numbers("a", 0, 0.5, whole=False, step=0.1)),
-        ("a=1e-5..1e-3:log", Numbers("a", 1e-5, 1e-3, whole=False, log=True)),
+        ("a.b=2..8", Numbers("a.b", 2, 8, integer=True)),
+        ("a=-3..3", Numbers("a", -3, 3, integer=True)),
+        ("a=64..256:step=64", Numbers("a", 64, 256, integer=True, step=64)),
+        ("a=16..1024:log", Numbers("a", 16, 1024, integer=True, log=True)),
+        ("a=0.1..0.5", Numbers("a", 0.1, 0.5, integer=False)),
+        ("a=0..0.5:step=0.1", Numbers("a", 0, 0.5, integer=False, step=0.1)),
+        ("a=1e-5..1e-3:log", Numbers("a", 1e-5, 1e-3, integer=False, log=True)),
         ("a=[mlm, wwm]", Choices("a", ("mlm", "wwm"))),
         ("a=[null, k-bert, {method: k-bert, choice: similar}]",
          Choices("a", ("null", "k-bert", "{method: k-bert, choice: similar}"))),
@@ -37,7 +37,7 @@ def test_python_ranges_may_be_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ranges", "said"),
+    ("ranges", "message"),
     [
         ([], "no setting to search"),
         (["a"], "--set-range a: expected KEY=LOW..HIGH"),
@@ -55,8 +55,8 @@ def test_python_ranges_may_be_lists() -> None:
         (["a=1..2", "a=3..4"], "--set-range a: given twice"),
     ],
 )
-def test_invalid_ranges_are_rejected(ranges: list[str], said: str) -> None:
-    with pytest.raises(ConfigError, match=said.replace(".", r"\.")):
+def test_invalid_ranges_are_rejected(ranges: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         read_ranges(ranges)
 
 
@@ -74,7 +74,7 @@ def test_any_text_is_a_range_or_an_error(text: str) -> None:
 
 @given(st.floats(1e-6, 1e-3))
 def test_sampled_numbers_are_rounded_to_four_digits_within_the_range(value: float) -> None:
-    numbers = Numbers("a", 1e-6, 1e-3, whole=False, log=True)
+    numbers = Numbers("a", 1e-6, 1e-3, integer=False, log=True)
     rounded = numbers.rounded(value)
     assert numbers.low <= rounded <= numbers.high
     assert rounded == pytest.approx(value, rel=5e-4)

@@ -49,7 +49,7 @@ def test_csv_without_a_header_is_reported(read: Read, tmp_path: Path) -> None:
     file.write_text("\na,r,b\nc,r,d\n")
     found = read(file)
     assert found.facts() == {("c", "r", "d")}
-    assert found.left_out == {"the first line, as the header, though 'r' is a relation below": 1}
+    assert found.left_out == {"the first line, used as the header although 'r' is a relation below": 1}
     assert not read(file, Choices(columns=("a", "r", "b"))).left_out
 
 

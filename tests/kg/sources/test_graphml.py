@@ -37,7 +37,7 @@ def test_nodes_and_edges(read: Read, tmp_path: Path) -> None:
         ("Q64", "P17", "Q183"), ("Q64", "capital of", "Q183"), ("Q183", "related to", "Q64"),
     }  # fmt: skip
     assert Relation("P17", "country") in found.graph.relations
-    assert found.left_out == {"edges without a relation, called 'related to'": 1}
+    assert found.left_out == {"edges without a relation, which get 'related to'": 1}
 
 
 def test_undirected_edges_run_both_ways(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_packed_graphml_is_read_and_truncation_reported(
     file.write_bytes(packed)
     assert len(read(file).graph) == 34
     file.write_bytes(packed[:-20])
-    with pytest.raises(ValueError, match=r"g\.graphml\.gz: the packed data is damaged"):
+    with pytest.raises(ValueError, match=r"g\.graphml\.gz: the compressed data is damaged"):
         read(file)
 
 
@@ -170,7 +170,7 @@ def test_further_graphs_of_a_file_are_counted_as_skipped(read: Read, tmp_path: P
     edge = f'<node id="a">{inner}</node><node id="b"/><edge source="a" target="b"/>'
     file.write_text(f'<graphml><graph edgedefault="directed">{edge}</graph>{inner}</graphml>')
     found = read(file)
-    assert found.left_out["graphs inside the first or after it"] == 2
+    assert found.left_out["graphs other than the first"] == 2
     assert set(found.graph.ids) == {"a", "b"}
 
 
@@ -212,4 +212,4 @@ def test_utf_16_graphml_counts_no_negative_graphs(read: Read, tmp_path: Path) ->
     file.write_bytes(f'{head}<graphml xmlns="{namespace}">{text}</graphml>'.encode("utf-16"))
     found = read(file)
     assert found.facts() == {("a", "related to", "b")}
-    assert found.left_out == {"edges without a relation, called 'related to'": 1}
+    assert found.left_out == {"edges without a relation, which get 'related to'": 1}

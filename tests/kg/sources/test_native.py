@@ -91,8 +91,8 @@ def test_bad_lines_are_counted_and_located(tmp_path: Path) -> None:
     )
     assert messages["triples.tsv", 4] == "not UTF-8 (byte 1)"
     assert messages["triples.tsv", 5] == "the relation is empty"
-    assert messages["triples.tsv", 7] == "'x' is not in entities.jsonl: kept, its id as label"
-    assert messages["triples.tsv", 8] == "'new' is not in relations.tsv: kept, its id as label"
+    assert messages["triples.tsv", 7] == "'x' is not in entities.jsonl: kept, with its id as label"
+    assert messages["triples.tsv", 8] == "'new' is not in relations.tsv: kept, with its id as label"
     assert messages["entities.jsonl", 7] == "duplicate entity 'a'"
     assert (
         messages["entities.jsonl", 11] == r"'\ud800' is not valid text: '\ud800' is half of a surrogate pair"
@@ -113,7 +113,7 @@ def test_missing_triples_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a file of triples, or a folder with train\.tsv"):
         find_files(tmp_path)
     (tmp_path / "graph.json").touch()
-    with pytest.raises(ValueError, match="is a stored graph already"):
+    with pytest.raises(ValueError, match="is a stored graph, not a source"):
         find_files(tmp_path)
 
 

@@ -83,7 +83,7 @@ def test_packed_rdf_is_read_and_truncation_reported(read: Read, tmp_path: Path, 
     assert len(read(whole).facts()) == 1
     found = read(cut)
     assert len(found.problems) == 1
-    assert "the packed data is damaged" in found.problems[0]
+    assert "the compressed data is damaged" in found.problems[0]
 
 
 def test_bad_statements_are_located_and_the_rest_is_read(read: Read, tmp_path: Path) -> None:
@@ -126,9 +126,9 @@ def test_n_triples_bad_line_is_skipped_alone(read: Read, tmp_path: Path, bad: by
     [
         (b"x:y :p :z .", 39, "g.ttl:8: The prefix x: has not been declared; left out"),
         (b':x :p "Z\xfcrich" .', 39, "g.ttl:8: not UTF-8 (byte 9), read as \N{REPLACEMENT CHARACTER}"),
-        (b':x :p "no end .', 39, "g.ttl:8: what begins here has no end; left out"),
-        (b':x :p """no end .', 39, "g.ttl:8: what begins here has no end; left out"),
-        (b":x :p <http://no/end .", 39, "g.ttl:8: what begins here has no end; left out"),
+        (b':x :p "no end .', 39, "g.ttl:8: the statement that begins here has no end; left out"),
+        (b':x :p """no end .', 39, "g.ttl:8: the statement that begins here has no end; left out"),
+        (b":x :p <http://no/end .", 39, "g.ttl:8: the statement that begins here has no end; left out"),
         (
             b":x :p <http://no/end .\n:x :q :y .\n:x :p <http://an/end> .",
             41,
@@ -171,7 +171,7 @@ def test_unterminated_statement_in_a_long_file_is_located(read: Read, tmp_path: 
     found = read(file)
     assert len(found.facts()) == 1
     (problem,) = found.problems
-    assert problem.endswith("what begins about here has no end within 16 MB: not read")
+    assert problem.endswith("the statement that begins about here has no end within 16 MB: not read")
     assert 8700 <= int(problem.split(":")[1]) <= 9800
 
 
@@ -197,7 +197,7 @@ def test_xml_entity_bombs_are_rejected(read: Read, tmp_path: Path) -> None:
     levels = (f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
     file = tmp_path / "g.rdf"
     file.write_text(_declared('<!ENTITY a0 "laugh">', *levels) + "<p:x p:y='&a11;'/></rdf:RDF>")
-    with pytest.raises(ValueError, match=r"g\.rdf:\d: this entity stands for up to .* bytes"):
+    with pytest.raises(ValueError, match=r"g\.rdf:\d: this entity expands to up to .* bytes"):
         read(file)
 
 

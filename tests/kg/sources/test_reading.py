@@ -42,7 +42,7 @@ def test_damage_after_a_packed_stream_is_reported(tmp_path: Path, pack: Pack, af
     file.write_bytes(pack(LINES) + after)
     problems = Problems()
     assert lines(file, problems) == LINES
-    assert str(problems.first[0]).startswith("lines:300001: the packed data is damaged from here on")
+    assert str(problems.first[0]).startswith("lines:300001: the compressed data is damaged from here on")
 
 
 def test_truncated_packed_file_is_reported(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_truncated_packed_file_is_reported(tmp_path: Path) -> None:
     file.write_bytes(bz2.compress(LINES)[:-30])
     problems = Problems()
     lines(file, problems)
-    assert "the packed data is damaged from here on" in str(problems.first[0])
+    assert "the compressed data is damaged from here on" in str(problems.first[0])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])

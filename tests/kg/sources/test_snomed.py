@@ -60,7 +60,7 @@ def test_snomed_concepts_with_preferred_names_are_read(read: Read, tmp_path: Pat
     assert asthma == Entity("1", "Asthma", ("Wheezy chest",), "Of the airways.", ("disorder",))
     assert found.left_out == {"relationships of inactive concepts": 1, "names in other languages": 1}
     assert found.problems == [
-        "sct2_Relationship_Snapshot_INT_2026.txt:5: expected 10 columns by tabs, found 2"
+        "sct2_Relationship_Snapshot_INT_2026.txt:5: expected 10 columns separated by tabs, found 2"
     ]
 
 

@@ -34,7 +34,7 @@ def test_spo_is_read_and_bad_lines_are_located(read: Read, tmp_path: Path) -> No
         "g.spo:6: expected subject, predicate and object separated by tabs, found 4 columns: 'a\\tb\\tc\\td'",
         "g.spo:8: not UTF-8 (byte 1)",
     ]
-    assert found.bytes_told == file.stat().st_size
+    assert found.bytes_reported == file.stat().st_size
 
 
 def test_spo_strict_stops_at_the_bad_line(read: Read, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_messages_list_every_compression(read: Read, tmp_path: Path) -> None:
         read(file, format="rdf")
     (tmp_path / "g.nt").write_bytes(b"PK\x03\x04")
     (problem,) = read(tmp_path / "g.nt").problems
-    assert problem.endswith("packed with zip: unpack it, or pack it with one of gzip, bzip2, xz, zstd")
+    assert problem.endswith("compressed with zip: decompress it, or use one of gzip, bzip2, xz, zstd")
 
 
 def test_folder_formats_are_detected(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_source_without_triples_is_rejected(tmp_path: Path) -> None:
     assert size(FORMATS["spo"], file) == 4
     table = tmp_path / "g.tsv"
     table.write_text("head\trelation\ttail\tnote\na\tr\tb\tx\n")
-    with pytest.raises(ValueError, match=r"g\.tsv:1: expected 3 columns(?s:.*)is of the format `csv`$"):
+    with pytest.raises(ValueError, match=r"g\.tsv:1: expected 3 columns(?s:.*)has the format `csv`$"):
         read_source(
             FORMATS["native"], table, GraphWriter(tmp_path / "out"), Problems(), lambda _: None, Choices()
         )
@@ -107,8 +107,8 @@ def test_source_without_triples_is_rejected(tmp_path: Path) -> None:
     [
         ("\ufeffa\tr\tb\nc\tr\td\n".encode("utf-16-le"), "UTF-16, expected UTF-8: iconv"),
         ("\ufeffa\tr\tb\nc\tr\td\n".encode("utf-16-be"), "UTF-16, expected UTF-8: iconv"),
-        (b"Rar!\x1a\x07\x01\x00", "packed with rar: unpack it"),
-        (b"PK\x03\x04\n\n\n", "packed with zip: unpack it"),
+        (b"Rar!\x1a\x07\x01\x00", "compressed with rar: decompress it"),
+        (b"PK\x03\x04\n\n\n", "compressed with zip: decompress it"),
     ],
 )
 def test_file_of_another_kind_is_recognised(

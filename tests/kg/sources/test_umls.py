@@ -46,7 +46,7 @@ def test_umls_concepts_and_relations_are_read(read: Read, tmp_path: Path) -> Non
         "suppressed names": 1, "names in other languages": 1,
         "relations of a concept with itself, or suppressed": 1, "relations of concepts without a name": 1,
     }  # fmt: skip
-    assert found.problems == ["MRCONSO.RRF:6: expected 18 columns by |, found 2"]
+    assert found.problems == ["MRCONSO.RRF:6: expected 18 columns separated by |, found 2"]
     assert read(tmp_path, Choices(languages=("es", "en"))).graph.labels[1] == "Mal"
 
 

@@ -149,7 +149,7 @@ def test_uninformative_types_are_skipped_in_either_scheme(read: Read, tmp_path: 
         f":1 a <{scheme}://schema.org/Thing>, <{scheme}://www.geonames.org/ontology#Feature>, :City ; :in :2 .",
     )  # fmt: skip
     assert found.graph.type_names == ["City"]
-    assert found.left_out == {"types that say nothing": 2}
+    assert found.left_out == {"uninformative types": 2}
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_wikidata_dump_is_read(read: Read, tmp_path: Path, data: bytes) -> None:
         "statements about items that the file lacks": 1,  # Paris
         "entities of the kind lexeme": 1,
     }
-    assert found.bytes_told == file.stat().st_size
+    assert found.bytes_reported == file.stat().st_size
     assert list(found.account.lines())[:7] == [
         "taken: descriptions: 1 (descriptions 1)", "taken: facts: 2 (P17 country 1, P36 1)",
         "taken: items: 4", "taken: names: 5 (labels, aliases 5)", "taken: priors: 1 (sitelinks 1)",
@@ -152,7 +152,7 @@ def test_truncated_wikidata_dump_is_reported(read: Read, tmp_path: Path) -> None
     packed = gzip.compress(as_array(many))
     file.write_bytes(packed[: len(packed) // 2])
     found = read(file)
-    assert "the packed data is damaged" in found.problems[-1]
+    assert "the compressed data is damaged" in found.problems[-1]
     assert 100 < len(found.facts()) < 1998
 
 

@@ -14,7 +14,7 @@ def test_xml_declaration_may_span_several_chunks() -> None:
     bounds.check(1, b"<!DOCTYPE r [\n<!ENTITY a\n")
     bounds.check(3, b"'" + b"x" * 1000 + b"\n")
     bounds.check(4, b"'>\n")
-    with pytest.raises(ValueError, match=r"g\.rdf:6: this entity stands for up to 100"):
+    with pytest.raises(ValueError, match=r"g\.rdf:6: this entity expands to up to 100"):
         bounds.check(5, b"\n<!ENTITY b '" + b"&a;" * 100 + b"'>\n")
 
 

@@ -38,5 +38,5 @@ def test_other_xml_is_skipped(tmp_path: Path) -> None:
 def test_entity_expansion_bombs_are_refused(tmp_path: Path) -> None:
     levels = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
     text = f'<!DOCTYPE PubmedArticleSet [<!ENTITY a0 "laugh">{levels}]><PubmedArticleSet>&a11;</PubmedArticleSet>'
-    with pytest.raises(ValueError, match="this entity stands for up to"):
+    with pytest.raises(ValueError, match="this entity expands to up to"):
         write_and_read(tmp_path, "p.xml", text)

@@ -61,8 +61,8 @@ def test_a_chain_of_places_is_split_after_the_first(linker: Linker) -> None:
 
 def test_a_joined_link_is_explained(linker: Linker) -> None:
     text = "From Omaha, Nebraska"
-    told = explain(linker, text, next(iter(RuleAnnotator().annotate([text]))), policy=Policy(join=True))
-    assert [(each.surface, each.outcome, each.note) for each in told if each.outcome == "linked"] == [
+    outcomes = explain(linker, text, next(iter(RuleAnnotator().annotate([text]))), policy=Policy(join=True))
+    assert [(each.surface, each.outcome, each.note) for each in outcomes if each.outcome == "linked"] == [
         ("Omaha, Nebraska", "linked", "with what it lies in")
     ]
 

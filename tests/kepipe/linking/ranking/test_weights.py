@@ -14,8 +14,8 @@ from kepipe.linking.linker import Linker
 from kepipe.linking.ranking.ranker import GRAPH_SPECIFIC, Ranker, fit
 from kepipe.linking.ranking.weights import GENERAL, HAND_SET, PRIOR_MEAN
 from kg.store import Graph
-from tests.benchmarks.general import expected
-from tests.benchmarks.linking_sets import without_odd_blanks
+from tests.benchmarks.general import prior_mean
+from tests.benchmarks.linking_sets import join_punctuation
 
 
 def test_untrained_linker_has_default_weights_by_feature_name(graph: Graph) -> None:
@@ -54,7 +54,7 @@ def test_weights_stay_at_the_prior_mean_without_evidence() -> None:
 
 @pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
 def test_the_default_weights_are_those_learned_from_the_sentences(tmp_path: Path) -> None:
-    learned = expected(tmp_path)
+    learned = prior_mean(tmp_path)
     assert {**HAND_SET.of_feature, **learned.of_feature} == pytest.approx(
         dict(PRIOR_MEAN.of_feature), abs=0.02
     )
@@ -70,7 +70,7 @@ def test_the_default_weights_are_those_learned_from_the_sentences(tmp_path: Path
     ],
 )
 def test_split_tokens_are_joined_again(apart: str, printed: str) -> None:
-    text, places = without_odd_blanks(apart)
+    text, places = join_punctuation(apart)
     assert text == printed
     assert all(text[place] == letter for place, letter in zip(places, apart, strict=False) if letter != " ")
     assert places[len(apart)] == len(text)

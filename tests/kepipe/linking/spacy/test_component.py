@@ -62,8 +62,8 @@ def test_saving_into_its_own_folder(pipeline: Language, tmp_path: Path) -> None:
         "print(len(nlp('Omaha').spans['kepipe']), len(spacy.load(sys.argv[1])('Omaha').spans['kepipe']))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "pipeline")]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert told.stdout.split() == ["1", "1"]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["1", "1"]
     assert sorted(path.name for path in (tmp_path / "pipeline").glob("kepipe_linker*")) == ["kepipe_linker"]
 
 

@@ -83,6 +83,6 @@ def test_a_saved_pipeline_links_in_another_process(linker: Linker, tmp_path: Pat
         "doc = nlp('They live in Omaha.'); print([(span.text, span.kb_id_) for span in doc.spans['kepipe']])"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "pipeline")]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
     assert here == [("Omaha", "omaha")]
-    assert told.stdout.strip() == str(here)
+    assert process.stdout.strip() == str(here)

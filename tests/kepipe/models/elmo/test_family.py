@@ -55,10 +55,10 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Shards:
 
 
 def pretrain(shards: Shards, folder: Path, **changes: Any) -> tuple[Path, EventRecorder]:
-    ear = EventRecorder()
-    context = context_in(folder, ear, 0)
+    recorder = EventRecorder()
+    context = context_in(folder, recorder, 0)
     PRETRAIN.run(PRETRAIN.inputs(shards), PRETRAIN.config.model_validate(SETTINGS | changes), context)
-    return context.out, ear
+    return context.out, recorder
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,9 @@ def test_missing_characters_of_unknown_words_are_noted(kind: str, notes: int) ->
 
 
 def test_elmo_trains_both_directions(trained: tuple[Path, EventRecorder]) -> None:
-    _, ear = trained
+    _, recorder = trained
     for name in ("held_out_loss", "held_out_forward", "held_out_backward"):
-        losses = ear.metric(name)
+        losses = recorder.metric(name)
         assert losses[30] < losses[0] - 0.2, "more than the frequencies of words, with which it begins"
 
 
@@ -119,8 +119,8 @@ def test_resumed_elmo_training_is_bit_identical(words: Shards, tmp_path: Path) -
     carried = load_file(step / "carried.safetensors")
     assert {name.partition(".")[2] for name in carried} == {"output0", "cell0", "output1", "cell1"}
     assert all(value.any() for value in carried.values())
-    again, ear = pretrain(words, tmp_path / "killed", **settings)
-    assert "continuing after step 3" in ear.notes()
+    again, recorder = pretrain(words, tmp_path / "killed", **settings)
+    assert "continuing after step 3" in recorder.notes()
     assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
@@ -128,26 +128,28 @@ def test_resumed_elmo_training_is_bit_identical(words: Shards, tmp_path: Path) -
     "softmax", [{"softmax": "sampled", "samples": 6}, {"softmax": "adaptive", "cutoffs": [4, 8]}]
 )
 def test_elmo_trains_with_each_softmax(words: Shards, tmp_path: Path, softmax: dict[str, Any]) -> None:
-    folder, ear = pretrain(words, tmp_path, base=TINY | softmax)
-    losses = ear.metric("held_out_loss")
+    folder, recorder = pretrain(words, tmp_path, base=TINY | softmax)
+    losses = recorder.metric("held_out_loss")
     assert losses[30] < losses[0] - 0.03
     assert open_model(folder).language_model is not None
 
 
 def test_elmo_trains_on_documents_without_streams(words: Shards, tmp_path: Path) -> None:
-    _, ear = pretrain(words, tmp_path, format="doc-sentences", streams=False, document_mask=True)
-    losses = ear.metric("held_out_loss")
+    _, recorder = pretrain(words, tmp_path, format="doc-sentences", streams=False, document_mask=True)
+    losses = recorder.metric("held_out_loss")
     assert losses[30] < losses[0] - 0.2
 
 
 def test_elmo_training_continues_from_a_trained_model(
     words: Shards, trained: tuple[Path, EventRecorder], tmp_path: Path
 ) -> None:
-    ear = EventRecorder()
+    recorder = EventRecorder()
     config = PRETRAIN.config.model_validate(SETTINGS | {"steps": 2})
     inputs = PRETRAIN.inputs(words, start=Model(trained[0], "digest", name="before"))
-    PRETRAIN.run(inputs, config, context_in(tmp_path, ear, 0))
-    assert ear.metric("held_out_loss")[0] == pytest.approx(trained[1].metric("held_out_loss")[30], rel=1e-4)
+    PRETRAIN.run(inputs, config, context_in(tmp_path, recorder, 0))
+    assert recorder.metric("held_out_loss")[0] == pytest.approx(
+        trained[1].metric("held_out_loss")[30], rel=1e-4
+    )
 
 
 def changed(before: Path, after: Path) -> set[str]:
@@ -167,8 +169,8 @@ def test_elmo_task_on_frozen_layers_learns_the_mixture(
     assert changed(folder, made.folder) == {"mixture.scalars", "mixture.gamma"}
     scores = json.loads((made.folder / "scores.json").read_text())
     assert scores["arms"]["model"]["dev"]["accuracy"]["value"] > 0.8, "unseen words are spelled"
-    said = Predictor.open(made.folder).predict(["we saw the lovely day", "an awful day again"])
-    assert [one["predicted"] for one in said] == ["1", "0"]
+    answers = Predictor.open(made.folder).predict(["we saw the lovely day", "an awful day again"])
+    assert [one["predicted"] for one in answers] == ["1", "0"]
     with pytest.raises(ValueError, match="expected a transformer, found a model of kind kepipe-elmo"):
         export(tmp_path / "exported", made.folder)
     tuned = finetune(tmp_path / "tuned", start, "classification", data, epochs=1, precision="fp32")
@@ -268,8 +270,8 @@ def test_cutoffs_beyond_the_vocabulary_are_an_error(words: Shards, tmp_path: Pat
 
 def test_a_tokenizer_without_spelling_is_noted(tmp_path: Path) -> None:
     shards = write_shards(tmp_path / "shards", kind="words", size=320)
-    _, ear = pretrain(shards, tmp_path / "run", steps=1)
-    assert "`tokenizer: {kind: words-or-bytes}` spells them" in ear.notes()
+    _, recorder = pretrain(shards, tmp_path / "run", steps=1)
+    assert "`tokenizer: {kind: words-or-bytes}` spells them" in recorder.notes()
 
 
 def test_letters_of_spelled_words_are_initialised_by_frequency(

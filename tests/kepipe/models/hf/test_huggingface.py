@@ -62,8 +62,8 @@ def test_missing_and_unused_weights_are_reported(tmp_path: Path) -> None:
     encoder = {name: value for name, value in weights.items() if not name.startswith("cls.")}
     rewrite(tmp_path, {**encoder, "classifier.weight": torch.zeros(3, 32)})
     ported = huggingface.load(tmp_path, seed=1)
-    assert "head.transform.dense.weight" in ported.fresh
-    assert all(name.startswith("head.") for name in ported.fresh)
+    assert "head.transform.dense.weight" in ported.missing
+    assert all(name.startswith("head.") for name in ported.missing)
     assert ported.unused == ("classifier.weight",)
     assert not ported.model.config.next_sentence
 
@@ -111,15 +111,15 @@ def test_export_of_unsupported_settings_is_rejected(tmp_path: Path) -> None:
         huggingface.save(tmp_path, small(tasks=3))
 
 
-@pytest.mark.parametrize(("told", "pad"), [
+@pytest.mark.parametrize(("settings", "pad"), [
     ({"eos_token_id": 7}, 7), ({"eos_token_id": 7, "pad_token_id": 5}, 5), ({}, 0),
 ])  # fmt: skip
 def test_gpt_without_padding_token_pads_with_the_end_token(
-    tmp_path: Path, told: dict[str, int], pad: int
+    tmp_path: Path, settings: dict[str, int], pad: int
 ) -> None:
     """Otherwise texts that end early would be padded with token 0, an exclamation mark in the release."""
     huggingface.save(tmp_path, small(family="gpt2"))
     file = tmp_path / "config.json"
     theirs = {k: v for k, v in json.loads(file.read_text()).items() if k != "pad_token_id"}
-    file.write_text(json.dumps({**theirs, **told}))
+    file.write_text(json.dumps({**theirs, **settings}))
     assert huggingface.load(tmp_path).model.config.pad == pad

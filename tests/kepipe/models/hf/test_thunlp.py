@@ -153,7 +153,7 @@ def batch() -> Batch:
 @pytest.mark.parametrize("kinds", [KINDS, WITHOUT_MIX, ["norm"] * LAYERS])
 def test_thunlp_layers_equal_the_releases_equations(kinds: Sequence[str], tmp_path: Path) -> None:
     ported, first = thunlp.load(write_release(tmp_path / "release", kinds)), kinds.count("sim")
-    assert (ported.fresh, ported.unused) == ((), ())
+    assert (ported.missing, ported.unused) == ((), ())
     model = ported.model.double().eval()
     assert model.config.fusion is not None
     assert (model.config.fusion.first, model.config.fusion.hidden, model.config.fusion.heads) == (first, E, 2)
@@ -199,7 +199,7 @@ def test_thunlp_layers_equal_the_releases_equations(kinds: Sequence[str], tmp_pa
 def test_thunlp_without_fusion_layers_is_a_plain_bert(tmp_path: Path) -> None:
     ported = thunlp.load(write_release(tmp_path / "release", ["sim"] * LAYERS))
     assert ported.model.config.fusion is None
-    assert ported.fresh == ()
+    assert ported.missing == ()
     assert {name.rpartition(".")[0] for name in ported.unused} == {
         "cls.predictions_ent.transform.dense",
         "cls.predictions_ent.transform.LayerNorm",
@@ -270,7 +270,7 @@ def test_thunlp_missing_and_unused_weights_are_reported(checkpoint: Path) -> Non
     weights = {name: value for name, value in release().items() if "predictions_ent" not in name}
     save_file(weights | {"bert.extra": torch.zeros(1)}, checkpoint / "model.safetensors")
     ported = thunlp.load(checkpoint)
-    assert set(ported.fresh) == {
+    assert set(ported.missing) == {
         "entity_head.dense.weight", "entity_head.dense.bias", "entity_head.norm.weight", "entity_head.norm.bias",
     }  # fmt: skip
     assert ported.unused == ("bert.extra",)

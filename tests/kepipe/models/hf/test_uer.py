@@ -116,7 +116,7 @@ def example() -> tuple[Batch, Tensor]:
 
 def test_uer_checkpoint_equals_the_release(weights: dict[str, Tensor], tmp_path: Path) -> None:
     ported = uer.load(write(tmp_path, weights, upstream=True))
-    assert ported.fresh == ()
+    assert ported.missing == ()
     assert ported.unused == ()
     batch, visible = example()
     assert batch.segments is not None

@@ -17,7 +17,7 @@ from kepipe.models.networks.families import NETWORKS, build, load, read_network_
 from kepipe.models.networks.network import Network
 from kepipe.models.output_bias import init_output_bias
 from kepipe.models.protocols import EncoderConfig, ExtensibleVocabulary, TrainableConfig
-from tests.support.networks import LENGTHS, VOCABULARY, alone, network, rows
+from tests.support.networks import LENGTHS, VOCABULARY, network, rows, single_row
 from tests.support.tasks import tokenizer
 
 KINDS: list[tuple[str, dict[str, Any]]] = [
@@ -38,7 +38,7 @@ def test_a_row_does_not_depend_on_its_batch(family: str, settings: Mapping[str, 
     for states in (model.encode, model.states):
         together_BTD = states(batch)
         for row, length in enumerate(LENGTHS):
-            by_itself_TD = states(alone(batch, row))[0]
+            by_itself_TD = states(single_row(batch, row))[0]
             torch.testing.assert_close(together_BTD[row, :length], by_itself_TD, rtol=1e-6, atol=1e-6)
 
 

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from kepipe.models.networks.lstm import LSTM
 from kepipe.nn.gather import reversed_positions
-from tests.support.networks import LENGTHS, alone, network, rows
+from tests.support.networks import LENGTHS, network, rows, single_row
 
 
 def lstm(**settings: object) -> LSTM:
@@ -83,7 +83,7 @@ def test_reading_continues_from_the_state_of_each_row() -> None:
     more_BT = torch.tensor([[4, 5, 6]] * 3)
     on_BTD, _ = model.read(more_BT, None, state)
     for row, length in enumerate(LENGTHS):
-        torch.testing.assert_close(states_BTD[row, :length], model.states(alone(batch, row))[0])
+        torch.testing.assert_close(states_BTD[row, :length], model.states(single_row(batch, row))[0])
         whole_BT = torch.cat([batch.tokens[row, :length], more_BT[row]])[None]
         torch.testing.assert_close(on_BTD[row], model.read(whole_BT)[0][0, length:])
 

@@ -153,9 +153,9 @@ def test_non_ascii_white_space_is_part_of_a_word(tmp_path: Path) -> None:
         ("-0.4 a -0.2", "-0.4 a b -0.2", r"m.arpa:9: expected log10 p, 1 words"),
         ("-0.4 a -0.2", "x a -0.2", r"m.arpa:9: expected numbers around the words"),
         ("-0.4 a -0.2", "nan a -0.2", r"m.arpa:9: expected log10 of a probability"),
-        ("-0.5 </s>", "-0.5 a", r"m.arpa:9: a stands twice"),
-        ("-0.2 a </s>", "-0.2 b </s>", r"m.arpa:13: b is no word of the 1-grams"),
-        ("-0.2 a </s>", "-0.2 <s> a", r"m.arpa:13: the n-gram stands twice"),
+        ("-0.5 </s>", "-0.5 a", r"m.arpa:9: a occurs twice"),
+        ("-0.2 a </s>", "-0.2 b </s>", r"m.arpa:13: b is not among the 1-grams"),
+        ("-0.2 a </s>", "-0.2 <s> a", r"m.arpa:13: the n-gram occurs twice"),
         ("\n\\end\\\n", "", r"m.arpa:13: the file ends before"),
         ("\\2-grams:", "\\3-grams:", r"m.arpa:11: expected \\2-grams:"),
     ],
@@ -171,14 +171,14 @@ def test_missing_prefix_of_an_n_gram_is_reported(tmp_path: Path) -> None:
     longer = SMALL.replace("ngram 2=2", "ngram 2=2\nngram 3=1")
     longer = longer.replace("\\end\\", "\\3-grams:\n-0.1 a a </s>\n\n\\end\\")
     (tmp_path / "m.arpa").write_text(longer)
-    with pytest.raises(ValueError, match=r"m.arpa:17: the first 2 words are no n-gram of their own"):
+    with pytest.raises(ValueError, match=r"m.arpa:17: the first 2 words are not an n-gram of the model"):
         arpa.read(tmp_path / "m.arpa")
 
 
 def test_truncated_gzip_file_is_reported(tmp_path: Path) -> None:
     whole = gzip.compress(SMALL.encode() * 50)
     (tmp_path / "m.arpa.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="the packed data is damaged"):
+    with pytest.raises(ValueError, match="the compressed data is damaged"):
         arpa.read(tmp_path / "m.arpa.gz")
 
 

@@ -120,5 +120,5 @@ def test_inconsistent_n_gram_columns_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="are inconsistent"):
         load(tmp_path / "out")
     np.save(tmp_path / "out" / "weights-2.npy", np.zeros(3))
-    with pytest.raises(ValueError, match="expected numbers of the kind float32"):
+    with pytest.raises(ValueError, match="expected a one-dimensional array of float32"):
         load(tmp_path / "out")

@@ -20,7 +20,7 @@ from kepipe.models.static.config import StaticConfig
 from kepipe.models.static.encoder import StaticEncoder
 from kepipe.models.transformer import Transformer
 from tests.support.networks import VOCABULARY, network
-from tests.support.onnx import drawn, largest_difference, run
+from tests.support.onnx import largest_difference, random_inputs, run
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -62,7 +62,7 @@ def test_onnx_graph_equals_the_model(name: str, tmp_path: Path) -> None:
     graph = graph_of(name)
     write_graph(tmp_path / "model.onnx", graph)
     assert largest_difference(tmp_path / "model.onnx", graph, VOCABULARY) < 1e-4
-    inputs = drawn(graph, VOCABULARY, (4, 8))
+    inputs = random_inputs(graph, VOCABULARY, (4, 8))
     before = run(tmp_path / "model.onnx", inputs)
     inputs["input_ids"][0, 4:] = (inputs["input_ids"][0, 4:] + 1) % VOCABULARY
     after = run(tmp_path / "model.onnx", inputs)

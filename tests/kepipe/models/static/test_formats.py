@@ -85,11 +85,11 @@ def test_words_with_blanks_in_glove_files_are_read(tmp_path: Path) -> None:
 
 def test_the_first_of_duplicate_words_is_kept_and_reported(tmp_path: Path) -> None:
     (tmp_path / "g.txt").write_text("a 1 2\nb 3 4\na 5 6\n")
-    told: list[str] = []
-    read = formats.read(tmp_path / "g.txt", note=told.append)
+    messages: list[str] = []
+    read = formats.read(tmp_path / "g.txt", note=messages.append)
     assert read.words == ["a", "b"]
     assert read.vectors.tolist() == [[1, 2], [3, 4]]
-    assert "1 duplicate words" in told[0]
+    assert "1 duplicate words" in messages[0]
 
 
 @pytest.mark.parametrize(

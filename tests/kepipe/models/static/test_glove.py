@@ -85,7 +85,7 @@ def small(hidden: int = 3) -> tuple[Glove, Pairs]:
     """Four words, as float64, and the pairs of the text."""
     counts = by_definition(TEXTS, 2)
     first, second = (np.array([pair[side] for pair in counts], np.int32) for side in (0, 1))
-    model = Glove.fresh(4, hidden, 2.0, 0.75, seed=1)
+    model = Glove.initialise(4, hidden, 2.0, 0.75, seed=1)
     for side in (model.words, model.contexts):
         side.table = side.table.double() * 3
         side.squares = side.squares.double()
@@ -142,7 +142,7 @@ def test_dot_products_converge_to_log_counts(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     texts = [rng.integers(0, 8, 50).tolist() for _ in range(20)]
     found = cooccurrences.count([stretch(texts)], 8, 4, 1000, tmp_path)
-    model = Glove.fresh(8, 8, 10.0, 0.75, seed=0)
+    model = Glove.initialise(8, 8, 10.0, 0.75, seed=0)
     losses = train(model, found, 1500, 0.2, seed=0)
     assert losses[-1] < 1e-3 < losses[0] / 100
     part = found.part(0)
@@ -157,7 +157,7 @@ def test_vectors_are_reproducible_by_the_seed(tmp_path: Path) -> None:
     found = cooccurrences.count([stretch(texts)], 8, 4, 1000, tmp_path)
     made = []
     for seed in (0, 0, 1):
-        model = Glove.fresh(8, 4, 10.0, 0.75, seed)
+        model = Glove.initialise(8, 4, 10.0, 0.75, seed)
         train(model, found, 3, 0.05, seed)
         made.append(model.vectors())
     assert np.array_equal(made[0], made[1])

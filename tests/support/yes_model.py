@@ -13,7 +13,7 @@ UNIGRAMS = {"yes": 0.6, "no": 0.3, "good": 0.02, "bad": 0.02, "</s>": 0.02, "<un
 BIGRAMS = {("good", "yes"): 0.6, ("good", "no"): 0.1, ("bad", "yes"): 0.5, ("bad", "no"): 0.4}
 
 
-def write_yes_sayer(folder: Path) -> Path:
+def write_yes_model(folder: Path) -> Path:
     """Write an n-gram model of order 2 that prefers "yes" to "no" in any context; returns its folder."""
     unigrams = [f"{log10(share):.6f}\t{word}\t0" for word, share in UNIGRAMS.items()]
     bigrams = [f"{log10(share):.6f}\t{first} {second}" for (first, second), share in BIGRAMS.items()]
@@ -23,6 +23,6 @@ def write_yes_sayer(folder: Path) -> Path:
     ]  # fmt: skip
     file = folder / "yes.arpa"
     file.write_text("\n".join(lines), encoding="utf-8")
-    ended = CliRunner().invoke(app, ["import-arpa", str(file), str(folder / "yes")])
-    assert ended.exit_code == 0, ended.output
+    result = CliRunner().invoke(app, ["import-arpa", str(file), str(folder / "yes")])
+    assert result.exit_code == 0, result.output
     return folder / "yes"

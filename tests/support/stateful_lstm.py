@@ -1,4 +1,4 @@
-"""A language model that carries its state along streams of random text, for tests of training."""
+"""A language model that passes its state from batch to batch of streams of random text, for tests of training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.toy_training import LENGTH, VOCABULARY
 SAMPLER = StreamSampler(np.arange(60) % 7 > 0, 4, 0, parts=2)
 
 
-class CarryingLSTM(TrainableModel):
+class StatefulLSTM(TrainableModel):
     """An LSTM that starts with the last state of its stream."""
 
     def __init__(self) -> None:
