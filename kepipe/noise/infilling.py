@@ -20,27 +20,25 @@ def draw_infilling(words_B: Ints, share: float, mean: float, draws: Draws) -> tu
     cover_B = np.ceil(share * words_B).astype(np.int64)
     most = int(cover_B.max(initial=0))
     if most == 0:
-        return np.full((rows, 0), -1), np.zeros((rows, 0), dtype=np.int64)
+        return np.zeros((rows, 0), dtype=np.int64), np.zeros((rows, 0), dtype=np.int64)
     # twice the expected number of spans and 32 more, so that they practically always suffice
     length_BM = np.searchsorted(
         poisson(mean), draws.random((rows, math.ceil(2 * most / mean) + 32)), side="right"
     )
     before_BM = np.cumsum(length_BM, axis=1) - length_BM
     count_B = (before_BM < cover_B[:, None]).sum(axis=1)
-    length_BM = np.clip(length_BM, 0, np.maximum(cover_B[:, None] - before_BM, 0))
+    length_BM = np.minimum(length_BM, cover_B[:, None] - before_BM)
 
     # There is a gap before each kept word, and one after the last. Each span goes into a gap of its own.
     gaps_B = words_B - cover_B + 1
-    count_B = np.minimum(count_B, np.where(cover_B > 0, gaps_B, 0))
+    count_B = np.minimum(count_B, gaps_B)
     keys = draws.random((rows, int(gaps_B.max())))
-    keys[np.arange(keys.shape[1]) >= gaps_B[:, None]] = 2.0
-    M = int(count_B.max(initial=0))
+    keys[np.arange(keys.shape[1]) >= gaps_B[:, None]] = np.inf
+    M = int(count_B.max())
     present_BM = np.arange(M) < count_B[:, None]
     length_BM = np.where(present_BM, length_BM[:, :M], 0)
     # if there are too few gaps or drawn spans, the last span takes the remaining words
-    length_BM[np.arange(rows), np.maximum(count_B - 1, 0)] += np.where(
-        count_B > 0, cover_B - length_BM.sum(axis=1), 0
-    )
+    length_BM[np.arange(rows), count_B - 1] += cover_B - length_BM.sum(axis=1)
     gap_BM = np.where(present_BM, np.argsort(keys, axis=1)[:, :M], keys.shape[1])
     order = np.argsort(gap_BM, axis=1, kind="stable")
     gap_BM, length_BM = (
@@ -55,8 +53,7 @@ def poisson(mean: float) -> Floats:
     """P(X ≤ 0), P(X ≤ 1), … of a Poisson variable, up to a tail probability of 1e-16."""
     last = math.ceil(mean + 12 * math.sqrt(mean) + 20)
     terms = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(last)]
-    below: Floats = np.minimum(np.cumsum(terms), 1.0)
-    return below
+    return np.cumsum(terms)
 
 
 def infill(tokens_BT: Ints, words_BT: Ints, start_BM: Ints, length_BM: Ints, mask: int) -> tuple[Ints, Ints]:

@@ -15,7 +15,7 @@ LONGER = 0.2
 def select_ngrams(special_BT: Bools, draws: Draws, share: float = SHARE, longer: float = LONGER) -> Bools:
     """Runs of 1 to 3 text tokens that fill each row's budget and do not overlap: bool [B, T]."""
     keys_BT = draws.random(special_BT.shape)
-    keys_BT[special_BT] = 2.0
+    keys_BT[special_BT] = np.inf
     u_BT = draws.random(special_BT.shape)
     length_BT = 1 + (u_BT < longer).astype(np.int64) + (u_BT < longer / 2)
     order_BT, budget_B = np.argsort(keys_BT, axis=1), budget(special_BT, share)

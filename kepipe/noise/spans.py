@@ -29,10 +29,9 @@ def span_counts(text_B: Ints, share: float = SHARE, mean: float = MEAN) -> tuple
 
     Ties round to even, as in the release. At least one token is kept and one is noise; a row of one token has no noise.
     """
-    noise_B = np.clip(np.rint(share * text_B), 1, np.maximum(text_B - 1, 1)).astype(np.int64)
-    noise_B = np.where(text_B > 1, noise_B, 0)
+    noise_B = np.clip(np.rint(share * text_B), 1, np.maximum(text_B - 1, 0)).astype(np.int64)
     spans_B = np.maximum(np.rint(noise_B / mean), 1).astype(np.int64)
-    return noise_B, np.where(text_B > 1, np.minimum(spans_B, text_B - noise_B), 0)
+    return noise_B, np.minimum(spans_B, np.minimum(noise_B, text_B - noise_B))
 
 
 def raw_length(source: int, share: float = SHARE, mean: float = MEAN) -> tuple[int, int]:
@@ -48,7 +47,7 @@ def raw_length(source: int, share: float = SHARE, mean: float = MEAN) -> tuple[i
 
     if source < 4:
         raise ValueError(f"a source of {source} tokens is too short for span corruption")
-    text = 2
+    text = 3
     while lengths(text + 1)[0] <= source:
         text += 1
     return text, lengths(text)[1]
@@ -65,17 +64,17 @@ def draw_spans(special_BT: Bools, draws: Draws, share: float = SHARE, mean: floa
 
 def draw_parts(items_B: Ints, parts_B: Ints, draws: Draws) -> Ints:
     """Partition `items` into `parts` non-empty parts, uniformly at random: part lengths, int [B, most parts]."""
-    rows, widest = len(items_B), int(items_B.max(initial=0))
-    if not widest or not parts_B.max(initial=0):
+    rows, most = len(items_B), int(parts_B.max(initial=0))
+    if not most:
         return np.zeros((rows, 0), dtype=np.int64)
+    widest = int(items_B.max())
     # Between n items there are n - 1 places to cut; those with the smallest keys are cut.
     keys = draws.random((rows, widest))
-    keys[np.arange(widest) >= items_B[:, None] - 1] = 2.0
+    keys[np.arange(widest) >= items_B[:, None] - 1] = np.inf
     last_B = np.take_along_axis(np.sort(keys, axis=1), np.maximum(parts_B - 2, 0)[:, None], axis=1)
-    cut = (keys <= last_B) & (keys < 2.0) & (parts_B > 1)[:, None]
+    cut = (keys <= last_B) & (parts_B > 1)[:, None]
     part = np.zeros((rows, widest), dtype=np.int64)
     part[:, 1:] = np.cumsum(cut[:, :-1], axis=1)
-    most = int(parts_B.max())
     counted = np.arange(widest) < items_B[:, None]
     return np.bincount((part + most * np.arange(rows)[:, None])[counted], minlength=rows * most).reshape(
         rows, most
@@ -109,7 +108,7 @@ def collapse_spans(
             f"{runs_B.max()} noise spans in a row need {runs_B.max() + 1} sentinel tokens, the tokenizer has "
             f"{len(sentinels)} (<extra_id_0>, …); shorten the rows, or train one with `kepipe tokenizer train`"
         )
-    sentinel_BT = sentinels[np.maximum(np.cumsum(head_BT, axis=1) - 1, 0)] if len(sentinels) else tokens_BT
+    sentinel_BT = sentinels[np.cumsum(head_BT, axis=1) - 1]  # read at the heads alone
     kept_BT = ~padding_BT & (~noise_BT | head_BT)
     source_lengths = kept_BT.sum(axis=1)
     source = pad(np.where(head_BT, sentinel_BT, tokens_BT)[kept_BT], source_lengths, pad_id)

@@ -20,10 +20,10 @@ def budget(special_BT: Bools, share: float) -> Ints:
 def select_tokens(special_BT: Bools, draws: Draws, share: float = SHARE) -> Bools:
     """A uniform choice of exactly `budget` text tokens of each row: bool [B, T]."""
     keys_BT = draws.random(special_BT.shape)
-    keys_BT[special_BT] = 2.0
+    keys_BT[special_BT] = np.inf
     count_B = budget(special_BT, share)
     last_B = np.take_along_axis(np.sort(keys_BT, axis=1), np.maximum(count_B - 1, 0)[:, None], axis=1)
-    return (keys_BT <= last_B) & ~special_BT & (count_B > 0)[:, None]
+    return (keys_BT <= last_B) & ~special_BT
 
 
 def select_tokens_by_coin(special_BT: Bools, draws: Draws, share: float = SHARE) -> Bools:
@@ -46,9 +46,8 @@ def draw_replacements(
     replacement_BT[u_BT < masked] = mask
     # Given masked <= u < masked + random, (u - masked) / random is uniform too.
     chosen_BT = (u_BT >= masked) & (u_BT < masked + random)
-    if random > 0:
-        place = ((u_BT[chosen_BT] - masked) / random * len(ordinary)).astype(np.int64)
-        replacement_BT[chosen_BT] = ordinary[np.minimum(place, len(ordinary) - 1)]
+    place = ((u_BT[chosen_BT] - masked) / random * len(ordinary)).astype(np.int64)
+    replacement_BT[chosen_BT] = ordinary[np.minimum(place, len(ordinary) - 1)]
     return replacement_BT
 
 

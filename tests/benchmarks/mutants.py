@@ -3,8 +3,10 @@
 The mutants (`tests/support/mutation.py`) are drawn with a seed, all with the same probability. Each is tested on a copy
 of the checkout, in a fork of a process that has imported the libraries: first with the tests of its module,
 `tests/P/test_Y.py` and `test_Y_and_more.py` of `P/Y.py`, and if these pass with the others of its package and those
-that import the module, up to the first failure. Printed are the mutants that survive, each with its line, and the share
-of those that are noticed. Mutants that `equivalent_mutants.yaml` lists as changing no behaviour are excluded.
+that import the module. Of these tests those run that execute the changed function or start a process, the fastest
+first (`tests/support/executing.py`), up to the first failure. Printed are the mutants that survive, each with its line,
+and the share of those that are noticed. Mutants that `equivalent_mutants.yaml` lists as changing no behaviour are
+excluded.
 
 `--log FILE` writes one line of JSON for each mutant; `--again FILE` tries the survivors of a log. To try many quickly,
 use `--named-alone --log FILE`, then `--again FILE`.
@@ -29,6 +31,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.executing import Executed, Recorder, chosen, digest, function_lines, read
 from tests.support.mutation import Change, Mutant, equivalents, mutants
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +105,7 @@ def other_tests(file: Path) -> list[Path]:
     return sorted(tests.difference(own_tests(file)))
 
 
-def _run_tests(checkout: Path, names: list[str]) -> None:
+def _run_tests(checkout: Path, names: list[str], plugins: list[object]) -> None:
     """Run pytest in the checkout, in this process, importing kepipe only from there."""
     os.setsid()
     os.chdir(checkout)
@@ -116,30 +119,38 @@ def _run_tests(checkout: Path, names: list[str]) -> None:
     os.environ |= {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
     import pytest
 
-    os._exit(int(pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", *names])))
+    first = () if plugins else ("-x",)
+    os._exit(int(pytest.main(["-q", *first, "-n", "0", "-p", "no:cacheprovider", *names], plugins)))
 
 
-def passes(checkout: Path, tests: Sequence[Path], seconds: float) -> bool:
-    """Whether the tests pass in a checkout, within so many seconds; a mutant that does not end is noticed."""
-    relative = [str(test.relative_to(ROOT)) for test in tests]
-    names = [
-        name for name in relative if (checkout / name).is_file()
-    ]  # tests that were added since do not exist there
-    process = multiprocessing.get_context("fork").Process(target=_run_tests, args=(checkout, names))
+def exit_code(
+    checkout: Path, names: Sequence[str], seconds: float, plugins: Sequence[object] = ()
+) -> int | None:
+    """How pytest ends in a checkout; None: not within so many seconds."""
+    process = multiprocessing.get_context("fork").Process(
+        target=_run_tests, args=(checkout, list(names), list(plugins))
+    )
     process.start()
     process.join(seconds)
+    ended = process.exitcode
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid or 0, signal.SIGKILL)
     process.join()
-    return process.exitcode == 0
+    return ended
 
 
 @dataclass
 class Checkout:
-    """A copy of the checkout on which mutants are tried one after the other."""
+    """A copy of the checkout on which mutants are tried one after the other.
+
+    `records`: a folder with what the tests of each file execute; a record is valid until the file or the mutant's
+    module changes. A file whose tests take more than `patience` seconds is left out.
+    """
 
     folder: Path
-    seconds: dict[Path, float] = field(default_factory=dict)
+    records: Path
+    patience: float
+    tests: dict[Path, tuple[dict[str, str], list[Executed]]] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Copy the files that tests read, compile them, and import the libraries that all tests import."""
@@ -152,38 +163,55 @@ class Checkout:
             __import__(name)
 
     def noticed(self, mutant: Mutant, named_alone: bool = False) -> bool:
-        """Whether a test fails on a mutant; `named_alone`: of its module's own. Raises ValueError where those fail
-        without it."""
-        tests, others = own_tests(mutant.file), [] if named_alone else other_tests(mutant.file)
-        if mutant.file not in self.seconds:
-            start = time.monotonic()
-            if not passes(self.folder, tests, 3600):
-                raise ValueError(f"{mutant.file}: its tests fail as it is")
-            self.seconds[mutant.file] = time.monotonic() - start
+        """Whether a test fails on a mutant; `named_alone`: of its module's own."""
+        named, others = own_tests(mutant.file), [] if named_alone else other_tests(mutant.file)
         file = self.folder / mutant.file
         text, stat = file.read_text(encoding="utf-8"), file.stat()
-        try:
-            file.write_text(mutant.source(text), encoding="utf-8")
-            limit = 20 + 5 * self.seconds[mutant.file]
-            return not (
-                passes(self.folder, tests, limit) and (not others or passes(self.folder, others, 3600))
-            )
-        finally:
-            file.write_text(text, encoding="utf-8")
-            os.utime(
-                file, ns=(stat.st_atime_ns, stat.st_mtime_ns)
-            )  # so that its compiled file is valid again
+        body = function_lines(text, mutant.line)
+        for part in (named, others):
+            tests = [test for path in part for test in self._executed(path, mutant.file)]
+            chosen_tests = chosen(tests, mutant.file, body)
+            if not chosen_tests:
+                continue
+            usual = sum(test.seconds for test in tests)
+            try:
+                file.write_text(mutant.source(text), encoding="utf-8")
+                ended = exit_code(self.folder, chosen_tests, 60 + 5 * usual)
+            finally:
+                file.write_text(text, encoding="utf-8")
+                os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # what was compiled of it holds again
+            if ended != 0:  # a mutant that does not end is noticed too
+                return True
+        return False
+
+    def _executed(self, test: Path, module: Path) -> list[Executed]:
+        """What the tests of a file execute, recorded where it is not known for the module and the file as they are."""
+        name = test.relative_to(ROOT)
+        record = self.records / f"{'-'.join(name.with_suffix('').parts)}-{digest(self.folder / name)}.jsonl"
+        version = digest(self.folder / module)
+        if test not in self.tests and record.exists():
+            self.tests[test] = read(record)
+        if test not in self.tests or self.tests[test][0].get(module.as_posix()) != version:
+            part = record.with_suffix(".part")
+            modules = [each.relative_to(ROOT) for each in core_files(CORE)]
+            recorder = Recorder(self.folder, modules, part)
+            if exit_code(self.folder, [str(name)], self.patience, [recorder]) is None or not part.exists():
+                print(f"left out: {name}, not done after {self.patience:.0f} s", flush=True)
+                part.write_text(json.dumps({module.as_posix(): version}) + "\n", encoding="utf-8")
+            part.rename(record)
+            self.tests[test] = read(record)
+        return self.tests[test][1]
+
+
+def core_files(names: Sequence[str]) -> list[Path]:
+    """The modules of files and folders."""
+    each = ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py") for name in names)
+    return sorted({file for files in each for file in files})
 
 
 def draw_mutants(only: Sequence[str], seed: int, again: Path | None) -> list[Mutant]:
     """The mutants to try, in order."""
-    files = sorted(
-        {
-            file
-            for name in only
-            for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
-        }
-    )
+    files = core_files(only)
     candidates = [
         mutant
         for file in files
@@ -214,13 +242,19 @@ def main() -> int:
     parser.add_argument(
         "--named-alone", action="store_true", help="run only the tests of the mutant's module"
     )
+    parser.add_argument("--records", type=Path, help="a folder: keep there which tests execute what")
+    parser.add_argument(
+        "--patience", type=float, default=300.0, help="leave out files of tests that take longer"
+    )
     parser.add_argument("only", nargs="*", default=CORE, help="files and folders of the core")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     start_time, survived, tried = time.monotonic(), 0, 0
     selected = draw_mutants(args.only, args.seed, args.again)[args.skip :][: args.most]
     with tempfile.TemporaryDirectory() as name:
-        checkout = Checkout(Path(name) / "checkout")
+        records = args.records or Path(name) / "records"
+        records.mkdir(parents=True, exist_ok=True)
+        checkout = Checkout(Path(name) / "checkout", records, args.patience)
         checkout.prepare()
         for mutant in selected:
             if time.monotonic() - start_time > 60 * args.minutes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,31 @@ def test_a_saved_encoder_gives_the_same_vectors(tmp_path: Path) -> None:
         (tmp_path / "junk").write_bytes(content)
         with pytest.raises(ValueError, match="junk: no R-GCN layer"):
             Encoder.load(tmp_path / "junk")
+
+
+def test_defaults_are_those_of_the_quoted_figures() -> None:
+    assert InductiveTraining() == InductiveTraining(
+        steps=200, batch=512, fanout=12, negatives=256, bases=8, learning_rate=0.003, stay=2.0, norm=2.0
+    )
+
+
+def test_directions_are_drawn_for_messages_of_the_vectors_size() -> None:
+    encoder = Encoder.start(np.zeros((2, 64), np.float32), bases=3, seed=0)
+    assert float(encoder.bases.std()) == pytest.approx(1 / 8, rel=0.02)
+    assert [tuple(each.shape) for each in encoder.parameters()] == [(4, 64), (4, 3), (3, 64, 64), (4,)]
+
+
+def test_entities_of_two_triples_are_learned_from() -> None:
+    ring = np.array([[0, 0, 1], [1, 0, 2], [2, 0, 3], [3, 0, 0]], np.int32)
+    settings = InductiveTraining(steps=1, bases=2, negatives=3)
+    losses: list[float] = []
+    for stay in (0.0, 1.0, 2.0):
+        encoder = train_encoder(
+            Neighbourhood(ring, 4, 1), VECTORS, RELATIONS[:1], replace(settings, stay=stay), 0,
+            lambda step, loss: losses.append(loss * step),
+        )  # fmt: skip
+        assert not any(each.requires_grad for each in encoder.parameters())
+    assert losses[1] - losses[0] > 1
+    assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-4)
+    with pytest.raises(ValueError, match="no entity has two triples"):
+        train_encoder(Neighbourhood(ring[:1], 4, 1), VECTORS, RELATIONS[:1], settings, 0)

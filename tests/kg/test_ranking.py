@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,26 @@ def test_ranks_do_not_depend_on_the_batch_size(
     asked = rng.permutation(graph.triples("test"))
     whole = filtered_ranks(graph, asked, scorer)
     monkeypatch.setattr("kg.ranking._BLOCK_VALUES", at_once * 12)
-    assert (filtered_ranks(graph, asked, scorer) == whole).all()
+    queries: list[int] = []
+    ticks: list[int] = []
+
+    class Noted(Translation):
+        def _distance(self, points: Any) -> Any:
+            queries.append(len(points))
+            return super()._distance(points)
+
+    noted = Noted(scorer.entities, scorer.relations)
+    assert (filtered_ranks(graph, asked, noted, ticks.append) == whole).all()
+    assert max(queries) == at_once
+    assert sum(ticks) == 2 * len(asked)
+
+
+def test_distance_is_l1_by_default() -> None:
+    entities = np.array([[0, 0], [3, 4]], np.float32)
+    scorer = Translation(entities, np.zeros((1, 2), np.float32))
+    one = np.array([0])
+    assert scorer.tails(one, one).tolist() == [[0, 7]]
+    assert Translation(entities, scorer.relations, 2.0).tails(one, one).tolist() == [[0, 5]]
 
 
 def test_ties_count_half(tmp_path: Path) -> None:
@@ -93,6 +113,7 @@ def test_summary_by_hand() -> None:
         {"mrr": (1 + 0.5 + 0.25 + 0.05) / 4, "hits@1": 0.25, "hits@3": 0.5, "hits@10": 0.75, "n": 2}
     )
     assert summarise(np.zeros((0, 2))) == {"n": 0}
+    assert random_mrr(0) == 0.0
     assert random_mrr(4) == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kg import shuffle
 from kg.schema import Entity, Relation, Triple
-from kg.shuffle import shuffle_graph, shuffle_objects
+from kg.shuffle import _among, _apart, _Keys, shuffle_graph, shuffle_objects
 from kg.store import Triples, open_graph
 from kg.writer import GraphWriter, write_graph
 
@@ -100,3 +102,44 @@ def test_seeds_differ(seed: int) -> None:
     rows = np.stack([np.arange(50), np.zeros(50), np.arange(50) + 50], 1).astype(np.int32)
     one, other = (shuffle_objects(rows, np.random.default_rng(s)) for s in (seed, seed + 1))
     assert (one != other).any()
+
+
+def noted_rounds(rows: Triples, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of pairs of each round."""
+    pairs: list[int] = []
+    exchange = shuffle._exchange
+
+    def noted(*given: Any) -> int:
+        pairs.append(len(given[3]))
+        return exchange(*given)
+
+    monkeypatch.setattr(shuffle, "_exchange", noted)
+    shuffle_objects(rows, np.random.default_rng(0))
+    return pairs
+
+
+def test_five_rounds_are_for_all_triples_and_the_others_for_true_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.stack([np.arange(3000), rng.integers(0, 3, 3000), rng.integers(3000, 3040, 3000)], 1)
+    pairs = noted_rounds(rows.astype(np.int32), monkeypatch)
+    assert [number > 500 for number in pairs] == [True] * 5 + [False] * (len(pairs) - 5)
+    assert 5 < len(pairs) < 15
+
+
+def test_ten_rounds_without_an_exchange_end_the_shuffling(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.array([[0, 0, 9], [1, 0, 9], [2, 1, 7]], np.int32)
+    assert len(noted_rounds(rows, monkeypatch)) == 10
+
+
+def test_triples_have_distinct_keys() -> None:
+    cube = np.stack(np.meshgrid(np.arange(4), np.arange(3), np.arange(4)), -1).reshape(-1, 3)
+    assert len(np.unique(_Keys.of(cube).pack(cube))) == 48
+    assert _among(np.array([0, 1, 3, 5, 9]), np.array([1, 5])).tolist() == [False, True, False, True, False]
+
+
+def test_pairs_of_a_round_share_no_triple() -> None:
+    rng = np.random.default_rng(0)
+    one, other = _apart(np.arange(100), rng.integers(0, 100, 100), rng)
+    assert len({*one.tolist(), *other.tolist()}) == 2 * len(one) > 40

@@ -29,6 +29,7 @@ NO_BEHAVIOUR = {
     "ensure_ascii": "two ways to write one JSON",
     "stacklevel": "which line a warning names",
     "flush": "when, not what, is written",
+    "non_blocking": "when, not what, is copied to a GPU",
 }
 """Keywords whose values have no effect on results, each with the reason."""
 

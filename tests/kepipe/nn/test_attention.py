@@ -187,6 +187,7 @@ def test_mask_beyond_documents_uses_blocks() -> None:
             "full", documents_BT, branch_BT=branch_BT, mention_BT=branch_BT, host_BT=documents_BT
         ),
         "nearby": by_name("full", documents_BT, host_BT=documents_BT) & nearby(4),
+        "nearby first": nearby(4) & by_name("full", documents_BT, host_BT=documents_BT),
         "unknown": by_name("causal", documents_BT),
     }
     rows = {name: len(split_BT) if name == "pieces" else 2 for name in sights}
@@ -226,6 +227,8 @@ def test_varlen_kernel_availability_by_gpu(card: str, monkeypatch: pytest.Monkey
     assert has_varlen(cuda, half, 64) is has
     assert not has_varlen(cuda, torch.float32, 64)
     assert not has_varlen(cuda, half, 60)
+    assert has_varlen(cuda, torch.float16, 256) is has
+    assert not has_varlen(cuda, half, 264)
     assert not has_varlen(torch.device("cpu"), half, 64)
 
 
@@ -250,3 +253,91 @@ def test_block_masks_are_compiled_once_per_length(monkeypatch: pytest.MonkeyPatc
         seen.append(tracing.frame_count)
     attention._flex.cache_clear()
     assert seen == [1, 2, 2, 2]
+
+
+ELSEWHERE = torch.device("meta")
+"""Not a CPU: shapes and kinds without values."""
+
+
+@pytest.mark.parametrize(
+    ("visibility", "sizes", "past", "relative"),
+    [
+        (causal(), (4, 4), 0, False),
+        (causal() & nearby(2), (4, 4), 0, False),
+        (causal(), (4, 4), 0, True),
+        (causal(), (2, 4), 2, False),
+        (causal(), (2, 4), 0, False),
+        (nearby(2), (4, 4), 0, False),
+        (full(), (4, 4), 0, True),
+    ],
+)
+def test_kernel_masks_later_positions_of_a_plain_causal_pass_alone(
+    visibility: Visibility, sizes: tuple[int, int], past: int, relative: bool
+) -> None:
+    bias = torch.zeros(2, *sizes, device=ELSEWHERE) if relative else None
+    made = build_mask(
+        visibility, (3, *sizes), device=ELSEWHERE, dtype=torch.float16, past=past, relative_HTS=bias
+    )
+    plain = visibility == causal() and sizes == (4, 4) and not relative
+    assert made.causal is plain
+    assert (made.bias is None) is plain
+    assert (made.query_mask is None) is (plain or visibility == full())
+    on_cpu = build_mask(visibility, (3, *sizes), device=torch.device("cpu"), dtype=torch.float32, past=past)
+    assert not on_cpu.causal
+    assert on_cpu.query_mask is None  # each query has a visible key, which a CPU can look up
+
+
+@pytest.mark.parametrize("kernel", ["flex", "varlen"])
+def test_cached_or_biased_pass_has_a_dense_mask(kernel: str) -> None:
+    documents_BT = torch.tensor([[1] * 50 + [2] * 78])
+    sight = by_name("causal", documents_BT, host_BT=documents_BT)
+    device = torch.device("cpu")
+    wanted = {kernel: True}
+    step = build_mask(sight, (1, 1, 128), device=device, dtype=torch.float32, past=127, **wanted)
+    bias = torch.randn(2, 128, 128)
+    biased = build_mask(sight, (1, 128, 128), device=device, dtype=torch.float32, relative_HTS=bias, **wanted)
+    everything = build_mask(full(), (1, 128, 128), device=device, dtype=torch.float32, **wanted)
+    assert step.is_dense
+    assert step.bias is not None
+    assert (step.bias[0, 0, 0] == 0).tolist() == [False] * 50 + [True] * 78
+    assert biased.is_dense
+    assert biased.bias is not None
+    seen = sight.dense(1, 128, 128)
+    assert seen is not None
+    assert torch.equal(biased.bias[0][:, seen[0]], bias[:, seen[0]])
+    assert everything == Mask()
+
+
+@pytest.mark.parametrize("written_out", [True, False])
+def test_attention_dropout_leaves_out_shares_in_training_alone(
+    written_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not written_out:
+        monkeypatch.setattr(attention, "EXPLICIT_LIMIT", 0)
+    torch.manual_seed(0)
+    x_BTD = torch.randn(2, 5, 16)
+    for kind in (SelfAttention, CrossAttention):
+        part, plain = kind(16, 2, 8, dropout=0.5), kind(16, 2, 8)
+        plain.load_state_dict(part.state_dict())
+        given = (x_BTD, Mask()) if kind is SelfAttention else (x_BTD, x_BTD, Mask())
+        assert torch.equal(part.eval()(*given), plain(*given))
+        part.train()
+        drawn = torch.stack([part(*given) for _ in range(600)])
+        assert not torch.allclose(drawn[0], drawn[1])
+        torch.testing.assert_close(drawn.mean(0), plain(*given), atol=0.15, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [None, 1.0])
+def test_cross_attention_equals_torch_sdpa(scale: float | None) -> None:
+    torch.manual_seed(0)
+    part = CrossAttention(16, 2, 8, scale=scale)
+    assert part.q.bias is not None
+    x_BTD, memory_BSD = torch.randn(2, 3, 16), torch.randn(2, 4, 16)
+    k, v = part.kv(memory_BSD).unflatten(-1, (2, 2, 8)).permute(2, 0, 3, 1, 4)
+    q = part.q(x_BTD).unflatten(-1, (2, 8)).transpose(1, 2)
+    expected = F.scaled_dot_product_attention(q, k, v, scale=scale).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(part(x_BTD, memory_BSD, Mask()), part.output(expected))
+
+
+def test_new_cache_has_no_tokens() -> None:
+    assert Cache().length == 0

@@ -92,6 +92,17 @@ def test_place_entities_by_hand() -> None:
     assert entities[0, 0] == 0
 
 
+def test_few_shapes_of_entity_slots() -> None:
+    """Slots in steps of an eighth of the length; unused ones are masked and add nothing."""
+    entities = torch.zeros(2, 16, dtype=torch.long)
+    entities[0, 3:5] = torch.tensor([4, 6])
+    plain = place_entities(entities, Visibility(), torch.float32)
+    links = place_entities(entities, Visibility(), torch.float32, entities.clone(), few_shapes=True)
+    assert links.entities.tolist() == [[0, 4, 6, 0], [0] * 4]
+    assert links.used[:, :, 0].tolist() == [[True, True, True, False], [True, False, False, False]]
+    assert plain.entities.tolist() == [[0, 4, 6], [0] * 3]
+
+
 def test_entities_of_another_document_are_masked() -> None:
     entities = torch.tensor([[0, 3, 0, 5, 6]])
     links = place_entities(entities, documents(torch.tensor([[1, 1, 2, 2, 2]])), torch.float32)

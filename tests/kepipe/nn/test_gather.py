@@ -29,3 +29,12 @@ def test_positions_in_rows_become_flat_positions() -> None:
     places = flat(torch.tensor([[0, 2], [1, 1]]), 3)
     assert places.tolist() == [0, 2, 4, 4]
     assert pick(x, places).tolist() == [[0, 1], [4, 5], [8, 9], [8, 9]]
+
+
+def test_number_of_slots_is_a_multiple() -> None:
+    rows, there = torch.tensor([0, 0, 0, 1]), torch.tensor([1, 2, 3, 0])
+    for multiple, expected in ((0, 3), (1, 3), (2, 4), (3, 3), (5, 5)):
+        places, slot, counts = slots(rows, there, 2, multiple)
+        assert places.shape == (2, expected)
+        assert slot.tolist() == [0, 1, 2, expected]
+        assert counts.tolist() == [3, 1]

@@ -18,6 +18,7 @@ def test_vocabulary_head_uses_tied_or_own_matrix() -> None:
     hidden_ND, tied_VD = torch.randn(3, 4), torch.randn(7, 4)
     assert torch.equal(VocabularyHead()(hidden_ND, tied_VD), hidden_ND @ tied_VD.T)
     torch.testing.assert_close(VocabularyHead(scale=0.5)(hidden_ND, tied_VD), hidden_ND @ tied_VD.T / 2)
+    torch.testing.assert_close(VocabularyHead(scale=2.0)(hidden_ND, tied_VD), hidden_ND @ tied_VD.T * 2)
     own = VocabularyHead(weight=torch.ones(7, 4), bias=7)
     assert own.bias is not None
     nn.init.constant_(own.bias, 3.0)

@@ -16,7 +16,8 @@ def test_t5_decoder_buckets() -> None:
 
 
 def test_t5_encoder_buckets_separate_directions() -> None:
-    assert bucket(torch.tensor([-3, 3, -7, 7, -500, 500]), 32, 128, both_ways=True).tolist() == [
+    assert bucket(torch.tensor([0, -3, 3, -7, 7, -500, 500]), 32, 128, both_ways=True).tolist() == [
+        0,
         3,
         19,
         7,
@@ -42,3 +43,5 @@ def test_learned_positions_with_offset_past_and_limit() -> None:
     assert torch.equal(part(2, torch.tensor([[4, 0]])), part.table.weight[[6, 2]][None])
     with pytest.raises(ValueError, match="6 tokens in a row, and the model has 5 positions"):
         part(6)
+    plain = LearnedPositions(5, 3)
+    assert torch.equal(plain(5), plain.table.weight)

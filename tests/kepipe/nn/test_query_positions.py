@@ -122,3 +122,19 @@ def test_query_positions_round_trip(data: st.DataObject, rows: int, length: int)
     if found is not None:
         assert found.pick(found.narrow(x)).flatten().tolist() == flat.tolist()
         assert found.places.shape[1] <= max(1, length / 2)
+
+
+def test_up_to_half_of_the_positions_are_worth_gathering() -> None:
+    half = plan_query_positions(torch.tensor([3, 1, 4]), 2, 4)
+    assert half is not None
+    assert half.places.tolist() == [[3, 1], [0, 0]]
+    assert half.slots.tolist() == [0, 1, 2]
+    assert plan_query_positions(torch.tensor([3, 1, 4, 0]), 2, 4) is None
+
+
+def test_few_shapes_of_query_positions() -> None:
+    """Slots in steps of an eighth of the length."""
+    for length, expected in ((32, 4), (33, 4), (15, 1), (8, 1), (4, 1)):
+        found = plan_query_positions(torch.tensor([0]), 1, length, few_shapes=True)
+        assert found is not None
+        assert found.places.shape == (1, expected)

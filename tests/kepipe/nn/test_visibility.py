@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kepipe.nn.visibility import NAMES, Visibility, backward, by_name, causal, documents, full, prefix, tree
+from kepipe.nn.visibility import (
+    NAMES,
+    Packed,
+    Visibility,
+    backward,
+    by_name,
+    causal,
+    documents,
+    full,
+    layout_of,
+    nearby,
+    prefix,
+    tree,
+)
 
 
 def shown(visibility: Visibility, rows: int, length: int) -> list[list[str]]:
@@ -125,3 +138,67 @@ def test_unknown_visibility_and_missing_descriptor_are_named() -> None:
         by_name("ful")
     with pytest.raises(ValueError, match="needs the descriptor `prefix`"):
         by_name("prefix")
+
+
+def test_nearby_positions_are_visible_on_both_sides() -> None:
+    assert shown(nearby(1), 1, 4) == [["1100", "1110", "0111", "0011"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "key", "layout"),
+    [
+        ([[1, 1], [1, 1]], None, "whole"),
+        ([[1, 1], [1, 0]], None, "padded"),
+        ([[1, 1]], [[1, 0, 0]], "padded"),
+        ([[1, 0]], [[1, 1, 1]], "whole"),
+        ([[1, 2]], None, "packed"),
+        ([[2, 2], [1, 1]], None, "whole"),
+        ([[2, 2], [0, 0]], None, "packed"),
+        ([[2, 2]], [[1, 1]], "packed"),
+        ([[1, 1]], [[2, 2]], "packed"),
+        ([[2, 2]], [[2, 2, 2]], "packed"),
+    ],
+)
+def test_layout_of_documents(query: list[list[int]], key: list[list[int]] | None, layout: str) -> None:
+    """A row of one document under any number is whole; a kernel for rows of another length is not asked."""
+    assert layout_of(torch.tensor(query), None if key is None else torch.tensor(key)) == layout
+
+
+def test_runs_of_documents_are_padded_to_a_power_of_two() -> None:
+    def runs(rows: list[list[int]]) -> list[int] | None:
+        found = Packed(torch.tensor(rows), torch.tensor(rows)).runs()
+        return None if found is None else found.tolist()
+
+    assert runs([[1, 2], [1, 2]]) == [0, 1, 2, 3, 4]
+    assert runs([[1, 2, 0], [1, 1, 1]]) == [0, 1, 2, 3, 6]
+    assert runs([[1, 2, 0], [1, 1, 2]]) == [0, 1, 2, 3, 5, 6, 6, 6, 6]
+    assert runs([[3, 3, 3]]) == [0, 3]
+    assert runs([[0, 3], [0, 1]]) == [0, 1, 2, 3, 4]
+    assert runs([[1, 2, 1]]) is None
+
+
+def test_documents_are_known_for_self_attention_alone() -> None:
+    rows = torch.tensor([[1, 2]])
+    assert documents(rows, host_BT=rows).packed is not None
+    assert documents(rows).packed is None
+    assert documents(rows, rows, host_BT=rows).packed is None
+
+
+def test_tree_needs_branches_and_mentions() -> None:
+    branch = torch.tensor([[0, 1]])
+    assert by_name("full", branch_BT=branch).everything
+    assert by_name("full", mention_BT=branch).everything
+    assert shown(by_name("full", branch_BT=branch, mention_BT=branch * 0), 1, 2) == [["10", "01"]]
+
+
+def test_step_behind_a_cache_of_other_length_has_a_mask() -> None:
+    dense = causal().dense(1, 1, 4, past=1)
+    assert dense is not None
+    assert dense.int().tolist() == [[[1, 1, 0, 0]]]
+
+
+def test_mask_among_positions_is_that_of_the_positions() -> None:
+    among = causal().among(torch.tensor([[2, 0], [1, 3]]))
+    assert among is not None
+    assert among.int().tolist() == [[[1, 1], [0, 1]], [[1, 0], [1, 1]]]
+    assert full().among(torch.tensor([[2, 0]])) is None

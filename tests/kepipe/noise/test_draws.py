@@ -82,3 +82,12 @@ def test_draw_is_a_function_of_seed_example_visit_call_and_column() -> None:
         for seed in expected
     ]
     assert draws.random((2, 3)).tolist() == second
+
+
+def test_duplicated_data_has_as_many_corruptions_as_copies() -> None:
+    """By default 10, as in BERT's release; of one copy all visits are the same."""
+    visits = [visit_seeds("duplicated", EXAMPLES[:1], visit, seed=2).item() for visit in range(20)]
+    assert len(set(visits)) == 10
+    assert visits[:10] == visits[10:]
+    once = {visit_seeds("duplicated", EXAMPLES[:1], visit, seed=2, copies=1).item() for visit in range(3)}
+    assert once == {visits[0]}

@@ -181,3 +181,32 @@ def test_corruption_of_share_0_draws_nothing(field: str) -> None:
     some = np.random.default_rng(0)
     corrupt(TWO, replace(none, **{field: 1.0}), MASK, some)
     assert some.random() != np.random.default_rng(0).random()
+
+
+def test_defaults_are_those_of_the_published_model() -> None:
+    """Lewis et al. 2020, section 2.2: all sentences are permuted, 30% of the words are in spans of 3 on average."""
+    assert Denoising() == Denoising(permute=1, mask=0, delete=0, infill=0.3, mean_span=3, rotate=0)
+
+
+def test_rows_of_one_word_or_none_are_infilled() -> None:
+    rows = text([[(10, 0, 0), (11, 1, 0)], [(12, 0, 0)], []])
+    only_infill = Denoising(permute=0, infill=1.0)
+    for seed in range(4):
+        tokens, lengths = corrupt(rows, only_infill, MASK, np.random.default_rng(seed))
+        assert shown(tokens, lengths) == [[MASK], [MASK], []]
+    at_the_end = np.array([[2], [1], [0]])
+    tokens, lengths = infill(rows.tokens, rows.words, at_the_end, at_the_end * 0, MASK)
+    assert shown(tokens, lengths) == [[10, 11, MASK], [12, MASK], [MASK]]
+
+
+@pytest.mark.parametrize("mean", [0.2, 1.0, 3.0, 400.0])
+def test_poisson_probabilities_add_up_to_1(mean: float) -> None:
+    below = poisson(mean)
+    assert below[-1] == pytest.approx(1.0, abs=1e-12)
+    assert below[0] == pytest.approx(np.exp(-mean))
+
+
+def test_enough_spans_are_drawn_to_cover_the_share() -> None:
+    """Otherwise the last span of a row would have to cover what is left of it: hundreds of words."""
+    _, length = draw_infilling(np.full(60, 10_000), 0.3, 1.0, np.random.default_rng(0))
+    assert length.max() < 15

@@ -16,6 +16,14 @@ def test_span_counts_and_lengths_equal_the_release() -> None:
     assert raw_length(512) == (568, 114)
 
 
+def test_span_counts_of_any_share_leave_a_token_and_no_empty_span() -> None:
+    rows = np.array([0, 1, 2, 3, 10])
+    assert [counts.tolist() for counts in span_counts(rows, 1.0, 1.0)] == [[0, 0, 1, 2, 9], [0, 0, 1, 1, 1]]
+    assert [counts.tolist() for counts in span_counts(rows, 0.5, 1.0)] == [[0, 0, 1, 2, 5], [0, 0, 1, 1, 5]]
+    assert [counts.tolist() for counts in span_counts(rows, 0.3, 0.5)] == [[0, 0, 1, 1, 3], [0, 0, 1, 1, 3]]
+    assert raw_length(12, 0.5, 1.0) == (11, 12)
+
+
 def test_shortest_span_corruption_source_is_three_tokens() -> None:
     """Two tokens stay, a sentinel replaces the third, and the end follows."""
     assert raw_length(4) == (3, 3)
@@ -109,3 +117,13 @@ def test_spans_never_cover_a_separator() -> None:
     special = np.zeros((200, 100), dtype=bool)
     special[:, [40, 99]] = True
     assert not (draw_spans(special, np.random.default_rng(0)) & special).any()
+
+
+def test_as_many_runs_as_sentinels_but_one() -> None:
+    """The last sentinel ends the target; rows that are not there need none."""
+    tokens = np.array([[11, 12, 13, 14, 15, 16]])
+    noise = np.array([[True, False] * 3])
+    made = collapse_spans(tokens, noise, noise & False, SENTINELS, pad_id=PAD, end_id=END)
+    assert made.target.tolist() == [[100, 11, 101, 13, 102, 15, 103, END]]
+    made = collapse_spans(tokens[:0], noise[:0], noise[:0], SENTINELS[:1], pad_id=PAD, end_id=END)
+    assert made.source.shape == made.target.shape == (0, 0)

@@ -62,3 +62,19 @@ def test_replacements_are_80_10_10_and_uniform_over_ordinary_ids() -> None:
 def test_replacement_shares_of_0_and_1(masked: float, random: float, expected: set[int]) -> None:
     drawn = draw_replacements((50, 50), MASK, ORDINARY, np.random.default_rng(0), masked, random)
     assert set(np.unique(drawn)) == expected
+
+
+class Same:
+    """Draws the same number everywhere."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def random(self, size: tuple[int, int], /) -> np.ndarray:
+        return np.full(size, self.number)
+
+
+def test_draw_just_below_the_random_share_takes_the_last_id() -> None:
+    """(u - 0.3) / 0.55 is rounded to 1 there."""
+    drawn = draw_replacements((1, 2), MASK, ORDINARY, Same(0.85 - 2**-53), masked=0.3, random=0.55)
+    assert drawn.tolist() == [[ORDINARY[-1]] * 2]

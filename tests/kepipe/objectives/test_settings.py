@@ -94,6 +94,41 @@ def test_share_outside_0_to_1_is_rejected(section: type[Any], name: str) -> None
             section.model_validate({**given, name: value})
 
 
+OPEN = {
+    "mlm_probability": (0, 1),
+    "noise_density": (0, 1),
+    "span_fraction": (0,),
+    "shortest": (1,),
+    "longest": (1,),
+    "joins": (1,),
+}
+"""Share → the ends of 0..1 that it may not have."""
+
+
+def is_refused(section: type[Any], name: str, value: float) -> bool:
+    given = {"objective": "mlm"} if section is Share else {}
+    try:
+        section.model_validate({**given, name: value})
+    except ValidationError as error:
+        return any(each["loc"] == (name,) for each in error.errors())
+    return False
+
+
+@pytest.mark.parametrize(("section", "name"), shares(), ids=lambda value: getattr(value, "__name__", value))
+def test_every_share_from_0_to_1_is_accepted(section: type[Any], name: str) -> None:
+    refused = tuple(value for value in (0, 0.01, 0.5, 0.99, 1) if is_refused(section, name, value))
+    assert refused == OPEN.get(name, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [("denoising", "mean_span"), ("simcse", "temperature"), ("mixture", "weight")]
+)
+def test_positive_number_may_be_small_and_not_0(name: str, setting: str) -> None:
+    section = Share if name == "mixture" else table.TABLE[name].section
+    assert is_refused(section, setting, 0)
+    assert not is_refused(section, setting, 0.01)
+
+
 RANGES = [
     ("mlm", "copies", 1, None),
     ("span-masking", "mean_span", 1, None),
@@ -131,3 +166,6 @@ def test_modes_need_a_weight_above_zero() -> None:
         Modes(full=0, prefix=0, causal=0, backward=0)
     with pytest.raises(ValidationError):
         Modes(full=-1)
+    for name in Modes.model_fields:
+        assert not is_refused(Modes, name, 0)
+        assert is_refused(Modes, name, -0.01)

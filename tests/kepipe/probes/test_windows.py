@@ -61,3 +61,15 @@ def test_prompt_has_the_mentions_that_are_whole_in_it():
 def test_too_short_documents_are_an_error():
     with pytest.raises(ValueError, match="no held-out document has more than 62 tokens"):
         draw_windows([Document("a", "Mars")], TOKENIZERS["bpe"], np.random.default_rng(0))
+
+
+def test_windows_are_drawn_up_to_the_maximum_of_tokens():
+    documents = [Document("a", TEXT), Document("b", TEXT)]
+    tokenizer, rng = TOKENIZERS["bpe"], np.random.default_rng(0)
+    every = draw_windows(documents, tokenizer, rng, length=14)
+    assert {len(prompt) for prompt in every.prompts} == {5}
+    assert len(every) == len(cut_windows(documents, tokenizer, 5)) > 4
+    for tokens, windows in ((1, 1), (5, 1), (14, 2), (15, 3)):
+        drawn = draw_windows(documents, tokenizer, rng, length=14, max_tokens=tokens)
+        assert len(drawn) == len(drawn.tokens) == windows
+        assert (np.diff(drawn.documents) >= 0).all()

@@ -186,3 +186,21 @@ def test_bootstrap_t_interval_is_longer_towards_the_tail() -> None:
         assert found.high is not None
         above, below = found.high - found.value, found.value - found.low
         assert (above if sign > 0 else below) > 1.3 * (below if sign > 0 else above)
+
+
+def test_five_documents_are_enough_for_an_interval() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random(10)
+    assert clustered_mean(values, np.arange(10) % 4, rng).low is None
+    five = clustered_mean(values, np.arange(10) % 5, rng)
+    assert five.low is not None
+    assert five.low < five.value < five.high
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-8, 1e8])
+def test_interval_has_the_scale_of_the_values(scale: float) -> None:
+    values, clusters = np.random.default_rng(1).normal(1, 1, 60), np.arange(60) % 12
+    usual, scaled = (
+        clustered_mean(factor * values, clusters, np.random.default_rng(0)) for factor in (1.0, scale)
+    )
+    assert (scaled.low / scale, scaled.high / scale) == pytest.approx((usual.low, usual.high))
