@@ -65,7 +65,8 @@ class Predictor:
         return self.fine_tuned.knowledge is not None and self.fine_tuned.spec.mentions != "none"
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """A record for each text (see `records.records`), with the entities found in it.
+        """A record for each text (see `records.records`), with the entities found in it. Where words are labelled, a
+        text with markup is returned without it.
 
         Raises ValueError for a text without the markup that the task needs.
         """
@@ -81,7 +82,9 @@ class Predictor:
             TOKENS,
         )
         results = list(records(spec, examples, predictions))
-        for record, example in zip(results, examples, strict=True):
+        for text, record, example in zip(texts, results, examples, strict=True):
+            if spec.row.reads == "words" and example.text != text:
+                record["text"] = example.text  # without markup: what spans of the record refer to
             if self.finder is not None or example.mentions:
                 record["entities"] = self._entities(example)
         return results

@@ -100,6 +100,14 @@ def test_context_decides_which_entity_a_name_means_and_whether_it_means_one(pred
     assert {planet["predicted"][3], metal["predicted"][4]} == {OUTSIDE}
 
 
+def test_spans_refer_to_the_text_without_markup(predictor: Predictor) -> None:
+    marked, plain = predictor.predict([PLANET.replace("Mercury", "[[Mercury]]"), PLANET])
+    (mention,) = marked["mentions"]
+    assert marked["text"] == PLANET
+    assert marked["text"][mention["start"] : mention["end"]] == "Mercury"
+    assert "text" not in plain
+
+
 def test_predictions_are_those_of_the_stage_whatever_the_batch(made: FineTuned, data: dict[str, str]) -> None:
     tuned = load(made.folder)
     examples = list(read(Path(data["test"]), Problems(strict=True)))
