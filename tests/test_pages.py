@@ -52,8 +52,12 @@ SMALL = {
 """Shipped pipeline → settings by which it is small."""
 OUGHT_TO_RUN = re.compile(r"k\w*pe?ip\w* ")
 """What is most likely meant as a command of kepipe's. Other lines are commands of others, or what a command prints."""
-LAST = {"ngram": "pretrain", "nnlm": "mixture", "word-vectors": "glove", "quickstart": "facts"}
-"""Shipped pipeline → the stage after which nothing is asked for; else `pretrain`."""
+USED = {
+    "nnlm": ["lstm", "mixture"],
+    "word-vectors": ["word2vec", "fasttext", "glove"],
+    "quickstart": ["facts"],
+}
+"""Shipped pipeline → the stages whose results the pages use; else `pretrain`."""
 WORDS = "The king of France lives in Paris. The queen of Italy lives in Rome. Germany has a capital. "
 SMALLER = {
     "kepipe run docs/example/pipeline.yaml --store": (
@@ -73,7 +77,7 @@ SMALLER = {
     ),
 }
 """What a command that begins so gets besides."""
-HEAD_ALONE = {"finetune": {"train": "head", "learning_rate": 1e-3}}
+HEAD_ALONE = {"finetune": {"train": "head"}}
 
 
 def small_corpus(folder: Path) -> tuple[str, ...]:
@@ -129,7 +133,8 @@ def train(folder: Path) -> None:
     for name, settings in SMALL.items():
         size = (f"stages.shards.tokenizer.size={sizes[name]}",) if name in sizes else ()
         kept = small_corpus(folder)[1 if name == "word-vectors" else 0 :]
-        kepipe.run(name, set=[*kept, *size, *settings], until=LAST.get(name, "pretrain"), progress=False)
+        for stage in USED.get(name, ["pretrain"]):
+            kepipe.run(name, set=[*kept, *size, *settings], until=stage, progress=False)
 
 
 def before_elmo() -> None:

@@ -236,6 +236,7 @@ def _links(
     best_S = np.maximum.reduceat(scores_K, np.flatnonzero(np.diff(names.owners, prepend=-1)))
     best = np.flatnonzero((scores_K == best_S[names.owners]) & (scores_K > probable_SC[names.owners, 0]))
     best = best[np.diff(names.owners[best], prepend=-1) > 0]
+    best = best[np.lexsort(names.spans[names.owners[best]].T[::-1])]  # windows may share names
     first, last = names.spans[names.owners[best]].T
     chosen = best[select_spans(first, last + 1, scores_K[best] * (last + 1 - first))]
     links = []

@@ -67,7 +67,8 @@ class FinetuneConfig(Section):
     """Language of the texts, for finding mentions."""
     overlap: int | None = Field(None, ge=1)
     """Texts longer than `length` are read in windows that share this many tokens, and the answer combines all windows.
-    None: they are truncated, except in question-answering, where windows share a third of `length`."""
+    None: they are truncated, except in question-answering and entity-linking, where windows share a third of
+    `length`."""
     mentions: Literal["auto", "data", "linker", "names", "none"] = "auto"
     """Source of the entity mentions: the data, the linker of the input `linked`, or the names of the input `graph`;
     auto: the first of these that is available."""
@@ -102,9 +103,9 @@ class FinetuneConfig(Section):
     batch_tokens: int = Field(1024, ge=1)
     """Size of a batch: number of rows × length of the longest."""
     learning_rate: float | None = Field(None, gt=0)
-    """Peak learning rate. None: 1e-2 with `train: head`, 5e-4 with `train: lora`; with `train: all` 5e-5 for a
-    transformer of width 768 and inversely proportional to the width for others, 1e-3 for other networks, 1e-2 for word
-    vectors."""
+    """Peak learning rate. None: 1e-2 with `train: head` (1e-3 with `standardise: false`), 5e-4 with `train: lora`; with
+    `train: all` 5e-5 for a transformer of width 768 and inversely proportional to the width for others, 1e-3 for other
+    networks, 1e-2 for word vectors."""
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the steps in which the learning rate increases."""
     weight_decay: float = Field(0.01, ge=0)
@@ -137,6 +138,8 @@ class FinetuneConfig(Section):
             raise ValueError(f"`calibrate`: {self.task} has no probabilities to fit: leave it out")
         if self.knowledge and TASKS[self.task].of_linked:
             raise ValueError(f"`knowledge`: {self.task} finds the entities itself: leave it out")
+        if self.mentions != "auto" and TASKS[self.task].of_linked:
+            raise ValueError(f"`mentions`: {self.task} finds the mentions itself: leave it out")
         if self.slices and (not isinstance(output, LabelOutput) or self.task == "ranking"):
             raise ValueError(f"`slices`: {self.task} has no labels of single texts: leave it out")
         if self.overlap is not None and not self.windows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
@@ -24,7 +25,11 @@ class TaskModel(TrainableModel, Generic[EncoderT_co]):
 
     def forward(self, batch: Batch) -> Tensor:
         """The output of the head, float32, such as logits [N, L] of a batch's cases."""
-        output: Tensor = self.head(self._hidden(batch), batch)
+        hidden_BTD = self._hidden(batch).float()
+        with torch.autocast(
+            hidden_BTD.device.type, enabled=False
+        ):  # 8 bits cannot hold features of small variance
+            output: Tensor = self.head(hidden_BTD, batch)
         return output.float()
 
     def _hidden(self, batch: Batch) -> Tensor:

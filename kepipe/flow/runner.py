@@ -276,7 +276,7 @@ class Run:
                 entry = {"step": event.step, **event.values}
                 with self._emit_lock, workdir.metrics.open("a") as stream:
                     stream.write(json.dumps(entry) + "\n")
-                    clock.save()
+                    clock.save_sometimes()
             self.emit(event)
 
         return record

@@ -13,6 +13,9 @@ import psutil
 from kepipe.files import replacing
 from kepipe.flow.store import WorkDir
 
+INTERVAL = 1.0
+"""Seconds between two savings during a stage."""
+
 
 def peak_memory() -> float:
     """Peak memory of this process, or of its largest finished child, in megabytes."""
@@ -42,7 +45,7 @@ class WorkClock:
             self._before, self._processor_before = map(float, self._file.read_text().split())
         except (FileNotFoundError, ValueError):  # first attempt, or the file was emptied by a power failure
             self._before = self._processor_before = 0.0
-        self.started = time.time()
+        self.started, self._saved = time.time(), self._begun
 
     @property
     def seconds(self) -> float:
@@ -53,7 +56,14 @@ class WorkClock:
         """Processor time of this process and its worker processes, including time not spent on the stage."""
         return self._processor_before + _processor() - self._processor_begun
 
+    def save_sometimes(self) -> None:
+        """Save, unless it was done less than `INTERVAL` ago."""
+        if time.monotonic() - self._saved >= INTERVAL:
+            self.save()
+
     def save(self) -> None:
+        """Store the seconds for a later attempt."""
+        self._saved = time.monotonic()
         with replacing(
             self._file, durable=False
         ) as unfinished:  # called often; may be lost in a power failure

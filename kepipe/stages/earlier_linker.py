@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from kepipe.config import cache_key_fields
-from kepipe.flow.artifact import link_folder
+from kepipe.flow.artifact import CorruptArtifact, link_folder, verify
 from kepipe.linking import LINKER
 from kepipe.stages.artifacts import Linked
 from kepipe.stages.made_of import made_of
@@ -56,11 +56,12 @@ def keep_linker(
             f"documents, and now there are {now:,} (`relearn: {config.relearn:g}`)"
         )
         return None
-    shutil.rmtree(earlier.folder, ignore_errors=True)
-    link_folder(found.folder / LINKER, earlier.folder)
     try:
+        verify(found.folder, thorough=True)
+        shutil.rmtree(earlier.folder, ignore_errors=True)
+        link_folder(found.folder / LINKER, earlier.folder)
         Linker.open(earlier.folder)
-    except (OSError, ValueError) as reason:
+    except (CorruptArtifact, OSError, ValueError) as reason:
         context.warn(f"the linker of `{inputs.start.name}` cannot be used, and a new one is made: {reason}")
         return None
     context.note(

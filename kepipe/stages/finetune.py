@@ -6,8 +6,11 @@ the knowledge: entities fused with tokens, triples injected into the text, or no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from kepipe.config import ConfigConflict
 from kepipe.finetuning.settings import FinetuneConfig
@@ -88,7 +91,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     task = TASKS[config.task]
     linker = None if inputs.linked is None else inputs.linked.folder / LINKER
     splits, source = read_examples(
-        _data(inputs, config),
+        _data(inputs, config, context.scratch),
         config,
         linker=None if task.of_linked else linker,
         graph=None if inputs.graph is None or task.of_linked else inputs.graph.folder,
@@ -107,7 +110,8 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     batches = TaskBatches.over(rows["train"], task_model.collator, config.batch_tokens, context.seed)
     dev = DevEvaluator(task, splits["dev"], rows["dev"], task_model.collator, config.batch_tokens)
     set_trainable(task_model.model, config, context.seed)
-    rate = default_rate(task_model.model.encoder, config.train)
+    is_standardised = config.train == "head" and config.standardise is not False
+    rate = default_rate(task_model.model.encoder, config.train, standardised=is_standardised)
     training = config.training(batches.sampler.per_epoch, rate)
     epochs = training.steps // batches.sampler.per_epoch
     context.note(
@@ -115,7 +119,7 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     )
     loss = loss_settings(task_model, config, rows["train"])
     criterion = task.output.criterion(task_model.collator.answers, loss)
-    if config.train == "head" and config.standardise is not False:
+    if is_standardised:
         task_model.model.to(context.device)
         standardise(task_model.model, task_model.collator, rows["train"], 4 * config.batch_tokens)
     state = train(task_model.model, batches, criterion, training, context, dev)
@@ -133,8 +137,10 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
 def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[ConfigConflict]:
     """Settings and inputs that are missing or given twice. `given`: names of the filled inputs."""
     task = TASKS[config.task]
-    linked = task.of_linked and "linked" in given
-    if "data" in given if config.data is not None else not ("data" in given or linked):
+    made_by_a_stage = "data" in given
+    is_twice = config.data is not None and made_by_a_stage
+    is_missing = config.data is None and not made_by_a_stage and not (task.of_linked and "linked" in given)
+    if is_twice or is_missing:
         made = "`inputs: {linked: link}`" if task.of_linked else "`inputs: {data: graph-dataset}`"
         yield ConfigConflict(
             "data", f"give the training data, either by `data: {{train: FILE}}` or by {made}"
@@ -154,15 +160,33 @@ def missing_inputs(config: FinetuneConfig, given: Collection[str]) -> Iterator[C
             yield ConfigConflict("mentions", f"`{source}` needs an input: set `inputs: {{{slot}: {stage}}}`")
 
 
-def _data(inputs: FinetuneInputs, config: FinetuneConfig) -> Data:
-    """The task's files, from the settings or from a stage."""
+def _data(inputs: FinetuneInputs, config: FinetuneConfig, scratch: Path) -> Data:
+    """The task's files, from the settings or from a stage; those of a linked text are written to `scratch`."""
     if config.data is not None:
         return config.data
     if inputs.data is None:
         assert inputs.linked is not None
-        return Data(train=inputs.linked.folder / "documents.jsonl")
+        return _links_as_data(inputs.linked, scratch)
     folder = inputs.data.folder
     return Data.model_validate({split: folder / f"{split}.jsonl" for split in ("train", "dev", "test")})
+
+
+def _links_as_data(linked: Linked, scratch: Path) -> Data:
+    """The documents of a linked text with their links, without given ones (`gold`). `dev`: the held-out documents."""
+    from kepipe.data.document_files import held_out
+
+    share = linked.held_out_share()
+    files = {split: scratch / f"linked-{split}.jsonl" for split in ("train", "dev")}
+    with ExitStack() as stack:
+        source = stack.enter_context((linked.folder / "documents.jsonl").open(encoding="utf-8"))
+        streams = {
+            split: stack.enter_context(file.open("w", encoding="utf-8")) for split, file in files.items()
+        }
+        for line in source:
+            document = {name: value for name, value in json.loads(line).items() if name != "gold"}
+            split = "dev" if held_out(document["id"], share) else "train"
+            streams[split].write(json.dumps(document, ensure_ascii=False) + "\n")
+    return Data(train=files["train"], dev=files["dev"] if files["dev"].stat().st_size else None)
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:

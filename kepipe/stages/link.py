@@ -114,11 +114,18 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
         scratch = context.scratch / "kept"
         scratch.mkdir(exist_ok=True)
     job = Job(
-        inputs.corpus.folder / "documents.jsonl", scratch, inputs.graph.folder, annotator,
-        inputs.corpus.held_out_share(), config.complete_gold, config.fuzzy,
-        replace(MARKS_BY_NAME[config.marks], pronouns=config.pronouns), memo, inputs.graph.digest,
-        None if earlier is None else earlier.folder,
-    )  # fmt: skip
+        documents=inputs.corpus.folder / "documents.jsonl",
+        scratch=scratch,
+        graph=inputs.graph.folder,
+        annotator=annotator,
+        held_out_share=inputs.corpus.held_out_share(),
+        complete_gold=config.complete_gold,
+        fuzzy=config.fuzzy,
+        marks=replace(MARKS_BY_NAME[config.marks], pronouns=config.pronouns),
+        memo=memo,
+        graph_digest=inputs.graph.digest,
+        kept=None if earlier is None else earlier.folder,
+    )
     threshold = None if config.threshold == "auto" else config.threshold
     settings = LinkerSettings(
         config.max_candidates, config.min_length, config.train, threshold, context.device,
@@ -242,4 +249,4 @@ def inspect(stage: Planned) -> Iterator[str]:
     return _language_warning(stage.config, (document.text[:2000] for document in documents))
 
 
-LINK = Stage("link", 15, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)
+LINK = Stage("link", 16, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)

@@ -85,15 +85,16 @@ def _is_proper(word: str) -> bool:
 
 
 def occurrences(batch: TextBatch, number: int, forms: Collection[str]) -> Iterator[SpanKey]:
-    """The spans of text `number` that are one of `forms`, the longest at each place; those of two characters only where
-    they split no word."""
+    """The spans of text `number` that are one of `forms`, the longest at each place; those of two characters and those
+    in Latin letters only where they split no word."""
     if not forms:
         return
     begin, stop = batch.begins[number : number + 2].tolist()
     phrases = batch.annotations[number].phrases
     within = {place + begin for phrase in phrases for place in range(phrase.start + 1, phrase.end)}
-    alternatives = "|".join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))
-    for found in re.compile(alternatives).finditer(batch.text, begin, stop - 1):
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    alternatives = "|".join(rf"\b{form}\b" if form.isascii() else re.escape(form) for form in longest_first)
+    for found in re.compile(alternatives, re.ASCII).finditer(batch.text, begin, stop - 1):
         start, end = found.span()
         if end - start > 2 or (start not in within and end not in within):
             yield start, end
@@ -114,7 +115,6 @@ def definitions(
             continue
         long, short = batch.text[matches.starts[match] : found.start()], found["short"]
         letters = iter(long)
-        if len(short) < len(long) and (
-            found["said"] or short.isascii() or all(letter in letters for letter in short)
-        ):
+        in_order = len(short) < len(long) and all(letter in letters for letter in short)
+        if found["said"] or short.isascii() or in_order:
             yield DefinedName(short, match)

@@ -130,10 +130,11 @@ def _add_chinese_names(
         start, row = int(matches.starts[at]), int(matches.rows[bounds[at]])
         for form in chinese_short_forms.short_forms(batch.text[start:end], int(kinds[row])):
             text.by_short_form[form].append(FullName(start, end, row))
-    defined = {
-        name.short: [AddedCandidate(int(matches.rows[bounds[name.match]]), DEFINED_PRIOR, SHORT)]
-        for name in chinese_short_forms.definitions(batch, number, matches, longest)
-    }
+    defined: dict[str, list[AddedCandidate]] = {}
+    for short, match in chinese_short_forms.definitions(batch, number, matches, longest):
+        row = int(matches.rows[bounds[match]])
+        if not (short.isascii() and kinds[row] == _PERSON):  # 迈克尔·乔丹（NBA）
+            defined[short] = [AddedCandidate(row, DEFINED_PRIOR, SHORT)]
     for span in chinese_short_forms.occurrences(batch, number, defined):
         text.short[span] = defined[batch.text[slice(*span)]]
 

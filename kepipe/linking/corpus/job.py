@@ -85,7 +85,7 @@ class Job:
         return self.scratch / f"linked-{chunk.number:05}.jsonl"
 
     def counts(self, chunk: Chunk) -> Path:
-        """The file of the counts of a chunk (`ChunkCounts`)."""
+        """The file of the counts of a chunk (`CorpusCounts`)."""
         return self.scratch / f"counts-{chunk.number:05}.json"
 
 

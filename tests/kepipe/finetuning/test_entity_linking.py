@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -13,12 +14,17 @@ import pytest
 from typer.testing import CliRunner
 
 from kepipe.cli import app
+from kepipe.data.document_files import held_out
 from kepipe.finetuning.conll import OUTSIDE
+from kepipe.finetuning.entity_index import EntityIndex
 from kepipe.finetuning.entity_linking import TASK, read, words
 from kepipe.finetuning.evaluation import answers
 from kepipe.finetuning.fine_tuned import load
+from kepipe.finetuning.link_head import LinkHead
+from kepipe.finetuning.link_output import _links
 from kepipe.finetuning.markup import ask
 from kepipe.finetuning.predictor import Predictor
+from kepipe.finetuning.rows import Candidates
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS
 from kepipe.models.base import Base, build
@@ -161,15 +167,46 @@ def test_predicted_documents_are_scored_like_linked_ones(
 def test_links_of_a_linked_text_are_the_data(
     bert: Model, graph: Graph, made: FineTuned, tmp_path: Path
 ) -> None:
-    """Without `data:`; the index is the text's linker."""
+    """Without `data:`. Given links are ignored, `dev` is the held-out part; the index is the text's linker."""
     folder = tmp_path / "linked"
     shutil.copytree(made.folder / "entities", folder / "linker")
-    linked.write_documents(folder / "documents.jsonl", 30, 0)
+    linked.write_documents(folder / "documents.jsonl", 40, 0)
+    documents = [json.loads(line) for line in (folder / "documents.jsonl").read_text().splitlines()]
+    given = [{"start": 0, "end": 3, "entity": "none"}]
+    lines = (json.dumps({**document, "gold": given}) + "\n" for document in documents)
+    (folder / "documents.jsonl").write_text("".join(lines))
+    (folder / "corpus.json").write_text(json.dumps({"held_out_share": 0.4, "documents": 40}))
     inputs = {"graph": graph, "linked": Linked(folder, "linked", name="link")}
     student = finetune(tmp_path / "stage", bert, "entity-linking", None, None, inputs, epochs=1)  # type: ignore[arg-type]
     assert student.scores().keys() == {"dev"}
     names = (folder / "linker" / "linker.json", student.folder / "entities" / "linker.json")
     assert names[0].read_bytes() == names[1].read_bytes()
+    predicted = [json.loads(line) for line in (student.folder / "predictions.jsonl").read_text().splitlines()]
+    assert {record["id"] for record in predicted} == {
+        document["id"] for document in documents if held_out(document["id"], 0.4)
+    }
+    by_id = {document["id"]: document["mentions"] for document in documents}
+    for record in predicted:
+        assert sum(label.startswith("B-") for label in record["labels"]) == len(by_id[record["id"]])
+
+
+def test_links_are_in_order_and_do_not_overlap_whatever_the_order_of_names(predictor: Predictor) -> None:
+    """Names of several windows come window by window: one may begin before the last ones of the window before."""
+    tuned = predictor.fine_tuned
+    head, index = tuned.model.head, tuned.resource
+    assert isinstance(head, LinkHead)
+    assert isinstance(index, EntityIndex)
+    spans = np.array([[1, 1], [3, 3], [1, 4], [4, 6], [0, 1], [6, 6]])
+    rng = np.random.default_rng(0)
+    links_found = 0
+    for _ in range(30):
+        entities, features = rng.integers(0, 4, len(spans)), rng.normal(size=(len(spans), len(head.features)))
+        names = Candidates(spans, np.arange(len(spans)), entities, features.astype(np.float32), None)
+        values = rng.normal(scale=3, size=(7, head.labels + 2 * head.width))
+        links = _links(tuned.model, values, names, index)
+        links_found += len(links)
+        assert all(link.last < after.first for link, after in itertools.pairwise(links))
+    assert links_found > 30
 
 
 def test_a_damaged_index_is_refused(made: FineTuned, tmp_path: Path) -> None:

@@ -210,7 +210,8 @@ def test_contradictory_settings_are_rejected(settings: dict[str, Any], message: 
 def test_default_learning_rate_depends_on_trained_weights_and_width(bert: Model) -> None:
     model = load(bert.folder)
     rates = {train: default_rate(model, train) for train in ("all", "head", "lora")}
-    assert rates == {"all": 5e-5 * 768 / model.hidden_size, "head": 1e-2, "lora": 5e-4}
+    assert rates == {"all": 5e-5 * 768 / model.hidden_size, "head": 1e-3, "lora": 5e-4}
+    assert default_rate(model, "head", standardised=True) == 1e-2
     lstm = assemble(LSTMBase(embedding=8, hidden=8).configure(30))
     assert default_rate(lstm, "all") == 1e-3
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import nn
 
+from kepipe.data.batch import Batch
+from kepipe.finetuning.heads import LabelHead
 from kepipe.finetuning.standardised_head import StandardisedLinear
 from kepipe.finetuning.table import TASKS, TaskName
+from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.folder import load, save
 from kepipe.stages.artifacts import Model
 from tests.support.tasks import base_model, finetune, write_task
@@ -25,6 +29,19 @@ def test_the_plain_layer_has_the_same_outputs() -> None:
     torch.testing.assert_close(layer(inputs), by_hand)
     torch.testing.assert_close(layer.plain()(inputs), by_hand, rtol=1e-4, atol=1e-4)
     assert type(layer.plain()) is nn.Linear
+
+
+def test_the_head_is_exact_under_autocast(narrow: Model) -> None:
+    """In bf16, features of 1 ± 0.01 would be rounded to 8 bits."""
+    head = LabelHead(32, 1, 3, mean=True)
+    model = TaskModel(load(narrow.folder), head).eval()
+    hidden_BTD = 1 + 0.01 * torch.randn(4, 6, 32)
+    tokens = torch.full((4, 6), 7)
+    batch = Batch(tokens, torch.ones_like(tokens), torch.zeros_like(tokens))
+    with torch.no_grad(), patch.object(model, "_hidden", return_value=hidden_BTD):
+        exact = model(batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(model(batch), exact)
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def test_runs_table_page_shows_main_metrics_and_verdict(
     told = [*events[:-2], decided, events[-2], found, events[-1]]
     deliver(journals.write(tmp_path / "tracking" / "r.jsonl", told), store)
     place = f"{address}/experiments/{store.experiment(fresh)}/runs?viewStateShareKey=kepipe"
-    page = browser.shown(place, seconds=60)
+    page = browser.rendered(place, seconds=60)
     assert "train/final_held_out_loss" in page
     assert "A gain is shown." in page
     assert "train/best_held_out_loss" not in page

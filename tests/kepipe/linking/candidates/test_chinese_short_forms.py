@@ -17,6 +17,7 @@ ENTITIES = [
     Entity("pku", "北京大学", (), "", ("university",), 9),
     Entity("beijing", "北京", (), "", ("city",), 40),
     Entity("who", "世界卫生组织", (), "", ("organization",), 9),
+    Entity("nato", "北约", (), "", ("organization",), 9),
     Entity("cas", "中国科学院", (), "", ("organization",), 9),
 ]
 PERSON, ORGANISATION = KINDS.index("person"), KINDS.index("organisation")
@@ -75,6 +76,20 @@ def test_initials_of_an_organisation_are_linked_where_they_split_no_word(linker:
 def test_defined_abbreviations(linker: Linker, bracket: str, short: str) -> None:
     text = f"世界卫生组织{bracket}发表了报告。昨天,{short}否认。"
     assert linked(linker, text)[-1] == (short, "who")
+
+
+def test_latin_abbreviations_are_whole_words_of_organisations(linker: Linker) -> None:
+    text = "世界卫生组织(WHO)发表了报告。他买了WHOLEFOODS股票,WHO否认。贝拉克·奥巴马(NBA)喜欢NBA。"
+    assert linked(linker, text) == [
+        ("世界卫生组织", "who"),
+        ("WHO", "who"),
+        ("WHO", "who"),
+        ("贝拉克·奥巴马", "obama"),
+    ]
+
+
+def test_latin_abbreviation_may_be_longer_than_the_name(linker: Linker) -> None:
+    assert linked(linker, "北约(NATO)开会。NATO否认。")[-1] == ("NATO", "nato")
 
 
 @pytest.mark.parametrize("bracket", ["(见下文)", "(2010)", "(日内瓦)"])
