@@ -52,11 +52,7 @@ SMALL = {
 """Shipped pipeline → settings by which it is small."""
 OUGHT_TO_RUN = re.compile(r"k\w*pe?ip\w* ")
 """What is most likely meant as a command of kepipe's. Other lines are commands of others, or what a command prints."""
-USED = {
-    "nnlm": ["lstm", "mixture"],
-    "word-vectors": ["word2vec", "fasttext", "glove"],
-    "quickstart": ["facts"],
-}
+USED = {"nnlm": "lstm mixture", "word-vectors": "word2vec fasttext glove", "quickstart": "facts"}
 """Shipped pipeline → the stages whose results the pages use; else `pretrain`."""
 WORDS = "The king of France lives in Paris. The queen of Italy lives in Rome. Germany has a capital. "
 SMALLER = {
@@ -133,7 +129,7 @@ def train(folder: Path) -> None:
     for name, settings in SMALL.items():
         size = (f"stages.shards.tokenizer.size={sizes[name]}",) if name in sizes else ()
         kept = small_corpus(folder)[1 if name == "word-vectors" else 0 :]
-        for stage in USED.get(name, ["pretrain"]):
+        for stage in USED.get(name, "pretrain").split():
             kepipe.run(name, set=[*kept, *size, *settings], until=stage, progress=False)
 
 
