@@ -32,6 +32,7 @@ from tests.support.pages import ROOT, block_of, blocks, typed, write_lines
 from tests.support.tasks import write_task
 
 SHOWN = {page.stem: page for page in sorted((ROOT / "docs").glob("*.md"))} | {"README": ROOT / "README.md"}
+SHIPPED = {file.stem for file in (ROOT / "pipelines").glob("*.yaml")}
 ELSEWHERE = ("python", "extending", "architecture", "retraining")
 """Run by tests of their own; what the last shows is no program."""
 NEEDS_SERVERS = "mlflow.models.evaluate"
@@ -302,9 +303,8 @@ def kepipe_command(line: str) -> str:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pages")
     with pytest.MonkeyPatch.context() as patch:
-        stay_in(folder, patch)
+        stay_in(folder := tmp_path_factory.mktemp("pages"), patch)
         train(folder)
     return folder
 
@@ -318,7 +318,7 @@ def stay_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def there(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trained_copy(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the trained workspace, in which a page is followed."""
     shutil.copytree(trained, tmp_path / "page", symlinks=True)
     stay_in(tmp_path / "page", monkeypatch)
@@ -328,12 +328,11 @@ def there(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def is_shipped(line: str) -> bool:
-    words = line.split()
-    return words[1] == "run" and (ROOT / "pipelines" / f"{words[2]}.yaml").exists()
+    return bool(match := re.match(r"kepipe run (\S+)", line)) and match[1] in SHIPPED
 
 
 @pytest.mark.parametrize("page", [name for name in SHOWN if name not in ELSEWHERE])
-@pytest.mark.usefixtures("there")
+@pytest.mark.usefixtures("trained_copy")
 def test_commands_and_code_of_a_page_run(page: str) -> None:
     names: dict[str, object] = {}
     BEFORE.get(page, lambda: None)()
