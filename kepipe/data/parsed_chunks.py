@@ -30,13 +30,13 @@ class ParsedChunk:
 
 @dataclass(frozen=True)
 class ParsedChunks:
-    """The documents of a `documents.jsonl`. `kept`: a folder that caches parsed chunks, also for a later attempt; None:
+    """The documents of a `documents.jsonl`. `folder`: one that caches parsed chunks, also for a later attempt; None:
     chunks are not cached. `held_out_share`: the share of documents that are held out.
     """
 
     file: Path
     held_out_share: float
-    kept: Path | None = None
+    folder: Path | None = None
 
     def read(self, offset: int = 0, line: int = 0) -> Iterator[ParsedChunk]:
         """The chunks from a position at which one begins. Raises ValueError for an invalid line (`DocumentStream`)."""
@@ -68,13 +68,13 @@ class ParsedChunks:
 
     def open(self, chunk: Chunk) -> ParsedChunk:
         """A chunk of `places`, parsed unless it is in the cache and intact. Raises as `read`."""
-        if self.kept is None:
+        if self.folder is None:
             return self._parse(chunk)
-        file = self.kept / f"documents-{chunk.begin:015}.npz"
+        file = self.folder / f"documents-{chunk.begin:015}.npz"
         if (known := _open(file)) is not None and known.offset == chunk.end:
             return known
         parsed = self._parse(chunk)
-        self.kept.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         columns = {
             name: array
             for split in SPLITS

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kepipe.flow.stage import StageContext
     from kepipe.stages.link import LinkConfig, LinkInputs
 
-MADE_OF = "linker_documents"
+LINKER_DOCUMENTS = "linker_documents"
 """The field of `scores.json` with the number of documents of which the linker was made."""
 
 
@@ -27,7 +27,7 @@ class EarlierLinker(NamedTuple):
     """A linker's folder, and the number of documents of which it was made."""
 
     folder: Path
-    made_of: int
+    num_documents: int
 
 
 def keep_linker(
@@ -47,13 +47,13 @@ def keep_linker(
         context.note(f"a new linker is made, and all documents are linked: {', '.join(changes)}")
         return None
     earlier = EarlierLinker(
-        context.scratch / "earlier-linker", int(read_json(found.folder / "scores.json")[MADE_OF])
+        context.scratch / "earlier-linker", int(read_json(found.folder / "scores.json")[LINKER_DOCUMENTS])
     )
     now = inputs.corpus.documents()
-    if now >= config.relearn * earlier.made_of:
+    if now >= config.relearn * earlier.num_documents:
         context.note(
-            f"a new linker is made, and all documents are linked: the earlier one was made of {earlier.made_of:,} "
-            f"documents, and now there are {now:,} (`relearn: {config.relearn:g}`)"
+            "a new linker is made, and all documents are linked: the earlier one was made of "
+            f"{earlier.num_documents:,} documents, and now there are {now:,} (`relearn: {config.relearn:g}`)"
         )
         return None
     try:
@@ -66,7 +66,7 @@ def keep_linker(
         return None
     context.note(
         f"the linker of `{inputs.start.name}` is kept, with the common words and the ranker that were learned from "
-        f"{earlier.made_of:,} documents"
+        f"{earlier.num_documents:,} documents"
     )
     return earlier
 

@@ -103,7 +103,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     from kepipe.linking.corpus.job import AnnotatorChoice, Job
     from kepipe.linking.corpus.run import LinkerSettings, link_corpus
     from kepipe.linking.decision.marks import MARKS_BY_NAME
-    from kepipe.stages.earlier_linker import MADE_OF, keep_linker
+    from kepipe.stages.earlier_linker import LINKER_DOCUMENTS, keep_linker
 
     annotator = AnnotatorChoice(config.language, config.spacy_model, config.ner)
     memo, scratch = None, context.scratch
@@ -124,7 +124,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
         marks=replace(MARKS_BY_NAME[config.marks], pronouns=config.pronouns),
         memo=memo,
         graph_digest=inputs.graph.digest,
-        kept=None if earlier is None else earlier.folder,
+        earlier_linker=None if earlier is None else earlier.folder,
     )
     threshold = None if config.threshold == "auto" else config.threshold
     settings = LinkerSettings(
@@ -143,7 +143,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
     corpus.linker.save(context.out / LINKER)
     (context.out / "corpus.json").write_bytes((inputs.corpus.folder / "corpus.json").read_bytes())
     documents = corpus.counts.linked + corpus.counts.kept
-    scores = {**corpus.scores, MADE_OF: documents if earlier is None else earlier.made_of}
+    scores = {**corpus.scores, LINKER_DOCUMENTS: documents if earlier is None else earlier.num_documents}
     (context.out / "scores.json").write_text(json.dumps(scores, indent=1), encoding="utf-8")
     _log(corpus, first, config, context)
 

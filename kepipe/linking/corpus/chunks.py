@@ -136,7 +136,7 @@ def _annotated(
 ) -> tuple[Sequence[Document], Sequence[Annotations], int]:
     """All documents of a chunk, the annotations of those of these indices, and how many of the annotations were found
     in the cache; 0 if the chunk is annotated already, since they were counted then."""
-    if job.kept is None:
+    if job.earlier_linker is None:
         annotated = open_chunk(job, chunk)
         annotations = list(annotated.annotations) if new else []
         return annotated.documents, [annotations[number] for number in new], 0

@@ -42,7 +42,7 @@ class Job:
     `held_out_share`: the share of documents held out for evaluation; `complete_gold`: gold links are exhaustive;
     `fuzzy` as in `Policy`; `marks`: what counts as a mention; `memo`: a folder that persists across runs, for this
     annotator's annotations and the links made of them; `graph_digest`: of the graph's content, by which links of
-    earlier runs are found; `kept`: the folder of a linker that is used as it is, None: one is made.
+    earlier runs are found; `earlier_linker`: the folder of a linker that is used as it is, None: one is made.
     """
 
     documents: Path
@@ -55,7 +55,7 @@ class Job:
     marks: Marks = NAMES
     memo: Path | None = None
     graph_digest: str = ""
-    kept: Path | None = None
+    earlier_linker: Path | None = None
 
     @property
     def annotation_memo(self) -> AnnotationMemo | None:
@@ -74,7 +74,7 @@ class Job:
     @property
     def linker(self) -> Path:
         """The folder of the kept linker, or of the untrained one."""
-        return self.scratch / "linker" if self.kept is None else self.kept
+        return self.scratch / "linker" if self.earlier_linker is None else self.earlier_linker
 
     def annotated(self, chunk: Chunk) -> Path:
         """The file of a chunk's documents and annotations (`AnnotatedChunk`)."""

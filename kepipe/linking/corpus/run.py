@@ -72,7 +72,7 @@ def link_corpus(
     if job.annotation_memo is not None:
         job.annotation_memo.write_index()
     learned: Learned | None = None
-    if job.kept is None:
+    if job.earlier_linker is None:
         chunks, known = _annotate(job, settings, workers, begun)
         linker = Linker.open(job.linker)
         learned = _learn(job, settings, workers, chunks, linker)
