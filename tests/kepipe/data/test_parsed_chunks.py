@@ -38,7 +38,7 @@ def test_parsed_chunks_are_read_from_the_cache(chunks: ParsedChunks, monkeypatch
     reading = chunks.read()
     first = [next(reading), next(reading)]
     assert 0 < parsed.total() < 50
-    later = list(ParsedChunks(chunks.file, 0.2, chunks.kept).read())
+    later = list(ParsedChunks(chunks.file, 0.2, chunks.folder).read())
     assert documents(later[:2]) == documents(first)
     values: list[int] = []
     texts = TrainingTexts(chunks, values.append)
@@ -55,8 +55,8 @@ def test_parsed_chunks_are_read_from_the_cache(chunks: ParsedChunks, monkeypatch
 
 def test_a_damaged_chunk_is_parsed_again(chunks: ParsedChunks) -> None:
     read = documents(list(chunks.read()))
-    assert chunks.kept is not None
-    second = sorted(chunks.kept.iterdir())[1]
+    assert chunks.folder is not None
+    second = sorted(chunks.folder.iterdir())[1]
     second.write_bytes(second.read_bytes()[:-9])
     assert documents(list(chunks.read())) == read
 
@@ -64,7 +64,7 @@ def test_a_damaged_chunk_is_parsed_again(chunks: ParsedChunks) -> None:
 def test_chunks_are_not_cached_without_a_folder(chunks: ParsedChunks) -> None:
     once = ParsedChunks(chunks.file, 0.2)
     assert documents(list(once.read())) == documents(list(chunks.read()))
-    assert sorted(chunks.file.parent.iterdir()) == [chunks.file, chunks.kept]
+    assert sorted(chunks.file.parent.iterdir()) == [chunks.file, chunks.folder]
 
 
 def test_chunks_away_from_a_change_stay_the_same(chunks: ParsedChunks) -> None:
