@@ -41,7 +41,7 @@ def test_invalid_similarity_scores_are_reported(tmp_path: Path) -> None:
 
 def test_predictions_have_the_scale_of_the_training_data(tmp_path: Path) -> None:
     data = write_task(tmp_path, "similarity")
-    made = finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "similarity", data)
+    made = finetune(tmp_path / "stage", base_model(tmp_path / "bert"), "similarity", data, epochs=16)
     assert made.scores()["test"]["mean_absolute_error"].value < 0.5
     opened = load(made.folder)
     assert opened.spec.labels == ("0.0", "5.0")
