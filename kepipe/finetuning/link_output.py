@@ -231,7 +231,7 @@ def _links(
     with torch.inference_mode():
         words_WX = torch.from_numpy(values_WX).float().to(device)
         logits_SC, column_K = table(*model.head.scores(words_WX, asked), asked.owners)
-        probable_SC = logits_SC.double().softmax(1).cpu().numpy()
+        probable_SC = logits_SC.cpu().double().softmax(1).numpy()
     scores_K = probable_SC[names.owners, column_K.cpu().numpy()]
     best_S = np.maximum.reduceat(scores_K, np.flatnonzero(np.diff(names.owners, prepend=-1)))
     best = np.flatnonzero((scores_K == best_S[names.owners]) & (scores_K > probable_SC[names.owners, 0]))

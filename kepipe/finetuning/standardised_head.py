@@ -63,7 +63,7 @@ def standardise(
 
     def observe(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal count, total, squares
-        features_ND = inputs[0].detach().flatten(0, -2).double().cpu()
+        features_ND = inputs[0].detach().flatten(0, -2).cpu().double()
         count += len(features_ND)
         total, squares = total + features_ND.sum(0), squares + features_ND.square().sum(0)
 
