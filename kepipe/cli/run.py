@@ -22,7 +22,7 @@ from kepipe.terminal import echo
 if TYPE_CHECKING:
     from kepipe.api.result import RunResult
 
-UntilOption = Annotated[str | None, typer.Option(help="Run up to and including this stage.")]
+UntilOption = Annotated[str | None, typer.Option(help="Run this stage and the stages it depends on.")]
 OnlyOption = Annotated[
     list[str] | None,
     typer.Option(help="Run only this stage; the stages it depends on must be cached. May be repeated."),

@@ -35,7 +35,7 @@ from kepipe.flow.work_clock import WorkClock, peak_memory
 
 @dataclass(frozen=True)
 class StageSelection:
-    """Which stages to run: all, or `until` one (included), or `only` some.
+    """Which stages to run: all, or `until` one with the stages it depends on, or `only` some.
 
     `force`: stages whose finished artifact is discarded; an interrupted attempt is still resumed.
     """
@@ -45,7 +45,7 @@ class StageSelection:
     force: Sequence[str] = ()
 
     def select(self, flow: Flow) -> Sequence[Node]:
-        """The selected nodes in order; for `only`, those nodes and their upstream nodes.
+        """The selected nodes and those upstream of them, in order.
 
         Raises ConfigError for an unknown stage.
         """
@@ -55,15 +55,13 @@ class StageSelection:
         for name in (self.until, *self.only, *self.force):
             if name is not None and name not in names:
                 raise ConfigError(f"pipeline {flow.name} has no stage `{name}`{suggest(name, names)}")
-        if self.until is not None:
-            return flow.nodes[: names.index(self.until) + 1]
-        if self.only:
-            needed = set(self.only)
-            for node in reversed(flow.nodes):
-                if node.name in needed:
-                    needed.update(*node.inputs.values())
-            return [node for node in flow.nodes if node.name in needed]
-        return flow.nodes
+        needed = set(self.only) if self.until is None else {self.until}
+        if not needed:
+            return flow.nodes
+        for node in reversed(flow.nodes):
+            if node.name in needed:
+                needed.update(*node.inputs.values())
+        return [node for node in flow.nodes if node.name in needed]
 
 
 RESUMED_NOTE = (

@@ -6,6 +6,9 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
+
+import psutil
 
 from kepipe.files import replacing
 from kepipe.flow.store import WorkDir
@@ -18,8 +21,16 @@ def peak_memory() -> float:
 
 
 def _processor() -> float:
+    """Processor time of this process, of its finished children, and of its living descendants in the same session:
+    worker processes are; servers and deliveries of tracking have sessions of their own."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    used = times.user + times.system + times.children_user + times.children_system
+    session = os.getsid(0)
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(process.pid) == session:
+                used += sum(process.cpu_times()[:4])
+    return used
 
 
 class WorkClock:
@@ -39,7 +50,7 @@ class WorkClock:
 
     @property
     def processor_seconds(self) -> float:
-        """Processor time of this process and its finished children, including time not spent on the stage."""
+        """Processor time of this process and its worker processes, including time not spent on the stage."""
         return self._processor_before + _processor() - self._processor_begun
 
     def save(self) -> None:

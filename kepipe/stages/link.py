@@ -224,4 +224,4 @@ def inspect(stage: Planned) -> Iterator[str]:
     return _language_warning(stage.config, (document.text[:2000] for document in documents))
 
 
-LINK = Stage("link", 13, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)
+LINK = Stage("link", 14, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)

@@ -50,7 +50,7 @@ class Without(Linker):
     def _find(self, batch: TextBatch) -> Matches:
         if self.left_out == frozenset((LAST, FIRST)):
             found = super()._find(batch)
-            return _only(found, ~np.isin(found.short, (LAST, FIRST)))
+            return _only(found, ~np.isin(found.sources, (LAST, FIRST)))
         return self.gazetteer.find_all(batch.texts)
 
 

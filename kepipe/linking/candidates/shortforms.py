@@ -4,7 +4,7 @@ There are two kinds: parts of a name (the last or first name of a person, an org
 initials), and abbreviations that the text defines, "long form (LF)" (Schwartz and Hearst 2003). The candidates of a
 short form are the entities of all full names in its text that it may shorten; the nearest preceding one gets the
 largest prior. If the nearest full name has no entity in the graph and no other fits, the short form is marked
-`Matches.outside`.
+`Matches.outside`. What a short form looks like in Chinese is in `chinese_short_forms`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from typing import NamedTuple
 import numpy as np
 
 from kepipe.arrays import Ints
+from kepipe.linking.candidates import chinese_short_forms
 from kepipe.linking.candidates.abbreviations import Abbreviation, abbreviations
 from kepipe.linking.candidates.bare_names import bare_names
 from kepipe.linking.candidates.matches import SHORT, AddedCandidate, Matches, SpanKey, merge
 from kepipe.linking.kb.kinds import KINDS
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.text.batch import TextBatch
+from kepipe.linking.text.words import is_chinese
 
 PART_PRIOR, DEFINED_PRIOR = 0.6, 0.95
 """Total share of p(entity | short form) of the entities of full names, where the surface is also a name of the graph:
@@ -71,9 +73,17 @@ def add_short_forms(batch: TextBatch, matches: Matches, knowledge: Knowledge) ->
                 text.outside.add(place)
             else:
                 text.short[place] = [AddedCandidate(row, DEFINED_PRIOR, SHORT)]
+    chinese = {number for number, text in enumerate(batch.texts) if is_chinese(text)}
+    for number in chinese:
+        _add_chinese_names(batch, number, matches, kinds, full[number])
     for number, text in full.items():
         if text.by_short_form:
-            _resolve_short_forms(batch, number, text)
+            spans = (
+                chinese_short_forms.occurrences(batch, number, text.by_short_form)
+                if number in chinese
+                else _possible_short_forms(batch, number)
+            )
+            _resolve_short_forms(batch, spans, text)
         added |= text.short
         outside |= text.outside
     added |= bare_names(batch, matches, knowledge, {**added, **dict.fromkeys(outside)})
@@ -105,6 +115,27 @@ def _full_names_by_text(batch: TextBatch, matches: Matches, kinds: Ints) -> dict
         ):
             texts[number].by_short_form[key].append(FullName(start, end, row))
     return texts
+
+
+def _add_chinese_names(
+    batch: TextBatch, number: int, matches: Matches, kinds: Ints, text: _TextNames
+) -> None:
+    """Add the full names of Chinese text `number`, and the abbreviations that it defines, to `text`."""
+    low, high = np.searchsorted(matches.starts, batch.begins[number : number + 2]).tolist()
+    bounds = matches.bounds
+    longest: dict[int, int] = {}
+    for at in range(low, high):  # by start, so that the first match with an end is the longest
+        longest.setdefault(int(matches.ends[at]), at)
+    for end, at in longest.items():
+        start, row = int(matches.starts[at]), int(matches.rows[bounds[at]])
+        for form in chinese_short_forms.short_forms(batch.text[start:end], int(kinds[row])):
+            text.by_short_form[form].append(FullName(start, end, row))
+    defined = {
+        name.short: [AddedCandidate(int(matches.rows[bounds[name.match]]), DEFINED_PRIOR, SHORT)]
+        for name in chinese_short_forms.definitions(batch, number, matches, longest)
+    }
+    for span in chinese_short_forms.occurrences(batch, number, defined):
+        text.short[span] = defined[batch.text[slice(*span)]]
 
 
 def _multiword_names(batch: TextBatch, ends: Ints) -> list[tuple[int, int, bool]]:
@@ -147,12 +178,15 @@ def _short_forms_of(name: str, kind: int) -> Iterator[str]:
             yield shorter
 
 
-def _resolve_short_forms(batch: TextBatch, number: int, text: _TextNames) -> None:
-    """Find the short forms of the text's full names and add their candidates to `text.short`, or to `text.outside`."""
-    for start, end in _possible_short_forms(batch, number):
+def _resolve_short_forms(batch: TextBatch, spans: Iterable[SpanKey], text: _TextNames) -> None:
+    """Add the candidates of those of `spans` that are short forms of the text's full names to `text.short`, or to
+    `text.outside`."""
+    for start, end in spans:
         surface = batch.text[start:end]
         full_names = text.by_short_form.get(surface)
         if not full_names or (start, end) in text.short or (start, end) in text.outside:
+            continue
+        if any(full.start <= start and end <= full.end for full in full_names):
             continue
         before = [full for full in full_names if full.end <= start]
         nearest = before[-1] if before else full_names[0]

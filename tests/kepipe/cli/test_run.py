@@ -122,7 +122,7 @@ def test_invalid_lines_are_counted_and_skipped_or_rejected_with_strict(
     with (example / "triples.tsv").open("a") as stream:
         stream.write("only-two\tcolumns\n")
     (example / "texts" / "latin1.txt").write_bytes(b"fine\ncaf\xe9\n")
-    assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus")
+    assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--only", "graph", "--only", "corpus")
     told = capsys.readouterr().out
     lines = len((example / "triples.tsv").read_text().splitlines())
     assert f"triples.tsv:{lines}" in told
@@ -130,7 +130,7 @@ def test_invalid_lines_are_counted_and_skipped_or_rejected_with_strict(
     kept = next((example.parent / "workspace" / "example" / "graph").resolve().glob("problems.json"))
     assert json.loads(kept.read_text())["count"] == 1
     strict = ["--set", "graph.strict=true"]
-    assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus", *strict) == 1
+    assert kepipe(monkeypatch, "run", example / "pipeline.yaml", "--only", "graph", *strict) == 1
     assert f"triples.tsv:{lines}" in capsys.readouterr().err
 
 
@@ -158,9 +158,9 @@ def test_help_imports_no_heavy_libraries() -> None:
 
 
 def test_cached_run_imports_no_heavy_libraries(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--until", "corpus")
+    assert kepipe_done(monkeypatch, "run", example / "pipeline.yaml", "--only", "graph", "--only", "corpus")
     program = (
-        "import sys; sys.argv = ['kepipe', 'run', sys.argv[1], '--until', 'corpus']\n"
+        "import sys; sys.argv = ['kepipe', 'run', sys.argv[1], '--only', 'graph', '--only', 'corpus']\n"
         "from kepipe.cli import main\n"
         "try: main()\nexcept SystemExit as ended: assert not ended.code\n"
         "heavy = {'torch', 'spacy', 'mlflow', 'pykeen', 'transformers'} & set(sys.modules)\n"

@@ -68,6 +68,8 @@ def test_until_only_and_force_select_stages(bench: Bench, statuses: Statuses) ->
         bench.run(flow(), StageSelection(only=("double",)))
     _, events = bench.run(flow(), StageSelection(until="write"))
     assert statuses(events) == {"write": "ran"}
+    _, events = bench.run(flow(value=4), StageSelection(until="more"))
+    assert statuses(events) == {"write": "ran", "more": "ran"}  # without `double`, which it does not need
     _, events = bench.run(flow(), StageSelection(only=("more",)))
     assert statuses(events) == {"write": "cached", "more": "ran"}  # without `double`, which it does not need
     _, events = bench.run(flow(), StageSelection(only=("double",)))
