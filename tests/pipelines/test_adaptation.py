@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kepipe_run import ROOT, Kepipe
+from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe
 from tests.support.tasks import base_model
 
 ARMS = {"as-it-is", "dapt", "tapt", "dapt-tapt", "nearest", "random", "wrong-domain"}
@@ -107,3 +107,33 @@ def test_adaptation_study_pretrains_on_each_text_and_fine_tunes_both_tasks(
         assert not any("film" in text for text in near | drawn)
     trained = [event["stage"] for event in outcome.events if event["event"] == "StageEnded"]
     assert trained.count("dapt") == trained.count("chemprot-near") == 1, "once, not with each seed"
+
+
+def test_adaptation_of_a_small_bert_is_studied_over_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_data(tmp_path / "data")
+    monkeypatch.setenv("KEPIPE_DATA", str(tmp_path / "data"))
+    pipeline = Kepipe(tmp_path / "workspace", ROOT / "pipelines" / "adaptation-small.yaml")
+    settings = [
+        f"graph={{source: native, path: {EXAMPLE.parent}}}",
+        f"corpus={{source: folder, path: {EXAMPLE.parent / 'texts'}, held_out: 0.3}}",
+        "stages.shards.tokenizer.size=600",
+        *(f"stages.{stage}.{name}" for stage in ("bert", "dapt") for name in ("steps=2", "batch_tokens=512")),
+        *(f"stages.{task}-near.most=12" for task in TASKS),
+        "stages.chemprot.data.max_train=[4, all]",
+        "stages.chemprot.epochs=1",
+        "study.seeds=2",
+        "study.measure={citation: test/accuracy}",
+        "study.repeat=[citation]",
+    ]
+    outcome = pipeline.run_here(settings=settings)
+    assert outcome.code == 0, outcome.errors
+    results = tmp_path / "workspace" / "adaptation-small"
+    study = json.loads((results / "study" / "study.json").read_text())
+    assert [finding["measure"] for finding in study["findings"]] == [
+        f"citation-{size}/test/accuracy" for size in (4, "all")
+    ]
+    assert all(set(finding["arms"]) == ARMS for finding in study["findings"])
+    adapted = ["bert", "dapt", "citation-tapt", "citation-both", "wrong-domain"]
+    assert len({(results / model / "model.safetensors").read_bytes() for model in adapted}) == len(adapted)

@@ -79,6 +79,7 @@ def test_every_pipeline_of_the_zoo_is_tested() -> None:
         *WRITES,
         *COUNTS,
         "adaptation",
+        "adaptation-small",
         "distillation",
         "quickstart",
         "codex",
