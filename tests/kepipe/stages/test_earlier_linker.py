@@ -183,7 +183,11 @@ def test_a_new_linker_is_made_for_another_graph_version_or_unknown_text(workspac
     (older.folder / "kepipe.json").write_text("{}")
     workspace.run(TEXT, older, memo="")
     assert workspace.messages[0] == "`champion` has no linked text in the store: a new linker is made"
-    (champion.folder.parent / "link" / "linker" / "linker.json").write_text("{")
+    column = max(
+        (champion.folder.parent / "link" / "linker").rglob("*.npy"), key=lambda file: file.stat().st_size
+    )
+    content = column.read_bytes()
+    column.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # the format stays valid
     workspace.run(TEXT, champion, memo="")
     assert "the linker of `champion` cannot be used, and a new one is made" in workspace.messages[0]
 
