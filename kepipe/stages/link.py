@@ -111,7 +111,7 @@ def link(inputs: LinkInputs, config: LinkConfig, context: StageContext) -> None:
         memo = context.memo / hash_json([LINK.version, annotator, dict(_pipeline_digests(config))])[:20]
     earlier = keep_linker(inputs, config, LINK.version, fingerprint(config), context)
     if earlier is not None:
-        scratch = context.scratch / "kept"
+        scratch = context.scratch / "with-earlier-linker"
         scratch.mkdir(exist_ok=True)
     job = Job(
         documents=inputs.corpus.folder / "documents.jsonl",
