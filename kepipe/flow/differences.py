@@ -26,7 +26,6 @@ def differences(first: StageResult, second: StageResult, workspace: Workspace) -
     """Differences between two results and, recursively, between their inputs; the results' own come first. Inputs with
     equal digests are skipped; inputs that are no longer in the store are reported by digest."""
     yield from _between(first, second, by_digest(workspace), set())
-    yield from _of("code", first.stage, first.record.get("tags", {}), second.record.get("tags", {}), _OF_CODE)
     yield from _of("figures", first.stage, _figures(first), _figures(second))
 
 

@@ -45,7 +45,7 @@ class OnDrift(Trigger):
             text=True,
             check=False,
         )
-        last = (ended.stdout if ended.returncode in (0, DRIFTED) else ended.stderr).strip().splitlines()[-1:]
+        last = (ended.stdout if ended.returncode == DRIFTED else ended.stderr).strip().splitlines()[-1:]
         if ended.returncode == DRIFTED:
             return CheckResult("".join(last) or "drift", context.state, state_after_run={"checked": now})
         if ended.returncode:

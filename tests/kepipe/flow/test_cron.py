@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -38,6 +39,7 @@ def test_cron_with_six_fields_starts_with_seconds() -> None:
         ("fri-mon", ["Sun 01", "Mon 02", "Fri 06", "Sat 07", "Sun 08"]),
         ("5-7", ["Sun 01", "Fri 06", "Sat 07", "Sun 08"]),
         ("*/2", ["Sun 01", "Tue 03", "Thu 05", "Sat 07", "Sun 08"]),
+        ("1/2", ["Mon 02", "Wed 04", "Fri 06", "Mon 09"]),
         ("TUE,sat", ["Tue 03", "Sat 07", "Tue 10"]),
     ],
 )
@@ -51,6 +53,12 @@ def test_day_of_month_and_weekday_are_combined_with_or() -> None:
 
 def test_field_starting_with_star_does_not_make_the_other_optional() -> None:
     assert [found[:6] for found in firings("0 12 1,2,8 * */2", 2)] == ["Sun 01", "Sun 08"]
+
+
+def test_cron_in_a_time_zone_fires_at_its_hour() -> None:
+    now = datetime(2026, 11, 1, tzinfo=ZoneInfo("UTC"))
+    following = trigger("0 12 * * *", "Asia/Tokyo").get_next_fire_time(None, now)
+    assert following == datetime(2026, 11, 1, 3, tzinfo=ZoneInfo("UTC"))
 
 
 def test_cron_shorthand_weekly() -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from kepipe.flow.artifact import seal
 from kepipe.flow.differences import Difference, differences
 from kepipe.flow.lineage import StageResult
+from kepipe.flow.plan import Workspace
 from tests.support.flow import Bench, flow
 
 
@@ -37,3 +44,65 @@ def test_removed_input_is_shown_by_a_prefix_of_its_digest(bench: Bench) -> None:
     assert found == Difference(
         "input", "double.number", first["write"].digest[:12], second["write"].digest[:12]
     )
+
+
+NAN = float("nan")
+
+
+def made(folder: Path, tags: dict[str, str], metrics: list[dict[str, Any]], **changed: Any) -> StageResult:
+    """A result of a stage `train`, with some parts of its key changed."""
+    (folder / "record").mkdir(parents=True)
+    (folder / "record" / "run.json").write_text(json.dumps({"stage": "train", "tags": tags}))
+    (folder / "record" / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in metrics))
+    (folder / "content").write_text(folder.name)
+    key = {"stage": "pretrain", "version": 1, "seed": 0, "config": {}, "inputs": {}, "sources": {}}
+    seal(folder, key | changed, "run")
+    return StageResult.open(folder)
+
+
+def test_differences_of_every_kind_are_found_once(tmp_path: Path) -> None:
+    """Not a number equals itself, tags that do not describe the code are left out, and so are values of steps."""
+    done = tmp_path / "store" / "done"
+    first = made(
+        done / "a",
+        {"git.commit": "c1", "torch.version": "1", "host": "h1"},
+        [{"step": 1, "loss": 1.0}, {"step": None, "seconds": 1.0, "mrr": NAN, "hits": 0.5}],
+        config={"rate": {"peak": 1, "dropped": 2}, "nan": NAN},
+        sources={"corpus": "d1", "graph": "d"},
+    )
+    second = made(
+        done / "b",
+        {"git.commit": "c2", "torch.version": "2", "host": "h2"},
+        [{"step": 1, "loss": 2.0}, {"step": None, "seconds": 2.0, "mrr": NAN, "hits": 0.25, "f1": 1.0}],
+        config={"rate": {"peak": 3}, "new": 4, "nan": NAN},
+        sources={"corpus": "d2", "graph": "d"},
+        stage="finetune", version=2, seed=5,
+    )  # fmt: skip
+    assert list(differences(first, second, Workspace(tmp_path))) == [
+        Difference("settings", "train.use", "pretrain", "finetune"),
+        Difference("settings", "train.new", None, 4),
+        Difference("settings", "train.rate.dropped", 2, None),
+        Difference("settings", "train.rate.peak", 1, 3),
+        Difference("seed", "train", 0, 5),
+        Difference("code", "train, version of the stage", 1, 2),
+        Difference("code", "train.git.commit", "c1", "c2"),
+        Difference("code", "train.torch.version", "1", "2"),
+        Difference("files", "train.corpus", "d1", "d2"),
+        Difference("figures", "train.f1", None, 1.0),
+        Difference("figures", "train.hits", 0.5, 0.25),
+    ]
+
+
+@pytest.mark.parametrize("gone", ["a", "b"])
+def test_input_of_one_result_or_in_the_store_for_one_is_reported_by_digest(tmp_path: Path, gone: str) -> None:
+    done = tmp_path / "store" / "done"
+    inputs = {name: made(done / name, {}, []).digest for name in "ab"}
+    first, second = (
+        made(done / f"of-{name}", {}, [], inputs={"corpus": inputs[name], **more})
+        for name, more in (("a", {"graph": "0123456789abcdef"}), ("b", {}))
+    )
+    shutil.rmtree(done / gone)
+    assert list(differences(first, second, Workspace(tmp_path))) == [
+        Difference("input", "train.corpus", inputs["a"][:12], inputs["b"][:12]),
+        Difference("input", "train.graph", "0123456789ab", None),
+    ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from kepipe.flow import firing, schedules
+from kepipe.flow import firing, history, scheduled_run, schedules
 from kepipe.flow.firing import (
     PendingRun,
     ScheduleRunner,
@@ -17,7 +19,7 @@ from kepipe.flow.firing import (
     write_state,
 )
 from kepipe.flow.history import KEPT, Result, last_result, remember, results
-from kepipe.flow.scheduled_run import pipeline_lock
+from kepipe.flow.scheduled_run import pipeline_lock, run_pipeline
 from kepipe.flow.triggers.cron import Cron
 from kepipe.flow.triggers.when_changed import WhenChanged
 from tests.support.schedules import CALL, Scripts, calls, make_scripts
@@ -46,6 +48,95 @@ def test_failed_run_is_retried_with_backoff(scripts: Scripts) -> None:
     ]  # fmt: skip
     assert [each.attempts for each in results(scripts.workspace, "tiny")] == [3]
     assert [(name, result.outcome) for name, result in scripts.alerts] == [("tiny", "finished")]
+
+
+def test_pauses_between_attempts_double_and_the_last_line_tells_attempts_and_log(
+    scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts.add("tiny", "raise SystemExit(1)", Cron(cron="@yearly"), retries=3)
+    runner, pauses = ScheduleRunner(scripts.workspace, scripts.options), list[float]()
+    monkeypatch.setattr(runner._stop, "wait", pauses.append)
+    result = runner.fire_if_due("tiny", schedules.find(scripts.workspace, "tiny").schedule)
+    assert result is not None
+    assert pauses == [60.0, 120.0, 240.0]
+    assert [line.partition("starts in ")[2].partition(";")[0] for line in scripts.messages[1:-1]] == [
+        "60 s", "120 s", "240 s",
+    ]  # fmt: skip
+    assert f"failed after {result.seconds:.1f} s at attempt 4; see {result.log}" in scripts.messages[-1]
+    assert 0 <= result.seconds < 3600
+
+
+def test_line_of_a_run_that_succeeds_at_once_tells_neither_attempts_nor_log(scripts: Scripts) -> None:
+    scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    result = fire(scripts, "tiny")
+    assert result is not None
+    assert scripts.messages[-1].endswith(f"finished after {result.seconds:.1f} s")
+
+
+def test_retry_waits_for_a_run_of_the_pipeline_that_began_meanwhile(
+    scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firing, "POLL_SECONDS", 0.01)
+    folder = scripts.add(
+        "tiny", FAILS_TWICE.replace("3", "2"), Cron(cron="@yearly"), retries=1, backoff=0.01
+    )
+    runner, other = ScheduleRunner(scripts.workspace, scripts.options), ExitStack()
+    told = runner._say
+
+    def begin_another_run(name: str, what: str) -> None:
+        told(name, what)
+        if "retry" in what:
+            other.enter_context(pipeline_lock(scripts.workspace, folder / "tiny.py"))
+            threading.Timer(0.2, other.close).start()
+
+    monkeypatch.setattr(runner, "_say", begin_another_run)
+    result = runner.fire_if_due("tiny", schedules.find(scripts.workspace, "tiny").schedule)
+    assert result is not None
+    assert (result.outcome, result.attempts, calls(folder)) == ("finished", 2, 2)
+
+
+def test_failed_check_is_told_without_attempts_and_log(scripts: Scripts) -> None:
+    folder = scripts.add("tiny", CALL, WhenChanged())
+    (folder / "tiny.py").unlink()
+    result = fire(scripts, "tiny")
+    assert result is not None
+    assert (result.outcome, result.seconds, result.attempts) == ("failed", 0.0, 1)
+    assert scripts.messages[-1].endswith("failed after 0.0 s; see ")
+    assert fire(scripts, "tiny") is None
+    (folder / "tiny.py").mkdir()
+    assert fire(scripts, "tiny") is not None, "another reason"
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("130", "stopped"),
+        ("os.kill(os.getpid(), 2)", "stopped"),
+        ("os.kill(os.getpid(), 15)", "stopped"),
+        ("1", "failed"),
+        ("os.kill(os.getpid(), 9)", "failed"),
+        ("0 if os.getsid(0) == os.getpid() else 1", "finished"),
+    ],
+)
+def test_outcome_tells_an_interrupted_run_from_a_failed_one(
+    scripts: Scripts, code: str, outcome: str
+) -> None:
+    """A run has a session of its own, which Ctrl-C in a terminal does not reach."""
+    scripts.add("tiny", f"import os\nraise SystemExit({code})", Cron(cron="@yearly"))
+    result = fire(scripts, "tiny")
+    assert result is not None
+    assert result.outcome == outcome
+
+
+def test_newest_logs_of_a_schedule_are_kept(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduled_run, "KEPT", 2)
+    folder = scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    logs = [
+        run_pipeline(scripts.workspace, "tiny", schedules.find(scripts.workspace, "tiny").schedule).log
+        for _ in range(3)
+    ]
+    assert sorted(map(str, (scripts.workspace / "schedule" / "tiny").glob("*.log"))) == logs[1:]
+    assert calls(folder) == 3
 
 
 def test_failed_run_stops_after_the_configured_retries(scripts: Scripts) -> None:
@@ -123,7 +214,7 @@ def test_killed_run_waits_for_the_pipeline_lock_and_is_repeated_once(
             assert calls(folder) == 0
         result = waiting.result()
     assert result is not None
-    assert (result.outcome, result.reason) == ("finished", "cron @yearly")
+    assert (result.outcome, result.reason, result.attempts) == ("finished", "cron @yearly", 1)
     assert calls(folder) == 1
 
 
@@ -163,6 +254,20 @@ def test_history_keeps_the_newest_runs_and_skips_a_truncated_line(tmp_path: Path
     file.write_bytes(file.read_bytes() * KEPT)
     remember(tmp_path, "tiny", Result(4.0, 1.0, "finished"))
     assert len(file.read_bytes().splitlines()) == KEPT + 1
+
+
+def test_history_of_twice_the_kept_runs_is_cut_to_the_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "KEPT", 3)
+    counts = []
+    for number in range(9):
+        remember(tmp_path, "tiny", Result(float(number), 1.0, "finished"))
+        counts.append(len(list(results(tmp_path, "tiny"))))
+    assert counts == [1, 2, 3, 4, 5, 6, 4, 5, 6]
+    assert [result.started for result in results(tmp_path, "tiny")] == [8.0, 7.0, 6.0, 5.0, 4.0, 3.0]
+    assert {result.attempts for result in results(tmp_path, "tiny")} == {1}
+    assert b"\n\n" not in (tmp_path / "schedule" / "tiny" / "history.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"attempt": "x"}', "[" * 100_000])

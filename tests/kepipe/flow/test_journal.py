@@ -54,11 +54,15 @@ def events(file: Path) -> list[Event]:
 
 def test_every_event_but_progress_is_read_back(tmp_path: Path) -> None:
     assert {type(event) for event in EVERY} == set(KINDS.values()) - {Progressed, Event}
-    with Journal(tmp_path / "r.jsonl") as journal:
+    file = tmp_path / "tracking" / "runs" / "r.jsonl"
+    with Journal(file) as journal:
         for event in EVERY:
             journal(event)
         journal(Progressed(what="x", done=1, total=2, unit=""))
-    assert events(tmp_path / "r.jsonl") == EVERY
+    assert events(file) == EVERY
+    with Journal(file) as journal:
+        journal(EVERY[0])
+    assert events(file) == [*EVERY, EVERY[0]]
 
 
 @given(st.dictionaries(st.text(), st.floats(allow_nan=False)), st.none() | st.integers())

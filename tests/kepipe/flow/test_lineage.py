@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kepipe.flow.artifact import seal
-from kepipe.flow.lineage import by_digest, lineage_of, nearest_ancestor
+from kepipe.flow.lineage import StageResult, by_digest, lineage_of, nearest_ancestor
 from kepipe.flow.plan import Workspace
 
 
@@ -34,6 +34,16 @@ def test_digest_of_a_copied_result_resolves_to_the_original(workspace: Workspace
     assert sorted(result.kind for result in results.values()) == ["corpus", "pretrain"]
 
 
+def test_first_of_equal_originals_is_used_whatever_copies_lie_between(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    done = tmp_path / "store" / "done"
+    again = made(done / "corpus-2", "corpus", {}, "text")
+    made(done / "corpus-3", "champion", {"corpus": again}, "text")
+    made(done / "corpus-4", "corpus", {}, "text")
+    assert by_digest(workspace)[again].folder.name == "corpus-1"
+
+
 def test_copy_is_used_if_the_original_was_removed(workspace: Workspace, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "store" / "done" / "corpus-1")
     assert sorted(result.kind for result in by_digest(workspace).values()) == ["champion", "pretrain"]
@@ -48,3 +58,28 @@ def test_lineage_of_a_model_ends_at_the_original(workspace: Workspace) -> None:
     assert origin.made.kind == "corpus"
     assert nearest_ancestor(model.digest, "corpus", results) == origin.made
     assert nearest_ancestor(model.digest, "link", results) is None
+
+
+def test_ancestors_that_are_gone_or_met_twice_are_passed_over(workspace: Workspace, tmp_path: Path) -> None:
+    results = by_digest(workspace)
+    (model,) = (result for result in results.values() if result.kind == "pretrain")
+    both = {"gone": "0123", "corpus": results[model.digest].inputs().__next__()[1], "model": model.digest}
+    made(tmp_path / "store" / "done" / "report-1", "report", both, "page")
+    results = by_digest(workspace)
+    (report,) = (result for result in results.values() if result.kind == "report")
+    assert nearest_ancestor(report.digest, "link", results) is None
+    assert nearest_ancestor(report.digest, "corpus", results) == results[both["corpus"]]
+    assert nearest_ancestor("0123", "corpus", results) is None
+    assert [(node.slot, node.made is None) for node in lineage_of(report, workspace).inputs] == [
+        ("corpus", False), ("gone", True), ("model", False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("record", "stage"), [('{"stage": "mine"}', "mine"), ("[1]", "report"), ("", "report")])
+def test_name_of_a_stage_without_a_readable_record_is_that_of_its_kind(
+    tmp_path: Path, record: str, stage: str
+) -> None:
+    made(tmp_path / "report-1", "report", {}, "page")
+    (tmp_path / "report-1" / "record").mkdir()
+    (tmp_path / "report-1" / "record" / "run.json").write_text(record)
+    assert StageResult.open(tmp_path / "report-1").stage == stage

@@ -26,6 +26,12 @@ def test_results_are_in_use_until_their_run_ends(tmp_path: Path) -> None:
     assert used(live) == set()
 
 
+def test_run_without_results_leaves_nothing(tmp_path: Path) -> None:
+    with LiveRuns(tmp_path / "store" / "live").track("first"):
+        pass
+    assert [file.name for file in (tmp_path / "store" / "live").iterdir()] == ["guard.lock"]
+
+
 def test_list_of_a_killed_run_is_removed(tmp_path: Path) -> None:
     """Nobody holds its lock."""
     (tmp_path / "killed.keys").write_text("a\n")

@@ -125,6 +125,8 @@ def test_clock_watch_reports_only_backward_jumps() -> None:
         (1, 0, False),
         (1, 3600, False),
         (1, -0.5, False),
+        (1, -5, False),
+        (1, -5.5, True),
     ):
         wall[0] += passed + jumped
         steady[0] += passed

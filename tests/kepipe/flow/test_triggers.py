@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from kepipe.config import ConfigError
 from kepipe.flow import scheduler, schedules
@@ -18,7 +19,7 @@ from kepipe.flow.triggers.after import After
 from kepipe.flow.triggers.base import CheckResult, TriggerContext
 from kepipe.flow.triggers.cron import Cron
 from kepipe.flow.triggers.on_drift import OnDrift
-from kepipe.flow.triggers.when_changed import WhenChanged
+from kepipe.flow.triggers.when_changed import WhenChanged, describe_changes
 from tests.support.schedules import CALL, Scripts, calls, make_scripts
 
 
@@ -165,3 +166,55 @@ def test_cron_times_follow_the_time_zone_across_daylight_saving(scripts: Scripts
     )
     with pytest.raises(ConfigError, match="time zone 'Mars/Olympus': unknown"):
         scripts.add("tiny", CALL, Cron(cron="@daily", zone="Mars/Olympus"))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "text"),
+    [
+        ({}, {"a": "1"}, "never fired before"),
+        ({"a": "1"}, dict.fromkeys("dcba", "1"), "3 new: b, c, d"),
+        ({"a": "1"}, dict.fromkeys("edcba", "1"), "4 new: b, c, d, …"),
+        ({"a": "1", "b": "1"}, {"a": "2", "c": "1"}, "1 new: c; 1 changed: a; 1 gone: b"),
+    ],
+)
+def test_reason_names_up_to_three_files_of_each_kind(
+    before: dict[str, str], now: dict[str, str], text: str
+) -> None:
+    assert describe_changes(before, now) == text
+
+
+@pytest.mark.parametrize("trigger", [WhenChanged, OnDrift])
+def test_triggers_are_checked_at_most_every_second(trigger: type[WhenChanged] | type[OnDrift]) -> None:
+    assert trigger(every=1).timetable().interval_length == 1  # type: ignore[attr-defined]
+    assert trigger(every=2.6).timetable().interval_length == 3  # type: ignore[attr-defined]
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        trigger(every=0.9)
+
+
+def test_cron_is_asked_only_when_it_is_due(scripts: Scripts) -> None:
+    scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    assert scripts.run_due() == []
+    assert not CheckResult().recheck_soon
+
+
+def test_drift_without_output_has_a_reason(
+    scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several lines the last counts, of the standard output if there is drift, else of the errors."""
+    check = tmp_path / "check.py"
+    monkeypatch.setattr(on_drift, "COMMAND", (sys.executable, str(check)))
+    folder = scripts.add("tiny", CALL, OnDrift())
+    ends = []
+    for number, code in enumerate(
+        ["sys.exit(10)", "print('a\\nb\\ndrift in 3')\nsys.exit(10)", "sys.exit(3)",
+         "print('out')\nsys.exit('a\\nb\\nno model')"]
+    ):  # fmt: skip
+        (folder / "io.txt").write_text(str(number))
+        check.write_text(f"import sys\n{code}")
+        ends += scripts.run_due()
+    assert ends == [
+        ("finished", "drift"),
+        ("finished", "drift in 3"),
+        ("failed", "check failed: `kepipe drift` ended with 3"),
+        ("failed", "check failed: no model"),
+    ]
