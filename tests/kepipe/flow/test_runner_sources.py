@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from kepipe.config import Section
 from kepipe.flow.plan import Flow, Node
 from kepipe.flow.runner import StageFailed
-from kepipe.flow.source_digests import digest_source
+from kepipe.flow.source_digests import digest_source, recording_sources
 from kepipe.flow.stage import Nothing, Stage, StageContext
 from tests.support.flow import Bench, Number
 
@@ -116,3 +117,27 @@ def test_unchanged_file_is_digested_once(file: Path, monkeypatch: pytest.MonkeyP
     first = digest_source(file)
     monkeypatch.setattr(module, "hash_file", lambda file: pytest.fail("read again"))
     assert digest_source(file) == first
+
+
+def test_file_within_the_resolution_of_its_times_is_digested_again(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its times do not tell a second change from the first: neither of the two may be recent."""
+    import kepipe.flow.source_digests as module
+
+    for times in ((time.time_ns(), 0), (0, time.time_ns())):
+        monkeypatch.setattr(module, "_state", lambda _, times=times: (0, 0, 1, *times))
+        file.write_text("1")
+        first = digest_source(file)
+        file.write_text("2")
+        assert digest_source(file) != first
+
+
+def test_digests_that_are_asked_for_are_recorded_in_order(file: Path) -> None:
+    other = file.with_name("other.txt")
+    other.write_text("2")
+    with recording_sources() as asked:
+        for one in (other, file, other):
+            digest_source(one)
+    digest_source(file.with_name("other.txt"))
+    assert list(asked) == [other, file]

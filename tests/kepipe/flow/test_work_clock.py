@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from kepipe.flow import work_clock
 from kepipe.flow.store import WorkDir
-from kepipe.flow.work_clock import WorkClock
+from kepipe.flow.work_clock import WorkClock, peak_memory
 
 SPEND = "import time; [0 for _ in iter(lambda: time.process_time() < 0.6, False)]; print(flush=True); input()"
 """Spends 0.6 seconds of processor time, and waits."""
@@ -38,3 +45,43 @@ def test_a_worker_counts_while_it_is_alive_and_once(tmp_path: Path) -> None:
 def test_a_process_with_a_session_of_its_own_counts_when_it_has_ended(tmp_path: Path) -> None:
     _, added = cost_of_a_child(tmp_path, own_session=True)
     assert added >= 0.5
+
+
+def test_seconds_of_earlier_attempts_are_added(tmp_path: Path) -> None:
+    workdir, begun = WorkDir(tmp_path / "out", tmp_path / "scratch"), time.monotonic()
+    clock = WorkClock(workdir)
+    assert 0 <= clock.seconds <= time.monotonic() - begun
+    workdir.seconds.write_text("1000 2000")
+    again = WorkClock(workdir)
+    assert 1000 <= again.seconds <= 1000 + time.monotonic() - begun
+    assert 2000 <= again.processor_seconds < 3000
+    again.save()
+    wall, processor = map(float, workdir.seconds.read_text().split())
+    assert 1000 <= wall <= again.seconds
+    assert 2000 <= processor <= again.processor_seconds
+
+
+def test_seconds_are_saved_when_the_interval_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workdir = WorkDir(tmp_path / "out", tmp_path / "scratch")
+    clock = WorkClock(workdir)
+    monkeypatch.setattr(work_clock, "INTERVAL", 1.5 * time.monotonic())
+    clock.save_sometimes()
+    assert not workdir.seconds.exists()
+    monkeypatch.setattr(work_clock, "INTERVAL", 0.0)
+    clock.save_sometimes()
+    assert workdir.seconds.exists()
+
+
+def test_processor_time_has_four_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """User and system time, of this process and of its ended children."""
+    before = work_clock._processor()
+    parts = SimpleNamespace(user=1e5, system=2e5, children_user=4e5, children_system=8e5)
+    monkeypatch.setattr(os, "times", lambda: parts)
+    assert 15e5 <= work_clock._processor() <= 15e5 + before + 1e4
+
+
+def test_peak_memory_is_that_of_the_largest_process_in_megabytes() -> None:
+    kibibytes = max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    assert peak_memory() == pytest.approx(kibibytes * 1024 / 1e6, rel=1e-4)
