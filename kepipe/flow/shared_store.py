@@ -95,7 +95,7 @@ class SharedStore:
         for name, entry in manifest["files"].items():
             _set_time(out / name, entry["mtime_ns"])
         (out / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
-        verify(out, thorough=True)
+        verify(out)
         return True
 
     def prune(self, before: float, *, dry_run: bool = False) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,10 @@ def test_files_are_synced_before_renaming(tmp_path: Path, monkeypatch: pytest.Mo
     files.write_text(tmp_path / "f", "x")
     with files.filling(tmp_path / "g") as new:
         (new / "part").touch()
+    with files.replacing(tmp_path / "h", durable=False) as new:
+        new.touch()
+    with files.filling(tmp_path / "i", durable=False) as new:
+        (new / "part").touch()
     assert order == [
         "sync .f.unfinished",
         "rename to f",
@@ -153,6 +159,8 @@ def test_files_are_synced_before_renaming(tmp_path: Path, monkeypatch: pytest.Mo
         "sync .g.unfinished",
         "rename to g",
         f"sync {tmp_path.name}",
+        "rename to h",
+        "rename to i",
     ]
 
 
@@ -189,6 +197,40 @@ def test_lock_is_exclusive_and_free_after_a_kill(tmp_path: Path) -> None:
     killed(f"{KILL}with files.lock(place) as held:\n    assert held\n    os.kill(os.getpid(), 9)\n", file)
     with files.lock(file, timeout=0) as held:
         assert held
+
+
+def test_lock_is_awaited_and_may_be_given_back_by_another_thread(tmp_path: Path) -> None:
+    file, held = tmp_path / "deep" / "locks" / "key.lock", ExitStack()
+    taking = threading.Thread(target=lambda: held.enter_context(files.lock(file)))
+    taking.start()
+    taking.join()
+    thread = threading.Timer(1.3, held.close)
+    thread.start()
+    with files.lock(file) as acquired:
+        assert acquired
+    thread.join()
+
+
+def test_folder_is_filled_below_a_new_folder_and_places_are_removed(tmp_path: Path) -> None:
+    with files.filling(tmp_path / "new" / "deep" / "folder") as new:
+        (new / "a").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    (tmp_path / "file").touch()
+    for name in ("link", "file", "none"):
+        files.remove(tmp_path / name)
+    assert names(tmp_path) == ["new"]
+    assert names(tmp_path / "new" / "deep" / "folder") == ["a"]
+    files.remove(tmp_path / "new")
+    assert names(tmp_path) == []
+
+
+def test_concurrent_writer_leaves_the_unfinished_files_of_others(tmp_path: Path) -> None:
+    with files.replacing(tmp_path / "f") as other:
+        other.write_text("other")
+        with files.replacing(tmp_path / "f", concurrent=True) as new:
+            new.write_text("mine")
+        assert (tmp_path / "f").read_text() == "mine"
+    assert (tmp_path / "f").read_text() == "other"
 
 
 @pytest.mark.parametrize(

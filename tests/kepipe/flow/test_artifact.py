@@ -94,7 +94,9 @@ def test_missing_manifest_is_told_from_a_damaged_one(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "is_digested"), [(1 << 20, True), ((1 << 20) + 1, False)])
-def test_files_up_to_a_mebibyte_are_digested_at_each_use(tmp_path: Path, size: int, is_digested: bool) -> None:
+def test_files_up_to_a_mebibyte_are_digested_at_each_use(
+    tmp_path: Path, size: int, is_digested: bool
+) -> None:
     assert ALWAYS_DIGESTED == 1 << 20
     file = tmp_path / "weights"
     file.write_bytes(bytes(size))

@@ -77,9 +77,7 @@ def test_retry_waits_for_a_run_of_the_pipeline_that_began_meanwhile(
     scripts: Scripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(firing, "POLL_SECONDS", 0.01)
-    folder = scripts.add(
-        "tiny", FAILS_TWICE.replace("3", "2"), Cron(cron="@yearly"), retries=1, backoff=0.01
-    )
+    folder = scripts.add("tiny", FAILS_TWICE.replace("3", "2"), Cron(cron="@yearly"), retries=1, backoff=0.01)
     runner, other = ScheduleRunner(scripts.workspace, scripts.options), ExitStack()
     told = runner._say
 

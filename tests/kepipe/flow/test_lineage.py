@@ -75,7 +75,9 @@ def test_ancestors_that_are_gone_or_met_twice_are_passed_over(workspace: Workspa
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("record", "stage"), [('{"stage": "mine"}', "mine"), ("[1]", "report"), ("", "report")])
+@pytest.mark.parametrize(
+    ("record", "stage"), [('{"stage": "mine"}', "mine"), ("[1]", "report"), ("", "report")]
+)
 def test_name_of_a_stage_without_a_readable_record_is_that_of_its_kind(
     tmp_path: Path, record: str, stage: str
 ) -> None:

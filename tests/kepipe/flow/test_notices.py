@@ -6,22 +6,24 @@ import email.policy
 import hashlib
 import hmac
 import json
+import smtplib
 import socketserver
 import sys
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from kepipe.config import ConfigError
 from kepipe.flow.history import Result
-from kepipe.flow.notices.outbox import Outbox
+from kepipe.flow.notices.outbox import Outbox, notice_of
 from kepipe.flow.notices.table import channel_for
 from kepipe.flow.schedule import Schedule
 from kepipe.flow.triggers.cron import Cron
@@ -165,6 +167,93 @@ def test_notice_to_an_unreachable_receiver_is_sent_with_the_next(tmp_path: Path,
     assert waiting(tmp_path) == []
 
 
+def test_notice_is_sent_again_after_every_error_that_may_pass(tmp_path: Path, result: Result) -> None:
+    messages: list[str] = []
+    hooks = Hooks(408, 409, 425, 429, 500)
+    with running(hooks):
+        Outbox(tmp_path, [f"webhook={hooks.address}"], messages.append, delays=(0.0,) * 5)(
+            "nightly", SCHEDULE, result
+        )
+    assert (len(hooks.taken), messages, waiting(tmp_path)) == (6, [], [])
+
+
+@pytest.mark.parametrize(("days", "is_kept"), [(6.99, True), (7.01, False)])
+def test_undelivered_notice_is_kept_for_a_week(tmp_path: Path, days: float, is_kept: bool) -> None:
+    messages: list[str] = []
+    hooks = Hooks()
+    hooks.server_close()
+    outbox = Outbox(tmp_path, [f"webhook={hooks.address}"], messages.append, delays=())
+    outbox("nightly", SCHEDULE, Result(time.time() - days * 24 * 3600, 1.0, "failed"))
+    assert len(waiting(tmp_path)) == is_kept
+    assert messages[0].endswith("will be retried with the next notice" if is_kept else "; dropped")
+
+
+def test_notice_has_the_last_lines_of_the_output(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    log.write_text("".join(f"line {number}\n\n" for number in range(12)))
+    notice = notice_of("nightly", SCHEDULE, Result(1.0, 2.0, "failed", log=str(log)))
+    assert notice["said"] == [f"line {number}" for number in range(4, 12)]
+    log.write_text("a" * 4096 + "b" * 8192)
+    assert notice_of("nightly", SCHEDULE, Result(1.0, 2.0, "failed", log=str(log)))["said"] == ["b" * 8192]
+    for missing in ("", str(tmp_path / "none")):
+        assert notice_of("nightly", SCHEDULE, Result(1.0, 2.0, "failed", log=missing))["said"] == []
+
+
+class Connection(smtplib.SMTP):
+    """Records what is asked of a mail server, which is not reached."""
+
+    asked: ClassVar[list[object]] = []
+
+    def __init__(self, host: str, port: int, **options: Any) -> None:
+        self.asked.append((type(self).__name__, host, port))
+        self.sock = None
+
+    def starttls(self, **_: Any) -> Any:
+        self.asked.append("starttls")
+
+    def login(self, user: str, password: str, **_: Any) -> Any:
+        self.asked.append((user, password))
+
+    def send_message(self, message: Any, *_: Any, **__: Any) -> Any:
+        self.asked.append(message)
+
+
+class SecureConnection(Connection):
+    """The same over TLS."""
+
+
+@pytest.mark.parametrize(
+    ("server", "asked"),
+    [
+        (None, [("Connection", "localhost", 25)]),
+        ("smtp://mail.example.org", [("Connection", "mail.example.org", 0)]),
+        ("smtp://", [("Connection", "localhost", 0)]),
+        ("smtps://mail.example.org:465", [("SecureConnection", "mail.example.org", 465)]),
+        ("smtps://me:a%40b@mail:465", [("SecureConnection", "mail", 465), ("me", "a@b")]),
+        ("smtp://me@mail:587", [("Connection", "mail", 587), "starttls", ("me", "")]),
+    ],
+)
+def test_mail_is_sent_over_tls_before_credentials_are(
+    monkeypatch: pytest.MonkeyPatch, server: str | None, asked: list[object]
+) -> None:
+    """Port 0 is the library's default. Without a sender's address the host's name is used."""
+    monkeypatch.setattr(smtplib, "SMTP", Connection)
+    monkeypatch.setattr(smtplib, "SMTP_SSL", SecureConnection)
+    monkeypatch.setattr(Connection, "asked", [])
+    monkeypatch.delenv("KEPIPE_MAIL_FROM", raising=False)
+    monkeypatch.delenv("KEPIPE_SMTP", raising=False)
+    if server is not None:
+        monkeypatch.setenv("KEPIPE_SMTP", server)
+    failed = Result(1.0, 2.0, "failed", reason="x" * 300)
+    channel_for("mail=ops@example.org")(notice_of("nightly", SCHEDULE, failed))
+    *before, message = Connection.asked
+    assert before == asked
+    assert isinstance(message, EmailMessage)
+    assert message["From"].startswith("kepipe@")
+    assert len(message["From"]) > len("kepipe@")
+    assert len(message["Subject"]) == 200
+
+
 @pytest.mark.parametrize("code", [302, 400, 404])
 def test_rejected_notice_is_not_retried(tmp_path: Path, result: Result, code: int) -> None:
     messages: list[str] = []
@@ -184,6 +273,11 @@ def test_notices_are_sent_only_for_the_selected_outcomes(tmp_path: Path, result:
         assert hooks.taken == []
         outbox("nightly", SCHEDULE, Result(0.0, 1.0, "failed"))
     assert [json.loads(body)["outcome"] for _, body in hooks.taken] == ["failed"]
+
+
+def test_outbox_without_targets_sends_and_keeps_nothing(tmp_path: Path, result: Result) -> None:
+    Outbox(tmp_path, [], pytest.fail)("nightly", SCHEDULE, result)
+    assert waiting(tmp_path) == []
 
 
 def test_outbox_file_cannot_add_a_notification_target(tmp_path: Path, result: Result) -> None:
@@ -226,17 +320,24 @@ def test_notice_command_runs_without_a_shell(tmp_path: Path, result: Result) -> 
     target = f"command={sys.executable} {take} '{tmp_path}/got;touch x'"
     Outbox(tmp_path, [target], messages.append)("nightly", SCHEDULE, result)
     assert json.loads((tmp_path / "got;touch x").read_text())["outcome"] == "finished"
-    take.write_text("import sys\nsys.exit('the pager is off')")
+    take.write_text("import sys\nsys.exit('a\\nb\\nthe pager is off')")
     Outbox(tmp_path, [target], messages.append, delays=())("nightly", SCHEDULE, result)
-    assert "exited with 1: the pager is off; will be retried with the next notice" in messages[0]
+    assert (
+        f"not delivered: {sys.executable} exited with 1: the pager is off; will be retried with the next notice"
+        in messages[0]
+    )
 
 
 @pytest.mark.parametrize(
     ("target", "why"),
     [
         ("webhook=file:///etc/passwd", "expected a URL https://"),
+        ("webhook=file://host/etc/passwd", "expected a URL https://"),
+        ("webhook=https:///path", "expected a URL https://"),
         ("mail=nobody", "expected an address such as"),
+        ("mail=no body@example.org", "expected an address such as"),
         ("command=", "expected webhook=…, command=…, mail=…"),
+        ("command=  ", "expected a program and its arguments"),
         ("command='a", "No closing quotation"),
         ("fax=123", "notify 'fax'"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,9 @@ import pytest
 
 from kepipe.config import ConfigError, Section
 from kepipe.files import write_text
-from kepipe.flow.artifact import Artifact, read_manifest, verify
-from kepipe.flow.events import Event, Metrics, Noted, RunEnded, StageEnded, StageStarted
-from kepipe.flow.plan import Flow, Node, Workspace, make_plan
+from kepipe.flow.artifact import Artifact, read_manifest, seal, verify
+from kepipe.flow.events import Event, Metrics, Noted, RunEnded, RunStopped, StageEnded, StageStarted
+from kepipe.flow.plan import Flow, Node, Workspace, explain, make_plan
 from kepipe.flow.runner import Run, StageFailed, StageSelection
 from kepipe.flow.stage import Nothing, Stage, StageContext
 from tests.support.flow import WRITE, Bench, Number, WriteConfig, flow
@@ -66,6 +67,10 @@ def test_stage_is_cached_if_its_input_has_equal_content(bench: Bench, statuses: 
 def test_until_only_and_force_select_stages(bench: Bench, statuses: Statuses) -> None:
     with pytest.raises(ConfigError, match="--only double: its input `write` does not exist"):
         bench.run(flow(), StageSelection(only=("double",)))
+    with pytest.raises(ConfigError, match="--only double --only more: their input `write` does not exist"):
+        bench.run(flow(), StageSelection(only=("double", "more")))
+    with pytest.raises(ConfigError, match="--until and --only are mutually exclusive"):
+        bench.run(flow(), StageSelection(until="write", only=("double",)))
     _, events = bench.run(flow(), StageSelection(until="write"))
     assert statuses(events) == {"write": "ran"}
     _, events = bench.run(flow(value=4), StageSelection(until="more"))
@@ -80,6 +85,45 @@ def test_until_only_and_force_select_stages(bench: Bench, statuses: Statuses) ->
     assert statuses(events) == {"write": "cached", "double": "ran", "more": "cached", "add": "cached"}
     with pytest.raises(ConfigError, match="no stage `doble`; did you mean `double`"):
         bench.run(flow(), StageSelection(until="doble"))
+
+
+def test_events_of_a_run_tell_how_it_ended(bench: Bench) -> None:
+    ends = []
+    for wrong in (RunStopped(), KeyboardInterrupt(), ValueError()):
+
+        def stop(event: Event, wrong: BaseException = wrong) -> None:
+            if isinstance(event, Metrics):
+                raise wrong
+            if isinstance(event, StageEnded | RunEnded):
+                ends.append((type(event).__name__, event.status))
+                assert 0 <= event.seconds < 3600
+
+        expected = StageFailed if isinstance(wrong, ValueError) else type(wrong)
+        with pytest.raises(expected):
+            Run(flow(), bench.workspace, StageSelection(), [stop], device=lambda: "cpu").execute()
+    assert [status for _, status in ends] == ["killed"] * 4 + ["failed"] * 2
+    assert [name for name, _ in ends] == ["StageEnded", "RunEnded"] * 3
+
+
+def test_failure_names_damaged_files_only_of_an_attempt_that_was_resumed(bench: Bench) -> None:
+    def fail(_inputs: Nothing, _config: WriteConfig, context: StageContext) -> None:
+        (context.scratch / "checkpoint").touch()
+        raise ValueError("damaged")
+
+    once = Flow("tiny", 0, "cpu", [Node("write", replace(WRITE, run=fail), WriteConfig(), {})])
+    with pytest.raises(StageFailed, match=r"damaged$"):
+        bench.run(once)
+    with pytest.raises(StageFailed, match="it resumed an interrupted attempt"):
+        bench.run(once)
+
+
+def test_forced_stage_that_another_run_uses_is_refused(bench: Bench) -> None:
+    made, _ = bench.run(flow())
+    with bench.workspace.store.live.track("other") as mark_in_use:
+        mark_in_use(made["write"].folder.name)
+        with pytest.raises(ConfigError, match="--force write: another run uses its result"):
+            bench.run(flow(), StageSelection(force=["write"]))
+    assert made["write"].folder.exists()
 
 
 def test_failed_stage_is_named_and_others_stay_cached(bench: Bench, statuses: Statuses) -> None:
@@ -101,6 +145,7 @@ def test_plan_lists_status_and_reason_of_each_stage(bench: Bench) -> None:
         return {step.node.name: (step.status, step.why) for step in steps}
 
     assert plan(flow())["write"] == ("to run", "has not run before")
+    assert plan(flow(), ["write"])["write"] == ("to run", "forced")
     assert plan(flow())["add"] == ("to run", "waits for its inputs `double`, `more`")
     bench.run(flow())
     assert {status for status, _ in plan(flow()).values()} == {"cached"}
@@ -108,6 +153,34 @@ def test_plan_lists_status_and_reason_of_each_stage(bench: Bench) -> None:
     assert plan(flow(), ["write"])["write"] == ("to run", "forced")
     bench.run(flow(value=3), StageSelection(until="write"))
     assert plan(flow(value=3))["double"] == ("to run", "input `number` changed")
+    assert plan(replace(flow(value=3), seed=4))["write"] == ("to run", "seed changed, 0 → 4")
+    nodes = flow(value=3).nodes
+    own = replace(nodes[0], seed=4, stage=replace(WRITE, version=2, fingerprint=lambda _: {"text": "d"}))
+    changed = "the stage's version changed, 1 → 2; seed changed, 0 → 4; data `text` changed"
+    assert plan(replace(flow(), nodes=[own]))["write"] == ("to run", changed)
+    assert plan(flow(value=9))["more"] == ("to run", "waits for its input `write`")
+    link = bench.workspace.latest("tiny", "write")
+    shutil.rmtree(link.resolve())
+    assert plan(flow(value=3))["write"] == ("to run", "its artifact was removed")
+
+
+def test_settings_that_one_of_two_runs_lacks_are_unset(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    before = {"version": 1, "seed": 0, "config": {"a": {"b": 1}}, "inputs": {}, "sources": {}}
+    seal(made, before, "run")
+    now = before | {"config": {"a": {"c": 2}}}
+    assert explain(now, made) == "a.b changed, 1 → unset; a.c changed, unset → 2"
+    assert explain(before, made) == "its artifact was removed"
+
+
+def test_workspace_is_made_with_its_parents_or_names_what_is_in_the_way(tmp_path: Path) -> None:
+    space = Workspace(tmp_path / "new" / "space")
+    for _ in range(2):
+        space.make()
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/space: Not a directory; choose another"):
+        Workspace(tmp_path / "file" / "space").make()
 
 
 def count_slowly(inputs: Nothing, config: Section, context: StageContext) -> None:

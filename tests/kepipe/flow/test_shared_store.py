@@ -59,7 +59,7 @@ def test_pulled_result_equals_the_pushed_one_and_equal_files_are_stored_once(
     shared: SharedStore, tmp_path: Path
 ) -> None:
     folder = finished(Store(tmp_path / "store"))
-    assert shared.push(folder) > 0
+    assert shared.push(folder) == size(Path(shared.url))
     assert shared.push(folder) == 0
     assert len(blobs(shared)) == 3  # the content, and the record's two files
     assert shared.pull(folder.name, tmp_path / "copy")
@@ -105,6 +105,69 @@ def test_result_cannot_write_outside_its_folder(shared: SharedStore, tmp_path: P
     assert not (tmp_path / "outside").exists()
 
 
+def test_result_with_a_name_of_the_record_for_a_file_elsewhere_is_rejected(
+    shared: SharedStore, tmp_path: Path
+) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    shared.push(folder)
+    result = Path(shared.url, "results", f"{folder.name}.json")
+    entry = json.loads(result.read_text())
+    entry["record"]["elsewhere"] = next(iter(entry["record"].values()))
+    result.write_text(json.dumps(entry))
+    with pytest.raises(CorruptArtifact, match="is damaged"):
+        shared.pull(folder.name, tmp_path / "copy")
+
+
+def test_digest_that_is_none_is_rejected(shared: SharedStore, tmp_path: Path) -> None:
+    """It is part of a blob's name."""
+    folder = finished(Store(tmp_path / "store"))
+    shared.push(folder)
+    result = Path(shared.url, "results", f"{folder.name}.json")
+    entry = json.loads(result.read_text())
+    entry["record"]["record/run.json"] = "../../../../etc/passwd"
+    result.write_text(json.dumps(entry))
+    with pytest.raises(CorruptArtifact, match="is damaged"):
+        shared.pull(folder.name, tmp_path / "copy")
+
+
+def test_large_damaged_folder_is_not_pushed(
+    shared: SharedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kepipe.flow.artifact.ALWAYS_DIGESTED", 0)
+    folder = finished(Store(tmp_path / "store"))
+    stat = (folder / "value").stat()
+    (folder / "value").write_text("54321")
+    os.utime(folder / "value", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(CorruptArtifact, match="does not match its digest"):
+        shared.push(folder)
+    assert not shared.holds(folder.name)
+
+
+def test_mark_of_a_verification_is_not_shared(shared: SharedStore, tmp_path: Path) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    (folder / "record" / "inner").mkdir()
+    (folder / "record" / "inner" / "page").write_text("page")
+    (folder / "record" / "verified").touch()
+    shared.push(folder)
+    shared.pull(folder.name, tmp_path / "copy")
+    (folder / "record" / "verified").unlink()
+    assert equal(folder, tmp_path / "copy")
+
+
+def test_key_of_another_form_is_rejected(shared: SharedStore) -> None:
+    with pytest.raises(ValueError, match="expected a key of 20 hex digits"):
+        shared.holds("../key")
+
+
+def test_manifest_of_a_shared_result_has_sorted_keys(shared: SharedStore, tmp_path: Path) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    shared.push(folder)
+    shared.pull(folder.name, tmp_path / "copy")
+    assert (tmp_path / "copy" / "artifact.json").read_bytes() == (folder / "artifact.json").read_bytes()
+    text = Path(shared.url, "results", f"{folder.name}.json").read_text()
+    assert text == json.dumps(json.loads(text), sort_keys=True)
+
+
 def test_result_under_another_key_is_rejected(shared: SharedStore, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     one, other = finished(store, "1"), finished(store, "2")
@@ -137,6 +200,13 @@ def test_prune_keeps_blobs_of_a_push_in_progress(shared: SharedStore, tmp_path: 
     shared.push(folder)
     Path(shared.url, "results", f"{folder.name}.json").unlink()
     assert shared.prune(time.time()) == 0
+    content, record, metrics = blobs(shared)
+    day = 24 * 3600
+    for blob, age in ((content, day + 600), (record, day - 600), (metrics, 0)):
+        os.utime(blob, (time.time() - age, time.time() - age))
+    of_content = content.stat().st_size
+    assert shared.prune(time.time()) == of_content
+    assert set(blobs(shared)) == {record, metrics}
 
 
 def test_second_workspace_uses_shared_results(tmp_path: Path, statuses: Statuses) -> None:

@@ -43,7 +43,14 @@ def test_metrics_are_sorted_by_step_and_deduplicated(tmp_path: Path) -> None:
     """Values that a resumed attempt logs again replace the earlier ones; final values come last."""
     store = Store(tmp_path)
     workdir = store.start("key")
-    logged = [{"step": 3, "a": 1}, {"step": 0, "a": 7}, {"step": 2, "a": 1}, {"step": None, "end": 9}, {"step": 1, "a": 0}, {"step": 2, "a": 5, "b": 6}]
+    logged = [
+        {"step": 3, "a": 1},
+        {"step": 0, "a": 7},
+        {"step": 2, "a": 1},
+        {"step": None, "end": 9},
+        {"step": 1, "a": 0},
+        {"step": 2, "a": 5, "b": 6},
+    ]
     workdir.metrics.write_text("".join(json.dumps(entry) + "\n" for entry in logged) + "torn {")
     done, _ = store.finish("key", workdir, {}, "run", {})
     kept = [json.loads(line) for line in (done / "record" / "metrics.jsonl").read_text().splitlines()]

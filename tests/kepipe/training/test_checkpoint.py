@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,26 @@ def test_saved_checkpoints_are_loaded_newest_first(tmp_path: Path) -> None:
     assert [one.step for one in found] == [20, 3, 1]
     assert found[0].state == {"note": 20}
     assert torch.equal(found[0].tensors("weights")["w"], torch.full((4,), 20.0))
+
+
+def test_groups_without_tensors_have_no_file_and_steps_are_listed_in_order(tmp_path: Path) -> None:
+    made = checkpoint.save(tmp_path, 123_456_789, {"weights": {"w": torch.ones(2)}, "memory": {}}, {})
+    assert (made.folder.name, sorted(made.files)) == ("step-123456789", ["weights.safetensors"])
+    assert made.tensors("memory") == {}
+    assert not made.is_sharded
+    write(tmp_path, 20, 3)
+    (tmp_path / "step-12").mkdir()
+    assert checkpoint.steps(tmp_path) == [3, 20, 123_456_789]
+
+
+def test_message_of_a_checkpoint_that_could_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / ".step-00000007.unfinished").mkdir()
+    text = checkpoint.no_room(tmp_path, 7, OSError("full"))
+    assert "cannot write the checkpoint of step 7 (full; " in text
+    assert "none is intact" in text
+    free = float(text.partition("full; ")[2].partition(" MB free")[0].replace(",", ""))
+    assert free == pytest.approx(shutil.disk_usage(tmp_path).free / 1e6, rel=0.2)
+    assert (tmp_path / ".step-00000007.unfinished").exists(), "a process may be writing it"
 
 
 def test_equal_tensors_are_saved_as_equal_bytes(tmp_path: Path) -> None:

@@ -50,11 +50,20 @@ def test_train_state_tracks_lowest_losses_and_staleness() -> None:
     assert (state.latest, state.lowest) == (1.0, [(1.0, 10), (2.0, 4)])
 
 
+def test_train_state_begins_at_zero() -> None:
+    state = TrainState()
+    assert (state.step, state.micro_batches, state.seconds, state.best_step, state.stale) == (0, 0, 0.0, 0, 0)
+    assert not state.record(float("nan"), keep=0)
+    assert (state.best_step, state.stale, state.lowest) == (0, 1, [])
+
+
 def test_train_state_share_of_steps_or_budget_and_early_stopping() -> None:
     by_steps, by_budget = settings(steps=12), settings(budget="20s")
     assert TrainState(step=3, seconds=15.0).share(by_steps) == 0.25
     assert TrainState(step=3, seconds=15.0).share(by_budget) == 0.75
     assert TrainState(seconds=30.0).share(by_budget) == 1.0
+    assert TrainState(step=30).share(by_steps) == 1.0
+    assert TrainState().share(settings(steps=0)) == 1.0
     assert not TrainState(step=11).finished(by_steps)
     assert TrainState(step=12).finished(by_steps)
     impatient = settings(steps=12, patience=2)
@@ -71,7 +80,9 @@ def test_damaged_checkpoint_falls_back_to_the_previous(tmp_path: Path) -> None:
     newest.write_bytes(newest.read_bytes()[:100])
     fit(again, MASKING, toy_rows, settings(), context)
     assert "damaged" in recorder.notes()
-    assert "continuing after step 4" in recorder.notes()
+    assert "continuing after step 4 of 12" in recorder.notes()
+    assert "budget" not in recorder.notes()
+    assert "stopped after" not in recorder.notes()
     assert equal_weights(whole, again)
 
 
