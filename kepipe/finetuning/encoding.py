@@ -220,7 +220,7 @@ def _single(text: Text, row_format: RowFormat, room: int, stats: TruncationStats
     return Row(
         tokens,
         np.zeros(len(tokens), np.int64),
-        tuple(np.minimum(read_positions, len(tokens) - 1).tolist()),
+        tuple(read_positions.tolist()),
         _named(text, begin),
         words=words,
     )

@@ -144,6 +144,35 @@ def test_every_block_of_characters_is_chinese(bytes_: Tokenizer, character: str)
     assert [bytes_.decode(part) for part in np.split(columns.tokens, starts[1:])] == [character] * 2
 
 
+@pytest.mark.parametrize("character", ["\u33ff", "\ua000", "\uf8ff", "\ufb00"])
+def test_neighbours_of_the_blocks_are_not_chinese(bytes_: Tokenizer, character: str) -> None:
+    columns = tokenise([Document("d", character * 2)], bytes_, len)
+    assert np.flatnonzero(columns.bounds & WORD).tolist() == [0]
+
+
+def test_last_character_decides_about_its_own_token(bytes_: Tokenizer) -> None:
+    columns = tokenise([Document("d", "of北")], bytes_, len)
+    starts = np.flatnonzero(columns.bounds & WORD)
+    assert [bytes_.decode(part) for part in np.split(columns.tokens, starts[1:])] == ["of", "北"]
+    columns = tokenise([Document("d", "of P")], bytes_, len)
+    assert [bytes_.decode(columns.tokens[place:]) for place in np.flatnonzero(columns.bounds & CAPITAL)] == [
+        " P"
+    ]
+
+
+def test_documents_and_sentences_without_tokens_mark_nothing(minilm: Tokenizer) -> None:
+    texts = ["", "Paris is old. ", "\u200b", "Oslo", ""]
+    sentences = (Span(0, 13), Span(13, 14))
+    made = tokenise(
+        [Document(str(n), text, sentences=sentences if n == 1 else ()) for n, text in enumerate(texts)],
+        minilm,
+        len,
+    )
+    assert made.documents.tolist() == [0, 4, 0, 1, 0]
+    assert np.flatnonzero(made.bounds & DOCUMENT).tolist() == [0, 4]
+    assert np.flatnonzero(made.bounds & SENTENCE).tolist() == [0, 4]
+
+
 def test_chinese_entities_are_units_of_their_own(characters: Tokenizer) -> None:
     text = "我爱北京天安门"
     document = Document("d", text, phrases=(Span(2, 7),), mentions=(Mention(4, 7, "门"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,8 @@ from hypothesis import strategies as st
 from kepipe.data.document import Mention, Span
 from kepipe.finetuning.encoding import (
     RowFormat,
-    Text,
     TruncationStats,
-    cut,
     encode_rows,
-    insert_markers,
-    keep_nearest,
-    window_starts,
 )
 from kepipe.finetuning.examples import Example, from_words
 from kepipe.finetuning.label_output import ONE_LABEL
@@ -52,9 +48,8 @@ def test_markers_surround_spans_and_opening_markers_are_read() -> None:
     assert [tokens[place] for place in row.read_positions] == ["[HD]", "[TL]"]
     assert row.read_positions[0] == 2
     (named,) = row.mentions
-    assert (
-        tokens[named.first - 1] == "[HD]"
-    )  # the entity sits on the first token of its mention, not on the marker
+    # the entity is at the first token of its mention, not at the marker
+    assert tokens[named.first - 1] == "[HD]"
     assert tokens[named.stop] == "[HD]"
 
 
@@ -201,54 +196,6 @@ def test_first_text_of_a_pair_is_truncated_once_across_windows() -> None:
     assert stats.cut == 1
 
 
-@pytest.mark.parametrize(
-    ("size", "room", "overlap", "starts"),
-    [
-        (10, 4, None, [0]), (4, 4, 1, [0]), (5, 4, 1, [0, 1]), (10, 4, 0, [0, 4, 6]), (10, 4, 1, [0, 3, 6]),
-        (10, 4, 3, [0, 2, 4, 6]), (3, 1, 1, [0, 1, 2]),
-    ],
-)  # fmt: skip
-def test_window_starts(size: int, room: int, overlap: int | None, starts: list[int]) -> None:
-    assert window_starts(size, room, overlap) == starts
-
-
-@pytest.mark.parametrize(
-    ("spans", "room", "kept"),
-    [
-        (None, 3, [0, 1, 2]), ([], 3, [0, 1, 2]), ([[4, 6]], 4, [3, 4, 5, 6]), ([[4, 6]], 3, [3, 4, 5]),
-        ([[4, 4]], 3, [3, 4, 5]), ([[0, 1], [9, 10]], 4, [0, 1, 8, 9]), ([[2, 3]], 20, list(range(10))),
-    ],
-)  # fmt: skip
-def test_keep_nearest_selects_tokens_near_the_spans(
-    spans: list[list[int]] | None, room: int, kept: list[int]
-) -> None:
-    found = keep_nearest(10, None if spans is None else np.array(spans).reshape(-1, 2), room)
-    assert np.flatnonzero(found).tolist() == kept
-
-
-def text_of(spans: list[list[int]], mentions: list[list[int]]) -> Text:
-    """Three tokens, 10, 11 and 12, of two letters each."""
-    letters = np.array([[0, 2], [2, 4], [4, 6]])
-    entities = [f"Q{number}" for number in range(len(mentions))]
-    return Text(np.array([10, 11, 12]), np.array(spans), np.array(mentions).reshape(-1, 2), entities, letters)
-
-
-def test_truncation_shifts_spans_and_drops_cut_mentions() -> None:
-    short = cut(text_of([[0, 1], [1, 3]], [[0, 1], [1, 3], [2, 3]]), np.array([False, True, True]))
-    assert short.tokens.tolist() == [11, 12]
-    assert short.spans.tolist() == [[0, 0], [0, 2]]
-    assert (short.mentions.tolist(), short.entities) == ([[0, 2], [1, 2]], ["Q1", "Q2"])
-    assert short.characters.tolist() == [[2, 4], [4, 6]]
-
-
-def test_adjacent_markers_close_before_they_open() -> None:
-    marked, openings, closings = insert_markers(text_of([[0, 1], [1, 3]], [[0, 1], [1, 3], [2, 3]]), (1, 2))
-    assert marked.tokens.tolist() == [1, 10, 1, 2, 11, 12, 2]
-    assert (openings.tolist(), closings.tolist()) == ([0, 3], [2, 6])
-    assert marked.spans.tolist() == [[1, 2], [4, 6]]
-    assert marked.mentions.tolist() == [[1, 2], [4, 6], [5, 6]]
-
-
 def test_overlapping_mentions_keep_the_first() -> None:
     example = Example("x", "a b c", mentions=(Mention(2, 5, "Q2"), Mention(0, 3, "Q1"), Mention(4, 5, "Q3")))
     (row,) = encode_rows([example], row_format(reads="row", markers=()))
@@ -256,16 +203,64 @@ def test_overlapping_mentions_keep_the_first() -> None:
 
 
 def test_decoder_without_begin_token_reads_the_last_token() -> None:
-    (row,) = encode_rows(
-        [Example("x", "all well")], row_format(reads="row", markers=(), begin=False, causal=True)
-    )
+    form = row_format(reads="row", markers=(), begin=False, causal=True)
+    (row,) = encode_rows([Example("x", "all well")], form)
     assert names(row) == ["all", "well", "[SEP]"]
     assert row.read_positions == (2,)
 
 
-def test_too_small_length_is_rejected() -> None:
-    with pytest.raises(ValueError, match="length: 8 tokens leave no room"):
-        encode_rows([CURIE], row_format(length=8))
+@pytest.mark.parametrize(
+    ("markers", "begin", "smallest"),
+    [((HD, TL), True, 10), ((HD, TL), False, 9), ((), True, 4), ((HD,), True, 6)],
+)
+def test_too_small_length_is_rejected(markers: tuple[int, ...], begin: bool, smallest: int) -> None:
+    """A span needs two tokens beside its markers; a text without markers too."""
+    example = Example("x", "Oslo is in Norway", (Span(0, 4), Span(11, 17))[: len(markers)])
+    form = row_format(length=smallest, reads="spans" if markers else "row", markers=markers, begin=begin)
+    assert len(encode_rows([example], form)[0]) <= smallest
+    with pytest.raises(ValueError, match=f"length: {smallest - 1} tokens leave no room"):
+        encode_rows([example], replace(form, length=smallest - 1))
+
+
+def test_texts_that_just_fit_are_not_truncated() -> None:
+    stats = TruncationStats()
+    assert stats == TruncationStats(0, 0, 0, 0, 0, 0, 0, 0)
+    encode_rows([Example("x", "one " * 10)], row_format(reads="row", markers=(), length=12), stats)
+    pair = Example("x", "one " * 15, second="two " * 5)
+    encode_rows([pair], row_format(reads="row", markers=(), length=23), stats)
+    assert (stats.cut, stats.rows) == (0, 2)
+    windows = Example("x", "one " * 10, second="two " * 25)
+    encode_rows([windows], row_format(reads="second", markers=(), length=23, overlap=2), stats)
+    assert (stats.cut, stats.rows) == (0, 5)
+
+
+def test_span_without_a_token_gets_the_next_or_the_last() -> None:
+    example = Example("x", "a \u200b bc \u200b", (Span(2, 3), Span(7, 8)))
+    (row,) = encode_rows([example], row_format())
+    assert names(row) == ["[CLS]", "a", "[HD]", "[TL]", "bc", "[HD]", "[TL]", "[SEP]"]
+    (row,) = encode_rows([example], row_format(markers=()))
+    assert [names(row)[place] for place in row.read_positions] == ["bc", "bc"]
+    (row,) = encode_rows([Example("x", "\u200b", (Span(0, 1),))], row_format(markers=()))
+    assert (names(row), row.read_positions) == (["[CLS]", "[SEP]"], (1,))
+
+
+@pytest.mark.parametrize("reads", ["words", "spans"])
+def test_decoder_reads_the_last_token_of_a_word_or_span(reads: str) -> None:
+    example = Example("x", "Skłodowska lived", (Span(0, 10), Span(11, 16)))
+    (row,) = encode_rows([example], row_format(reads=reads, markers=(), begin=False, causal=True))
+    assert len(row) > 4
+    assert row.read_positions == (len(row) - 3, len(row) - 2)
+
+
+def test_mention_from_before_the_first_word_covers_it() -> None:
+    example = Example("x", " Oslo old", (Span(1, 5), Span(6, 9)), mentions=(Mention(0, 5, "Q585"),))
+    (row,) = encode_rows([example], row_format(reads="words", markers=()))
+    assert row.mentions == ((1, 2, "Q585"),)
+
+
+def test_single_word_without_tokens_moves_the_numbers_of_later_words() -> None:
+    (row,) = encode_rows([sentence(["Oslo", "\u200b", "old"])], row_format(reads="words", markers=()))
+    assert list(row.read_words) == [0, 2]
 
 
 def test_empty_text_has_a_row() -> None:

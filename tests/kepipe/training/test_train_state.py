@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from kepipe.data.batch import TokenRows
 from kepipe.flow.events import WeightsKept
+from kepipe.training.carried_states import CarriedStates
 from kepipe.training.evaluator import HeldOutLoss
-from kepipe.training.train_state import TrainState
+from kepipe.training.train_state import CheckpointManager, TrainState
 from tests.support.toy_training import (
     MASKING,
     EventRecorder,
@@ -70,6 +72,44 @@ def test_train_state_share_of_steps_or_budget_and_early_stopping() -> None:
     assert not TrainState(step=3, stale=1).finished(impatient)
     assert TrainState(step=3, stale=2).finished(impatient)
     assert not TrainState(step=3, stale=9).finished(by_steps)
+
+
+def test_scale_of_float16_gradients_is_kept_in_checkpoints(tmp_path: Path) -> None:
+    """Without a scaler nothing of it is restored."""
+    recorder = EventRecorder()
+    context = context_in(tmp_path, recorder)
+
+    def manager(scale: float | None) -> CheckpointManager:
+        accelerator, model = Accelerator(cpu=True), tiny()
+        accelerator.scaler = None if scale is None else torch.amp.GradScaler("cpu", init_scale=scale)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return CheckpointManager(
+            accelerator, model, optimizer, CarriedStates(), settings(budget="20s"), context
+        )
+
+    manager(8.0).save(TrainState(step=3, seconds=5.0))
+    again = manager(16.0)
+    assert again.restore() == TrainState(step=3, seconds=5.0)
+    assert again.accelerator.scaler.get_scale() == 8.0
+    assert "continuing after step 3 with 5 s of its budget used" in recorder.notes()
+    manager(None).save(TrainState(step=4))
+    other = manager(16.0)
+    assert other.restore().step == 4
+    assert other.accelerator.scaler.get_scale() == 16.0
+    assert manager(None).restore().step == 4
+
+
+def test_training_that_stops_within_its_budget_tells_no_number_of_steps(tmp_path: Path) -> None:
+    recorder, model = EventRecorder(), tiny()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    limits = settings(budget="20s", patience=2)
+    manager = CheckpointManager(
+        Accelerator(cpu=True), model, optimizer, CarriedStates(), limits, context_in(tmp_path, recorder)
+    )
+    manager.finish(TrainState(step=7, seconds=20.0))
+    assert recorder.notes() == ""
+    manager.finish(TrainState(step=7, seconds=5.0, best_step=3, best=0.5, stale=2))
+    assert "stopped after step 7: 2 evaluations were no better than that of step 3, 0.5" in recorder.notes()
 
 
 def test_damaged_checkpoint_falls_back_to_the_previous(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,17 @@ def test_ernie2_objective_reads_a_file_instead_of_the_text(shard: Shard, tmp_pat
     text = minilm().decode(batch.tokens.ravel().tolist())
     assert ("left" if name in PAIRS else "berlin") in text
     assert "mars" not in text
+
+
+def test_rows_of_the_text_have_the_ids_of_its_entities_and_those_of_a_file_none(
+    shard: Shard, tmp_path: Path
+) -> None:
+    text = replace(text_of(shard), entity_ids=("Q1", "Q2"))
+    file = write(tmp_path / "own.jsonl", [{"sentences": ["One is here.", "There it is."]}] * 12)
+    for more, ids in (({}, ("Q1", "Q2")), ({"file": str(file)}, ())):
+        learned = table.build(table.read({"name": "capitalisation", **more}), minilm(), text=text)
+        assert learned.rows is not None
+        assert learned.rows[0].entity_ids == ids
 
 
 def test_capitalisation_is_rejected_for_chinese(tmp_path: Path) -> None:
