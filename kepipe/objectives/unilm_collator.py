@@ -79,7 +79,7 @@ def _before_a_sentence(rows: TokenRows, part_BT: Bools, draw_B: Floats) -> Bools
     in_sentence_BT = part_BT & (rows.sentences >= 0)
     latest_B = np.where(in_sentence_BT, rows.sentences, 0).max(1)
     earliest_B = np.where(in_sentence_BT, rows.sentences, latest_B[:, None]).min(1)
-    first_B = earliest_B + 1 + (draw_B * np.maximum(latest_B - earliest_B, 1)).astype(np.int64)
+    first_B = earliest_B + 1 + (draw_B * (latest_B - earliest_B)).astype(np.int64)
     target_BT = part_BT & (rows.sentences >= first_B[:, None])
     middle_B = part_BT.argmax(1) + part_BT.sum(1) // 2
     cut_B = np.where(target_BT.any(1), target_BT.argmax(1), middle_B)

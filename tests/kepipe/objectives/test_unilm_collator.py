@@ -43,6 +43,12 @@ def test_target_starts_at_a_drawn_sentence_after_the_first(draw: float, first_of
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.99])
+def test_second_of_two_sentences_is_the_target(draw: float) -> None:
+    assert places(split(row([0, 0, 0, 1, 1, 1, 1]), np.array([draw]))) == [0, 1, 2, 3]
+    assert places(split(row([0, 0, 1]), np.array([draw]))) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.99])
 def test_row_of_one_sentence_is_split_in_the_middle(draw: float) -> None:
     made = row([0, 0, 0, 0, 0, 0])  # with [CLS] and [SEP] eight tokens
     assert places(split(made, np.array([draw]))) == [0, 1, 2, 3]
