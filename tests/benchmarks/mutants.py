@@ -173,7 +173,7 @@ class Checkout:
             chosen_tests = chosen(tests, mutant.file, body)
             if not chosen_tests:
                 continue
-            usual = sum(test.seconds for test in tests)
+            usual = sum(test.seconds for test in tests if test.test in chosen_tests)
             try:
                 file.write_text(mutant.source(text), encoding="utf-8")
                 ended = exit_code(self.folder, chosen_tests, 60 + 5 * usual)
