@@ -161,16 +161,15 @@ def test_last_character_decides_about_its_own_token(bytes_: Tokenizer) -> None:
 
 
 def test_documents_and_sentences_without_tokens_mark_nothing(minilm: Tokenizer) -> None:
-    texts = ["", "Paris is old. ", "\u200b", "Oslo", ""]
-    sentences = (Span(0, 13), Span(13, 14))
-    made = tokenise(
-        [Document(str(n), text, sentences=sentences if n == 1 else ()) for n, text in enumerate(texts)],
-        minilm,
-        len,
-    )
-    assert made.documents.tolist() == [0, 4, 0, 1, 0]
+    """Also a blank sentence at the end of the last text."""
+    sentences = (Span(0, 5), Span(5, 6))
+    documents = [Document(str(n), text) for n, text in enumerate(["", "Paris is old. ", "\u200b", ""])]
+    made = tokenise([*documents, Document("last", "Oslo. ", sentences=sentences)], minilm, len)
+    assert made.documents.tolist() == [0, 4, 0, 0, 2]
     assert np.flatnonzero(made.bounds & DOCUMENT).tolist() == [0, 4]
     assert np.flatnonzero(made.bounds & SENTENCE).tolist() == [0, 4]
+    made = tokenise([*documents, Document("empty", "")], minilm, len)
+    assert np.flatnonzero(made.bounds & DOCUMENT).tolist() == [0]
 
 
 def test_chinese_entities_are_units_of_their_own(characters: Tokenizer) -> None:
