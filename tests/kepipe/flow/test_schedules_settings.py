@@ -38,10 +38,11 @@ def test_limits_of_a_schedule() -> None:
     when = Cron(cron="@daily")
     plain = Schedule(pipeline="p", when=when)
     assert (plain.retries, plain.backoff, plain.timeout) == (0, 60.0, None)
-    Schedule(pipeline="p", when=when, retries=0, backoff=0.5, timeout=0.5)
+    for right in ({"retries": 0}, {"backoff": 0.5}, {"timeout": 0.5}):
+        Schedule.model_validate({"pipeline": "p", "when": when, **right})
     for wrong in ({"retries": -1}, {"backoff": 0}, {"timeout": 0}):
         with pytest.raises(ValidationError):
-            Schedule(pipeline="p", when=when, **wrong)  # type: ignore[arg-type]
+            Schedule.model_validate({"pipeline": "p", "when": when, **wrong})
 
 
 def test_folder_in_place_of_the_database_is_left_alone(tmp_path: Path) -> None:

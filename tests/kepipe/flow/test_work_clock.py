@@ -6,7 +6,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,29 +46,42 @@ def test_a_process_with_a_session_of_its_own_counts_when_it_has_ended(tmp_path: 
     assert added >= 0.5
 
 
-def test_seconds_of_earlier_attempts_are_added(tmp_path: Path) -> None:
-    workdir, begun = WorkDir(tmp_path / "out", tmp_path / "scratch"), time.monotonic()
+class Clock:
+    """A clock that is set by hand, in place of the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return 1e9
+
+
+def test_seconds_of_earlier_attempts_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workdir, hand = WorkDir(tmp_path / "out", tmp_path / "scratch"), Clock()
+    monkeypatch.setattr(work_clock, "time", hand)
+    monkeypatch.setattr(work_clock, "_processor", lambda: 3 * hand.now)
     clock = WorkClock(workdir)
-    assert 0 <= clock.seconds <= time.monotonic() - begun
-    workdir.seconds.write_text("1000 2000")
+    hand.now += 5
+    assert (clock.seconds, clock.processor_seconds, clock.started) == (5.0, 15.0, 1e9)
+    clock.save()
+    hand.now += 100
     again = WorkClock(workdir)
-    assert 1000 <= again.seconds <= 1000 + time.monotonic() - begun
-    assert 2000 <= again.processor_seconds < 3000
-    again.save()
-    wall, processor = map(float, workdir.seconds.read_text().split())
-    assert 1000 <= wall <= again.seconds
-    assert 2000 <= processor <= again.processor_seconds
+    hand.now += 2
+    assert (again.seconds, again.processor_seconds) == (7.0, 21.0)
 
 
-def test_seconds_are_saved_when_the_interval_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workdir = WorkDir(tmp_path / "out", tmp_path / "scratch")
-    clock = WorkClock(workdir)
-    monkeypatch.setattr(work_clock, "INTERVAL", 1.5 * time.monotonic())
-    clock.save_sometimes()
-    assert not workdir.seconds.exists()
-    monkeypatch.setattr(work_clock, "INTERVAL", 0.0)
-    clock.save_sometimes()
-    assert workdir.seconds.exists()
+def test_seconds_are_saved_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workdir, hand = WorkDir(tmp_path / "out", tmp_path / "scratch"), Clock()
+    monkeypatch.setattr(work_clock, "time", hand)
+    clock, saved = WorkClock(workdir), list[float]()
+    for _ in range(9):
+        hand.now += 0.25
+        clock.save_sometimes()
+        saved.append(float(workdir.seconds.read_text().split()[0]) if workdir.seconds.exists() else 0.0)
+    assert saved == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0]
 
 
 def test_processor_time_has_four_parts(monkeypatch: pytest.MonkeyPatch) -> None:
