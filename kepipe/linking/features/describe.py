@@ -60,6 +60,8 @@ def describe(
     coherence = coherence_features(matches, texts, votes, knowledge.neighbours)
     near, anywhere = profile_overlap(batch, matches, knowledge.profiles, knowledge.columns)
     groups = groups[owners]
+    kind_same, kind_clash, kind_nation = kind_agreement(groups, knowledge.kinds[rows])
+    kind_clash[_is_unique(of_match)[owners]] = 0.0
     quoted = _is_quoted(batch, matches)[owners]
     capital = _is_capitalised(batch, matches) & (of_match[MATCH_FEATURES.index("sentence_start")] == 0)
     of_candidate = (
@@ -91,10 +93,20 @@ def describe(
         matches.sources == LAST,
         matches.sources == FIRST,
         matches.outside[owners],
-        *kind_agreement(groups, knowledge.kinds[rows]),
+        kind_same,
+        kind_clash,
+        kind_nation,
         affinity.of(groups, knowledge.types[rows]),
     )
     return CandidateFeatures(of_match, np.stack(of_candidate, dtype=np.float64, casting="unsafe"), groups)
+
+
+def _is_unique(of_match: Floats) -> Bools:
+    """Whether each match [M] has several words and one candidate. Such a name tells the kind of its entity better than
+    NER, which takes "Newcastle United" for a person."""
+    words, candidates = (of_match[MATCH_FEATURES.index(name)] for name in ("log_words", "log_candidates"))
+    unique: Bools = (words > 0) & (candidates == 0)
+    return unique
 
 
 _NAME_FEATURES = np.asarray(
