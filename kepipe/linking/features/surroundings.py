@@ -41,13 +41,6 @@ def describe_matches(batch: TextBatch, matches: Matches, casing: Casing) -> tupl
     features = {
         **_surface_features(batch, matches, casing, unspaced),
         **_syntax_features(batch, matches, unspaced),
-    }
-    # NER tells where the name of a person begins: before it is a title or a role ("Senator Barack Obama").
-    begins = features["log_words"] > 0
-    begins &= (relation == SAME) & (groups == GROUPS.index("person"))
-    features |= {
-        "run_left": features["run_left"] & ~begins,
-        "proper_left": features["proper_left"] & ~begins,
         "name_same": relation == SAME,
         "name_inside": relation == INSIDE,
         "name_around": relation == AROUND,
@@ -63,10 +56,9 @@ def _surface_features(batch: TextBatch, matches: Matches, casing: Casing, unspac
     starts, ends, surfaces, codes = matches.starts, matches.ends, matches.surfaces, batch.codes
     number = len(matches)
     # A script without case gives no evidence against a name.
-    capital = np.fromiter(map(_is_capital, surfaces), float, number)
+    capital = np.fromiter((surface[0].isupper() for surface in surfaces), float, number)
     capital[unspaced] = 1.0
     common = np.fromiter(map(casing.common, surfaces), float, number)
-    common[_is_title(matches)] = 0.0
     sentence = np.isin(starts, batch.spans(annotation.sentences for annotation in batch.annotations)[:, 0])
     article = np.fromiter((surface.startswith("the ") for surface in surfaces), float, number)
     runs = batch.runs
@@ -90,23 +82,6 @@ def _surface_features(batch: TextBatch, matches: Matches, casing: Casing, unspac
         "after_unknown": capital * _after_unknown(codes, matches, runs),
         "hyphen": (codes[starts - 1] == ord("-")) | (codes[ends] == ord("-")),
     }
-
-
-def _is_capital(name: str) -> bool:
-    """Whether a name begins with a capital, or with a number and has a capitalised word ("20th Century Fox")."""
-    if name[0].isdigit():
-        return any(word[:1].isupper() for word in name.split(" ")[1:])
-    return name[0].isupper()
-
-
-def _is_title(matches: Matches) -> Bools:
-    """Whether each match [M] is the label of a candidate and has two capitalised words besides "The": "Toy Story" is
-    not the common words "toy story"."""
-    is_label = np.zeros(len(matches), np.bool_)
-    is_label[matches.owners[matches.labels]] = True
-    words = (surface.removeprefix("The ").split(" ") for surface in matches.surfaces)
-    capitals = (sum(word[:1].isupper() for word in each) for each in words)
-    return is_label & (np.fromiter(capitals, np.int64, len(matches)) >= 2)
 
 
 def _syntax_features(batch: TextBatch, matches: Matches, unspaced: Bools) -> Features:
