@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kepipe.config import ConfigConflict
+from kepipe.data.stored_arrays import read_arrays, store_arrays
 from kepipe.probes.base import NothingToAsk
 from kepipe.probes.table import PROBES, ProbeName, score_name
 from kepipe.studies.scores import Difference, Scores
@@ -187,18 +189,37 @@ def write_files(folder: Path, probes: Mapping[ProbeName, Probe], answered: Answe
                     stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
+def write_answers(folder: Path, arms: Iterable[Artifact], answered: Answered) -> None:
+    """Write the answers of each arm, next to the scores, for `read_answers`."""
+    for arm in arms:
+        for name, answers in answered[arm.name].items():
+            store_arrays(_answers_file(folder, arm.digest, name), answers)
+
+
+def read_answers(evaluation: Path, model: str, probe: ProbeName) -> Answers | None:
+    """The answers to a probe of the model with this digest in an evaluation; None if they are not there, or damaged."""
+    return read_arrays(_answers_file(evaluation, model, probe))
+
+
+def _answers_file(folder: Path, model: str, probe: ProbeName) -> Path:
+    return folder / "answers" / f"{model[:16]}-{score_name(probe)}.npz"
+
+
 def ask_model(
     folder: Path,
     held_out: HeldOutDocuments,
     asked: Sequence[ProbeName] | None,
     added: AddedKnowledge,
     device: str,
+    evaluation: Path | None = None,
 ) -> dict[ProbeName, tuple[Probe, Answers]]:
-    """Build the probes for a model folder from the held-out documents, and compute the model's answers.
+    """Build the probes for a model folder from the held-out documents, and compute the model's answers, or read those
+    that `evaluation`, of the same documents, has of this model.
 
     The documents are tokenised with the model's own tokenizer, so that a model with another vocabulary is evaluated
     fairly. Probes whose scores depend on the tokens are then skipped, because they are not comparable.
     """
+    from kepipe.flow.artifact import CorruptArtifact, read_manifest
     from kepipe.inference.opening import open_model, read_config
     from kepipe.tokenization.tokenizer import load_tokenizer
 
@@ -210,8 +231,19 @@ def ask_model(
         if same or not PROBES[name].same_tokens_only
     ]
     probes, _ = make_probes(replace(held_out, tokenizer=tokenizer), names)
-    model = open_model(folder, device, added=added)
-    return {name: (probe, probe.answer(model, lambda _: None)) for name, probe in probes.items()}
+    recorded: dict[ProbeName, Answers | None] = {}
+    if evaluation is not None:
+        with suppress(CorruptArtifact):  # a folder without a manifest is no arm of an evaluation
+            digest = read_manifest(folder)["digest"]
+            recorded = {name: read_answers(evaluation, digest, name) for name in probes}
+    model: OpenedModel | None = None
+    answered: dict[ProbeName, tuple[Probe, Answers]] = {}
+    for name, probe in probes.items():
+        if (answers := recorded.get(name)) is None:
+            model = model or open_model(folder, device, added=added)
+            answers = probe.answer(model, lambda _: None)
+        answered[name] = (probe, answers)
+    return answered
 
 
 def score_model(

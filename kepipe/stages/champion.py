@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate_pair(champion: Path, offered: Path | None, evaluation: Path) -> PairedEvaluation | None:
     """The champion's values and the paired differences `offered` − champion, on the inputs and with the settings of
-    `evaluation`.
+    `evaluation`. A model's answers there are read instead of computed.
 
     None if an input is no longer in the store, or if a model cannot answer the questions.
     """
@@ -33,14 +33,14 @@ def evaluate_pair(champion: Path, offered: Path | None, evaluation: Path) -> Pai
         return None
     held_out, config, added = found
     try:
-        champion_answers = ask_model(champion, held_out, config.probes, added, resolve("auto"))
+        champion_answers = ask_model(champion, held_out, config.probes, added, resolve("auto"), evaluation)
         scores = {
             score_name(name): probe.score(answers, held_out.seed)
             for name, (probe, answers) in champion_answers.items()
         }
         if offered is None:
             return PairedEvaluation(all_values(scores))
-        offered_answers = ask_model(offered, held_out, config.probes, added, resolve("auto"))
+        offered_answers = ask_model(offered, held_out, config.probes, added, resolve("auto"), evaluation)
     except ValueError as reason:
         echo(f"the champion {champion} was not re-evaluated: {reason}", err=True)
         return None

@@ -16,7 +16,15 @@ from kepipe.inference.added_knowledge import AddedKnowledge, refusals
 from kepipe.knowledge import table as knowledge
 from kepipe.knowledge.base import KnowledgeContext
 from kepipe.knowledge.table import KnowledgeMethods, inputs_of
-from kepipe.probes.evaluation import Given, answer_all, fitting, make_probes, score, write_files
+from kepipe.probes.evaluation import (
+    Given,
+    answer_all,
+    fitting,
+    make_probes,
+    score,
+    write_answers,
+    write_files,
+)
 from kepipe.probes.settings import ProbeSettings
 from kepipe.probes.table import PROBES, ProbeName, list_probes, probes_on_request, score_name
 from kepipe.stages import preview
@@ -65,7 +73,8 @@ class EvaluateInputs:
 
 
 def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageContext) -> None:
-    """Write `scores.json` and the probes' files. Probes without any questions are skipped with a warning.
+    """Write `scores.json`, the probes' files and, in `answers`, the models' answers case by case. Probes without any
+    questions are skipped with a warning.
 
     Raises ValueError if no probe is left, and for arms with another tokenizer than the shards'.
     """
@@ -91,6 +100,7 @@ def evaluate(inputs: EvaluateInputs, config: EvaluateConfig, context: StageConte
     scores = score(probes, answered, given, reference, context.seed, skipped)
     write_scores(context.out / FILE, scores)
     write_files(context.out, probes, answered)
+    write_answers(context.out, inputs.arms, answered)
     for arm, measured in scores.arms.items():
         context.log({f"{arm}/{name}": value for name, value in single_values(measured).items()})
     _report_mentions(given, context)
@@ -213,7 +223,7 @@ def _figures(stage: Planned) -> Collection[str]:
 
 EVALUATE = Stage(
     "evaluate",
-    10,
+    11,
     EvaluateInputs,
     EvaluateConfig,
     Evaluation,

@@ -115,7 +115,7 @@ def compare_formats(source: Path, folder: Path) -> None:
 
 def run(*step: str | Path) -> None:
     """A step in a separate process, so that its peak memory is measured apart."""
-    subprocess.run([sys.executable, __file__, *map(str, step)], check=True)
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.graph", *map(str, step)], check=True)
 
 
 def main(kind: str, entities: int, triples: int, folder: Path) -> None:

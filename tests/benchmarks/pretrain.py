@@ -244,7 +244,17 @@ def train_with_trainer(case: Case, shards: Path, steps: int) -> list[Throughput]
 
 def measure(trainer: str, name: str, root: Path, steps: int) -> dict[str, float]:
     """Run one measurement in a process of its own."""
-    command = [sys.executable, __file__, "--measure", trainer, name, str(root), "--steps", str(steps)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.pretrain",
+        "--measure",
+        trainer,
+        name,
+        str(root),
+        "--steps",
+        str(steps),
+    ]
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     measurement: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
     return measurement

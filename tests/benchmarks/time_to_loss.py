@@ -31,36 +31,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from tests.benchmarks.recipe_ingredients import INGREDIENTS, changed_model
+
 LENGTH, BATCH, SHIPPED_ROWS, HELD_OUT_TOKENS = 128, 4096, 8, 131_072
 SIZES = {"mini": (256, 4, 4), "base": (768, 12, 12)}
 SAMPLE = "wikipedia-sample"
 TEXTS = ("biomedical-abstracts", "codex-s-extracts", "abc-news")
 FAMILY = "modernbert"
-PLAIN = {"optimizer": "adamw", "base": {"init": "normal"}}
-HEADS = {"optimizer": "adamw"}
-MODERN = {"family": FAMILY}
-INGREDIENTS: dict[str, dict[str, Any]] = {
-    "adamw, first weights normal, rate 5e-4": PLAIN,
-    "rate 1e-3": {**PLAIN, "learning_rate": 1e-3},
-    "rate 3e-3": {**PLAIN, "learning_rate": 3e-3},
-    "rate 1e-3, mask 30%": {
-        **PLAIN,
-        "learning_rate": 1e-3,
-        "objective": {"name": "mlm", "mlm_probability": 0.3},
-    },
-    "rate 1e-3, batch ramp": {**PLAIN, "learning_rate": 1e-3, "accumulate": 4, "batch_ramp": 0.5},
-    "rate 1e-3, pre-norm": {**PLAIN, "learning_rate": 1e-3, "base": {"init": "normal", "norm": "pre"}},
-    "rate 1e-3, modernbert": {**PLAIN, "learning_rate": 1e-3, "base": MODERN},
-    "muon": {"base": {"init": "normal"}},
-    "positional heads, rate 1e-3": {**HEADS, "learning_rate": 1e-3},
-    "positional heads, rate 3e-3": {**HEADS, "learning_rate": 3e-3},
-    "positional heads, muon: the default": {},
-    "default, mask 30%": {"objective": {"name": "mlm", "mlm_probability": 0.3}},
-    "default, batch ramp": {"accumulate": 4, "batch_ramp": 0.5},
-    "default, pre-norm": {"base": {"norm": "pre"}},
-    "default, modernbert": {"base": MODERN},
-}
-"""Name → settings of `pretrain`; all train on the same number of tokens, except those with a batch ramp."""
 
 
 @dataclass(frozen=True)
@@ -162,14 +139,17 @@ def train_with_kepipe(run: Run, shards: Path, folder: Path) -> tuple[Any, float,
     from kepipe.stages.pretrain import PRETRAIN
 
     never = 10**9
+    settings = dict(run.settings)
+    changes = {"parts": settings.pop("parts", {}), "decay_all": settings.pop("decay_all", False)}
     config = PRETRAIN.config.model_validate(
         {"objective": "mlm", "format": "packed", "length": LENGTH, "batch_tokens": BATCH, "precision": "bf16"}
         | {"log_every": never, "eval_every": never, "checkpoint_every": never, "eval_tokens": 1}
-        | {"steps": run.updates, **run.settings, "base": {"size": run.size, **run.settings.get("base", {})}}
+        | {"steps": run.updates, **settings, "base": {"size": run.size, **settings.get("base", {})}}
     )
     stage_context = context(folder / "ours", run.seed)
     before = time.process_time(), time.perf_counter()
-    PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, stage_context)
+    with changed_model(**changes):
+        PRETRAIN.run(PRETRAIN.inputs(Shards(shards, "")), config, stage_context)
     after = time.process_time(), time.perf_counter()
     return model_folder.load(stage_context.out), after[0] - before[0], after[1] - before[1]
 

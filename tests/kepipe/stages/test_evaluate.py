@@ -58,7 +58,8 @@ def score_alone(world, arm):
 
 
 def content(folder):
-    return {file.name: file.read_bytes() for file in (folder / "out").iterdir()}
+    files = (file for file in (folder / "out").rglob("*") if file.is_file())
+    return {file.relative_to(folder): file.read_bytes() for file in files}
 
 
 def test_evaluate_scores_arms_differences_baselines_and_cases(world, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from kepipe.flow.artifact import seal
 from kepipe.flow.events import Event, ModelOffered
 from kepipe.flow.plan import Node, cache_key_inputs
 from kepipe.flow.stage import StageContext
+from kepipe.inference import opening
 from kepipe.stages.artifacts import Evaluation, FineTuned, Graph, Model
 from kepipe.stages.champion import evaluate_pair
 from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, EvaluateInputs
@@ -45,6 +47,14 @@ def evaluate(world: World, name: str, config: EvaluateConfig, **knowledge: Graph
 @pytest.fixture(scope="module")
 def evaluation(world: World) -> Evaluation:
     return evaluate(world, "evaluation", EvaluateConfig(context=48, max_mentions=30))
+
+
+@pytest.fixture(scope="module")
+def without_answers(evaluation: Evaluation) -> Path:
+    """The evaluation without the models' answers, beside its inputs."""
+    folder = evaluation.folder.with_name("without-answers")
+    shutil.copytree(evaluation.folder, folder, ignore=shutil.ignore_patterns("answers"))
+    return folder
 
 
 def run(model: Model, evaluation: Evaluation | None, folder: Path, **settings: Any) -> list[Event]:
@@ -136,19 +146,26 @@ def test_fine_tuned_model_is_offered_with_its_test_scores(tmp_path: Path) -> Non
     assert other.gate["data"] != offered.gate["data"]
 
 
-def test_champion_is_re_evaluated_like_the_evaluation(world: World, evaluation: Evaluation) -> None:
+def test_champion_is_re_evaluated_like_the_evaluation(
+    world: World, evaluation: Evaluation, without_answers: Path
+) -> None:
     for arm in world.arms:
         scores = evaluation.scores().arms[arm.name]
-        again = evaluate_pair(arm.folder, None, evaluation.folder)
+        again = evaluate_pair(arm.folder, None, without_answers)
         assert again is not None
         assert again.champion["entity_cloze/mrr"] == pytest.approx(scores["entity_cloze"]["mrr"].value)
 
 
-def test_champion_and_new_model_are_paired_by_case(world: World, evaluation: Evaluation) -> None:
-    """The differences are those that the evaluation finds between its arms."""
+@pytest.mark.parametrize("with_answers", [True, False])
+def test_champion_and_new_model_are_paired_by_case(
+    world: World, evaluation: Evaluation, without_answers: Path, with_answers: bool
+) -> None:
+    """The differences are those that the evaluation finds between its arms, whether its answers are read or given
+    again."""
     (difference,) = evaluation.scores().differences
     assert (difference.first, difference.second) == ("pretrain", "control")
-    found = evaluate_pair(world.arms[1].folder, world.arms[0].folder, evaluation.folder)
+    folder = evaluation.folder if with_answers else without_answers
+    found = evaluate_pair(world.arms[1].folder, world.arms[0].folder, folder)
     assert found is not None
     for metric in ("entity_cloze/mrr", "mlm_loss/tokens", "entity_cloze/by_type/city/mrr"):
         probe, _, name = metric.partition("/")
@@ -158,6 +175,31 @@ def test_champion_and_new_model_are_paired_by_case(world: World, evaluation: Eva
             pytest.approx(expected.low), expected.cases,
         )  # fmt: skip
     assert found.unpaired == ""
+
+
+def test_a_model_is_opened_only_if_the_evaluation_lacks_its_answers(
+    world: World, evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, real = [], opening.open_model
+
+    def note(folder: Path, *args: Any, **options: Any) -> opening.OpenedModel:
+        opened.append(folder)
+        return real(folder, *args, **options)
+
+    monkeypatch.setattr(opening, "open_model", note)
+    first, second = (arm.folder for arm in world.arms)
+    expected = evaluate_pair(first, second, evaluation.folder)
+    assert opened == []
+    damaged = evaluation.folder.with_name("damaged-answers")
+    shutil.copytree(evaluation.folder, damaged)
+    answers = damaged / "answers" / f"{world.arms[0].digest[:16]}-mlm_loss.npz"
+    answers.write_bytes(answers.read_bytes()[:-1])
+    assert evaluate_pair(first, second, damaged) == expected
+    assert opened == [first]
+    other = tmp_path / "model"  # not an arm: a copy of its folder without a manifest
+    shutil.copytree(first, other, ignore=shutil.ignore_patterns("artifact.json"))
+    assert evaluate_pair(other, second, evaluation.folder) == expected
+    assert opened == [first, other]
 
 
 def test_models_with_other_tokenizers_are_paired_on_equal_cases(
