@@ -15,6 +15,7 @@ from kepipe.linking.candidates.matches import FIRST, LAST, SHORT, Matches
 from kepipe.linking.features.affinity import Affinity, kind_agreement
 from kepipe.linking.features.coherence import coherence_features
 from kepipe.linking.features.context import profile_overlap
+from kepipe.linking.features.full_names import correct_full_names
 from kepipe.linking.features.places import containment_conflict
 from kepipe.linking.features.surroundings import MATCH_FEATURES, describe_matches
 from kepipe.linking.kb.kinds import KINDS
@@ -47,12 +48,20 @@ class CandidateFeatures(NamedTuple):
 
 
 def describe(
-    batch: TextBatch, matches: Matches, knowledge: Knowledge, casing: Casing, affinity: Affinity
+    batch: TextBatch,
+    matches: Matches,
+    knowledge: Knowledge,
+    casing: Casing,
+    affinity: Affinity,
+    full_names: bool = True,
 ) -> CandidateFeatures:
-    """The features of all candidates of a batch."""
+    """The features of all candidates of a batch; `full_names`: corrected by `correct_full_names`."""
     of_match, groups = describe_matches(batch, matches, casing)
     owners, rows = matches.owners, matches.rows
     terms = _is_term(matches, knowledge)
+    kind_same, kind_clash, kind_nation = kind_agreement(groups[owners], knowledge.kinds[rows])
+    if full_names:
+        correct_full_names(of_match, kind_clash, matches)
     of_match[np.ix_(_NAME_FEATURES, terms)] = 0.0
     common = of_match[MATCH_FEATURES.index("common")]
     votes = matches.priors * (1.0 - common)[owners]
@@ -91,7 +100,9 @@ def describe(
         matches.sources == LAST,
         matches.sources == FIRST,
         matches.outside[owners],
-        *kind_agreement(groups, knowledge.kinds[rows]),
+        kind_same,
+        kind_clash,
+        kind_nation,
         affinity.of(groups, knowledge.types[rows]),
     )
     return CandidateFeatures(of_match, np.stack(of_candidate, dtype=np.float64, casting="unsafe"), groups)
