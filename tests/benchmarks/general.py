@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
-from kepipe.arrays import Floats, Ints
-from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.decision.marks import MARKS_BY_NAME
 from kepipe.linking.evaluation.goldset import GoldText
-from kepipe.linking.features.describe import FEATURES, describe
+from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.linker import Linker
 from kepipe.linking.ranking.ranker import Ranker
 from kepipe.linking.ranking.weights import HAND_SET, PRIOR_MEAN, Weights
 from kepipe.linking.text.annotations import Annotations
 from kepipe.linking.text.annotators import make_annotator
-from kepipe.linking.text.batch import TextBatch
 from kepipe.linking.text.casing import Casing
 from kepipe.linking.training.examples import TrainingExample
 from kepipe.linking.training.learn import learn
@@ -32,25 +30,6 @@ from tests.benchmarks.linking_sets import data, fb_ids, read_sentences, stored_g
 
 STEP = 4
 """Every fourth sentence is used, from which as much is learned as from all."""
-
-
-class UncorrectedLinker(Linker):
-    """A linker whose features are not corrected by `correct_full_names`."""
-
-    @classmethod
-    def of(cls, linker: Linker) -> Linker:
-        """The linker without the corrections."""
-        return cls(*(getattr(linker, field.name) for field in fields(Linker)))
-
-    def featurize_all(self, batch: TextBatch) -> tuple[Matches, Floats, Ints]:
-        """See `Linker.featurize_all`."""
-        matches = self._find(batch)
-        if not len(matches):
-            return super().featurize_all(batch)
-        features = describe(
-            batch, matches, self.knowledge, self.casing, self.ranker.affinity, full_names=False
-        )
-        return matches, features.table(matches.owners), features.groups
 
 
 def annotation_variants(texts: Sequence[GoldText]) -> Iterator[list[Annotations]]:
@@ -63,16 +42,17 @@ def annotation_variants(texts: Sequence[GoldText]) -> Iterator[list[Annotations]
 
 
 def training_examples(scratch: Path) -> list[TrainingExample]:
-    """The sentences as examples; the graph is stored in `scratch`."""
+    """The sentences as examples, with uncorrected features; the graph is stored in `scratch`."""
     graph = stored_graph("FB15k-237", scratch)
     texts = read_sentences(data() / "relations/wiki80-64", fb_ids(graph))[::STEP]
     casing = Casing.count_with(graph.descriptions)
-    linker = UncorrectedLinker.of(Linker.build(graph, casing))
-    return [
-        example
-        for annotations in annotation_variants(texts)
-        for example in training_data(linker, texts, annotations, MARKS_BY_NAME["everything"]).examples
-    ]
+    linker = Linker.build(graph, casing)
+    with mock.patch("kepipe.linking.features.describe.correct_full_names"):
+        return [
+            example
+            for annotations in annotation_variants(texts)
+            for example in training_data(linker, texts, annotations, MARKS_BY_NAME["everything"]).examples
+        ]
 
 
 def prior_mean(scratch: Path) -> Weights:

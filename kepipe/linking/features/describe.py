@@ -48,27 +48,21 @@ class CandidateFeatures(NamedTuple):
 
 
 def describe(
-    batch: TextBatch,
-    matches: Matches,
-    knowledge: Knowledge,
-    casing: Casing,
-    affinity: Affinity,
-    full_names: bool = True,
+    batch: TextBatch, matches: Matches, knowledge: Knowledge, casing: Casing, affinity: Affinity
 ) -> CandidateFeatures:
-    """The features of all candidates of a batch; `full_names`: corrected by `correct_full_names`."""
-    of_match, groups = describe_matches(batch, matches, casing)
+    """The features of all candidates of a batch."""
+    of_match, match_groups = describe_matches(batch, matches, casing)
     owners, rows = matches.owners, matches.rows
+    groups = match_groups[owners]
     terms = _is_term(matches, knowledge)
-    kind_same, kind_clash, kind_nation = kind_agreement(groups[owners], knowledge.kinds[rows])
-    if full_names:
-        correct_full_names(of_match, kind_clash, matches)
+    kind_same, kind_clash, kind_nation = kind_agreement(groups, knowledge.kinds[rows])
+    correct_full_names(of_match, kind_clash, matches)
     of_match[np.ix_(_NAME_FEATURES, terms)] = 0.0
     common = of_match[MATCH_FEATURES.index("common")]
     votes = matches.priors * (1.0 - common)[owners]
     texts = batch.number(matches.starts)[owners]
     coherence = coherence_features(matches, texts, votes, knowledge.neighbours)
     near, anywhere = profile_overlap(batch, matches, knowledge.profiles, knowledge.columns)
-    groups = groups[owners]
     quoted = _is_quoted(batch, matches)[owners]
     capital = _is_capitalised(batch, matches) & (of_match[MATCH_FEATURES.index("sentence_start")] == 0)
     of_candidate = (

@@ -9,7 +9,7 @@ import pytest
 from kepipe.data.document import Span
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations, Name
-from kepipe.linking.text.casing import Casing, capital_runs
+from kepipe.linking.text.casing import Casing
 from kg.schema import Entity, Relation, Triple
 from kg.writer import write_graph
 from tests.support.linking import feature
@@ -129,58 +129,3 @@ def test_language_entity_is_no_nationality(linker: Linker) -> None:
         other = "germans" if entity == "german" else "german"
         assert feature(linker, text, entity, "kind_same", annotation) == 1.0
         assert feature(linker, text, other, "kind_clash", annotation) == 1.0
-
-
-@pytest.fixture(scope="module")
-def full_names(tmp_path_factory: pytest.TempPathFactory) -> Linker:
-    entities = [
-        Entity("obama", "Barack Obama", ("Obama",), "American politician", ("person",), 6.0),
-        Entity("newcastle", "Newcastle United F.C.", ("Newcastle United",), "club", ("football club",), 10.0),
-        Entity("games", "1968 Summer Olympics", (), "sports event", ("event",), 3.0),
-        Entity("fox", "20th Century Fox", (), "film studio", ("company",), 6.0),
-        Entity("toys", "Toy Story", (), "1995 film", ("film",), 6.0),
-        Entity("electric", "General Electric", (), "company", ("company",), 6.0),
-        Entity("most", "America", (), "country", ("country",), 100.0),
-    ]
-    folder: Path = tmp_path_factory.mktemp("full-names")
-    graph = write_graph(folder, entities, [Relation("in", "in")], {"train": []})
-    words = ("toy", "story", "general", "electric", "century")
-    return Linker.build(graph, Casing(dict.fromkeys(words, 0.6)))
-
-
-PLAIN = [
-    ("Senator [Barack Obama] won.", "PERSON", "obama"),
-    ("Democrat [Barack Obama] carried the county.", "PERSON", "obama"),
-    ("It defeated [Newcastle United] in the final.", "PERSON", "newcastle"),
-    ("He competed in the [1968 Summer Olympics].", "EVENT", "games"),
-    ("[20th Century Fox] released it.", "ORG", "fox"),
-    ("We saw [Toy Story] together.", "PERSON", "toys"),
-    ("[General Electric] sold it.", "", "electric"),
-]
-
-
-@pytest.mark.parametrize(("marked", "label", "entity"), PLAIN, ids=[row[0] for row in PLAIN])
-def test_full_names_in_plain_sentences_are_linked(
-    full_names: Linker, marked: str, label: str, entity: str
-) -> None:
-    start, end = marked.index("["), marked.index("]") - 1
-    text = marked.replace("[", "").replace("]", "")
-    proper = capital_runs(text)[-1] if text.startswith(("Senator", "Democrat")) else (start, end)
-    annotation = Annotations(
-        (Span(0, len(text)),),
-        (Span(start, end),),
-        (Span(*proper),),
-        (Name(start, end, label),) if label else (),
-    )
-    (mention,) = full_names.link(text, annotation)
-    assert (mention.start, mention.end, mention.entity) == (start, end, entity)
-
-
-def test_corrections_need_several_words_and_a_delimited_person(full_names: Linker) -> None:
-    text = "We saw Toy Story and Senator Barack Obama Junior"
-    annotation = Annotations((Span(0, len(text)),), (), (Span(21, 48),), (Name(29, 48, "PERSON"),))
-    assert feature(full_names, text, "obama", "proper_left", annotation) == 1.0
-    assert feature(full_names, text, "toys", "common", annotation) == 0.0
-    text = "The world is America."
-    annotation = Annotations((Span(0, len(text)),), (), (), (Name(13, 20, "PERSON"),))
-    assert feature(full_names, text, "most", "kind_clash", annotation) == 1.0
