@@ -100,7 +100,7 @@ def compare(
     second: VersionArgument,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Evaluate both again on the cases of the newer version's evaluation."),
+        typer.Option("--again", help="Evaluate both on the cases of the newer version's evaluation."),
     ] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from kepipe.config import ConfigConflict
-from kepipe.data.stored_arrays import read_arrays, store_arrays
+from kepipe.files import replacing
 from kepipe.probes.base import NothingToAsk
 from kepipe.probes.table import PROBES, ProbeName, score_name
 from kepipe.studies.scores import Difference, Scores
@@ -84,15 +85,12 @@ class _Arm:
     def answer(self, name: ProbeName, probe: Probe) -> Answers:
         """Its answers: computed, or read from the scratch folder of an interrupted attempt."""
         artifact, context = self._artifact, self._context
-        kept = context.scratch / f"{artifact.digest[:16]}-{score_name(name)}.npz"
-        if not kept.exists():
+        file = _answers_file(context.scratch, artifact.digest, name)
+        if (answers := _read_answers(file)) is None:
             with context.progress(f"{name} of {artifact.name}", probe.steps, "rows") as tick:
                 answers = probe.answer(self._model, tick)
-            unfinished = kept.with_suffix(".unfinished.npz")
-            np.savez(unfinished, allow_pickle=False, **answers)
-            unfinished.rename(kept)
-        with np.load(kept, allow_pickle=False) as stored:
-            return {array: stored[array] for array in stored.files}
+            _write_answers(file, answers)
+        return answers
 
     def count_given(self, probe: Probe) -> dict[str, int] | None:
         """See `count_given`."""
@@ -190,19 +188,29 @@ def write_files(folder: Path, probes: Mapping[ProbeName, Probe], answered: Answe
 
 
 def write_answers(folder: Path, arms: Iterable[Artifact], answered: Answered) -> None:
-    """Write the answers of each arm, next to the scores, for `read_answers`."""
+    """Write the answers of each arm: `answers/DIGEST-PROBE.npz`, with the first 16 digits of the arm's digest."""
     for arm in arms:
         for name, answers in answered[arm.name].items():
-            store_arrays(_answers_file(folder, arm.digest, name), answers)
+            _write_answers(_answers_file(folder, arm.digest, name), answers)
 
 
-def read_answers(evaluation: Path, model: str, probe: ProbeName) -> Answers | None:
-    """The answers to a probe of the model with this digest in an evaluation; None if they are not there, or damaged."""
-    return read_arrays(_answers_file(evaluation, model, probe))
+def _answers_file(folder: Path, model_digest: str, probe: ProbeName) -> Path:
+    return folder / "answers" / f"{model_digest[:16]}-{score_name(probe)}.npz"
 
 
-def _answers_file(folder: Path, model: str, probe: ProbeName) -> Path:
-    return folder / "answers" / f"{model[:16]}-{score_name(probe)}.npz"
+def _write_answers(file: Path, answers: Answers) -> None:
+    file.parent.mkdir(exist_ok=True)
+    with replacing(file, durable=False) as unfinished, unfinished.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **answers)
+
+
+def _read_answers(file: Path) -> Answers | None:
+    """The answers; None if the file is missing or damaged."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return {array: stored[array] for array in stored.files}
+    except (OSError, EOFError, ValueError, BadZipFile):
+        return None
 
 
 def ask_model(
@@ -213,8 +221,10 @@ def ask_model(
     device: str,
     evaluation: Path | None = None,
 ) -> dict[ProbeName, tuple[Probe, Answers]]:
-    """Build the probes for a model folder from the held-out documents, and compute the model's answers, or read those
-    that `evaluation`, of the same documents, has of this model.
+    """Build the probes for a model folder from the held-out documents, and compute the model's answers.
+
+    `evaluation`: folder of an evaluation with the same questions. If this model was one of its arms, its answers are
+    read instead.
 
     The documents are tokenised with the model's own tokenizer, so that a model with another vocabulary is evaluated
     fairly. Probes whose scores depend on the tokens are then skipped, because they are not comparable.
@@ -235,7 +245,7 @@ def ask_model(
     if evaluation is not None:
         with suppress(CorruptArtifact):  # a folder without a manifest is no arm of an evaluation
             digest = read_manifest(folder)["digest"]
-            recorded = {name: read_answers(evaluation, digest, name) for name in probes}
+            recorded = {name: _read_answers(_answers_file(evaluation, digest, name)) for name in probes}
     model: OpenedModel | None = None
     answered: dict[ProbeName, tuple[Probe, Answers]] = {}
     for name, probe in probes.items():

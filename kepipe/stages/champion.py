@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kepipe.flow.artifact import CorruptArtifact, Manifest, read_manifest
 from kepipe.inference.added_knowledge import AddedKnowledge
 from kepipe.stages.artifacts import Graph, Linked, Shards
-from kepipe.stages.evaluate import EvaluateConfig, held_out_documents
+from kepipe.stages.evaluate import EVALUATE, EvaluateConfig, held_out_documents
 from kepipe.studies.scores import all_values
 from kepipe.terminal import echo
 from kepipe.tracking.conditions.base import PairedEvaluation
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate_pair(champion: Path, offered: Path | None, evaluation: Path) -> PairedEvaluation | None:
     """The champion's values and the paired differences `offered` − champion, on the inputs and with the settings of
-    `evaluation`. A model's answers there are read instead of computed.
+    `evaluation`. If it has a model's answers to these questions, they are read instead of computed.
 
     None if an input is no longer in the store, or if a model cannot answer the questions.
     """
@@ -32,15 +32,16 @@ def evaluate_pair(champion: Path, offered: Path | None, evaluation: Path) -> Pai
     if found is None:
         return None
     held_out, config, added = found
+    answered = evaluation if _asks_the_same(evaluation, config) else None
     try:
-        champion_answers = ask_model(champion, held_out, config.probes, added, resolve("auto"), evaluation)
+        champion_answers = ask_model(champion, held_out, config.probes, added, resolve("auto"), answered)
         scores = {
             score_name(name): probe.score(answers, held_out.seed)
             for name, (probe, answers) in champion_answers.items()
         }
         if offered is None:
             return PairedEvaluation(all_values(scores))
-        offered_answers = ask_model(offered, held_out, config.probes, added, resolve("auto"), evaluation)
+        offered_answers = ask_model(offered, held_out, config.probes, added, resolve("auto"), answered)
     except ValueError as reason:
         echo(f"the champion {champion} was not re-evaluated: {reason}", err=True)
         return None
@@ -74,6 +75,13 @@ def _questions(evaluation: Path) -> tuple[HeldOutDocuments, EvaluateConfig, Adde
     except ValueError as reason:
         echo(f"the questions of {evaluation} cannot be repeated: {reason}", err=True)
         return None
+
+
+def _asks_the_same(evaluation: Path, config: EvaluateConfig) -> bool:
+    """Whether this version of the stage, with the user's files as they are now, asks what the evaluation asked."""
+    parts = read_manifest(evaluation)["cache_key_inputs"]
+    now = EVALUATE.version, dict(EVALUATE.fingerprint(config))
+    return (parts.get("version"), parts.get("sources")) == now
 
 
 def _tokens(folder: Path) -> str:

@@ -53,7 +53,7 @@ def compare(first: Version, second: Version, evaluate_pair: EvaluatePair | None 
             differences = pair.differences
             second_metrics |= pair.champion
             first_metrics |= {name: pair.champion[name] + each.value for name, each in differences.items()}
-            basis = f"both re-evaluated on the questions of version {newer.version}"
+            basis = f"both evaluated on the questions of version {newer.version}"
             basis += f"; {pair.unpaired}" if pair.unpaired else ""
     names = sorted(first_metrics.keys() | second_metrics.keys())
     rows = (

@@ -67,7 +67,8 @@ def shards(text: str, folder: Path) -> Path:
 
 
 def loss_after(updates: int, text: Path) -> float:
-    """The held-out loss that `pretrain` logs after its updates, of 4,096 tokens; 0: before any."""
+    """The held-out loss that `pretrain` logs at its end: after `updates` updates of 4,096 tokens each in bf16, or that
+    of the initial weights in fp32 for 0."""
     metrics: dict[str, float] = {}
 
     def record(event: object) -> None:

@@ -123,7 +123,7 @@ def test_forgetting_and_worse_models_are_refused_and_rollback_works(followed: Tu
         followed.output_of("kepipe models rollback") == f"fresh version {champions[-2]} is champion again\n"
     )
     compared = followed.output_of("kepipe models compare")
-    assert f"both re-evaluated on the questions of version {worst}" in compared
+    assert f"both evaluated on the questions of version {worst}" in compared
     assert re.search(
         r"^mlm_loss/tokens .*\+[\d.]+ \(95% interval -?[\d.]+ to [\d.]+\)$", compared, re.MULTILINE
     )

@@ -196,10 +196,18 @@ def test_a_model_is_opened_only_if_the_evaluation_lacks_its_answers(
     answers.write_bytes(answers.read_bytes()[:-1])
     assert evaluate_pair(first, second, damaged) == expected
     assert opened == [first]
+    earlier = evaluation.folder.with_name("earlier-version")
+    shutil.copytree(evaluation.folder, earlier)
+    manifest = (earlier / "artifact.json").read_text()
+    assert f'"version": {EVALUATE.version}' in manifest
+    (earlier / "artifact.json").write_text(manifest.replace(f'"version": {EVALUATE.version}', '"version": 1'))
+    assert evaluate_pair(first, second, earlier) == expected
+    assert opened == [first, first, second]
+    opened.clear()
     other = tmp_path / "model"  # not an arm: a copy of its folder without a manifest
     shutil.copytree(first, other, ignore=shutil.ignore_patterns("artifact.json"))
     assert evaluate_pair(other, second, evaluation.folder) == expected
-    assert opened == [first, other]
+    assert opened == [other]
 
 
 def test_models_with_other_tokenizers_are_paired_on_equal_cases(

@@ -202,7 +202,7 @@ def test_versions_are_compared_as_registered_and_re_evaluated(offers: Offers) ->
     rows = {row.metric: row for row in again.rows}
     assert (rows[MRR].first, rows[MRR].second) == (0.5, 0.4)
     assert rows[MRR].difference == Estimate(0.1, 0.05, 0.15, 100, 20)
-    assert again.basis == "both re-evaluated on the questions of version 2"
+    assert again.basis == "both evaluated on the questions of version 2"
 
 
 def test_model_card_has_stated_and_measured_parts(offers: Offers) -> None:
