@@ -32,16 +32,16 @@ def evaluate_pair(champion: Path, offered: Path | None, evaluation: Path) -> Pai
     if found is None:
         return None
     held_out, config, added = found
-    answered = evaluation if _asks_the_same(evaluation, config) else None
+    with_answers = evaluation if _asks_the_same(evaluation, config) else None
     try:
-        champion_answers = ask_model(champion, held_out, config.probes, added, resolve("auto"), answered)
+        champion_answers = ask_model(champion, held_out, config.probes, added, resolve("auto"), with_answers)
         scores = {
             score_name(name): probe.score(answers, held_out.seed)
             for name, (probe, answers) in champion_answers.items()
         }
         if offered is None:
             return PairedEvaluation(all_values(scores))
-        offered_answers = ask_model(offered, held_out, config.probes, added, resolve("auto"), answered)
+        offered_answers = ask_model(offered, held_out, config.probes, added, resolve("auto"), with_answers)
     except ValueError as reason:
         echo(f"the champion {champion} was not re-evaluated: {reason}", err=True)
         return None

@@ -37,7 +37,6 @@ LENGTH, BATCH, SHIPPED_ROWS, HELD_OUT_TOKENS = 128, 4096, 8, 131_072
 SIZES = {"mini": (256, 4, 4), "base": (768, 12, 12)}
 SAMPLE = "wikipedia-sample"
 TEXTS = ("biomedical-abstracts", "codex-s-extracts", "abc-news")
-FAMILY = "modernbert"
 
 
 @dataclass(frozen=True)
@@ -299,7 +298,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3])
     parser.add_argument("--warmups", type=float, nargs="+", default=[0.0, 0.06])
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
-    parser.add_argument("--families", nargs="+", default=["bert", FAMILY], help="of kepipe's models")
+    parser.add_argument("--families", nargs="+", default=["bert", "modernbert"], help="of kepipe's models")
     default_texts = (SAMPLE, *(TEXTS if "KEPIPE_DATA" in os.environ else ()))
     parser.add_argument("--texts", nargs="+", default=default_texts, help=f"{SAMPLE}, or files of `corpora`")
     parser.add_argument(
