@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +91,13 @@ def test_planned_stages_with_the_same_settings_are_equal_and_have_the_figures_of
     assert first == second
     assert "_memo" not in repr(first)
     assert (first.figures, Planned("total", None, {}).figures) == (["total"], None)
+
+
+def test_stage_with_other_settings_is_not_given_what_was_computed_before() -> None:
+    @memoize_along("before")
+    def settings(stage: Planned) -> object:
+        return stage.config
+
+    first = Planned("total", "one", {})
+    assert settings(first) == "one"
+    assert settings(replace(first, config="two")) == "two"
