@@ -61,3 +61,10 @@ def test_mention_around_markers_begins_after_its_first_and_ends_after_its_last_t
     marked, _, _ = insert_markers(text_of([[0, 1], [1, 3]], [[0, 3], [0, 2], [1, 1]]), (1, 2))
     assert marked.tokens.tolist() == [1, 10, 1, 2, 11, 12, 2]
     assert marked.mentions.tolist() == [[1, 6], [1, 5], [4, 5]]
+
+
+def test_text_without_markers_stays_as_it_is() -> None:
+    text = text_of([[0, 1]], [])
+    marked, openings, closings = insert_markers(text, ())
+    assert marked is text
+    assert (openings.tolist(), closings.tolist()) == ([], [])

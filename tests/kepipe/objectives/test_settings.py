@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from kepipe.noise.sentences import Denoising
 from kepipe.objectives import table
+from kepipe.objectives.batches import HELD_OUT_SEED
 from kepipe.objectives.masked_lm import MaskedCollator
 from kepipe.objectives.mixture import Share
 from kepipe.objectives.unilm import Modes
@@ -169,3 +170,13 @@ def test_modes_need_a_weight_above_zero() -> None:
     for name in Modes.model_fields:
         assert not is_refused(Modes, name, 0)
         assert is_refused(Modes, name, -0.01)
+
+
+def test_held_out_text_is_corrupted_as_it_always_was() -> None:
+    """Another seed would make losses of earlier runs incomparable."""
+    assert HELD_OUT_SEED == 20_190_419
+
+
+def test_mixture_of_nothing_is_rejected() -> None:
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        table.read({"name": "mixture"})
