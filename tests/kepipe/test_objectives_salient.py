@@ -65,7 +65,9 @@ def test_encoder_predicts_the_object_behind_masks(spans: TokenRows, name: str) -
     assert batch.labels.tolist() == [32, 33, 43]
 
 
-@pytest.mark.parametrize(("name", "lengths"), [("denoising", [8, 6]), ("span-corruption", [5, 4])])
+@pytest.mark.parametrize(
+    ("name", "lengths"), [("denoising", [8, 6]), ("span-corruption", [5, 4]), ("mass", [2, 1])]
+)
 def test_encoder_and_decoder_read_what_is_no_padding(spans: TokenRows, name: str, lengths: list[int]) -> None:
     batch = collate(name, spans)
     assert batch.documents.tolist() == (batch.tokens != PAD).tolist()
