@@ -256,6 +256,10 @@ def test_defaults_are_those_of_the_quoted_figures() -> None:
     assert InductiveTraining() == InductiveTraining(
         steps=200, batch=512, fanout=12, negatives=256, bases=8, learning_rate=0.003, stay=2.0, norm=2.0
     )
+    encoder = train_encoder(
+        Neighbourhood(FACTS, 4, 2), VECTORS, RELATIONS, replace(InductiveTraining(), steps=1), 0
+    )
+    assert encoder.bases.shape == (8, 2, 2)
 
 
 def test_directions_are_drawn_for_messages_of_the_vectors_size() -> None:

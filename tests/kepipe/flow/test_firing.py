@@ -250,8 +250,13 @@ def test_scheduler_that_is_stopping_starts_no_run(scripts: Scripts) -> None:
     assert (result.outcome, result.seconds, calls(folder)) == ("stopped", 0.0, 0)
 
 
-def test_two_pipelines_run_at_once_by_default() -> None:
-    assert SchedulerOptions().at_once == 2
+def test_two_pipelines_run_at_once_by_default(tmp_path: Path) -> None:
+    runner = ScheduleRunner(tmp_path, SchedulerOptions())
+    with runner._slot() as first, runner._slot() as second:
+        assert len(first) == len(second) == 1
+        runner.stop()
+        with runner._slot() as third:
+            assert third == []
 
 
 def test_interrupted_wait_stops_the_run(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:

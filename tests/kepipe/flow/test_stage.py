@@ -48,6 +48,8 @@ def test_input_that_is_no_artifact_is_a_type_error() -> None:
 
 def test_input_slot_is_required_and_single_by_default() -> None:
     assert Slot(Number) == Slot(Number, several=False, optional=False, if_available=False)
+    stage = Stage("sum", 1, Inputs, Section, Number, lambda *_: None)
+    assert stage.slots()["number"] == Slot(Number)
 
 
 @pytest.mark.parametrize(("total", "counts"), [(9, [0, 1, 3, 9]), (None, [0, 1, 3, 3])])

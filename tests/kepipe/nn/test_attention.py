@@ -340,4 +340,6 @@ def test_cross_attention_equals_torch_sdpa(scale: float | None) -> None:
 
 
 def test_new_cache_has_no_tokens() -> None:
-    assert Cache().length == 0
+    cache = Cache()
+    cache.select(torch.tensor([0]))
+    assert (cache.length, cache.kept) == (0, {})

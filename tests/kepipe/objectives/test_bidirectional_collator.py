@@ -69,6 +69,8 @@ def test_padding_and_other_documents_have_no_labels() -> None:
     found = labels_of(COLLATE(rows_of("Ġthe Ġof", "Ġmoon"), RNG, 0.0))
     assert found == [(0, "Ġthe", "Ġof"), (2, "Ġof", "Ġthe")]
     assert labels_of(COLLATE(rows_of("Ġthe Ġof", documents=(1, 2)), RNG, 0.0)) == []
+    packed = labels_of(COLLATE(rows_of("Ġthe Ġof Ġmoon Ġthe", documents=(1, 1, 2, 2)), RNG, 0.0))
+    assert packed == [(0, "Ġthe", "Ġof"), (0, "Ġmoon", "Ġthe"), (1, "Ġthe", "Ġmoon"), (1, "Ġof", "Ġthe")]
 
 
 def test_streams_keep_their_given_direction() -> None:
