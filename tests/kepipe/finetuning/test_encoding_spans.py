@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kepipe.finetuning.encoding import Text, cut, insert_markers, keep_nearest, window_starts
+from kepipe.data.document import Span
+from kepipe.finetuning.encoding import (
+    RowFormat,
+    Text,
+    cut,
+    encode_rows,
+    insert_markers,
+    keep_nearest,
+    window_starts,
+)
+from kepipe.finetuning.examples import Example
+from kepipe.tokenization.tokenizer import load_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -68,3 +79,9 @@ def test_text_without_markers_stays_as_it_is() -> None:
     marked, openings, closings = insert_markers(text, ())
     assert marked is text
     assert (openings.tolist(), closings.tolist()) == ([], [])
+
+
+def test_decoder_reads_a_first_word_of_one_token_there() -> None:
+    form = RowFormat(load_tokenizer("minilm"), 16, "words", begin=False, causal=True)
+    (row,) = encode_rows([Example("x", "a moon", (Span(0, 1), Span(2, 6)))], form)
+    assert row.read_positions == (0, 1)

@@ -191,3 +191,11 @@ def test_simcse_needs_dropout(tmp_path: Path) -> None:
     stage = "  pretrain: {{base: {{family: bert{}}}, objective: {}}}\n"
     assert "set `dropout: 0.1`" in error_message(tmp_path, stage.format("", "simcse"))
     assert error_message(tmp_path, stage.format(", dropout: 0.1", "simcse")) == ""
+
+
+def test_uniformity_needs_two_texts() -> None:
+    for pairs, counted in ((1, 0), (2, 1)):
+        batch = batch_of([0] * pairs + [1] * pairs, list(range(2 * pairs)), list(range(pairs)))
+        assert ContrastiveLoss(0.5).counts(batch) == {
+            "contrastive": pairs, "accuracy": pairs, "alignment": pairs, "uniformity": counted,
+        }  # fmt: skip

@@ -54,6 +54,7 @@ def test_fitting_objective_and_base_are_accepted(objective: str, base: dict[str,
         ("mass", {"family": "gpt2", **TINY}, {}, "trains an encoder-decoder, and base the-base is a decoder"),
         ("causal-lm", {"family": "gpt2", **TINY}, {"format": "segment-pair"}, "set `format: packed`"),
         ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set `length: 8`"),
+        ("mlm", {"family": "bert", **TINY, "positions": 4}, {}, "has 4 positions: set `length: 4`"),
         (
             "denoising",
             {"family": "bart", **TINY, "positions": 17},
@@ -98,3 +99,12 @@ def test_mismatch_is_reported_with_the_setting_to_change(
     objective: Any, base: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     assert message in error_message(objective, base, **changes)
+
+
+def test_rows_are_plain_by_default() -> None:
+    plain = RowSettings("doc-sentences", 16)
+    assert plain == RowSettings("doc-sentences", 16, document_mask=False, streams=False, ramp=False)
+    model = build(
+        Base.model_validate({"family": "bart", **TINY}), 99, 0, lambda _: None, {"pad": 0, "sep": 3}
+    )
+    check(read("denoising"), model.config, "the-base", plain)
