@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from kepipe.data.batch import Batch
+from kepipe.data.document import Document
 from kepipe.data.row_batches import RowShape
 from kepipe.data.shards import open_shard
 from kepipe.objectives import table
 from kepipe.objectives.contrastive.loss import ContrastiveLoss, alignment, pool, uniformity
+from kepipe.objectives.contrastive.settings import text_rows
 from kepipe.objectives.ernie2.labelled import Text
 from kepipe.stages.artifacts import Shards
 from kepipe.stages.pretrain import PRETRAIN, PretrainConfig
@@ -199,3 +201,11 @@ def test_uniformity_needs_two_texts() -> None:
         assert ContrastiveLoss(0.5).counts(batch) == {
             "contrastive": pairs, "accuracy": pairs, "alignment": pairs, "uniformity": counted,
         }  # fmt: skip
+
+
+def test_texts_of_a_file_have_a_row_each_and_no_entities() -> None:
+    documents = [Document("a", "One town. Two towns."), Document("b", "Three")]
+    shard, examples = text_rows(Path("own.jsonl"), documents, load_tokenizer("minilm"), 16)
+    assert (np.asarray(shard.entities) == -1).all()
+    assert len(shard.entities) == 7
+    assert examples.lengths.tolist() == [6 + 2, 1 + 2]
