@@ -97,6 +97,7 @@ class Uniform:
 def test_bidirectional_loss_is_the_mean_over_both_directions() -> None:
     loss, batch = BidirectionalLoss(), COLLATE(rows_of("[CLS] Ġthe Ġmoon [SEP]"), RNG, 0.0)
     assert loss.counts(batch) == {"lm": 6, "forward": 3, "backward": 3}
+    assert [places.tolist() for places in loss.positions(batch)] == [[0, 1, 2], [4, 5, 6]]
     means = {name: float(mean) for name, mean in loss(Uniform(), batch).items()}
     assert means == {"lm": 1.5, "forward": 1.0, "backward": 2.0}
     nothing = replace(batch, label_positions=batch.tokens.new_zeros(0), labels=batch.tokens.new_zeros(0))

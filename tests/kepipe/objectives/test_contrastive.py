@@ -96,6 +96,10 @@ def test_contrastive_loss_matches_the_paper() -> None:
     assert losses["accuracy"].item() == 0.5
     assert losses["alignment"].item() == pytest.approx((2 - 2 * cosine) / 2, abs=1e-6)
     assert losses["uniformity"].item() == pytest.approx(-4.0)
+    three = ContrastiveLoss(0.5).losses(
+        None, (hidden_ND[[0, 1, 4, 0, 1, 3]],), batch_of([0, 0, 0, 1, 1, 1], list(range(6)), [0, 1, 2])
+    )
+    assert three["accuracy"].item() == pytest.approx(2 / 3)
 
 
 def test_duplicate_of_a_partner_is_no_negative() -> None:

@@ -35,12 +35,3 @@ def test_rows_begin_with_the_first_special_token_but_for_these_objectives() -> N
     names = [name for name in table.TABLE if name not in ("text-pairs", "entity-descriptions")]
     without = {name for name in names if not table.row_of(table.read(name)).begin}
     assert without == {"causal-lm", "prefix-lm", "permutation-lm", "span-corruption"}
-
-
-@pytest.mark.parametrize(("tasks", "count"), [(False, 0), (True, 2)])
-def test_mixture_asks_for_as_many_tasks_as_it_tells_apart(tasks: bool, count: int) -> None:
-    parts = [{"objective": "mlm"}, {"objective": "span-masking"}]
-    mixture = table.read({"name": "mixture", "tasks": tasks, "of": parts})
-    assert mixture.num_tasks() == count
-    assert mixture.without("tasks") == "tasks: false"
-    assert mixture.without("segments") is None
