@@ -203,6 +203,7 @@ def test_overlapping_mentions_keep_the_first() -> None:
     example = Example("x", "a b c", mentions=(Mention(2, 5, "Q2"), Mention(0, 3, "Q1"), Mention(4, 5, "Q3")))
     (row,) = encode_rows([example], row_format(reads="row", markers=()))
     assert row.mentions == ((1, 3, "Q1"), (3, 4, "Q3"))
+    assert row.read_positions == (0,)
 
 
 def test_mention_without_a_token_is_left_out() -> None:
