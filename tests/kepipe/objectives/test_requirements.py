@@ -115,7 +115,8 @@ def test_rows_are_plain_by_default() -> None:
 def test_model_of_one_objective_without_segments_reads_no_pairs() -> None:
     """Others can be given segment ids."""
     config = small_model().config
-    assert (config.objectives, config.segments) == ({"bidirectional-lm"}, 0)
+    assert config.objectives == {"bidirectional-lm"}
+    assert config.segments == 0
     check(read("bidirectional-lm"), config, "the-base", RowSettings("packed", 16))
     with pytest.raises(ValueError, match="base the-base does not support pairs, as made by sentence-pair"):
         check(read("bidirectional-lm"), config, "the-base", RowSettings("sentence-pair", 16))

@@ -81,6 +81,7 @@ def test_noise_and_collator_defaults_are_the_published_ones() -> None:
     clean = rows()
     collator = MaskedCollator(lambda clean, *_: ~clean.special, 0.15, MASK, TOKENIZER.ordinary)
     batch = collator(clean, np.random.default_rng(0), 0.0)
+    assert batch.labels is not None
     assert len(batch.labels) == (~clean.special).sum()
     for key in ("mask_prob", "random_prob", "copies"):
         assert getattr(collator, key) == PUBLISHED["mlm"][key]

@@ -58,7 +58,7 @@ def test_loss_is_shared_between_labels_and_teacher(similarities: float) -> None:
         "distillation": 0.25 * divergence(ours_ND, F.softmax(theirs_ND / 2, dim=-1), 2.0),
     }
     if similarities:
-        expected["similarities"] = 0.5 * F.mse_loss(*alike)
+        expected["similarities"] = 0.5 * F.mse_loss(alike[0], alike[1])
     torch.testing.assert_close(means, expected)
     assert learned.criterion.counts(batch) == dict.fromkeys(expected, count)
     assert learned.criterion.terms == ("mlm", "nsp", *list(expected)[1:])

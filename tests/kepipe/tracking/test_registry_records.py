@@ -174,4 +174,4 @@ def test_version_at_an_alias_or_a_number(kept: Registry, store: Store) -> None:
 def test_model_whose_folder_is_gone_is_rejected(store: Store, tmp_path: Path) -> None:
     event = offered("moons", tmp_path / "gone", "digest", 0.5, "run")
     with pytest.raises(RequestRejected, match="gone was removed"):
-        registry.offer(store, event, SimpleNamespace(), lambda *_: None)  # type: ignore[arg-type]
+        registry.offer(store, event, SimpleNamespace(), lambda *_: None)
