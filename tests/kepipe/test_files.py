@@ -98,6 +98,14 @@ def test_error_during_a_write_changes_nothing(tmp_path: Path, concurrent: bool) 
     assert (file.read_text(), names(tmp_path), names(folder)) == ("old", ["f", "g"], [])
 
 
+def test_error_before_anything_is_written_is_the_one_that_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), files.replacing(tmp_path / "f"):
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), files.filling(tmp_path / "g") as new:
+        _ = new.rmdir(), 1 / 0  # type: ignore[func-returns-value]
+    assert names(tmp_path) == []
+
+
 def test_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
     """Each process writes to its own temporary name next to the file."""
     program = (
@@ -121,10 +129,11 @@ def test_link_is_replaced_atomically(tmp_path: Path) -> None:
 
 
 def test_publish_moves_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a").write_text("a")
-    files.publish(tmp_path / "out", tmp_path / "store" / "done" / "key")
-    assert (names(tmp_path), names(tmp_path / "store" / "done" / "key")) == (["store"], ["a"])
+    for key in ("one", "two"):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / key).write_text("a")
+        files.publish(tmp_path / "out", tmp_path / "store" / "done" / key)
+        assert (names(tmp_path), names(tmp_path / "store" / "done" / key)) == (["store"], [key])
 
 
 def test_files_are_synced_before_renaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,8 +254,21 @@ def test_sqlite_address_round_trips(name: str, tmp_path: Path) -> None:
     assert files.sqlite_file(f"{address}?timeout=9") == file
 
 
+def test_plain_path_is_an_address_as_it_is() -> None:
+    """Without the driver, as MLflow writes it too."""
+    assert files.sqlite_address(Path("/runs/mlflow.db")) == "sqlite:////runs/mlflow.db"
+
+
 @pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:5000", "postgresql://me@there/runs", "databricks", "mlruns"]
+    "address",
+    [
+        "http://127.0.0.1:5000",
+        "postgresql://me@there/runs",
+        "postgresql:///runs",
+        "databricks",
+        "sqlite",
+        "mlruns",
+    ],
 )
 def test_non_sqlite_address_has_no_file(address: str) -> None:
     assert files.sqlite_file(address) is None

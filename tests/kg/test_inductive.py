@@ -97,7 +97,7 @@ def test_queries_are_not_among_the_context() -> None:
     around = Neighbourhood(facts[facts[:, 0] != facts[:, 2]], 30, 3)
     settings = InductiveTraining(batch=20, fanout=40)
     seen, asked, rows = _draw_batch(around, np.flatnonzero(around.degrees >= 2), settings, rng)
-    assert len(rows) > 10
+    assert len(rows) == 20, "each is drawn once"
     assert asked[:, 2].tolist() == rows.tolist()
     pairs = set(map(tuple, seen[:, [0, 2]].tolist()))
     assert pairs
@@ -256,6 +256,10 @@ def test_defaults_are_those_of_the_quoted_figures() -> None:
     assert InductiveTraining() == InductiveTraining(
         steps=200, batch=512, fanout=12, negatives=256, bases=8, learning_rate=0.003, stay=2.0, norm=2.0
     )
+    encoder = train_encoder(
+        Neighbourhood(FACTS, 4, 2), VECTORS, RELATIONS, replace(InductiveTraining(), steps=1), 0
+    )
+    assert encoder.bases.shape == (8, 2, 2)
 
 
 def test_directions_are_drawn_for_messages_of_the_vectors_size() -> None:
@@ -278,3 +282,18 @@ def test_entities_of_two_triples_are_learned_from() -> None:
     assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-4)
     with pytest.raises(ValueError, match="no entity has two triples"):
         train_encoder(Neighbourhood(ring[:1], 4, 1), VECTORS, RELATIONS[:1], settings, 0)
+
+
+def test_each_batch_samples_other_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    sample = Neighbourhood.sample
+
+    def noted(around: Neighbourhood, entities: Any, fanout: int, seed: int) -> Any:
+        seeds.append(seed)
+        return sample(around, entities, fanout, seed)
+
+    monkeypatch.setattr(Neighbourhood, "sample", noted)
+    settings = InductiveTraining(steps=40, bases=2, negatives=3)
+    train_encoder(Neighbourhood(FACTS, 4, 2), VECTORS, RELATIONS, settings, 0)
+    assert len(set(seeds)) == 40
+    assert 2**28 < max(seeds) < 2**31

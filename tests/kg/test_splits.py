@@ -64,3 +64,18 @@ def test_nothing_can_be_held_out_of_a_chain() -> None:
 def test_an_empty_graph_has_empty_splits() -> None:
     parts = hold_out(np.zeros((0, 3), np.int32), np.random.default_rng(0))
     assert [len(part) for part in parts.values()] == [0, 0, 0]
+
+
+def test_pairs_of_entities_are_held_out_one_by_one() -> None:
+    """Of a triangle any side may be held out, whatever other pairs there are; a loop without other facts never."""
+    sides = np.array([[0, 0, 2], [2, 0, 3], [0, 0, 3], [1, 0, 1]], np.int32)
+    held = set[tuple[int, ...]]()
+    for seed in range(60):
+        held |= as_set(hold_out(sides, np.random.default_rng(seed), 0.0, 1.0)["test"])
+    assert held == as_set(sides[:3])
+
+
+def test_shares_of_nothing_hold_nothing_out() -> None:
+    triples = np.array([[0, 0, 1], [1, 0, 2], [2, 0, 0]], np.int32)
+    parts = hold_out(triples, np.random.default_rng(0), 0.0, 0.0)
+    assert [len(part) for part in parts.values()] == [3, 0, 0]

@@ -21,7 +21,7 @@ from kepipe.data.alignment import (
     tokenise,
 )
 from kepipe.data.document import Document, Mention, Span, Turn
-from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kepipe.tokenization.tokenizer import Encoded, Tokenizer, load_tokenizer
 from kepipe.tokenization.training import train_tokenizer
 
 ENGLISH = ["Paris (Texas) is a city. It has 24,171 people.", "the unbelievable city of New York"] * 5
@@ -96,6 +96,13 @@ def test_turn_and_reply_bits_are_set_at_first_tokens(minilm: Tokenizer) -> None:
     pieces = [minilm.backend.id_to_token(int(token)) for token in made.tokens]
     for bit, first in ((TURN, ["hello", "hi", "how"]), (REPLY, ["hi"]), (DOCUMENT, ["hello"])):
         assert [pieces[place] for place in np.flatnonzero(made.bounds & bit)] == first
+
+
+def test_reply_does_not_make_a_capital_nor_a_token_without_entity_one(minilm: Tokenizer) -> None:
+    turns = (Turn(0, 5, 0), Turn(6, 8, 1))
+    made = tokenise([Document("d", "Hello hi", turns=turns)], minilm, len)
+    assert ((made.bounds & (TURN | REPLY | CAPITAL)) == [TURN | CAPITAL, TURN | REPLY]).all()
+    assert made.entities.tolist() == [-1, -1]
 
 
 def test_a_mention_inside_a_token_or_after_a_bracket_keeps_its_entity(bytes_: Tokenizer) -> None:
@@ -304,3 +311,11 @@ def test_a_token_after_any_white_space_begins_at_its_first_letter() -> None:
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     starts, ends = stream_offsets(encoded, np.zeros(1, np.int64), codes)
     assert [text[a:b] for a, b in zip(starts, ends, strict=True)] == ["The", "rose", "ends", "."]
+
+
+def test_token_that_is_a_blank_keeps_it_and_one_of_a_letter_loses_it() -> None:
+    starts, ends = np.array([0, 1, 2]), np.array([1, 2, 4])
+    encoded = Encoded(np.zeros(3, np.int64), starts, ends, np.ones(3, np.bool_), np.array([3]))
+    codes = np.frombuffer("a  b".encode("utf-32-le"), dtype=np.uint32)
+    found, until = stream_offsets(encoded, np.zeros(1, np.int64), codes)
+    assert (found.tolist(), until.tolist()) == ([0, 1, 3], [1, 2, 4])

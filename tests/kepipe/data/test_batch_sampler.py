@@ -59,3 +59,8 @@ def test_the_batches_of_an_update_do_not_depend_on_the_number_of_processes() -> 
 def test_an_empty_list_of_examples_is_an_error() -> None:
     with pytest.raises(ValueError, match="no examples"):
         BatchSampler(np.empty(0, dtype=np.int64), 100, 0)
+
+
+def test_rows_of_one_token_are_not_padded_to_two() -> None:
+    order = BatchSampler(np.array([1, 2] * 8), 4, 0)
+    assert order.per_epoch == 8 // 2 + 8 // 4

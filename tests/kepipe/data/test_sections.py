@@ -28,6 +28,7 @@ def test_a_section_has_at_least_half_of_the_maximum() -> None:
     """An earlier end is ignored, and the best kind of end is preferred to the latest."""
     texts = {"aaaa bbbbbbbb": ["aaaa bbbbb", "bbb"], "aaaaa bbbbbbb": ["aaaaa ", "bbbbbbb"]}
     texts["aaaaa. b c d e"] = ["aaaaa. ", "b c d e"]
+    texts["aaaaaaaaaabbbbbb bbb"] = ["aaaaaaaaaa", "bbbbbb bbb"]
     for text, parts in texts.items():
         assert [part.text for part in sections(Document("d", text), 10)] == parts
 

@@ -180,6 +180,9 @@ def test_question_rows_read_the_row_and_every_token_of_the_second_text(begin: bo
     assert row.read_positions == ((0, 4, 5) if begin else (5, 3, 4))
     assert row.characters is not None
     assert row.characters.tolist() == [[0, 3], [4, 9]]
+    _, again = encode_rows([Example("y", "", second="a"), example], row_format(reads="second", begin=begin))
+    assert again.characters is not None
+    assert again.characters.tolist() == [[0, 3], [4, 9]]
     assert row.mentions == ((4 + begin, 5 + begin, "Q1"),)
     assert (stats.rows, stats.cut, stats.windows, stats.mentions, stats.mentions_aligned) == (1, 0, 0, 1, 1)
 
@@ -200,6 +203,15 @@ def test_overlapping_mentions_keep_the_first() -> None:
     example = Example("x", "a b c", mentions=(Mention(2, 5, "Q2"), Mention(0, 3, "Q1"), Mention(4, 5, "Q3")))
     (row,) = encode_rows([example], row_format(reads="row", markers=()))
     assert row.mentions == ((1, 3, "Q1"), (3, 4, "Q3"))
+    assert row.read_positions == (0,)
+
+
+def test_mention_without_a_token_is_left_out() -> None:
+    stats = TruncationStats()
+    example = Example("x", "a \u200b bc", mentions=(Mention(2, 3, "Q1"), Mention(4, 6, "Q2")))
+    (row,) = encode_rows([example], row_format(reads="row", markers=()), stats)
+    assert row.mentions == ((2, 3, "Q2"),)
+    assert (stats.mentions, stats.mentions_aligned) == (2, 1)
 
 
 def test_decoder_without_begin_token_reads_the_last_token() -> None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kepipe.finetuning.encoding import Text, cut, insert_markers, keep_nearest, window_starts
+from kepipe.data.document import Span
+from kepipe.finetuning.encoding import (
+    RowFormat,
+    Text,
+    cut,
+    encode_rows,
+    insert_markers,
+    keep_nearest,
+    window_starts,
+)
+from kepipe.finetuning.examples import Example
+from kepipe.tokenization.tokenizer import load_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -61,3 +72,16 @@ def test_mention_around_markers_begins_after_its_first_and_ends_after_its_last_t
     marked, _, _ = insert_markers(text_of([[0, 1], [1, 3]], [[0, 3], [0, 2], [1, 1]]), (1, 2))
     assert marked.tokens.tolist() == [1, 10, 1, 2, 11, 12, 2]
     assert marked.mentions.tolist() == [[1, 6], [1, 5], [4, 5]]
+
+
+def test_text_without_markers_stays_as_it_is() -> None:
+    text = text_of([[0, 1]], [])
+    marked, openings, closings = insert_markers(text, ())
+    assert marked is text
+    assert (openings.tolist(), closings.tolist()) == ([], [])
+
+
+def test_decoder_reads_a_first_word_of_one_token_there() -> None:
+    form = RowFormat(load_tokenizer("minilm"), 16, "words", begin=False, causal=True)
+    (row,) = encode_rows([Example("x", "a moon", (Span(0, 1), Span(2, 6)))], form)
+    assert row.read_positions == (0, 1)

@@ -9,7 +9,7 @@ from seqeval.metrics import precision_score, recall_score
 from sklearn.metrics import f1_score
 
 from kepipe.finetuning import classification, relations, tagging, typing
-from kepipe.finetuning.metrics import mean, summarise
+from kepipe.finetuning.metrics import _resample, f1_of_counts, mean, share, summarise
 
 
 def test_micro_f1_excludes_the_no_relation_class() -> None:
@@ -96,3 +96,19 @@ def test_bootstrap_intervals_have_their_nominal_coverage() -> None:
 def test_few_cases_have_no_interval() -> None:
     told = summarise({"share": mean(np.array([1, 0, 1]))}, seed=0)["share"]
     assert (told.value, told.low, told.cases) == (pytest.approx(2 / 3), None, 3)
+    assert summarise({"share": mean(np.array([1, 0, 1, 0]))}, seed=0)["share"].high is None
+    five = summarise({"share": mean(np.array([1, 0, 1, 0, 1]))}, seed=0)["share"]
+    assert five.low is not None
+    assert five.low < five.value < five.high
+
+
+def test_two_thousand_samples_of_all_cases_are_drawn() -> None:
+    sums = _resample(np.ones((7, 3)), seed=0)
+    assert sums.shape == (2000, 3)
+    assert (sums == 7).all()
+
+
+def test_share_and_f1_of_one_case_or_none() -> None:
+    one, none = np.array([1]), np.array([0])
+    assert (share(one, one).score, share(none, one).score, share(none, none).score) == (1.0, 0.0, 0.0)
+    assert (f1_of_counts(one, one, one).score, f1_of_counts(none, none, none).score) == (1.0, 0.0)

@@ -106,3 +106,9 @@ def test_input_of_one_result_or_in_the_store_for_one_is_reported_by_digest(tmp_p
         Difference("input", "train.corpus", inputs["a"][:12], inputs["b"][:12]),
         Difference("input", "train.graph", "0123456789ab", None),
     ]
+
+
+def test_removed_input_that_both_share_is_no_difference(tmp_path: Path) -> None:
+    done = tmp_path / "store" / "done"
+    first, second = (made(done / name, {}, [], inputs={"corpus": "0123456789abcdef"}) for name in "ab")
+    assert list(differences(first, second, Workspace(tmp_path))) == []

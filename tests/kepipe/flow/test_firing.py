@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import pytest
 from kepipe.flow import firing, history, scheduled_run, schedules
 from kepipe.flow.firing import (
     PendingRun,
+    SchedulerOptions,
     ScheduleRunner,
     _note,
     read_pending,
@@ -193,7 +195,7 @@ def test_due_run_is_skipped_while_its_pipeline_runs(scripts: Scripts) -> None:
     with pipeline_lock(scripts.workspace, folder / "tiny.py"):
         result = fire(scripts, "tiny")
     assert result is not None
-    assert result.outcome == "skipped"
+    assert (result.outcome, result.seconds) == ("skipped", 0.0)
     assert (calls(folder), list(results(scripts.workspace, "tiny")), scripts.alerts) == (0, [], [])
     assert read_pending(scripts.workspace, "tiny") is None
 
@@ -237,6 +239,67 @@ def test_retry_pending_at_shutdown_is_kept_for_the_next_scheduler(scripts: Scrip
     begun = read_pending(scripts.workspace, "tiny")
     assert begun is not None
     assert (begun.attempt, begun.reason) == (2, "never fired before")
+
+
+def test_scheduler_that_is_stopping_starts_no_run(scripts: Scripts) -> None:
+    folder = scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    runner = ScheduleRunner(scripts.workspace, scripts.options)
+    runner.stop()
+    result = runner.fire_if_due("tiny", schedules.find(scripts.workspace, "tiny").schedule)
+    assert result is not None
+    assert (result.outcome, result.seconds, calls(folder)) == ("stopped", 0.0, 0)
+
+
+def test_two_pipelines_run_at_once_by_default(tmp_path: Path) -> None:
+    runner = ScheduleRunner(tmp_path, SchedulerOptions())
+    with runner._slot() as first, runner._slot() as second:
+        assert len(first) == len(second) == 1
+        runner.stop()
+        with runner._slot() as third:
+            assert third == []
+
+
+def test_interrupted_wait_stops_the_run(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C reaches the process that waits; the run gets a signal, and has not exceeded its time."""
+    wait, waits = subprocess.Popen.wait, list[float | None]()
+
+    def interrupted_once(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        waits.append(timeout)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted_once)
+    scripts.add("tiny", "import time\ntime.sleep(3600)", Cron(cron="@yearly"), timeout=1000.0)
+    result = fire(scripts, "tiny")
+    assert result is not None
+    assert (result.outcome, result.code) == ("stopped", -15)
+
+
+def test_log_that_is_gone_meanwhile_is_no_error(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduled_run, "KEPT", 1)
+    scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    listed = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda path, names: [path / "0.log", *listed(path, names)])
+    assert run_pipeline(
+        scripts.workspace, "tiny", schedules.find(scripts.workspace, "tiny").schedule
+    ).outcome == ("finished")
+
+
+def test_pipeline_runs_in_a_workspace_that_is_not_there_yet(scripts: Scripts, tmp_path: Path) -> None:
+    scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    with pipeline_lock(tmp_path / "a" / "b", tmp_path / "tiny.py") as handle:
+        assert handle is not None
+    schedule = schedules.find(scripts.workspace, "tiny").schedule
+    assert run_pipeline(tmp_path / "c" / "d", "tiny", schedule).outcome == "finished"
+
+
+def test_state_that_another_process_is_writing_is_left_to_it(tmp_path: Path) -> None:
+    write_state(tmp_path, "tiny", {"digest": "d"})
+    other = tmp_path / "schedule" / "tiny" / ".trigger.json.unfinished"
+    other.write_text("half")
+    write_state(tmp_path, "tiny", {"digest": "e"})
+    assert (read_state(tmp_path, "tiny"), other.read_text()) == ({"digest": "e"}, "half")
 
 
 def test_history_keeps_the_newest_runs_and_skips_a_truncated_line(tmp_path: Path) -> None:

@@ -61,3 +61,9 @@ def test_list_is_not_removed_while_another_process_reads_it(tmp_path: Path) -> N
         assert live.in_use() == {"a"}
     thread.join(TIMEOUT)
     assert used(live) == set()
+
+
+def test_lock_that_was_removed_meanwhile_is_no_error(tmp_path: Path) -> None:
+    with LiveRuns(tmp_path).track("first"):
+        (tmp_path / "first.lock").unlink()
+    assert [file.name for file in tmp_path.iterdir()] == ["guard.lock"]

@@ -13,6 +13,7 @@ import pytest
 from kepipe.flow import artifact
 from kepipe.flow.artifact import CorruptArtifact, verify
 from kepipe.flow.events import Event, Noted
+from kepipe.flow.plan import Workspace
 from kepipe.flow.runner import StageFailed
 from tests.support.flow import Bench, flow
 
@@ -125,3 +126,22 @@ def test_nonempty_folder_in_place_of_a_link_fails_an_empty_one_is_replaced(bench
     with pytest.raises(StageFailed, match="add"):
         bench.run(flow())
     assert (link / "mine").exists()
+
+
+def test_link_that_another_process_is_writing_is_left_to_it(bench: Bench) -> None:
+    unfinished = bench.workspace.root / "tiny" / ".add.unfinished"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.symlink_to("elsewhere")
+    made, _ = bench.run(flow())
+    assert bench.workspace.latest("tiny", "add").resolve() == made["add"].folder
+    assert unfinished.readlink() == Path("elsewhere")
+
+
+def test_result_of_another_workspace_is_taken_from_the_shared_store(
+    tmp_path: Path, statuses: Statuses
+) -> None:
+    url = str(tmp_path / "shared")
+    first, second = (Bench(Workspace(tmp_path / name, url)) for name in "ab")
+    first.run(flow())
+    _, events = second.run(flow())
+    assert set(statuses(events).values()) == {"cached"}

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.jobstores.base import ConflictingIdError
 
 from kepipe.flow import scheduler, schedules
-from kepipe.flow.firing import read_pending
+from kepipe.flow.firing import PendingRun, _note, read_pending
 from kepipe.flow.history import results
 from kepipe.flow.scheduler import ClockWatch, repair_due_times
 from kepipe.flow.triggers.cron import Cron
 from kepipe.flow.triggers.when_changed import WhenChanged
 from tests.support.schedules import CALL, Scripts, calls, make_scripts
-from tests.support.waiting import until
+from tests.support.waiting import TIMEOUT, until
 
 SERVE = """
 import sys
@@ -105,6 +108,25 @@ def test_clock_set_back_does_not_delay_schedules(scripts: Scripts) -> None:
         following = schedules.find(scripts.workspace, name).next
         assert following is not None
         assert following <= now + timedelta(minutes=31)
+    assert following <= datetime.now().astimezone(), "what is checked is checked at once"
+
+
+def test_run_that_was_cut_off_is_due_at_once_unless_its_schedule_is_paused(scripts: Scripts) -> None:
+    folders = {name: scripts.add(name, CALL, Cron(cron="@yearly")) for name in ("cut", "paused", "plain")}
+    schedules.pause(scripts.workspace, "paused")
+    for name in ("cut", "paused"):
+        _note(scripts.workspace, name, PendingRun("cron @yearly", attempt=1))
+    before = schedules.find(scripts.workspace, "plain").next
+    with schedules.open_store(scripts.workspace) as store:
+        repair_due_times(scripts.workspace, store)
+    times = {name: schedules.find(scripts.workspace, name).next for name in folders}
+    assert (times["paused"], times["plain"]) == (None, before)
+    assert times["cut"] is not None
+    assert times["cut"] <= datetime.now().astimezone()
+    with schedules.open_store(scripts.workspace) as store:
+        store.set_next("cut", before)
+    assert scripts.run_due() == [("finished", "cron @yearly")]
+    assert {name: calls(folder) for name, folder in folders.items()} == {"cut": 1, "paused": 0, "plain": 0}
 
 
 def test_overdue_run_stays_due_after_repairing_times(scripts: Scripts) -> None:
@@ -117,7 +139,7 @@ def test_overdue_run_stays_due_after_repairing_times(scripts: Scripts) -> None:
 
 
 def test_clock_watch_reports_only_backward_jumps() -> None:
-    wall, steady = [1000.0], [0.0]
+    wall, steady = [1000.0], [50.0]
     watch = ClockWatch(lambda: wall[0], lambda: steady[0])
     for passed, jumped, noticed in (
         (1, 0, False),
@@ -178,3 +200,51 @@ def test_at_once_limits_concurrent_runs(scripts: Scripts) -> None:
         os.kill(process.pid, signal.SIGTERM)
         process.wait()
     assert marks.read_text()[:6] == "bebebe"
+
+
+def test_stored_schedule_that_is_late_runs_once_and_never_beside_itself(scripts: Scripts) -> None:
+    scripts.add("tiny", CALL, Cron(cron="* * * * *"))
+    with schedules.jobs_of(scripts.workspace) as jobs:
+        job = jobs.get_job("tiny")
+        assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (True, 1, None)
+        with pytest.raises(ConflictingIdError):
+            jobs.add_job(job.func, job.trigger, id="tiny", kwargs=job.kwargs)
+
+
+def test_busy_database_of_schedules_is_not_taken_for_a_damaged_one(
+    scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts.add("tiny", CALL, Cron(cron="@yearly"))
+
+    def busy(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with monkeypatch.context() as others:
+        others.setattr(sqlite3, "connect", busy)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            schedules.entries(scripts.workspace)
+    assert [entry.name for entry in schedules.entries(scripts.workspace)] == ["tiny"]
+    assert not list(scripts.workspace.glob("*damaged*"))
+
+
+def test_copy_of_the_schedules_that_another_process_is_writing_is_left_to_it(scripts: Scripts) -> None:
+    other = scripts.workspace / ".schedule.json.unfinished"
+    other.parent.mkdir()
+    other.write_text("half")
+    scripts.add("tiny", CALL, Cron(cron="@yearly"))
+    assert other.read_text() == "half"
+
+
+def test_checks_and_runs_have_ended_when_the_scheduler_has(scripts: Scripts) -> None:
+    scripts.add("tiny", CALL, WhenChanged(every=1))
+    begun, stop, ended = threading.Event(), threading.Event(), list[str]()
+
+    def fire(name: str, schedule: object) -> None:
+        begun.set()
+        stop.wait(TIMEOUT)
+        time.sleep(0.2)
+        ended.append(name)
+
+    with schedules.jobs_of(scripts.workspace, fire, stop.set):
+        assert begun.wait(TIMEOUT)
+    assert ended == ["tiny"]

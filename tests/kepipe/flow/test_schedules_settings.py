@@ -34,12 +34,14 @@ def test_reserved_and_invalid_names_are_rejected(tmp_path: Path, script: Path, n
         schedules.add(tmp_path, name, Schedule(pipeline=str(script), when=Cron(cron="@daily")))
 
 
-def test_limits_of_a_schedule() -> None:
+def test_limits_of_a_schedule(tmp_path: Path, script: Path) -> None:
     when = Cron(cron="@daily")
-    plain = Schedule(pipeline="p", when=when)
+    plain = add(tmp_path, script, "@daily").schedule
     assert (plain.retries, plain.backoff, plain.timeout) == (0, 60.0, None)
     for right in ({"retries": 0}, {"backoff": 0.5}, {"timeout": 0.5}):
-        Schedule.model_validate({"pipeline": "p", "when": when, **right})
+        schedules.add(
+            tmp_path, "x", Schedule.model_validate({"pipeline": str(script), "when": when, **right})
+        )
     for wrong in ({"retries": -1}, {"backoff": 0}, {"timeout": 0}):
         with pytest.raises(ValidationError):
             Schedule.model_validate({"pipeline": "p", "when": when, **wrong})

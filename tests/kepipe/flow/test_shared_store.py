@@ -118,6 +118,15 @@ def test_result_with_a_name_of_the_record_for_a_file_elsewhere_is_rejected(
         shared.pull(folder.name, tmp_path / "copy")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"manifest": {"files": {}}}'])
+def test_unreadable_result_is_damaged(shared: SharedStore, tmp_path: Path, content: str) -> None:
+    folder = finished(Store(tmp_path / "store"))
+    shared.push(folder)
+    Path(shared.url, "results", f"{folder.name}.json").write_text(content)
+    with pytest.raises(CorruptArtifact, match=f"the result {folder.name} is damaged"):
+        shared.pull(folder.name, tmp_path / "copy")
+
+
 def test_digest_that_is_none_is_rejected(shared: SharedStore, tmp_path: Path) -> None:
     """It is part of a blob's name."""
     folder = finished(Store(tmp_path / "store"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,8 @@ def test_input_that_is_no_artifact_is_a_type_error() -> None:
 
 def test_input_slot_is_required_and_single_by_default() -> None:
     assert Slot(Number) == Slot(Number, several=False, optional=False, if_available=False)
+    stage = Stage("sum", 1, Inputs, Section, Number, lambda *_: None)
+    assert stage.slots()["number"] == Slot(Number)
 
 
 @pytest.mark.parametrize(("total", "counts"), [(9, [0, 1, 3, 9]), (None, [0, 1, 3, 3])])
@@ -91,3 +93,13 @@ def test_planned_stages_with_the_same_settings_are_equal_and_have_the_figures_of
     assert first == second
     assert "_memo" not in repr(first)
     assert (first.figures, Planned("total", None, {}).figures) == (["total"], None)
+
+
+def test_stage_with_other_settings_is_not_given_what_was_computed_before() -> None:
+    @memoize_along("before")
+    def settings(stage: Planned) -> object:
+        return stage.config
+
+    first = Planned("total", "one", {})
+    assert settings(first) == "one"
+    assert settings(replace(first, config="two")) == "two"

@@ -6,10 +6,12 @@ import json
 import os
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from kepipe import files
 from kepipe.flow import artifact
 from kepipe.flow.plan import key_of
 from kepipe.flow.shared_store import SharedStore
@@ -45,10 +47,10 @@ def test_metrics_are_sorted_by_step_and_deduplicated(tmp_path: Path) -> None:
     workdir = store.start("key")
     logged = [
         {"step": 3, "a": 1},
-        {"step": 0, "a": 7},
+        {"step": 1, "a": 0},
         {"step": 2, "a": 1},
         {"step": None, "end": 9},
-        {"step": 1, "a": 0},
+        {"step": 0, "a": 7},
         {"step": 2, "a": 5, "b": 6},
     ]
     workdir.metrics.write_text("".join(json.dumps(entry) + "\n" for entry in logged) + "torn {")
@@ -139,6 +141,51 @@ def test_intact_result_is_not_set_aside(tmp_path: Path) -> None:
     finished(store, "key")
     store.set_aside("key", pytest.fail, thorough=True)
     assert store.holds("key")
+
+
+def test_large_file_of_a_result_is_digested_before_it_is_set_aside_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact, "ALWAYS_DIGESTED", 0)
+    store, warnings = Store(tmp_path), list[str]()
+    file = finished(store, "key") / "value"
+    stat = file.stat()
+    file.write_text("54321")
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    store.set_aside("key", pytest.fail)
+    assert store.holds("key")
+    store.set_aside("key", warnings.append, thorough=True)
+    assert (store.holds("key"), len(warnings)) == (False, 1)
+
+
+def test_attempt_that_cannot_be_removed_does_not_fail_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    workdir = store.start("key")
+    (workdir.scratch / "checkpoint").touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    store.finish("key", workdir, {}, "run", {})
+    assert store.holds("key")
+
+
+def test_locks_are_not_awaited_before_a_result_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, timeouts = Store(tmp_path), dict[str, float]()
+    done, lock = finished(store, "key"), files.lock
+
+    def noted(file: Path, timeout: float = -1) -> AbstractContextManager[bool]:
+        timeouts[file.name] = timeout
+        return lock(file, timeout)
+
+    monkeypatch.setattr(files, "lock", noted)
+    store.remove(done)
+    assert timeouts == {"key.lock": 0, "guard.lock": -1}
 
 
 def test_result_in_use_is_neither_removed_nor_forgotten_but_by_its_run(tmp_path: Path) -> None:

@@ -97,3 +97,29 @@ def test_peak_memory_is_that_of_the_largest_process_in_megabytes() -> None:
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     assert peak_memory() == pytest.approx(kibibytes * 1024 / 1e6, rel=1e-4)
+
+
+def test_processor_time_of_workers_and_of_their_workers_in_this_session_is_added(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their user and system time, and that of their ended children; not the time that they wait for a disk."""
+    asked = list[bool]()
+
+    def worker(process: int) -> SimpleNamespace:
+        return SimpleNamespace(pid=process, cpu_times=lambda: (1e5, 2e5, 4e5, 8e5, 16e5))
+
+    class Process:
+        def children(self, recursive: bool) -> list[SimpleNamespace]:
+            asked.append(recursive)
+            return [worker(os.getpid()), worker(1)]
+
+    before = work_clock._processor()
+    monkeypatch.setattr("psutil.Process", Process)
+    assert 15e5 <= work_clock._processor() <= 15e5 + before + 1e4
+    assert asked == [True]
+
+
+def test_peak_memory_is_counted_in_bytes_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=3e6 - 1e6 * abs(who)))
+    assert peak_memory() == 3.0

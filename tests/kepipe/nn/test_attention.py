@@ -306,6 +306,9 @@ def test_cached_or_biased_pass_has_a_dense_mask(kernel: str) -> None:
     assert seen is not None
     assert torch.equal(biased.bias[0][:, seen[0]], bias[:, seen[0]])
     assert everything == Mask()
+    plain = build_mask(sight, (1, 128, 128), device=device, dtype=torch.float32)
+    assert plain.is_dense, "kernels for blocks and pieces are used if they are asked for"
+    assert plain.bias is not None
 
 
 @pytest.mark.parametrize("written_out", [True, False])
@@ -340,4 +343,6 @@ def test_cross_attention_equals_torch_sdpa(scale: float | None) -> None:
 
 
 def test_new_cache_has_no_tokens() -> None:
-    assert Cache().length == 0
+    cache = Cache()
+    cache.select(torch.tensor([0]))
+    assert (cache.length, cache.kept) == (0, {})

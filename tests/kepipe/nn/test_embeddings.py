@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from kepipe.nn.embeddings import Embeddings
+from kepipe.nn.positions import LearnedPositions
 
 
 def test_token_vectors_are_scaled_before_adding() -> None:
@@ -26,3 +27,10 @@ def test_sum_of_embeddings_is_normed() -> None:
     out_BTD = embeddings(torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0)))
     assert torch.allclose(out_BTD.mean(-1), torch.zeros(2, 5), atol=1e-5)
     assert torch.allclose(out_BTD.var(-1, unbiased=False), torch.ones(2, 5), atol=1e-3)
+
+
+def test_positions_are_added_from_the_first_or_behind_the_past() -> None:
+    token_BTD, positions = torch.zeros(2, 3, 4), LearnedPositions(9, 4)
+    embeddings = Embeddings(positions=positions)
+    assert torch.equal(embeddings(token_BTD)[1], positions.table.weight[:3])
+    assert torch.equal(embeddings(token_BTD, past=5)[1], positions.table.weight[5:8])

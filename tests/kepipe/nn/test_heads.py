@@ -17,6 +17,7 @@ def test_the_pooler_reads_the_first_token() -> None:
 def test_vocabulary_head_uses_tied_or_own_matrix() -> None:
     hidden_ND, tied_VD = torch.randn(3, 4), torch.randn(7, 4)
     assert torch.equal(VocabularyHead()(hidden_ND, tied_VD), hidden_ND @ tied_VD.T)
+    assert VocabularyHead().bias is None
     torch.testing.assert_close(VocabularyHead(scale=0.5)(hidden_ND, tied_VD), hidden_ND @ tied_VD.T / 2)
     torch.testing.assert_close(VocabularyHead(scale=2.0)(hidden_ND, tied_VD), hidden_ND @ tied_VD.T * 2)
     own = VocabularyHead(weight=torch.ones(7, 4), bias=7)
@@ -30,7 +31,9 @@ def test_vocabulary_head_transforms_another_width() -> None:
     head = VocabularyHead(transform=PredictionTransform(4, nn.ReLU(), nn.Identity(), 6, bias=False))
     assert head(torch.randn(3, 4), torch.randn(7, 6)).shape == (3, 7)
     assert head.transform.dense.bias is None
-    assert PredictionTransform(4, nn.ReLU(), nn.Identity()).dense.weight.shape == (4, 4)
+    plain = PredictionTransform(4, nn.ReLU(), nn.Identity())
+    assert plain.dense.weight.shape == (4, 4)
+    assert plain.dense.bias is not None
 
 
 def test_the_loss_is_the_sum_of_the_cross_entropies_of_the_logits() -> None:

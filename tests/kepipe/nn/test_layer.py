@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kepipe.nn.attention import Cache, CrossAttention, Mask, SelfAttention, build_mask
 from kepipe.nn.embeddings import Embeddings
-from kepipe.nn.feedforward import FeedForward, GatedFeedForward
+from kepipe.nn.feedforward import FeedForward
 from kepipe.nn.fusion import Fusion
 from kepipe.nn.layer import Layer, LayerContext, PostNorm, PreNorm, Stack, attention_layer
 from kepipe.nn.placement import EntityPlacement
@@ -125,14 +125,3 @@ def test_decoder_layer_reads_its_memory() -> None:
     torch.testing.assert_close(made, norms[2](x + mlp(x)))
     made, _ = Layer(layer.attention, layer.mlp)(X, LayerContext(mask, memory=memory, cache=Cache()))
     torch.testing.assert_close(made, norms[2](x + mlp(x)))
-
-
-def test_gated_feed_forward_equals_its_equation() -> None:
-    """Shazeer 2020, eq. 6; T5's have no bias."""
-    part = GatedFeedForward(4, 3, torch.relu)
-    gate, value = part.up_proj.weight[:3], part.up_proj.weight[3:]
-    expected = (torch.relu(X @ gate.T) * (X @ value.T)) @ part.down_proj.weight.T
-    torch.testing.assert_close(part(X), expected)
-    assert part.up_proj.bias is None
-    assert part.down_proj.bias is None
-    assert FeedForward(4, 3, torch.relu).up_proj.bias is not None

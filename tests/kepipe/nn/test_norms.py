@@ -14,3 +14,8 @@ def test_unbiased_norm_by_its_formula() -> None:
         norm.bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
     row = torch.tensor([[1.0, 2.0, 3.0]])  # the mean is 2, the deviation 1
     torch.testing.assert_close(norm(row), torch.tensor([[-1 / 1.5, 0.0, 3 / 1.5 + 1]]))
+
+
+def test_small_number_of_the_unbiased_norm_is_that_of_the_release() -> None:
+    row = torch.tensor([[0.0, 1e-5, 2e-5]])  # a deviation of 1e-5
+    torch.testing.assert_close(UnbiasedNorm(3)(row), torch.tensor([[-1, 0, 1]]) / 1.1)

@@ -202,3 +202,12 @@ def test_mask_among_positions_is_that_of_the_positions() -> None:
     assert among is not None
     assert among.int().tolist() == [[[1, 1], [0, 1]], [[1, 0], [1, 1]]]
     assert full().among(torch.tensor([[2, 0]])) is None
+
+
+def test_documents_stay_known_unless_other_rules_hide_more() -> None:
+    rows = torch.tensor([[1, 2]])
+    packed = documents(rows, host_BT=rows)
+    for alone in (packed & causal(), causal() & packed, packed & full(), full() & packed):
+        assert alone.packed is packed.packed
+    for more in (packed & nearby(1), nearby(1) & packed, packed & packed, causal() & nearby(1)):
+        assert more.packed is None

@@ -18,7 +18,9 @@ from kepipe.noise.sentences import (
     hide_span,
     permute,
     rotate,
+    take_text,
 )
+from tests.support.rows import rows
 
 MASK = 4
 
@@ -47,6 +49,8 @@ def test_permute_moves_whole_sentences() -> None:
     assert shown(made.tokens, made.lengths) == [[16, 10, 11, 12, 13, 14, 15], [21, 20]]
     assert shown(made.words, made.lengths) == [[0, 1, 1, 2, 3, 4, 4], [0, 1]]
     assert shown(made.sentences, made.lengths) == [[0, 1, 1, 1, 2, 2, 2], [0, 1]]
+    assert (made.words[1, 2:] == -1).all()
+    assert (made.sentences[1, 2:] == -1).all()
 
 
 def test_delete_closes_the_gaps() -> None:
@@ -93,6 +97,7 @@ def test_infilled_spans_cover_their_share_and_never_touch(
         present = start[row] >= 0
         begins, ends = start[row][present], (start[row] + length[row])[present]
         assert length[row].sum() == np.ceil(share * count)
+        assert (start[row][~present] == -1).all()
         assert (begins[1:] > ends[:-1]).all()
         assert not len(ends) or ends[-1] <= count
 
@@ -161,6 +166,17 @@ def test_frame_puts_special_tokens_around_the_text() -> None:
 def test_invalid_strengths_are_rejected(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Denoising(**wrong)
+    assert Denoising(mean_span=0.5).mean_span == 0.5
+
+
+def test_text_is_taken_without_special_tokens() -> None:
+    batch = rows(2, 8, tokens=np.array([[2, 30, 31, 3, 0, 0, 0, 0], [2, 40, 41, 42, 43, 44, 45, 3]]),
+                 special=np.array([[1, 0, 0, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0, 0, 1]], bool))  # fmt: skip
+    taken = take_text(batch)
+    assert taken.tokens.tolist() == [[30, 31, -1, -1, -1, -1], [40, 41, 42, 43, 44, 45]]
+    assert taken.words.tolist() == [[0, 1, -1, -1, -1, -1], batch.units["word"][1, 1:7].tolist()]
+    assert taken.sentences.tolist() == [[0, 0, -1, -1, -1, -1], batch.sentences[1, 1:7].tolist()]
+    assert taken.lengths.tolist() == [2, 6]
 
 
 def test_a_span_becomes_one_mask() -> None:
@@ -208,5 +224,6 @@ def test_poisson_probabilities_add_up_to_1(mean: float) -> None:
 
 def test_enough_spans_are_drawn_to_cover_the_share() -> None:
     """Otherwise the last span of a row would have to cover what is left of it: hundreds of words."""
-    _, length = draw_infilling(np.full(60, 10_000), 0.3, 1.0, np.random.default_rng(0))
-    assert length.max() < 15
+    for mean in (0.5, 1.0):
+        _, length = draw_infilling(np.full(60, 10_000), 0.3, mean, np.random.default_rng(0))
+        assert length.max() < 15

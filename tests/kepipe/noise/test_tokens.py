@@ -75,6 +75,8 @@ class Same:
 
 
 def test_draw_just_below_the_random_share_takes_the_last_id() -> None:
-    """(u - 0.3) / 0.55 is rounded to 1 there."""
-    drawn = draw_replacements((1, 2), MASK, ORDINARY, Same(0.85 - 2**-53), masked=0.3, random=0.55)
+    """(u - 0.3) / 0.55 is rounded to 1 at the largest such u."""
+    below = np.nextafter(0.3 + 0.55, 0)
+    assert (below - 0.3) / 0.55 == 1.0
+    drawn = draw_replacements((1, 2), MASK, ORDINARY, Same(below), masked=0.3, random=0.55)
     assert drawn.tolist() == [[ORDINARY[-1]] * 2]

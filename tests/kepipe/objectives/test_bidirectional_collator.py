@@ -69,6 +69,8 @@ def test_padding_and_other_documents_have_no_labels() -> None:
     found = labels_of(COLLATE(rows_of("Ġthe Ġof", "Ġmoon"), RNG, 0.0))
     assert found == [(0, "Ġthe", "Ġof"), (2, "Ġof", "Ġthe")]
     assert labels_of(COLLATE(rows_of("Ġthe Ġof", documents=(1, 2)), RNG, 0.0)) == []
+    packed = labels_of(COLLATE(rows_of("Ġthe Ġof Ġmoon Ġthe", documents=(1, 1, 2, 2)), RNG, 0.0))
+    assert packed == [(0, "Ġthe", "Ġof"), (0, "Ġmoon", "Ġthe"), (1, "Ġthe", "Ġmoon"), (1, "Ġof", "Ġthe")]
 
 
 def test_streams_keep_their_given_direction() -> None:
@@ -95,6 +97,7 @@ class Uniform:
 def test_bidirectional_loss_is_the_mean_over_both_directions() -> None:
     loss, batch = BidirectionalLoss(), COLLATE(rows_of("[CLS] Ġthe Ġmoon [SEP]"), RNG, 0.0)
     assert loss.counts(batch) == {"lm": 6, "forward": 3, "backward": 3}
+    assert [places.tolist() for places in loss.positions(batch)] == [[0, 1, 2], [4, 5, 6]]
     means = {name: float(mean) for name, mean in loss(Uniform(), batch).items()}
     assert means == {"lm": 1.5, "forward": 1.0, "backward": 2.0}
     nothing = replace(batch, label_positions=batch.tokens.new_zeros(0), labels=batch.tokens.new_zeros(0))

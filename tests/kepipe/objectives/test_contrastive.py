@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from kepipe.data.batch import Batch
+from kepipe.data.document import Document
 from kepipe.data.row_batches import RowShape
 from kepipe.data.shards import open_shard
 from kepipe.objectives import table
 from kepipe.objectives.contrastive.loss import ContrastiveLoss, alignment, pool, uniformity
+from kepipe.objectives.contrastive.settings import text_rows
 from kepipe.objectives.ernie2.labelled import Text
 from kepipe.stages.artifacts import Shards
 from kepipe.stages.pretrain import PRETRAIN, PretrainConfig
@@ -94,6 +96,10 @@ def test_contrastive_loss_matches_the_paper() -> None:
     assert losses["accuracy"].item() == 0.5
     assert losses["alignment"].item() == pytest.approx((2 - 2 * cosine) / 2, abs=1e-6)
     assert losses["uniformity"].item() == pytest.approx(-4.0)
+    three = ContrastiveLoss(0.5).losses(
+        None, (hidden_ND[[0, 1, 4, 0, 1, 3]],), batch_of([0, 0, 0, 1, 1, 1], list(range(6)), [0, 1, 2])
+    )
+    assert three["accuracy"].item() == pytest.approx(2 / 3)
 
 
 def test_duplicate_of_a_partner_is_no_negative() -> None:
@@ -191,3 +197,19 @@ def test_simcse_needs_dropout(tmp_path: Path) -> None:
     stage = "  pretrain: {{base: {{family: bert{}}}, objective: {}}}\n"
     assert "set `dropout: 0.1`" in error_message(tmp_path, stage.format("", "simcse"))
     assert error_message(tmp_path, stage.format(", dropout: 0.1", "simcse")) == ""
+
+
+def test_uniformity_needs_two_texts() -> None:
+    for pairs, counted in ((1, 0), (2, 1)):
+        batch = batch_of([0] * pairs + [1] * pairs, list(range(2 * pairs)), list(range(pairs)))
+        assert ContrastiveLoss(0.5).counts(batch) == {
+            "contrastive": pairs, "accuracy": pairs, "alignment": pairs, "uniformity": counted,
+        }  # fmt: skip
+
+
+def test_texts_of_a_file_have_a_row_each_and_no_entities() -> None:
+    documents = [Document("a", "One town. Two towns."), Document("b", "Three")]
+    shard, examples = text_rows(Path("own.jsonl"), documents, load_tokenizer("minilm"), 16)
+    assert (np.asarray(shard.entities) == -1).all()
+    assert len(shard.entities) == 7
+    assert examples.lengths.tolist() == [6 + 2, 1 + 2]

@@ -130,3 +130,22 @@ def test_added_loss_term_is_minimised_and_logged(tmp_path: Path) -> None:
     assert of_held < 0.9 * of_free
     parts = zip(*(recorder.metric(f"loss_{name}").values() for name in criterion.terms), strict=True)
     assert list(recorder.metric("loss").values()) == pytest.approx([sum(part) for part in parts])
+
+
+def test_next_sentence_is_judged_at_the_first_token_of_each_row() -> None:
+    tokens = torch.zeros(3, 5, dtype=torch.long)
+    places = NextSentenceLoss("nsp").places(Batch(tokens, tokens, next_sentence_labels=tokens[:, 0]))
+    assert places is not None
+    assert places.tolist() == [0, 5, 10]
+    assert NextSentenceLoss("nsp").places(Batch(tokens, tokens)) is None
+
+
+@pytest.mark.parametrize(("count", "mean"), [(0, 0.0), (1, 6.0), (2, 6.0)])
+def test_token_loss_is_the_mean_over_its_labels(count: int, mean: float) -> None:
+    class Six:
+        def token_loss(self, hidden_ND: Tensor, _labels_N: Tensor) -> Tensor:
+            return torch.tensor(6.0 * len(hidden_ND))
+
+    tokens = torch.zeros(1, 5, dtype=torch.long)
+    batch = Batch(tokens, tokens, labels=tokens[0, :count])
+    assert float(TokenLoss("lm").mean(Six(), torch.zeros(count, 4), batch)) == mean  # type: ignore[arg-type]

@@ -37,6 +37,13 @@ def test_targets_are_whole_words_in_spans_at_the_configured_rate(partial: int) -
         np.testing.assert_allclose(shares, 1 / np.arange(1, 6) / (137 / 60), atol=0.06)
 
 
+def test_span_is_anywhere_in_its_own_window_and_never_beyond() -> None:
+    words_BT = np.arange(100)[None].repeat(40, 0)
+    told_BWK = draw_targets(words_BT, np.random.default_rng(0), 5, 1).reshape(40, 20, 5)
+    assert (told_BWK.sum(2) == 1).all()
+    assert told_BWK.any((0, 1)).all()
+
+
 def test_every_row_with_words_has_a_target() -> None:
     words_BT = np.array([[0, -1, -1], [0, 1, -1], [-1, -1, -1]])
     for seed in range(20):

@@ -9,6 +9,7 @@ import pytest
 from kepipe.models.base import Base, build
 from kepipe.objectives.requirements import RowSettings, check
 from kepipe.objectives.table import read
+from tests.support.elmo import small_model
 
 TINY = {"layers": 1, "hidden": 32, "heads": 2}
 
@@ -54,6 +55,7 @@ def test_fitting_objective_and_base_are_accepted(objective: str, base: dict[str,
         ("mass", {"family": "gpt2", **TINY}, {}, "trains an encoder-decoder, and base the-base is a decoder"),
         ("causal-lm", {"family": "gpt2", **TINY}, {"format": "segment-pair"}, "set `format: packed`"),
         ("mlm", {"family": "bert", **TINY, "positions": 8}, {}, "has 8 positions: set `length: 8`"),
+        ("mlm", {"family": "bert", **TINY, "positions": 4}, {}, "has 4 positions: set `length: 4`"),
         (
             "denoising",
             {"family": "bart", **TINY, "positions": 17},
@@ -74,6 +76,7 @@ def test_fitting_objective_and_base_are_accepted(objective: str, base: dict[str,
             {"format": "sentence-pair"},
             "where that is a trained model, set `format: doc-sentences`",
         ),
+        ("mass", {"family": "bart", **TINY}, {"format": "sentence-pair"}, "has 0: set `segments: 2` in base"),
         (
             {"name": "unilm", "mode_segments": True},
             {"family": "bert", **TINY},
@@ -98,3 +101,22 @@ def test_mismatch_is_reported_with_the_setting_to_change(
     objective: Any, base: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     assert message in error_message(objective, base, **changes)
+
+
+def test_rows_are_plain_by_default() -> None:
+    plain = RowSettings("doc-sentences", 16)
+    assert plain == RowSettings("doc-sentences", 16, document_mask=False, streams=False, ramp=False)
+    model = build(
+        Base.model_validate({"family": "bart", **TINY}), 99, 0, lambda _: None, {"pad": 0, "sep": 3}
+    )
+    check(read("denoising"), model.config, "the-base", plain)
+
+
+def test_model_of_one_objective_without_segments_reads_no_pairs() -> None:
+    """Others can be given segment ids."""
+    config = small_model().config
+    assert config.objectives == {"bidirectional-lm"}
+    assert config.segments == 0
+    check(read("bidirectional-lm"), config, "the-base", RowSettings("packed", 16))
+    with pytest.raises(ValueError, match="base the-base does not support pairs, as made by sentence-pair"):
+        check(read("bidirectional-lm"), config, "the-base", RowSettings("sentence-pair", 16))

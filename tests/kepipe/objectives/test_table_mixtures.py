@@ -28,3 +28,10 @@ def test_row_of_a_mixture_is_that_of_its_objectives(
     assert row.rows is None
     first = table.TABLE[names[0]]
     assert row.held_out_objective == (first.held_out_objective or table.read(names[0]))
+
+
+def test_rows_begin_with_the_first_special_token_but_for_these_objectives() -> None:
+    """Those that read left to right, and T5's."""
+    names = [name for name in table.TABLE if name not in ("text-pairs", "entity-descriptions")]
+    without = {name for name in names if not table.row_of(table.read(name)).begin}
+    assert without == {"causal-lm", "prefix-lm", "permutation-lm", "span-corruption"}

@@ -1,5 +1,7 @@
 """Scores of candidates against a plain loop: one candidate, one case, one forward pass at a time."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from kepipe.data.batch import Batch
 from kepipe.knowledge.ernie_tsinghua.vectors import attach
 from kepipe.models.folder import load
 from kepipe.models.mask_filler import MaskFiller
-from kepipe.probes.cloze_scoring import blank, passes, score_candidates
+from kepipe.probes.cloze_scoring import _batches, blank, passes, score_candidates
 from kepipe.probes.cloze_test import ClozeMaker
 from kepipe.probes.held_out import Links
 from kg.store import open_graph
@@ -111,3 +113,12 @@ def test_fused_model_gets_the_other_entities_of_the_window(world, test, vectors,
         known = [link for link in case.links if vectors.rows([link.entity])[0] >= 0]
         assert bool(known) == (np.abs(found - without).max() > 1e-3)
         assert known == [link for link in case.links if knowledge.knows(link.entity)]
+
+
+def test_cases_of_a_batch_fill_it_to_the_last_token():
+    """With eight more tokens for each than it has beside the blank."""
+    cases = [SimpleNamespace(left=[7] * 4, right=[7] * 6)] * 5
+    for tokens, sizes in ((36, [2, 2, 1]), (35, [1] * 5), (90, [5])):
+        batches = list(_batches(cases, range(5), tokens))
+        assert [len(batch) for batch in batches] == sizes
+        assert np.concatenate(batches).tolist() == [*range(5)]

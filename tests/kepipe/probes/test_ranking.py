@@ -16,6 +16,7 @@ def test_per_case_values():
     assert values["mrr"].tolist() == pytest.approx([1, 0.5, 2 / 3, 1 / 11])
     assert values["hits@1"].tolist() == [1, 0, 0, 0]
     assert values["hits@10"].tolist() == [1, 1, 1, 0]
+    assert per_case(np.array([10.0, 10.5]))["hits@10"].tolist() == [1, 0]
 
 
 def test_chance_equals_random_scores():

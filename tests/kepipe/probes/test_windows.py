@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kepipe.data.document import Document, Mention
-from kepipe.probes.windows import cut_windows, draw_windows
+from kepipe.probes.windows import _measures, cut_windows, draw_windows
 from kepipe.tokenization.training import train_tokenizer
 
 TEXT = "Zwölf Monde kreisen. 月球 goes around the Earth,\nand  Mars has two small moons: Phobos and Deimos."
@@ -73,3 +73,11 @@ def test_windows_are_drawn_up_to_the_maximum_of_tokens():
         drawn = draw_windows(documents, tokenizer, rng, length=14, max_tokens=tokens)
         assert len(drawn) == len(drawn.tokens) == windows
         assert (np.diff(drawn.documents) >= 0).all()
+
+
+def test_words_and_bytes_are_counted_before_each_character():
+    """At both ends of each range of code points that are encoded in as many bytes."""
+    text = "\x7f\x80 \u07ff\u0800\uffff \U00010000"
+    words, sizes = _measures(text)
+    assert sizes.tolist() == [len(text[:place].encode()) for place in range(len(text) + 1)]
+    assert words.tolist() == [0, 1, 1, 1, 2, 2, 2, 2, 3]

@@ -25,6 +25,7 @@ def test_value_is_the_mean_of_the_cases():
 def test_a_ratio_and_its_standard_error_by_hand() -> None:
     found = clustered_ratio([2, 2, 4, 4, 8, 0], [1, 1, 1, 1, 2, 4], list("aabcde"), np.random.default_rng(0))
     assert (found.value, found.cases, found.clusters) == (2.0, 6, 5)
+    assert found.low < 2.0 < found.high < np.inf
     sums, amounts = np.array([1.0, 2.0, 6.0]), np.array([1.0, 2.0, 3.0])
     means, errors = _ratio(sums, amounts, np.array([[1.0, 1.0, 1.0], [2.0, 0.0, 1.0]]))
     # 9/6; residuals −1/2, −1, 3/2; variance 3/2 · (1/4 + 1 + 9/4); over the amounts of 6
@@ -142,6 +143,12 @@ def test_mean_over_three_seeds_by_hand() -> None:
     reach = 4.302652729911275 / 3**0.5  # t of 2 degrees of freedom at 97.5%, standard deviation 1
     assert (found.value, found.cases, found.clusters) == (2.0, 3, 3)
     assert (found.low, found.high) == pytest.approx((2 - reach, 2 + reach))
+
+
+def test_two_seeds_are_enough_for_an_interval() -> None:
+    found = mean_over_seeds([1.0, 2.0])
+    reach = 12.706204736174698 / 2  # t of 1 degree of freedom at 97.5%, standard deviation √½, over √2
+    assert (found.low, found.high) == pytest.approx((1.5 - reach, 1.5 + reach))
 
 
 def test_mean_over_seeds_equals_the_t_interval() -> None:

@@ -258,3 +258,33 @@ def test_patience_stops_training_without_improvement(tmp_path: Path) -> None:
     progress = fit(tiny(0.0), MASKING, toy_rows, still, context_in(tmp_path, recorder), held_out())
     assert progress.step < 60
     assert f"stopped after step {progress.step} of 400: 2 evaluations were no better than" in recorder.notes()
+
+
+def manager_of(folder: Path, **changes: object) -> CheckpointManager:
+    model = tiny()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return CheckpointManager(
+        Accelerator(cpu=True), model, optimizer, CarriedStates(), settings(**changes), context_in(folder)
+    )
+
+
+@pytest.mark.parametrize(("asked", "is_async"), [("auto", False), (True, True), (False, False)])
+def test_checkpoints_are_written_meanwhile_on_a_gpu_or_if_asked(
+    tmp_path: Path, asked: object, is_async: bool
+) -> None:
+    assert manager_of(tmp_path, async_checkpoints=asked).is_async is is_async
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_checkpoint_that_cannot_be_written_fails_the_training(tmp_path: Path, is_async: bool) -> None:
+    manager = manager_of(tmp_path, async_checkpoints=is_async)
+    manager.root.parent.mkdir(parents=True, exist_ok=True)
+    manager.root.touch()
+
+    def save() -> None:
+        manager.save(TrainState(step=3))
+        manager.wait()
+
+    with pytest.raises(OSError, match=r"cannot write the checkpoint of step 3|Not a directory"):
+        save()
+    manager.wait()

@@ -16,7 +16,6 @@ from kepipe.objectives import table
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
 from kg.templates import templates_of
-from tests.support.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER
 
 SHAPE = RowShape(length=16, tokens=24, begin=True, seed=3)
 TEMPLATES = {"in": ["[X] lies in [Y].", "[Y] of [X]."]}
@@ -130,44 +129,3 @@ def test_decoder_labels_are_the_whole_fact(graph: Graph, tokenizer: Tokenizer) -
     rows = fact_rows(graph, tokenizer)[0]
     batch = collate("causal-lm", rows, tokenizer)
     np.testing.assert_array_equal(batch.labels.numpy(), rows.tokens[:, 1:][rows.documents[:, 1:] > 0])
-
-
-@pytest.fixture
-def spans() -> TokenRows:
-    """Two rows of eight and six tokens of text, with a span of two and of one."""
-    tokens = np.array([[CLS, 30, 31, 32, 33, 34, 35, SEP], [CLS, 40, 41, 42, 43, SEP, PAD, PAD]])
-    text = tokens >= 25
-    salient = np.isin(tokens, [32, 33, 43])
-    word = np.where(text, np.arange(8) - 1, -1)
-    return TokenRows(
-        tokens=tokens,
-        segments=np.zeros_like(tokens),
-        documents=(tokens != PAD).astype(np.int64),
-        special=~text,
-        units={"word": word},
-        entities=np.full_like(tokens, -1),
-        sentences=np.where(text, 0, -1),
-        salient=salient,
-    )
-
-
-def test_bart_predicts_the_fact_from_one_mask(spans: TokenRows) -> None:
-    batch = collate("denoising", spans, TOKENIZER)
-    assert batch.tokens.tolist() == [[CLS, 30, 31, MASK, 34, 35, SEP], [CLS, 40, 41, 42, MASK, SEP, PAD]]
-    assert batch.labels.tolist() == [CLS, *range(30, 36), SEP, CLS, 40, 41, 42, 43, SEP]
-
-
-def test_t5_predicts_the_object_after_its_sentinel(spans: TokenRows) -> None:
-    first, second = SENTINELS[:2].tolist()
-    batch = collate(
-        "span-corruption", replace(spans, tokens=np.where(spans.tokens == CLS, 29, spans.tokens)), TOKENIZER
-    )
-    assert batch.tokens.tolist() == [[29, 30, 31, first, 34, 35, SEP], [29, 40, 41, 42, first, SEP, PAD]]
-    assert batch.labels.tolist() == [first, 32, 33, second, SEP, first, 43, second, SEP]
-
-
-def test_mass_predicts_the_object_in_place(spans: TokenRows) -> None:
-    batch = collate("mass", spans, TOKENIZER)
-    assert batch.labels.tolist() == [32, 33, 43]
-    assert batch.decoder_tokens.tolist() == [[31, 32], [42, PAD]]
-    assert batch.decoder_positions[0].tolist() == [3, 4]
