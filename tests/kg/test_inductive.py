@@ -296,4 +296,4 @@ def test_each_batch_samples_other_edges(monkeypatch: pytest.MonkeyPatch) -> None
     settings = InductiveTraining(steps=40, bases=2, negatives=3)
     train_encoder(Neighbourhood(FACTS, 4, 2), VECTORS, RELATIONS, settings, 0)
     assert len(set(seeds)) == 40
-    assert 2**28 < max(seeds) < 2**31
+    assert 2**28 < max(seeds) < 2**31, "drawn from all non-negative 32-bit integers"

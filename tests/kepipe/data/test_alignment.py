@@ -98,7 +98,9 @@ def test_turn_and_reply_bits_are_set_at_first_tokens(minilm: Tokenizer) -> None:
         assert [pieces[place] for place in np.flatnonzero(made.bounds & bit)] == first
 
 
-def test_reply_does_not_make_a_capital_nor_a_token_without_entity_one(minilm: Tokenizer) -> None:
+def test_reply_bit_is_not_the_capital_bit_and_tokens_without_mention_have_no_entity(
+    minilm: Tokenizer,
+) -> None:
     turns = (Turn(0, 5, 0), Turn(6, 8, 1))
     made = tokenise([Document("d", "Hello hi", turns=turns)], minilm, len)
     assert ((made.bounds & (TURN | REPLY | CAPITAL)) == [TURN | CAPITAL, TURN | REPLY]).all()
@@ -313,7 +315,7 @@ def test_a_token_after_any_white_space_begins_at_its_first_letter() -> None:
     assert [text[a:b] for a, b in zip(starts, ends, strict=True)] == ["The", "rose", "ends", "."]
 
 
-def test_token_that_is_a_blank_keeps_it_and_one_of_a_letter_loses_it() -> None:
+def test_leading_blank_is_not_part_of_a_token_unless_it_is_all_of_it() -> None:
     starts, ends = np.array([0, 1, 2]), np.array([1, 2, 4])
     encoded = Encoded(np.zeros(3, np.int64), starts, ends, np.ones(3, np.bool_), np.array([3]))
     codes = np.frombuffer("a  b".encode("utf-32-le"), dtype=np.uint32)

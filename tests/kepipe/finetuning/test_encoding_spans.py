@@ -81,7 +81,7 @@ def test_text_without_markers_stays_as_it_is() -> None:
     assert (openings.tolist(), closings.tolist()) == ([], [])
 
 
-def test_decoder_reads_a_first_word_of_one_token_there() -> None:
+def test_decoder_reads_a_word_of_one_token_at_that_token() -> None:
     form = RowFormat(load_tokenizer("minilm"), 16, "words", begin=False, causal=True)
     (row,) = encode_rows([Example("x", "a moon", (Span(0, 1), Span(2, 6)))], form)
     assert row.read_positions == (0, 1)

@@ -281,9 +281,9 @@ def test_log_that_is_gone_meanwhile_is_no_error(scripts: Scripts, monkeypatch: p
     scripts.add("tiny", CALL, Cron(cron="@yearly"))
     listed = Path.glob
     monkeypatch.setattr(Path, "glob", lambda path, names: [path / "0.log", *listed(path, names)])
-    assert run_pipeline(
-        scripts.workspace, "tiny", schedules.find(scripts.workspace, "tiny").schedule
-    ).outcome == ("finished")
+    result = run_pipeline(scripts.workspace, "tiny", schedules.find(scripts.workspace, "tiny").schedule)
+    assert result is not None
+    assert result.outcome == "finished"
 
 
 def test_pipeline_runs_in_a_workspace_that_is_not_there_yet(scripts: Scripts, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_attempt_that_cannot_be_removed_does_not_fail_its_result(
     assert store.holds("key")
 
 
-def test_locks_are_not_awaited_before_a_result_is_removed(
+def test_only_the_guard_is_awaited_before_a_result_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, timeouts = Store(tmp_path), dict[str, float]()

@@ -106,14 +106,16 @@ def test_processor_time_of_workers_and_of_their_workers_in_this_session_is_added
     asked = list[bool]()
 
     def worker(process: int) -> SimpleNamespace:
-        return SimpleNamespace(pid=process, cpu_times=lambda: (1e5, 2e5, 4e5, 8e5, 16e5))
+        times = (1e5, 2e5, 4e5, 8e5, 16e5)  # user, system, those of ended children, waiting for a disk
+        return SimpleNamespace(pid=process, cpu_times=lambda: times)
 
     class Process:
         def children(self, recursive: bool) -> list[SimpleNamespace]:
             asked.append(recursive)
-            return [worker(os.getpid()), worker(1)]
+            return [worker(11), worker(12)]
 
     before = work_clock._processor()
+    monkeypatch.setattr(os, "getsid", {0: 7, 11: 7, 12: 8}.__getitem__)
     monkeypatch.setattr("psutil.Process", Process)
     assert 15e5 <= work_clock._processor() <= 15e5 + before + 1e4
     assert asked == [True]
@@ -121,5 +123,6 @@ def test_processor_time_of_workers_and_of_their_workers_in_this_session_is_added
 
 def test_peak_memory_is_counted_in_bytes_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=3e6 - 1e6 * abs(who)))
+    bytes_used = {resource.RUSAGE_SELF: 3e6, resource.RUSAGE_CHILDREN: 2e6}
+    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=bytes_used[who]))
     assert peak_memory() == 3.0

@@ -16,6 +16,6 @@ def test_unbiased_norm_by_its_formula() -> None:
     torch.testing.assert_close(norm(row), torch.tensor([[-1 / 1.5, 0.0, 3 / 1.5 + 1]]))
 
 
-def test_small_number_of_the_unbiased_norm_is_that_of_the_release() -> None:
+def test_epsilon_of_the_unbiased_norm_is_1e_6() -> None:
     row = torch.tensor([[0.0, 1e-5, 2e-5]])  # a deviation of 1e-5
     torch.testing.assert_close(UnbiasedNorm(3)(row), torch.tensor([[-1, 0, 1]]) / 1.1)

@@ -116,7 +116,7 @@ def test_fused_model_gets_the_other_entities_of_the_window(world, test, vectors,
 
 
 def test_cases_of_a_batch_fill_it_to_the_last_token():
-    """With eight more tokens for each than it has beside the blank."""
+    """A row counts as the tokens beside its blank and eight more: 18 here."""
     cases = [SimpleNamespace(left=[7] * 4, right=[7] * 6)] * 5
     for tokens, sizes in ((36, [2, 2, 1]), (35, [1] * 5), (90, [5])):
         batches = list(_batches(cases, range(5), tokens))

@@ -1,4 +1,5 @@
-"""What the registry keeps about a model, on a registry in memory: champions, approval, archived versions."""
+"""What the registry records about a model: champions, approval, archived versions. Without a store: `test_registry.py`
+has one."""
 
 from __future__ import annotations
 
@@ -25,18 +26,18 @@ class Page(list[Any]):
     token = None
 
 
-class Registry:
-    """As much of MLflow's client as these functions call."""
+class MemoryClient:
+    """As much of MLflow's client as the registry's functions call."""
 
     def __init__(self) -> None:
         self.models: dict[str, SimpleNamespace] = {}
-        self.kept: dict[str, list[SimpleNamespace]] = {}
+        self.model_versions: dict[str, list[SimpleNamespace]] = {}
         self.error = RESOURCE_DOES_NOT_EXIST
 
     def add(self, name: str, *tags: dict[str, str]) -> None:
         """A model with a version for each set of tags."""
         self.models[name] = SimpleNamespace(name=name, aliases={}, tags={})
-        self.kept[name] = [
+        self.model_versions[name] = [
             SimpleNamespace(version=number, tags=each, creation_timestamp=1000 * number)
             for number, each in enumerate(tags, 1)
         ]
@@ -50,7 +51,7 @@ class Registry:
         return self.models[name]
 
     def get_model_version(self, name: str, number: str) -> SimpleNamespace:
-        found = [each for each in self.kept.get(name, ()) if str(each.version) == number]
+        found = [each for each in self.model_versions.get(name, ()) if str(each.version) == number]
         if not found:
             raise MlflowException("no such version", self.error)
         return found[0]
@@ -59,7 +60,7 @@ class Registry:
         return Page(self.models.values())
 
     def search_model_versions(self, condition: str, **_: Any) -> Page:
-        return Page(self.kept[condition.removeprefix("name='").removesuffix("'")])
+        return Page(self.model_versions[condition.removeprefix("name='").removesuffix("'")])
 
     def set_registered_model_alias(self, name: str, alias: str, number: str) -> None:
         self.models[name].aliases[alias] = number
@@ -72,34 +73,34 @@ class Registry:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Registry:
-    return Registry()
+def client() -> MemoryClient:
+    return MemoryClient()
 
 
 @pytest.fixture
-def store(kept: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(client: MemoryClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(Store, "check", lambda _: None)
-    return Store("http://127.0.0.1:9", kept, None, tmp_path)  # type: ignore[arg-type]
+    return Store("http://127.0.0.1:9", client, None, tmp_path)  # type: ignore[arg-type]
 
 
-def test_versions_are_listed_by_model_the_newest_first(kept: Registry) -> None:
-    kept.add("moons", {}, {"a": "b"})
-    kept.add("comets", {})
-    kept.set_registered_model_alias("moons", "champion", "1")
-    kept.set_registered_model_alias("moons", "challenger", "2")
-    listed = registry.versions(kept)  # type: ignore[arg-type]
+def test_versions_are_listed_by_model_the_newest_first(client: MemoryClient) -> None:
+    client.add("moons", {}, {"a": "b"})
+    client.add("comets", {})
+    client.set_registered_model_alias("moons", "champion", "1")
+    client.set_registered_model_alias("moons", "challenger", "2")
+    listed = registry.versions(client)  # type: ignore[arg-type]
     assert [(one.model, one.version, one.aliases, one.created, one.tags) for one in listed] == [
         ("comets", 1, (), 1.0, {}),
         ("moons", 2, ("challenger",), 2.0, {"a": "b"}),
         ("moons", 1, ("champion",), 1.0, {}),
     ]
-    assert [one.version for one in registry.versions(kept, "moons")] == [2, 1]  # type: ignore[arg-type]
+    assert [one.version for one in registry.versions(client, "moons")] == [2, 1]  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="no model `suns` is registered; there are: comets, moons"):
-        registry.versions(kept, "suns")  # type: ignore[arg-type]
+        registry.versions(client, "suns")  # type: ignore[arg-type]
 
 
-def test_archived_version_is_neither_promoted_nor_rolled_back_to(kept: Registry, store: Store) -> None:
-    kept.add("moons", {}, {}, {ARCHIVED: "2026-01-01"}, {})
+def test_archived_version_is_neither_promoted_nor_rolled_back_to(client: MemoryClient, store: Store) -> None:
+    client.add("moons", {}, {}, {ARCHIVED: "2026-01-01"}, {})
     for version in (1, 2, 4):
         registry.promote(store, "moons", version)
     registry.promote(store, "moons", 4)
@@ -108,7 +109,7 @@ def test_archived_version_is_neither_promoted_nor_rolled_back_to(kept: Registry,
         registry.promote(store, "moons", 3)
     with pytest.raises(ConfigError, match=r"has no version 5; there are: 4, 2, 1$"):
         registry.promote(store, "moons", 5)
-    kept.kept["moons"][1].tags[ARCHIVED] = "2026-01-02"
+    client.get_model_version("moons", "2").tags[ARCHIVED] = "2026-01-02"
     assert registry.rollback(store, "moons") == 1
     assert (registry.champion_of(store, "moons"), registry.champions(store, "moons")) == (1, [1])
     with pytest.raises(ConfigError, match="there is no previous champion"):
@@ -118,8 +119,8 @@ def test_archived_version_is_neither_promoted_nor_rolled_back_to(kept: Registry,
     ]  # fmt: skip
 
 
-def test_rollback_goes_to_the_champion_before(kept: Registry, store: Store) -> None:
-    kept.add("moons", {}, {}, {})
+def test_rollback_goes_to_the_champion_before(client: MemoryClient, store: Store) -> None:
+    client.add("moons", {}, {}, {})
     for version in (1, 2, 3):
         registry.promote(store, "moons", version)
     assert (registry.rollback(store, "moons"), registry.champion_of(store, "moons")) == (2, 2)
@@ -127,19 +128,19 @@ def test_rollback_goes_to_the_champion_before(kept: Registry, store: Store) -> N
     assert (registry.rollback(store, "moons"), registry.champion_of(store, "moons")) == (1, 1)
 
 
-def test_newest_hundred_events_are_kept(kept: Registry, store: Store) -> None:
-    kept.add("moons", {})
-    kept.models["moons"].tags[registry.EVENTS] = json.dumps([[1.0, f"event {n}", 1] for n in range(100)])
+def test_newest_hundred_events_are_kept(client: MemoryClient, store: Store) -> None:
+    client.add("moons", {})
+    client.models["moons"].tags[registry.EVENTS] = json.dumps([[1.0, f"event {n}", 1] for n in range(100)])
     registry.promote(store, "moons", 1)
     noted = registry.events(store, "moons")
     assert (len(noted), noted[0][1], noted[-1][1]) == (100, "event 1", "promoted manually")
 
 
 def test_version_is_approved_once_if_it_waits_and_the_champion_is_that_of_its_comparison(
-    kept: Registry, store: Store
+    client: MemoryClient, store: Store
 ) -> None:
     waits = {WAITS: "true", AGAINST: "1", WHY: "better"}
-    kept.add("moons", {}, dict(waits), dict(waits), {})
+    client.add("moons", {}, dict(waits), dict(waits), {})
     registry.promote(store, "moons", 1)
     with pytest.raises(ConfigError, match=r"version 4 does not wait for approval \(waiting: 3, 2\)"):
         registry.approve(store, "moons", 4, "ada")
@@ -147,26 +148,26 @@ def test_version_is_approved_once_if_it_waits_and_the_champion_is_that_of_its_co
         registry.approve(store, "moons", 5, "ada")
     registry.approve(store, "moons", 2, "ada")
     assert registry.champions(store, "moons") == [1, 2]
-    tags = kept.kept["moons"][1].tags
+    tags = client.get_model_version("moons", "2").tags
     assert (tags[WHY], tags[PROMOTED], tags[WAITS]) == ("approved by ada; better", "true", "")
     assert registry.events(store, "moons")[-1][1:] == ("approved by ada:", 2)
     with pytest.raises(
         ConfigError, match="version 3 was compared with champion 1, and the champion has changed"
     ):
         registry.approve(store, "moons", 3, "ada")
-    kept.kept["moons"][2].tags[WAITS] = ""
+    client.get_model_version("moons", "3").tags[WAITS] = ""
     with pytest.raises(ConfigError, match=r"version 3 does not wait for approval \(waiting: none\)"):
         registry.approve(store, "moons", 3, "ada")
 
 
-def test_version_at_an_alias_or_a_number(kept: Registry, store: Store) -> None:
-    kept.add("moons", {}, {})
+def test_version_at_an_alias_or_a_number(client: MemoryClient, store: Store) -> None:
+    client.add("moons", {}, {})
     assert registry.champion_of(store, "moons") is None
-    kept.set_registered_model_alias("moons", "champion", "2")
+    client.set_registered_model_alias("moons", "champion", "2")
     assert registry.champion_of(store, "moons") == 2
     assert (registry.version_at(store, "moons", "1"), registry.version_at(store, "moons", "9")) == (1, None)
     assert registry.champion_of(store, "suns") is None
-    kept.error = INTERNAL_ERROR
+    client.error = INTERNAL_ERROR
     with pytest.raises(MlflowException, match="no such model"):
         registry.champion_of(store, "suns")
 

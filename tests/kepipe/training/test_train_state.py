@@ -269,7 +269,7 @@ def manager_of(folder: Path, **changes: object) -> CheckpointManager:
 
 
 @pytest.mark.parametrize(("asked", "is_async"), [("auto", False), (True, True), (False, False)])
-def test_checkpoints_are_written_meanwhile_on_a_gpu_or_if_asked(
+def test_checkpoints_of_a_cpu_are_written_in_the_background_only_if_asked(
     tmp_path: Path, asked: object, is_async: bool
 ) -> None:
     assert manager_of(tmp_path, async_checkpoints=asked).is_async is is_async
@@ -285,6 +285,6 @@ def test_checkpoint_that_cannot_be_written_fails_the_training(tmp_path: Path, is
         manager.save(TrainState(step=3))
         manager.wait()
 
-    with pytest.raises(OSError, match=r"cannot write the checkpoint of step 3|Not a directory"):
+    with pytest.raises(OSError, match="cannot write the checkpoint of step 3"):
         save()
-    manager.wait()
+    manager.wait()  # the error is raised once
