@@ -9,6 +9,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from kepipe.device import native_bfloat16
 from kepipe.models.protocols import TrainableModel
 from kepipe.nn.attention import attend, build_mask, has_varlen
 from kepipe.nn.visibility import Visibility, by_name
@@ -59,6 +60,11 @@ def losses_and_gradient(model: nn.Module, case: cases.Case, device: str, kind: s
     return float(loss.detach()), torch.cat([part.float().flatten().cpu() for part in parts])
 
 
+def has_lstm(kind: str, device: str) -> bool:
+    """Whether torch has an LSTM in this number format: on a CPU not in fp16, and in bf16 where it is native."""
+    return device != "cpu" or kind == "fp32" or (kind == "bf16" and native_bfloat16(device))
+
+
 def families_in(kind: str) -> Callable[[Setting], Figures]:
     """A check of all families in a number format; the CPU computes in fp32."""
 
@@ -66,8 +72,8 @@ def families_in(kind: str) -> Callable[[Setting], Figures]:
         make_accelerator("fp32", setting.device)  # which sets that fp32 is not rounded
         figures, wrong = Figures(), list[str]()
         for case in cases.families(length(setting)):
-            if kind == "fp16" and not setting.on_gpu and case.family in RECURRENT:
-                figures[case.name] = "torch has no LSTM in fp16 on a CPU"
+            if case.family in RECURRENT and not has_lstm(kind, setting.device):
+                figures[case.name] = f"torch has no LSTM in {kind} on this processor"
                 continue
             model = case.model(hidden(setting))
             expected, gradient = losses_and_gradient(deepcopy(model), case, "cpu", "fp32")
