@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from kepipe.data.batch import TokenRows
-from kepipe.objectives import table
-from tests.support.rows import CLS, MASK, PAD, SENTINELS, SEP, TOKENIZER
-
-
-def collate(name: str, rows: TokenRows) -> Any:
-    objective = table.build(table.read(name), TOKENIZER)
-    return objective.collate(rows, np.random.default_rng(0), 0.5)
+from tests.support.rows import CLS, MASK, PAD, SENTINELS, SEP, collate
 
 
 @pytest.fixture

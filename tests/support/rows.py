@@ -10,6 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kepipe.data.batch import ExampleRefs, TokenRows
+from kepipe.objectives import table
 from kepipe.objectives.base import Objective
 from kepipe.tokenization.tokenizer import Tokenizer
 
@@ -29,6 +30,12 @@ class Ids:
 
 
 TOKENIZER = cast(Tokenizer, Ids())
+
+
+def collate(name: str, rows: TokenRows, tokenizer: Tokenizer = TOKENIZER) -> Any:
+    """The batch of an objective with its default settings, half-way through the training."""
+    objective = table.build(table.read(name), tokenizer)
+    return objective.collate(rows, np.random.default_rng(0), 0.5)
 
 
 def rows(count: int = 8, length: int = 32, seed: int = 0, pairs: bool = False, **changes: Any) -> TokenRows:

@@ -12,10 +12,10 @@ import pytest
 from kepipe.data.batch import TokenRows
 from kepipe.data.row_batches import RowShape
 from kepipe.knowledge.triples_as_text.fact_rows import FactRows, MixedRows, StatedFacts
-from kepipe.objectives import table
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
 from kg.templates import templates_of
+from tests.support.rows import collate
 
 SHAPE = RowShape(length=16, tokens=24, begin=True, seed=3)
 TEMPLATES = {"in": ["[X] lies in [Y].", "[Y] of [X]."]}
@@ -109,11 +109,6 @@ def test_mixed_rows_keep_the_order_of_text_and_facts(share: float) -> None:
     assert rows.per_epoch == pytest.approx(7 / (1 - share))
     facts = np.cumsum([each.startswith("fact") for each in came])
     assert (np.abs(facts - share * np.arange(1, 1001)) < 1).all()
-
-
-def collate(name: str, rows: TokenRows, tokenizer: Tokenizer) -> Any:
-    objective = table.build(table.read(name), tokenizer)
-    return objective.collate(rows, np.random.default_rng(0), 0.5)
 
 
 @pytest.mark.parametrize("name", ["mlm", "span-masking", "unilm"])
