@@ -141,8 +141,7 @@ def _words(
     same_phrase = (phrase[1:] == phrase[:-1]) & (phrase[1:] >= 0)
     same_character = starts[1:] < ends[:-1]
     words = split.copy()
-    both = han[1:] & han[:-1]
-    words[1:][both] = ~(same_phrase | same_character)[both]
+    words[1:][han[1:]] = ~(same_phrase | same_character)[han[1:]]
     words[1:][han[1:] != han[:-1]] = True
     return words
 

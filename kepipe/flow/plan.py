@@ -90,7 +90,7 @@ class Workspace:
     def set_latest(self, pipeline: str, node: str, folder: Path) -> None:
         """Point the link of a stage to `folder`, atomically."""
         link = self.latest(pipeline, node)
-        link.parent.mkdir(parents=True, exist_ok=True)
+        link.parent.mkdir(exist_ok=True)
         if link.is_dir() and not link.is_symlink():
             with suppress(OSError):  # not empty: the rename below raises
                 link.rmdir()

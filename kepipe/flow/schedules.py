@@ -175,7 +175,6 @@ def jobs_of(
     scheduler = BackgroundScheduler(
         jobstores={"default": store},
         executors={"default": ThreadPoolExecutor(THREADS)},
-        job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
     )
     scheduler.start(paused=fire is None)
     try:

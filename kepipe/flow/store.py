@@ -103,7 +103,7 @@ class Store:
 
     def _set_aside(self, key: str) -> Path:
         aside = self.root / "damaged" / f"{key}-{time.time_ns()}"
-        aside.parent.mkdir(parents=True, exist_ok=True)
+        aside.parent.mkdir(exist_ok=True)
         (self._done / key).rename(aside)
         return aside
 
@@ -248,7 +248,7 @@ class Store:
     def _to_trash(self, folder: Path, run: str = "") -> Path | None:
         """Move a folder out of the store by one rename; None if a run other than `run` uses it."""
         trash = self.root / "trash" / f"{folder.name}-{time.time_ns()}"
-        trash.parent.mkdir(parents=True, exist_ok=True)
+        trash.parent.mkdir(exist_ok=True)
         with self.live.guard():
             if folder.parent == self._done and folder.name in self.live.in_use(except_run=run):
                 return None

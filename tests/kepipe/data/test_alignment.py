@@ -134,6 +134,14 @@ def test_blank_at_the_end_of_the_last_text_is_kept(bytes_: Tokenizer) -> None:
     assert bytes_.decode(columns.tokens) == "Paris Paris is a city "
 
 
+def test_a_phrase_begins_a_word_also_after_a_document_that_ends_with_a_blank(bytes_: Tokenizer) -> None:
+    """The blank's token ends where the next document begins, as if it were the first token of the phrase there."""
+    before, phrase = Document("d", "the city "), Document("e", "北京大学", phrases=(Span(0, 4),))
+    columns = tokenise([before, phrase], bytes_, len)
+    first = columns.bounds[columns.documents[0]]
+    assert all(first & LEVELS[level] for level in LEVELS)
+
+
 def test_chinese_words_are_phrases_or_else_characters(characters: Tokenizer, bytes_: Tokenizer) -> None:
     text = "北京大学在中国ABC公司"
     phrases = (Span(0, 4), Span(5, 7))
