@@ -6,6 +6,7 @@ there before and a leftover of that name, which the next writer takes away.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import threading
@@ -144,6 +145,28 @@ def lock(file: Path, timeout: float = -1) -> Iterator[bool]:
         yield True
     finally:
         held.release()
+
+
+def is_locked(file: Path) -> bool:
+    """Whether a process holds the lock of `file`, found out without writing, for folders that are only read."""
+    try:
+        handle = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)  # gives the shared lock back
+    return False
+
+
+def writable(place: Path) -> bool:
+    """Whether a file may be written or made anew, or files be made in a folder; where it is missing, in the nearest
+    folder above it."""
+    existing = next((each for each in (place, *place.parents) if each.exists()), Path())
+    return os.access(existing, os.W_OK)
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLook
 from apscheduler.util import datetime_to_utc_timestamp, utc_timestamp_to_datetime
 
 from kepipe.config import ConfigError
-from kepipe.files import lock, replacing
+from kepipe.files import lock, replacing, writable
 from kepipe.flow.history import Result
 from kepipe.flow.schedule import NAME, Schedule
 from kepipe.terminal import echo
@@ -28,6 +28,7 @@ Fire = Callable[[str, Schedule], Result | None]
 _FIRE = "kepipe.flow.jobstore:refuse"
 _PICKLED = "apscheduler_jobs"
 """The table of APScheduler's own job store, which holds pickles."""
+_TABLE = "CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, next REAL, job TEXT)"
 
 
 def refuse(name: str, schedule: Schedule) -> Result | None:
@@ -54,16 +55,21 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
 
     A job is stored as JSON, a `Schedule`, and only ever calls `fire`: a file from an untrusted source can name another
     pipeline but executes nothing when it is read. Jobs belong to the workspace that holds the file now, even if it was
-    moved since they were added. A damaged file is set aside and its jobs are restored from a mirror. Raises ConfigError
-    for a file with another schema.
+    moved since they were added. A damaged file is set aside and its jobs are restored from a mirror. In a folder that
+    is not writable, jobs are read without a lock. Raises ConfigError for a file with another schema.
     """
 
     def __init__(self, file: Path, fire: Fire | None = None) -> None:
         super().__init__()
-        file.parent.mkdir(parents=True, exist_ok=True)
         self.file, self.fire = file.resolve(), fire
         """None if this process must not fire jobs. APScheduler processes due jobs once more while it shuts down, even
         when paused, and would mark them as fired."""
+        self._read_only = not (writable(self.file) and writable(self.file.parent))
+        if self._read_only:
+            with self._connection() as connection:
+                self._refuse_pickles(connection)
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
         with lock(self._lock):
             if not self.file.exists():
                 self._mirror.unlink(
@@ -77,12 +83,15 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
     def _prepare(self) -> None:
         """Create the table. Raises ConfigError for a file with another schema."""
         with self._connection() as connection:
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_PICKLED,)).fetchone():
-                raise ConfigError(
-                    f"{self.file}: its schedules are pickled, which kepipe does not load; "
-                    "remove the file and add the schedules again"
-                )
-            connection.execute("CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, next REAL, job TEXT)")
+            self._refuse_pickles(connection)
+            connection.execute(_TABLE)
+
+    def _refuse_pickles(self, connection: sqlite3.Connection) -> None:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (_PICKLED,)).fetchone():
+            raise ConfigError(
+                f"{self.file}: its schedules are pickled, which kepipe does not load; "
+                "remove the file and add the schedules again"
+            )
 
     @property
     def _lock(self) -> Path:
@@ -172,14 +181,29 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(self.file, timeout=30)) as connection, connection:
+            with closing(self._open()) as connection, connection:
                 yield connection
         except sqlite3.DatabaseError as error:
+            if self._read_only and isinstance(error, sqlite3.OperationalError):
+                raise ConfigError(
+                    f"{self.file}: {error}; where the workspace is not writable, schedules can be listed, not changed"
+                ) from None
             if isinstance(error, sqlite3.IntegrityError | sqlite3.OperationalError):
                 raise
             raise ConfigError(
                 f"{self.file}: not a schedule database ({error}); remove the file and add the schedules again"
             ) from None
+
+    def _open(self) -> sqlite3.Connection:
+        """The database; where it cannot be written, one that can only be read, which is empty if there is no file."""
+        if not self._read_only:
+            return sqlite3.connect(self.file, timeout=30)
+        if self.file.exists():
+            return sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True, timeout=30)
+        empty = sqlite3.connect(":memory:")
+        empty.execute(_TABLE)
+        empty.execute("PRAGMA query_only = ON")
+        return empty
 
     def _jobs(self, condition: str, *values: Any) -> list[Job]:
         """The jobs that match an SQL condition, ordered by next run time."""

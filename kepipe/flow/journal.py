@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from kepipe.files import lock
+from kepipe.files import is_locked, lock
 from kepipe.flow import events
 from kepipe.flow.events import Event, Progressed, RunEnded, StageEnded
 from kg.regular_files import parse_json
@@ -124,8 +124,7 @@ def read(file: Path, start: int = 0, on_bad: Callable[[str], None] | None = None
 
 def is_written(file: Path) -> bool:
     """Whether the process that writes the journal is still running."""
-    with _lock(file) as held:
-        return not held
+    return is_locked(file.with_suffix(".lock"))
 
 
 def _lock(file: Path) -> AbstractContextManager[bool]:

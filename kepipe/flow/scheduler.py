@@ -7,14 +7,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kepipe.config import ConfigError
-from kepipe.files import lock
+from kepipe.files import is_locked, lock
 from kepipe.flow.firing import SchedulerOptions, ScheduleRunner, read_pending
 from kepipe.flow.history import Result
 from kepipe.flow.schedules import entries, jobs_of, open_store
@@ -32,8 +32,7 @@ RECHECK_SECONDS = 5.0
 
 def is_served(workspace: Path) -> bool:
     """Whether a scheduler is running for this workspace."""
-    with _scheduler_lock(workspace) as acquired:
-        return not acquired
+    return is_locked(_lock_file(workspace))
 
 
 def serve(workspace: Path, options: SchedulerOptions) -> None:
@@ -130,7 +129,7 @@ class ClockWatch:
 
 @contextmanager
 def _exclusive(workspace: Path) -> Iterator[None]:
-    with _scheduler_lock(workspace) as acquired:
+    with lock(_lock_file(workspace), timeout=0) as acquired:
         if not acquired:
             raise ConfigError(
                 f"{workspace}: a scheduler is already running; `kepipe schedule list` shows its schedules"
@@ -151,6 +150,6 @@ def _on_signal(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _scheduler_lock(workspace: Path) -> AbstractContextManager[bool]:
-    """Hold the scheduler lock of a workspace; False if another process holds it."""
-    return lock(workspace / "schedule.lock", timeout=0)
+def _lock_file(workspace: Path) -> Path:
+    """The file whose lock the scheduler of a workspace holds."""
+    return workspace / "schedule.lock"

@@ -95,7 +95,11 @@ class Store:
         return None
 
     def set_aside(self, key: str, on_damage: Callable[[str], None], *, thorough: bool = False) -> None:
-        """Move a damaged artifact out of the way, unless another process holds its lock."""
+        """Move a damaged artifact out of the way, unless another process holds its lock or the store is only read."""
+        if not files.writable(self.root):
+            if damage := self.damage(key, thorough=thorough):
+                on_damage(f"{damage}; it stays there, since {self.root} is not writable")
+            return
         with files.lock(self._lock(key), timeout=0) as held:
             # another process may have made it again meanwhile
             if held and self.holds(key) and (damage := self.damage(key, thorough=thorough)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ def archive(store: Store, name: str, keep: int, *, dry_run: bool = False) -> Arc
     """
     if keep < 1:
         raise ConfigError(f"--keep {keep}: expected 1 or more")
-    with store.lock(name):
+    with nullcontext() if dry_run else store.lock(name):
         known = versions(store.client, name)
         earlier = [number for number in champions(store, name)[:-1] if number in {v.version for v in known}]
         kept = {

@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from kepipe.files import lock, replacing, sqlite_address
+from kepipe.files import lock, replacing, sqlite_address, writable
 
 LOCATION_COLUMNS = {
     "experiments": "artifact_location",
@@ -25,11 +25,14 @@ LOCATION_COLUMNS = {
 
 def ensure(file: Path, artifacts: str) -> Path | None:
     """Create the store's file if it is missing. A file that is not a database is set aside; returns its new path.
+    Raises PermissionError for a file to be created in a folder that is not writable.
 
     `artifacts`: URI of the artifact folder of MLflow's default experiment.
     """
     if is_store(file):
         return None
+    if not writable(file.parent):
+        raise PermissionError(f"there is no MLflow store, and {file.parent} is not writable")
     with lock(file.with_name(f"{file.name}.lock")):
         if is_store(file):
             return None
@@ -56,7 +59,10 @@ def is_store(file: Path) -> bool:
 
 
 def update_locations(file: Path, artifacts: str) -> None:
-    """Rewrite the artifact URIs in the store to `artifacts`, since the workspace may have been moved."""
+    """Rewrite the artifact URIs in the store to `artifacts`, since the workspace may have been moved. They stay as they
+    are in a file that is not writable."""
+    if not (writable(file) and writable(file.parent)):
+        return
     with closing(sqlite3.connect(file)) as connection, connection:
         first = connection.execute(
             "SELECT artifact_location FROM experiments WHERE experiment_id = 0"

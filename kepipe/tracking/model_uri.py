@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kepipe.config import ConfigError, read
+from kepipe.files import writable
 from kepipe.tracking.store import Store, StoreUnavailable, connect, is_server
 
 REGISTERED = "models:/"
@@ -34,7 +35,8 @@ def is_model_uri(name: str) -> bool:
 
 
 def fetch(uri: str, workspace: Path, folder: Path) -> Path:
-    """The model folder of a URI in the workspace's store; a model on a server is downloaded to `folder`.
+    """The model folder of a URI in the workspace's store. A model on a server is downloaded to `folder`, and one that
+    cannot be written is copied there, since MLflow adds a file to a model that it opens.
 
     The code that MLflow stores with the model is not executed. Raises ConfigError if the model does not exist or was
     not registered by kepipe.
@@ -44,7 +46,8 @@ def fetch(uri: str, workspace: Path, folder: Path) -> Path:
         from mlflow.models import Model
         from mlflow.models.model import MLMODEL_FILE_NAME
 
-        place = str(folder) if is_server(store.uri) else None
+        away = is_server(store.uri) or not writable(store.scratch)
+        place = str(folder) if away else None
         found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=place))
         # not by `Model.load`, which takes a path for a URI, and `%41` in it for an A
         described = read(found / MLMODEL_FILE_NAME).data

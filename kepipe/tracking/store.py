@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
 
-from kepipe.files import lock, sqlite_address, sqlite_file
+from kepipe.files import lock, sqlite_address, sqlite_file, writable
 from kepipe.flow.artifact import hash_json
 from kepipe.redaction import redact, without_secrets
 from kepipe.terminal import echo
@@ -83,9 +83,7 @@ def reachable(uri: str) -> bool:
     file = sqlite_file(uri)
     if file is None and place.scheme not in ("file", ""):
         return True  # a remote database: only connecting to it can tell
-    file = file or Path(place.path)
-    existing = next((folder for folder in (file, *file.parents) if folder.exists()), Path())
-    return os.access(existing, os.W_OK)
+    return writable(file or Path(place.path))
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,8 @@ class Store:
 
 
 def connect(workspace: Path) -> Store:
-    """The store of a workspace. Raises StoreUnavailable if it cannot be opened."""
+    """The store of a workspace, for reading alone where that is not writable. Raises StoreUnavailable if it cannot be
+    opened."""
     for name, value in {**QUIET, **FAIL_FAST}.items():
         os.environ.setdefault(name, value)
     import mlflow
@@ -178,7 +177,8 @@ def connect(workspace: Path) -> Store:
     uri = store_uri(workspace)
     registry = os.environ.get("MLFLOW_REGISTRY_URI") or uri
     file = sqlite_file(uri)
-    (workspace / "tracking").mkdir(parents=True, exist_ok=True)
+    if writable(workspace):
+        (workspace / "tracking").mkdir(parents=True, exist_ok=True)
     artifacts = (workspace / "mlartifacts").resolve().as_uri() if file is not None else None
     mlflow.set_tracking_uri(uri)  # parts of MLflow ignore the client's URI and use this one
     mlflow.set_registry_uri(registry)
