@@ -7,7 +7,6 @@ gives equal bytes.
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
@@ -15,17 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kepipe.report.labels import Labels, columns, folded, shortened
 from kepipe.report.markup import Markup, drawing
 from kepipe.studies.intervals import Estimate
-from kg.characters import chart_settings, in_chart, in_xml
+from kg.characters import chart_settings, in_chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABEL = 42
-"""Maximum number of characters of a label on one line."""
-LEGEND_WIDTH, LEGEND_LINE = 62, 0.22
-"""Of a legend above a chart: characters per line, including marks; the height of a line in inches."""
+LABEL, ROW, SIDE = (42, 3), (30, 2), (22, 2)
+"""Columns per line, and lines, of a label below a chart, of a row, and beside a chart."""
+LINE = 0.18
+"""Height of a further line of a label, in inches."""
+LEGEND, LEGEND_WIDTH, LEGEND_LINE, LEGEND_MARK = (50, 2), 62, 0.22, 5
+"""Of a legend above a chart: a label's columns and lines; columns per line, including marks; the height of a line in
+inches; columns of a mark."""
 SERIES = 6
 """Number of colours for arms; they repeat from the seventh arm on."""
 _INK, _MUTED, _LINE = "#fe0100", "#fe0101", "#fe0102"
@@ -43,17 +46,19 @@ def curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, *, log_x: bool = False
 ) -> Markup:
     """Label → (xs, ys) as lines, each labelled at its end. `log_x`: logarithmic x axis."""
-    with _chart(5.4, 3.2) as (axes, finish):
+    above = _Legend(lines if len(lines) > 1 else ())
+    height = 3.2 + LEGEND_LINE * max(0, above.lines - 3) + LINE * _further(x)
+    with _chart(5.4, height) as (axes, finish):
         for number, (label, (xs, ys)) in enumerate(lines.items()):
             axes.plot(
                 xs, ys, color=series(number), linewidth=1.8, label=in_chart(label), solid_joinstyle="round"
             )
         if log_x:
             axes.set_xscale("log")
-        axes.set_xlabel(in_xml(x), color=_MUTED)
-        axes.set_ylabel(in_xml(y), color=_MUTED)
+        finish.below(axes, x)
+        finish.labels.put(axes.set_ylabel(" ", color=_MUTED), y, *SIDE)
         axes.grid(axis="y", color=_LINE, linewidth=0.8)
-        _legend(axes, _legend_columns(lines) if len(lines) > 1 else 0)  # next to the curves, not over them
+        above.draw(axes, finish.labels)  # next to the curves, not over them
     return finish()
 
 
@@ -71,9 +76,9 @@ def dots(
     the axis starts at 0 if `from_zero`.
     """
     names = {name for row in rows.values() for name in row}
-    columns = _legend_columns(names)
+    above = _Legend(names)
     most = max((sum(name in row for name in order) for row in rows.values()), default=1)
-    height = 0.55 + LEGEND_LINE * ceil(len(names) / columns) + max(0.52, 0.16 * most) * len(rows)
+    height = 0.55 + LEGEND_LINE * above.lines + max(0.52, 0.16 * most) * len(rows) + LINE * _further(x)
     with _chart(5.4, height) as (axes, finish):
         baselines = sorted(names - set(order))
         for place, row in enumerate(rows.values()):
@@ -82,15 +87,15 @@ def dots(
             for name, value in row.items():
                 offset = apart * (shown.index(name) - (len(shown) - 1) / 2) if name in order else 0.0
                 _dot(axes, value, place + offset, order, baselines, name)
-        axes.set_yticks(range(len(rows)), [in_chart(name) for name in rows])
+        finish.rows(axes, rows)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(axis="x", color=_LINE, linewidth=0.8)
         if zero:
             axes.axvline(0, color=_INK, linewidth=1)
         elif from_zero:
             axes.set_xlim(left=0)
-        axes.set_xlabel(in_xml(x), color=_MUTED)
-        _legend(axes, columns)
+        finish.below(axes, x)
+        above.draw(axes, finish.labels)
     return finish()
 
 
@@ -120,8 +125,7 @@ def strips(
 
     `zero` draws the line of no difference.
     """
-    label = textwrap.fill(in_xml(x), LABEL)
-    with _chart(5.4, 0.75 + 0.46 * len(rows) + 0.18 * label.count("\n")) as (axes, finish):
+    with _chart(5.4, 0.75 + 0.46 * len(rows) + LINE * _further(x)) as (axes, finish):
         for place, ((values, mean), number) in enumerate(zip(rows.values(), colors, strict=True)):
             color = _MUTED if number < 0 else series(number)
             if mean.low is not None and mean.high is not None:
@@ -131,34 +135,33 @@ def strips(
             axes.plot([mean.value], [place], "o", color=color, markersize=7)
             above = [place - 0.28] * len(values)
             axes.plot(values, above, "o", color=color, markersize=4.5, fillstyle="none", markeredgewidth=1.2)
-        axes.set_yticks(range(len(rows)), [in_chart(name) for name in rows])
+        finish.rows(axes, rows)
         axes.set_ylim(len(rows) - 0.5, -0.6)
         axes.grid(axis="x", color=_LINE, linewidth=0.8)
         axes.margins(x=0.06)
         axes.locator_params(axis="x", nbins=5)
         if zero:
             axes.axvline(0, color=_INK, linewidth=1)
-        axes.set_xlabel(label, color=_MUTED)
+        finish.below(axes, x)
     return finish()
 
 
 def bars(rows: Mapping[str, float], x: str, first: int = 0) -> Markup:
     """Label → value as bars with the value at their end; `first`: the arm whose colour the first bar has."""
-    with _chart(5.4, 0.6 + 0.4 * len(rows)) as (axes, finish):
+    row = 0.48 if any(len(folded(name, ROW[0])) > 1 for name in rows) else 0.4
+    with _chart(5.4, 0.6 + row * len(rows) + LINE * _further(x)) as (axes, finish):
         values = list(rows.values())
         colors = [series(first)] + [_MUTED] * (len(values) - 1)
         axes.barh(range(len(values)), values, color=colors, height=0.55)
         for place, value in enumerate(values):
-            axes.annotate(
-                _short(value), (value, place), (5, 0), textcoords="offset points", va="center", color=_INK
-            )
-        axes.set_yticks(range(len(values)), [in_chart(name) for name in rows])
+            _at_end(axes, _short(value), value, place)
+        finish.rows(axes, rows)
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.set_xlim(0, max([*values, 1e-9]) * 1.15)
         axes.locator_params(axis="x", nbins=4)  # long numbers side by side
         if max([*values, 0]) >= 1000:
             axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.set_xlabel(in_xml(x), color=_MUTED)
+        finish.below(axes, x)
     return finish()
 
 
@@ -168,23 +171,18 @@ def timeline(stages: Mapping[str, tuple[float, float]]) -> Markup:
         end = max((start + seconds for start, seconds in stages.values()), default=1.0)
         for place, (start, seconds) in enumerate(stages.values()):
             axes.barh(place, max(seconds, end / 400), left=start, color=series(0), height=0.55)
-            late = start + seconds > 0.85 * end
-            at, shift, side = (start, -5, "right") if late else (start + seconds, 5, "left")
-            axes.annotate(
-                duration(seconds),
-                (at, place),
-                (shift, 0),
-                textcoords="offset points",
-                va="center",
-                ha=side,
-                color=_INK,
-            )
-        axes.set_yticks(range(len(stages)), [in_chart(name) for name in stages])
+            _at_end(axes, duration(seconds), start + seconds, place)
+        finish.rows(axes, stages, 2 * ROW[0], 1)
         axes.set_ylim(len(stages) - 0.5, -0.5)
-        axes.set_xlim(0, end * 1.02)
+        axes.set_xlim(0, end * 1.15)
         axes.set_xlabel("seconds of work", color=_MUTED)
         axes.grid(axis="x", color=_LINE, linewidth=0.8)
     return finish()
+
+
+def _at_end(axes: Axes, text: str, x: float, y: float) -> None:
+    """Write beside the end of a bar."""
+    axes.annotate(text, (x, y), (5, 0), textcoords="offset points", va="center", color=_INK)
 
 
 def duration(seconds: float) -> str:
@@ -213,35 +211,66 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _legend_columns(names: Collection[str]) -> int:
-    """Number of columns of a legend above a chart."""
-    return max(1, min(4, LEGEND_WIDTH // (max(map(len, names), default=0) + 5)))
+def _further(x: str) -> int:
+    """Number of lines of a label below a chart after the first."""
+    return len(shortened(x, *LABEL)) - 1
 
 
-def _legend(axes: Axes, columns: int) -> None:
-    """Place the legend inside the chart, or above it in this number of columns."""
-    handles, labels = axes.get_legend_handles_labels()
-    if len(labels) < 2 and not columns:
-        return
-    where: dict[str, Any] = {"loc": "upper right"}
-    if columns:
-        where = {
-            "loc": "lower left",
-            "bbox_to_anchor": (0, 1.0),
-            "ncols": columns,
-            "columnspacing": 1.2,
-            "borderpad": 0,
-        }
-    axes.legend(handles, labels, frameon=False, labelcolor=_INK, handlelength=1.2, handletextpad=0.5, **where)
+class _Legend:
+    """The legend above a chart, of series in columns, or nothing for none."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        widest = max(map(columns, names), default=0) + LEGEND_MARK
+        self._columns = max(1, min(4, LEGEND_WIDTH // widest))
+        self._shown = bool(names)
+        in_one_column = sum(len(shortened(name, *LEGEND)) for name in names)
+        self.lines = in_one_column if self._columns == 1 else ceil(len(names) / self._columns)
+
+    def draw(self, axes: Axes, labels: Labels) -> None:
+        """Place the legend."""
+        if not self._shown:
+            return
+        legend = axes.figure.legend(
+            *axes.get_legend_handles_labels(),
+            loc="outside upper left",
+            ncols=self._columns,
+            columnspacing=1.2,
+            borderpad=0,
+            frameon=False,
+            labelcolor=_INK,
+            handlelength=1.2,
+            handletextpad=0.5,
+        )
+        for text in legend.get_texts():
+            labels.put(text, text.get_text(), *LEGEND)
 
 
 class _Finished:
-    """Holds the drawing after the end of its `with` block."""
+    """Holds the drawing after the end of its `with` block, and its labels before."""
 
     svg = Markup()
+    has_rows = False
+
+    def __init__(self) -> None:
+        self.labels = Labels()
 
     def __call__(self) -> Markup:
         return self.svg
+
+    def below(self, axes: Axes, text: str) -> None:
+        """Label the x axis; a label that may be wider than the axis beside labels of rows ends where the axis does."""
+        label = axes.set_xlabel(" ", color=_MUTED)
+        if self.has_rows and columns(text) > ROW[0]:
+            label.set(x=1.0, horizontalalignment="right")
+        self.labels.put(label, text, *LABEL)
+
+    def rows(self, axes: Axes, names: Collection[str], width: int = ROW[0], lines: int = ROW[1]) -> None:
+        """Label the rows, from the top."""
+        self.has_rows = True
+        added = [self.labels.add(name, width, lines) for name in names]
+        axes.set_yticks(range(len(added)), [drawn for drawn, _ in added])
+        for text, (_, name) in zip(axes.get_yticklabels(), added, strict=True):
+            text.set_gid(name)
 
 
 @contextmanager
@@ -270,17 +299,17 @@ def _chart(width: float, height: float) -> Iterator[tuple[Axes, _Finished]]:
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
         yield axes, finished
-        finished.svg = _to_svg(figure)
+        finished.svg = _to_svg(figure, finished.labels)
 
 
-def _to_svg(figure: Any) -> Markup:
+def _to_svg(figure: Any, labels: Labels) -> Markup:
     """The `<svg>` element without size and date; ids are unique to the drawing."""
     import hashlib
     import re
 
     stream = io.StringIO()
     figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    drawn = stream.getvalue()
+    drawn = labels.restore(stream.getvalue())
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     drawn = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawn, count=1, flags=re.DOTALL)

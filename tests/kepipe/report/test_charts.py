@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from kepipe.report import charts
+from kepipe.report.labels import columns
 from kepipe.studies.intervals import Estimate
 
 DRAWN = {
@@ -118,3 +119,57 @@ def test_legend_of_many_arms_fits_into_the_chart(many):
     assert max(ends) < width
     heights = set(re.findall(r'<use [^>]*y="([\d.]+)"[^>]*fill: var\(--series', svg))
     assert len(heights) >= many
+
+
+SENTENCE = (
+    "knowledge from triples of relations between entities that were linked by their names and contexts. "
+)
+LONG = {
+    "words": SENTENCE * 3,
+    "Chinese": "用实体链接得到的知识图谱三元组训练的语言模型" * 10,
+    "one-word": "knowledge_" * 20,
+}
+
+
+def with_labels(kind, text, length):
+    """A chart of each kind with three labels, which differ in their last character only."""
+    first, *others = names = [f"{text[: length - 1]}{number}" for number in range(3)]
+    estimate = Estimate(0.3, 0.2, 0.4, 9, 9)
+    return {
+        "curves": lambda: charts.curves({name: ([0, 1], [3, 2]) for name in names}, first, first),
+        "dots": lambda: charts.dots({n: {first: estimate, others[0]: 0.1} for n in names}, first, [first]),
+        "strips": lambda: charts.strips({n: ([0.2, 0.4], estimate) for n in names}, first, [0, 1, -1]),
+        "bars": lambda: charts.bars(dict.fromkeys(names, 1234.0), first),
+        "timeline": lambda: charts.timeline(dict.fromkeys(names, (3, 200))),
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("script", LONG)
+@pytest.mark.parametrize("length", [10, 40, 60, 200])
+def test_labels_of_any_length_leave_room_for_the_chart(kind, script, length):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib's, of axes without room and of missing glyphs
+        svg = with_labels(kind, LONG[script], length)
+    texts = ["".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(TEXT)]
+    assert max(map(columns, texts)) <= 60
+    for number in range(3 if kind in ("strips", "bars", "timeline") else 2):
+        assert any(text.endswith(str(number)) for text in texts if text[-1:].isdigit() and len(text) > 5)
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("script", LONG)
+def test_full_text_of_a_shortened_label_is_its_title(kind, script):
+    svg = with_labels(kind, LONG[script], 200)
+    titles = {title.text for title in ElementTree.fromstring(svg).iter(TEXT.replace("text", "title"))}
+    assert f"{LONG[script][:199]}0" in titles
+
+
+def test_label_that_is_shown_whole_has_no_title():
+    assert "<title>" not in charts.bars({"vectors": 0.3, SENTENCE[:50]: 0.01}, "MRR")
+
+
+def test_two_series_whose_shortened_names_are_equal_are_both_in_the_legend():
+    names = [f"{'a' * 100}{middle}{'b' * 100}" for middle in "xy"]
+    svg = charts.dots({"MRR": {name: Estimate(0.3, 0.2, 0.4, 9, 9) for name in names}}, "score", names)
+    assert svg.count(f"<title>{names[0]}") == svg.count(f"<title>{names[1]}") == 1
