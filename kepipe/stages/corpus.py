@@ -57,7 +57,7 @@ class CorpusConfig(Section):
     exclude: UserPaths | None = runtime_only(None)
     """Files of the task whose texts must not be in the corpus, such as its dev and test data: a document that shares 13
     consecutive words with one of them is skipped and counted, or an error with `strict`."""
-    max_documents: int | None = None
+    max_documents: int | None = Field(None, ge=1)
     """Read no more than this many documents."""
     held_out: float = Field(0.1, ge=0, lt=1)
     """Share of the documents held out for evaluation, chosen by a hash of their ids; no stage trains on them."""

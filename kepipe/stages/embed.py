@@ -49,9 +49,9 @@ class EmbedConfig(Section):
     """p of TransE's Lp distance; 2 is much faster."""
     loss: Literal["softmax", "self-adversarial"] = "softmax"
     """`softmax`: cross-entropy over the negatives; `self-adversarial`: Sun et al. 2019, with the two keys below."""
-    margin: float = 9.0
+    margin: Annotated[float, Field(ge=0)] = 9.0
     """Margin γ of the self-adversarial loss."""
-    temperature: float = 1.0
+    temperature: Annotated[float, Field(gt=0)] = 1.0
     """Temperature α that weights hard negatives in the self-adversarial loss."""
     validate_every: Annotated[int, Field(ge=0)] = 5
     """Epochs between rankings of up to 1,000 held-out triples; 0: never."""

@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kepipe.config import Section, UserSource, runtime_only
 from kepipe.data.script import language_of
@@ -44,6 +44,12 @@ class DenseConfig(Section):
     """Training steps; 0: the embeddings as they are."""
 
 
+def _probability(threshold: float | Literal["auto"]) -> float | Literal["auto"]:
+    if threshold != "auto" and not 0 <= threshold <= 1:
+        raise ValueError("expected a number from 0 to 1, or auto")
+    return threshold
+
+
 class LinkConfig(Section):
     """Settings of the entity linker."""
 
@@ -57,7 +63,7 @@ class LinkConfig(Section):
     """Train the ranker on the gold links of the training documents, if there are enough."""
     complete_gold: bool = False
     """Whether the gold links are complete, so that other links count as wrong."""
-    threshold: float | Literal["auto"] = "auto"
+    threshold: Annotated[float | Literal["auto"], AfterValidator(_probability)] = "auto"
     """Minimum score of a mention; auto: the value chosen by `link train`, or 0.45 without training."""
     fuzzy: float | None = Field(None, ge=0, le=100)
     """Minimum similarity (such as 90) at which an unlinked name-like span is linked to a similar name of the graph.

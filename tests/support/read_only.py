@@ -18,7 +18,7 @@ import pytest
 _MOUNT = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
 
 
-def call_read_only(folder: Path, *commands: Sequence[str | Path]) -> list[tuple[int, str]]:
+def call_read_only(folder: Path, *commands: Sequence[object]) -> list[tuple[int, str]]:
     """Exit code and output of each command of kepipe, with `folder` read-only. Skips the test where that cannot be."""
     if not _may_mount():
         pytest.skip("no user namespaces, in which a folder can be mounted read-only")
