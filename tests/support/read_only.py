@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import TIMEOUT
+
 _MOUNT = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
 
 
@@ -27,7 +29,7 @@ def call_read_only(folder: Path, *commands: Sequence[object]) -> list[tuple[int,
     words = json.dumps([list(map(str, command)) for command in commands])
     inner = [sys.executable, "-m", "tests.support.read_only"]
     done = subprocess.run(
-        _mounted(folder, inner), input=words, env=own, capture_output=True, text=True, timeout=300
+        _mounted(folder, inner), input=words, env=own, capture_output=True, text=True, timeout=TIMEOUT
     )
     assert done.returncode == 0, done.stderr
     return [(code, output) for code, output in json.loads(done.stdout.splitlines()[-1])]
