@@ -25,15 +25,11 @@ if TYPE_CHECKING:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """MLflow's entry point; `path` is the model folder. Raises ValueError for a model that cannot predict."""
-    from kepipe.tracking.predictors import predictor_of
+    """MLflow's entry point; `path` is the model folder. Raises ValueError for a model that cannot predict, or that is
+    damaged."""
+    from kepipe.tracking.predictors import require_predictor
 
-    row = predictor_of(Path(path))
-    if row is None:
-        raise ValueError(
-            f"{path}: this model cannot predict: it neither fills masks, generates text nor has a task"
-        )
-    return row.load(Path(path))
+    return require_predictor(Path(path)).load(Path(path))
 
 
 def signature(folder: Path) -> ModelSignature | None:
