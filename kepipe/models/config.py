@@ -48,7 +48,7 @@ def require_values(config: Any) -> None:
         size = getattr(config, name, 0)
         if type(size) is not int or not 0 <= size <= largest:
             raise ValueError(f"`{name}`: expected a whole number up to {largest:,}, found {as_written(size)}")
-    for name, (expected, fits) in _kinds(type(config)).items():
+    for name, (expected, fits) in _kinds(config.__class__).items():
         value = getattr(config, name)
         if not fits(value):
             raise ValueError(f"`{name}`: expected {expected}, found {as_written(value)}")

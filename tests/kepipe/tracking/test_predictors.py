@@ -10,9 +10,9 @@ from typing import Any
 
 import mlflow.pyfunc
 import pytest
+import typer.testing
 from click.testing import CliRunner
 from mlflow.models.cli import commands
-from typer.main import get_command
 
 from kepipe.cli import app
 from kepipe.finetuning.markup import ask
@@ -105,7 +105,11 @@ def with_values(**values: Any) -> Callable[[Path], None]:
 
 def with_text(text: str) -> Callable[[Path], None]:
     """Damage: another text in place of the model's config."""
-    return lambda folder: (folder / "config.json").write_text(text) and None
+
+    def damage(folder: Path) -> None:
+        (folder / "config.json").write_text(text)
+
+    return damage
 
 
 def only_pickled(folder: Path) -> None:
@@ -172,7 +176,7 @@ def test_reason_why_a_damaged_model_cannot_be_loaded_is_told_everywhere(tmp_path
         pyfunc._load_pyfunc(str(folder))
     with pytest.raises(ValueError, match=reason) as of_serve:
         CurrentModel(str(folder), tmp_path, print)
-    of_predict = CliRunner().invoke(get_command(app), ["predict", str(folder), "Io is a [MASK]."])
+    of_predict = typer.testing.CliRunner().invoke(app, ["predict", str(folder), "Io is a [MASK]."])
     told = str(of_predict.exception or of_predict.output)
     assert of_predict.exit_code
     assert re.search(reason, told), told
