@@ -16,6 +16,7 @@ from kepipe.knowledge.base import LearnedKnowledge
 from kepipe.models.base import Base, build
 from kepipe.models.lm_scorer import LMScorer
 from kepipe.models.mask_filler import MaskFiller
+from kepipe.probes.graph_quiz import masked_scores
 from kepipe.probes.graph_quiz.causal_scores import log_likelihoods
 from kepipe.probes.graph_quiz.masked_scores import distinct_rows, pseudo_log_likelihoods
 from kepipe.probes.graph_quiz.probe import GraphQuiz, make_quiz, records
@@ -177,6 +178,60 @@ def test_options_with_equal_masked_rows_share_a_forward_pass(tokenizer: Tokenize
         "■ (a, b); ■■ (ax, ay, bz); a■ (ax, ay, and a b, which reads the same); b■ (bz); ■ b (a b)"
     )
     assert sum(len(row.labels) for row in rows) == 1 + 1 + 3 * 2 + 2
+
+
+@given(
+    names=st.lists(st.text("abcx", min_size=1, max_size=6), min_size=2, max_size=8, unique=True),
+    truth=st.integers(0, 7),
+    reduction=st.sampled_from(["sum", "mean"]),
+)
+def test_options_below_the_true_one_are_not_scored_to_their_end(
+    tokenizer: Tokenizer, names: list[str], truth: int, reduction: str
+) -> None:
+    template, truth = Template("the capital of [X] is [Y]."), truth % len(names)
+    statements = encode([template.state("c", name) for name in names], tokenizer)
+    zeros, truths = [0] * len(names), [truth] * len(names)
+    model = OfRow(tokenizer)
+    exact_K = pseudo_log_likelihoods(model, statements, zeros, ["c"], reduction=reduction)
+    scores_K = pseudo_log_likelihoods(model, statements, zeros, ["c"], truths=truths, reduction=reduction)
+    assert scores_K[truth] == pytest.approx(exact_K[truth])
+    reach_K = exact_K >= exact_K[truth]
+    np.testing.assert_allclose(scores_K[reach_K], exact_K[reach_K])
+    assert (scores_K[~reach_K] >= exact_K[~reach_K] - 1e-9).all()
+    assert (scores_K[~reach_K] < exact_K[truth]).all()
+
+
+def test_improbable_options_cost_one_row(tokenizer: Tokenizer) -> None:
+    class Sure(OfRow):
+        def logits(self, row: list[int], place: int) -> torch.Tensor:
+            return 50.0 * torch.nn.functional.one_hot(torch.tensor(tokenizer.id("a")), tokenizer.vocab_size)
+
+    template, model = Template("the capital of [X] is [Y]."), Sure(tokenizer)
+    statements = encode([template.state("c", name) for name in ("a", "bxxx", "cyyy", "dzzz")], tokenizer)
+    pseudo_log_likelihoods(model, statements, [0] * 4, ["c"], truths=[0] * 4)
+    assert model.rows == 2, "■ (a) and ■■■■ (the first token of the other options)"
+
+
+def test_batches_are_filled_with_rows_of_similar_length(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masked_scores, "TOKENS", 64)
+    shapes = []
+
+    class Shaped(OfRow):
+        def masked_logits(self, batch) -> torch.Tensor:
+            shapes.append(tuple(batch.tokens.shape))
+            return super().masked_logits(batch)
+
+    template = Template("the capital of [X] is [Y].")
+    names = [first + "x" * more for more in (0, 60, 1, 2) for first in "abcdefg"]
+    statements = encode([template.state("c", name) for name in names], tokenizer)
+    pseudo_log_likelihoods(
+        Shaped(tokenizer), statements, [*range(len(names))], [*map(str, range(len(names)))]
+    )
+    assert all(rows * width <= 64 for rows, width in shapes if rows > 1)
+    assert all(rows == 1 for rows, width in shapes if width > 64)
+    assert (7, 9) in shapes, "the seven names of one letter fill a batch"
 
 
 def test_option_with_unknown_tokens_is_never_chosen(tokenizer: Tokenizer) -> None:
