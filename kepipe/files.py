@@ -9,9 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -106,6 +107,17 @@ def remove(place: Path) -> None:
         shutil.rmtree(place)
     else:
         place.unlink(missing_ok=True)
+
+
+def file_stats(folder: Path) -> Iterator[os.stat_result]:
+    """The status of each regular file in a folder. Links are not followed; what another process removes meanwhile is
+    skipped."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                about = (Path(parent) / name).lstat()
+                if stat.S_ISREG(about.st_mode):
+                    yield about
 
 
 def sync_tree(folder: Path) -> None:

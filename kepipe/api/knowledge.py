@@ -82,14 +82,12 @@ def read_knowledge(given: KnowledgeValue) -> tuple[KnowledgeSettings, ...]:
     """The settings of the methods. Raises ConfigError (a ValueError) for an invalid section `knowledge:`."""
     if given is None:
         return ()
-    import yaml
-
-    from kepipe.config import ConfigError, Settings, validate
+    from kepipe.config import ConfigError, Settings, parse_value, validate
     from kepipe.knowledge.table import KnowledgeSection
 
     try:
-        value = yaml.safe_load(given) if isinstance(given, str) else dict(given)
-    except yaml.YAMLError:
+        value = parse_value(given) if isinstance(given, str) else dict(given)
+    except ConfigError:
         raise ConfigError(f"--knowledge: {given!r} is not a YAML value") from None
     option = Settings({}, Path("--knowledge"))
     return validate(KnowledgeSection, {"knowledge": value}, option).knowledge

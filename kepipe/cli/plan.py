@@ -10,8 +10,6 @@ import typer
 from kepipe.flow.plan import Step
 from kepipe.terminal import Styled, style
 
-MAX_LISTED = 8
-"""Maximum number of inputs that are listed by name."""
 COLOURS = {"cached": typer.colors.GREEN, "resumable": typer.colors.YELLOW, "to run": typer.colors.CYAN}
 
 
@@ -23,9 +21,7 @@ def lines(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:
             yield from _by_arm(list(several))
             continue
         for step in several:
-            waits = step.key is None and sum(map(len, step.node.inputs.values())) > MAX_LISTED
-            why = "waits for its inputs" if waits else step.why
-            yield f"{step.node.name:<{max(12, width)}}", _status(step), f" {step.key or '':<21}{why}"
+            yield f"{step.node.name:<{max(12, width)}}", _status(step), f" {step.key or '':<21}{step.why}"
 
 
 def _by_arm(steps: Sequence[Step]) -> Iterator[tuple[str, ...]]:

@@ -41,7 +41,8 @@ def read_texts(file: Path, problems: Problems) -> Iterator[InputText]:
     """The texts of a file, one per line, or JSON lines `{"id", "text"}` if the first line is one; `-`: standard input.
     Blank lines are skipped; JSON lines without a text are reported in `problems`."""
     from kepipe.data.line_readers import stream_lines, text_lines
-    from kg.regular_files import JsonError, parse_json
+    from kepipe.data.user_json import parse_record
+    from kg.regular_files import JsonError
 
     if str(file) == "-":
         lines = stream_lines(cast(BufferedIOBase, sys.stdin.buffer), file, problems)
@@ -56,7 +57,7 @@ def read_texts(file: Path, problems: Problems) -> Iterator[InputText]:
             yield InputText(str(number), line)
             continue
         try:
-            record = parse_json(line)
+            record = parse_record(line)
         except JsonError as error:
             problems.add(file, number, str(error))
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,7 @@ def _parse(text: str, place: str, lines: dict[Key, int]) -> Any:
             f"{place}:{line}: not valid YAML: the character U+{ord(text[error.position]):04X}"
         ) from None
     except RecursionError:
-        raise ConfigError(
-            f"{place}: its groups and lists are nested more than {DEEPEST} deep: refused"
-        ) from None
+        raise ConfigError(f"{place}:{loader.line + 1}: nested more than {DEEPEST} deep: refused") from None
 
 
 def _require_bounded(root: yaml.Node, place: str) -> None:
@@ -86,26 +84,37 @@ def _require_bounded(root: yaml.Node, place: str) -> None:
     sizes: dict[int, int] = {}
     inside: set[int] = set()
 
-    def size(node: yaml.Node, depth: int) -> int:
-        line = node.start_mark.line + 1
+    def size(node: yaml.Node, at: Key) -> int:
         if id(node) in inside:
-            raise ConfigError(f"{place}:{line}: what begins here has an alias of itself in it: refused")
-        if depth > DEEPEST:
-            raise ConfigError(f"{place}:{line}: nested more than {DEEPEST} deep: refused")
+            raise _refused(node, at, place, "what begins here has an alias of itself in it: refused")
+        if len(at) > DEEPEST:
+            raise _refused(node, at, place, f"nested more than {DEEPEST} deep: refused")
         if id(node) not in sizes:
             inside.add(id(node))
-            values = [] if isinstance(node, yaml.ScalarNode) else node.value
-            parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
-            sizes[id(node)] = 1 + sum(size(part, depth + 1) for part in parts)
+            sizes[id(node)] = 1 + sum(size(part, (*at, key)) for key, part in _parts(node))
             inside.remove(id(node))
         if sizes[id(node)] > MOST:
-            raise ConfigError(
-                f"{place}:{line}: with its aliases this stands for more than {MOST:,} values: refused, as it may be "
-                "meant to fill the memory"
-            )
+            message = f"with its aliases this stands for more than {MOST:,} values: refused, as it may be meant to fill"
+            raise _refused(node, at, place, f"{message} the memory")
         return sizes[id(node)]
 
-    size(root, 0)
+    size(root, ())
+
+
+def _parts(node: yaml.Node) -> Iterator[tuple[str | int, yaml.Node]]:
+    """The nodes in a node, keys included, each with the key or the index that leads to it."""
+    for index, value in enumerate([] if isinstance(node, yaml.ScalarNode) else node.value):
+        if isinstance(value, tuple):
+            key = value[0].value if isinstance(value[0], yaml.ScalarNode) else index
+            yield from ((key, part) for part in value)
+        else:
+            yield index, value
+
+
+def _refused(node: yaml.Node, at: Key, place: str, message: str) -> ConfigError:
+    """The refusal of a value, with its line and its key."""
+    name = ".".join(str(part)[:40] for part in at[:4]) + (".…" if len(at) > 4 else "")
+    return ConfigError(f"{place}:{node.start_mark.line + 1}: {f'`{name}`: ' if name else ''}{message}")
 
 
 def _in_words(error: yaml.MarkedYAMLError) -> tuple[int, str]:
@@ -127,10 +136,15 @@ def _in_words(error: yaml.MarkedYAMLError) -> tuple[int, str]:
 def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Key, int], place: str) -> Any:
     if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
         _refuse_doubles(node, place)
-        loader.flatten_mapping(node)  # `<<: *base` comes first, so that what stands beside it overrides it
+        try:
+            loader.flatten_mapping(
+                node
+            )  # `<<: *base` comes first, so that what stands beside it overrides it
+        except yaml.MarkedYAMLError as error:
+            raise _refused(node, (*at, "<<"), place, str(error.problem)) from None
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node))
+            key = str(_value(loader, key_node, at, place))
             lines[(*at, key)] = key_node.start_mark.line + 1
             values[key] = _construct(loader, value_node, (*at, key), lines, place)
         return values
@@ -140,7 +154,32 @@ def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Ke
             lines[(*at, index)] = item.start_mark.line + 1
             items.append(_construct(loader, item, (*at, index), lines, place))
         return items
-    return loader.construct_object(node)
+    return _value(loader, node, at, place)
+
+
+_READ_AS = {"int": "a whole number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
+"""YAML's tag of a value → what the value is read as."""
+
+
+def _value(loader: yaml.SafeLoader, node: yaml.Node, at: Key, place: str) -> Any:
+    """What a node stands for, with all that is in it. Raises ConfigError where its text is none of its kind, such as
+    the date 2001-99-99, for a kind that the safe loader does not know, and for half of a surrogate pair."""
+    try:
+        value = loader.construct_object(node, deep=True)
+        shown = str(value)  # also refuses a hexadecimal number of more digits than Python writes
+    except yaml.MarkedYAMLError as error:
+        raise _refused(node, at, place, str(error.problem)) from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        text = node.value if isinstance(node, yaml.ScalarNode) else ""
+        text, kind = text if len(text) <= 40 else f"{text[:40]}…", node.tag.rpartition(":")[2]
+        asked = f"expected {_READ_AS.get(kind, f'a value of the kind {kind}')}, found {text}"
+        raise _refused(node, at, place, f"{asked}; in quotes it is a text") from None
+    try:
+        shown.encode()
+    except UnicodeEncodeError:
+        message = f"{shown[:40]!r} has half of a surrogate pair; write the character itself"
+        raise _refused(node, at, place, message) from None
+    return value
 
 
 def _refuse_doubles(node: yaml.MappingNode, place: str) -> None:

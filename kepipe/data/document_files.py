@@ -93,10 +93,6 @@ def from_record(record: Any, default_id: str) -> Document:
     text = record.get("text")
     if not isinstance(text, str) or not text.strip():
         raise ValueError("`text` is missing, empty or not a string")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"`text` has half of a surrogate pair at character {error.start}") from None
     return Document(
         id=str(record.get("id") or default_id),
         text=text,

@@ -9,9 +9,10 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
+from kepipe.data.user_json import parse_record
 from kepipe.data.watched_records import watched
 from kg.problems import Problems
-from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json
+from kg.regular_files import LONGEST_LINE, JsonError, open_regular
 
 _MOST_LINES = 500
 """Maximum lines of a quoted cell; a quotation mark that is not closed within these is literal."""
@@ -42,7 +43,7 @@ def json_lines(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
     for number, line in text_lines(file, problems):
         if line.strip(" \t"):
             try:
-                yield number, parse_json(line)
+                yield number, parse_record(line)
             except JsonError as error:
                 problems.add(file, number, str(error))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from kepipe.data.document import Mention, Span
 from kepipe.data.line_readers import json_lines
+from kepipe.data.user_json import require_characters
 from kepipe.data.watched_records import watched
 from kg.problems import Problems
 from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json, read_small
@@ -55,7 +56,7 @@ def records(file: Path, problems: Problems) -> Iterator[tuple[int, Record]]:
     that are accessed are recorded in `problems.account`."""
     with open_regular(file) as stream:
         array = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
-    entries = _array(file) if array else json_lines(file, problems)
+    entries = _array(file, problems) if array else json_lines(file, problems)
     yield from watched(_objects(entries, file, problems), problems.account)
 
 
@@ -69,12 +70,18 @@ def _objects(
             problems.add(file, number, f"expected a JSON object, found {type(entry).__name__}")
 
 
-def _array(file: Path) -> Iterator[tuple[int, Any]]:
+def _array(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
     try:
         entries = parse_json(read_small(file, LONGEST_LINE).decode("utf-8-sig"))
     except JsonError as error:
         raise ValueError(f"{file}:{error.line}: {error}") from None
-    yield from enumerate(entries, start=1)
+    for number, entry in enumerate(entries, start=1):
+        try:
+            require_characters(entry)
+        except JsonError as error:
+            problems.add(file, number, str(error))
+        else:
+            yield number, entry
 
 
 def read_records(

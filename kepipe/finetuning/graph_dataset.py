@@ -77,8 +77,8 @@ def make_classification(
             kept.append(place)
     if len(counts) < 2:
         raise ValueError(
-            f"graph-dataset: the graph has {len(counts)} answers that {limits.fewest} entities or more share; "
-            "set `fewest` lower"
+            f"graph-dataset: the graph has {_times(len(counts), 'answer')} that {limits.fewest} or more "
+            "entities share, two are needed; set `fewest` lower"
         )
     split_of = _split_entities(np.unique(triples[kept, 0]), rng, limits.shares)
     splits: dict[str, list[Question]] = {name: [] for name in SPLITS}
@@ -113,8 +113,8 @@ def make_typing(
             kept.append(row)
     if len(taken) < 2:
         raise ValueError(
-            f"graph-dataset: the graph has {len(taken)} types that {limits.fewest} entities or more have; "
-            "set `fewest` lower, or name `relations` whose objects say what an entity is"
+            f"graph-dataset: the graph has {_times(len(taken), 'type')} that {limits.fewest} or more entities have, "
+            "two are needed; set `fewest` lower, or name `relations` whose objects say what an entity is"
         )
     split_of = _split_entities(np.array(sorted(kept), np.int32), rng, limits.shares)
     splits: dict[str, list[Question]] = {name: [] for name in SPLITS}
@@ -168,3 +168,7 @@ def _ask(graph: Graph, row: int, template: str) -> tuple[str, Mention]:
     name = graph.labels[row]
     before, _, after = template.partition(NAME)
     return f"{before}{name}{after}", Mention(len(before), len(before) + len(name), graph.ids[row])
+
+
+def _times(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

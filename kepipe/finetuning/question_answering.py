@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kepipe.data.document import Span
+from kepipe.data.user_json import require_characters
 from kepipe.finetuning.calibration import calibration_error
 from kepipe.finetuning.classification import pair_of_texts
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
@@ -39,6 +40,7 @@ def read(file: Path, problems: Problems) -> Iterator[Example]:
         return
     for number, record in enumerate(_questions(articles), start=1):
         try:
+            require_characters(record)
             yield _example(record, f"{file.stem}:{number}")
         except KeyError as missing:
             problems.add(file, number, f"question {number}: `{missing.args[0]}` is missing")

@@ -46,6 +46,8 @@ class Flow:
         return self.seed if node.seed is None else node.seed
 
 
+MAX_LISTED = 8
+"""Maximum number of inputs that are listed by name."""
 Status = Literal["cached", "resumable", "to run"]
 
 
@@ -134,10 +136,7 @@ def make_plan(
     for node in flow.nodes:
         pending = [name for names in node.inputs.values() for name in names if name not in artifacts]
         if pending:
-            names = list(dict.fromkeys(pending))
-            listed = ", ".join(f"`{name}`" for name in names)
-            reason = f"waits for its input{'s' if len(names) > 1 else ''} {listed}"
-            steps.append(Step(node, "to run", reason))
+            steps.append(Step(node, "to run", _waits_for(list(dict.fromkeys(pending)))))
             continue
         inputs = {slot: [artifacts[name] for name in names] for slot, names in node.inputs.items()}
         key_inputs = cache_key_inputs(node, flow.seed_of(node), inputs)
@@ -146,6 +145,13 @@ def make_plan(
         if folder is not None:
             artifacts[node.name] = node.stage.makes.open(folder, node.name)
     return steps
+
+
+def _waits_for(names: Sequence[str]) -> str:
+    """The reason of a stage that has to wait: the first inputs of many by name, and the number of the others."""
+    listed = ", ".join(f"`{name}`" for name in names[:MAX_LISTED])
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return f"waits for its input{'s' if len(names) > 1 else ''} {listed}{more}"
 
 
 def pull_results(flow: Flow, workspace: Workspace, warn: Callable[[str], None]) -> list[str]:

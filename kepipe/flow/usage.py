@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kepipe import files
 from kepipe.flow.artifact import RECORD
 from kepipe.flow.plan import Workspace
 from kg.regular_files import read_json
@@ -52,10 +53,7 @@ class DiskUsage:
     def of(self, folder: Path) -> int:
         """Size of a folder without the files that earlier calls counted."""
         total = 0
-        for file in folder.rglob("*"):
-            if file.is_symlink() or not file.is_file():
-                continue
-            about = file.stat()
+        for about in files.file_stats(folder):
             if (about.st_dev, about.st_ino) not in self._seen:
                 self._seen.add((about.st_dev, about.st_ino))
                 total += about.st_size

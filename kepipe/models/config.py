@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from types import NoneType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 from kepipe.models.families import RotaryConfig, Stacks, family_of
 from kg.regular_files import read_json
@@ -36,12 +41,59 @@ def require_known(values: Mapping[str, Any], config: type[Any]) -> None:
         raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
 
 
-def require_sizes(config: Any) -> None:
-    """Raise ValueError where a size of a config is no whole number, or one that is out of bounds."""
+def require_values(config: Any) -> None:
+    """Raise ValueError where a size of a config is no whole number, or one that is out of bounds, and where another
+    value is not of its field's kind."""
     for name, largest in LARGEST.items():
         size = getattr(config, name, 0)
         if type(size) is not int or not 0 <= size <= largest:
-            raise ValueError(f"`{name}`: expected a whole number up to {largest:,}, found {str(size)[:40]}")
+            raise ValueError(f"`{name}`: expected a whole number up to {largest:,}, found {as_written(size)}")
+    for name, (expected, fits) in _kinds(config.__class__).items():
+        value = getattr(config, name)
+        if not fits(value):
+            raise ValueError(f"`{name}`: expected {expected}, found {as_written(value)}")
+
+
+@cache
+def _kinds(config: type[Any]) -> Mapping[str, tuple[str, Callable[[Any], bool]]]:
+    """Field → what is expected of it, and whether a value is that; of the fields that are words, texts, or numbers."""
+    kinds: dict[str, tuple[str, Callable[[Any], bool]]] = {}
+    hints = get_type_hints(config)
+    for name in (each.name for each in fields(config)):
+        members = (hints[name],) if get_origin(hints[name]) is Literal else get_args(hints[name])
+        words = [word for member in members for word in get_args(member) if get_origin(member) is Literal]
+        if words:
+            allowed = [*words, None] if NoneType in members else words
+            kinds[name] = (", ".join(words), allowed.__contains__)
+        elif name.endswith("dropout"):
+            kinds[name] = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+        elif hints[name] is float:
+            kinds[name] = ("a number", _is_number)
+        elif hints[name] is str:
+            kinds[name] = ("a text", lambda value: isinstance(value, str))
+    return kinds
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def as_written(value: Any) -> str:
+    """A value of a config as its JSON has it: a text in quotes, `null`, `true`; its first 40 characters."""
+    return json.dumps(value, ensure_ascii=False, default=str)[:40]
+
+
+@contextmanager
+def located(file: Path) -> Iterator[None]:
+    """For reading the values of a config: what is raised for one of the wrong kind becomes a ValueError that begins
+    with the file, unless it begins with a file of its folder already."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if str(error).startswith(f"{file.parent}"):
+            raise
+        message = f"`{error.args[0]}` is missing" if type(error) is KeyError else str(error)
+        raise ValueError(f"{file}: {message}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +110,7 @@ class FusionConfig:
     """Whether entities attend to one another in the first layer that fuses already."""
 
     def __post_init__(self) -> None:
-        require_sizes(self)
+        require_values(self)
         if self.hidden < 1 or self.heads < 1 or self.hidden % self.heads:
             raise ValueError(
                 f"entity vectors of width {self.hidden} cannot be shared out to {self.heads} heads"
@@ -133,13 +185,13 @@ class TransformerConfig:
     """Entities that go with the tokens; None: a plain model."""
 
     def __post_init__(self) -> None:
-        require_sizes(self)
+        require_values(self)
         if self.width == 0 and self.hidden % self.heads:
             raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
         for name, labels in self.label_heads.items():
             if type(labels) is not int or not 2 <= labels <= 1 << 16 or "." in name:
                 raise ValueError(
-                    f"label_heads: expected a name and 2 labels or more, found {str(name)[:40]!r}"
+                    f"label_heads: expected a name and 2 labels or more, found {as_written({name: labels})}"
                 )
         if self.encoder_layers + self.decoder_layers < 1:
             raise ValueError("a transformer needs encoder_layers or decoder_layers")
@@ -224,11 +276,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 def read_config(folder: Path) -> TransformerConfig:
     """The config of a model folder. Raises ValueError where there is none."""
-    file = folder / CONFIG
-    try:
+    with located(folder / CONFIG):
         return TransformerConfig.from_json(read_values(folder, FORMAT))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{file}: {error}") from None
 
 
 def read_values(folder: Path, format: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kepipe.arrays import Bools, Floats, Ints
-from kepipe.models.config import CONFIG, read_values, require_known
+from kepipe.models.config import CONFIG, as_written, located, read_values, require_known
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability, LanguageModel
@@ -33,7 +33,9 @@ class InterpolationConfig:
         if any(Path(member).name != member or member in (".", "..") for member in self.members):
             raise ValueError("`members`: expected names of folders in the model's own")
         if any(not weight > 0 for weight in self.weights) or abs(sum(self.weights) - 1) > 1e-6:
-            raise ValueError(f"weights: expected numbers above 0 whose sum is 1, found {list(self.weights)}")
+            raise ValueError(
+                f"weights: expected numbers above 0 whose sum is 1, found {as_written(list(self.weights))}"
+            )
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -53,10 +55,8 @@ class InterpolationConfig:
 
 def read_interpolation_config(folder: Path) -> InterpolationConfig:
     """The config of an interpolation's folder. Raises ValueError where there is none."""
-    try:
+    with located(folder / CONFIG):
         return InterpolationConfig.from_json(read_values(folder, InterpolationConfig.format))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / CONFIG}: {error}") from None
 
 
 @dataclass(frozen=True)

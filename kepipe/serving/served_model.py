@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kepipe.config import ConfigError
 from kepipe.flow.artifact import CorruptArtifact, read_manifest
 from kepipe.tracking.model_uri import fetch, is_model_uri, version_of
-from kepipe.tracking.predictors import PredictorRow, ServedModel, predictor_of
+from kepipe.tracking.predictors import PredictorRow, ServedModel, require_predictor
 
 MAX_BACKOFF = 64
 """After a failed refresh the pause is doubled, up to this multiple of `refresh_seconds`."""
@@ -95,11 +94,7 @@ class CurrentModel:
             scratch = tempfile.TemporaryDirectory(prefix="kepipe-")  # weights may be memory-mapped from there
             uri = f"{self.name.partition('@')[0].rstrip('/')}/{version}" if "@" in self.name else self.name
             folder = fetch(uri, self._workspace, Path(scratch.name))
-        row = predictor_of(folder)
-        if row is None:
-            raise ConfigError(
-                f"{self.name}: this model cannot predict: it neither fills masks, generates text nor has a task"
-            )
+        row = require_predictor(folder, self.name)
         model = row.load(folder)
         if scratch is not None:
             weakref.finalize(model, scratch.cleanup)

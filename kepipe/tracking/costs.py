@@ -49,13 +49,9 @@ def _measure_inference(folder: Path) -> dict[str, float]:
     """Latency and peak memory of predictions in this process."""
     import numpy as np
 
-    from kepipe.tracking.predictors import predictor_of
+    from kepipe.tracking.predictors import require_predictor
 
-    row = predictor_of(folder)
-    if row is None:
-        raise ValueError(
-            f"{folder}: this model cannot predict: it neither fills masks, generates text nor has a task"
-        )
+    row = require_predictor(folder)
     model, text = row.load(folder), f"{WORDS} {row.mask_token(folder)}".strip()
     seconds = []
     for number in range(WARMUP_CALLS + TIMED_CALLS):

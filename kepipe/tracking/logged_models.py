@@ -60,11 +60,20 @@ class LoggedModels:
             self._client.set_logged_model_tags(model, {MLFLOW_MODEL_VERSIONS: json.dumps([*known, this])})
 
     def log(self, digest: str, metrics: Iterable[Metric], dataset: Dataset | None) -> None:
-        """Log metrics, measured on a data set, to the models of a digest and the runs that made them."""
+        """Log metrics, measured on a data set, to the models of a digest and the runs that made them.
+
+        Values that a model has already are not logged again, such as those of a model that was made again.
+        """
         for model in self.with_digest(digest):
             if model.source_run_id:
                 own = [tied(metric, model.model_id, dataset) for metric in metrics]
+                known = {_value(metric) for metric in model.metrics or ()}
+                own = [metric for metric in own if _value(metric) not in known]
                 self._client.log_batch(model.source_run_id, metrics=own)
+
+
+def _value(metric: Metric) -> tuple[str, int, float, str | None]:
+    return metric.key, metric.step, metric.value, metric.dataset_digest
 
 
 def is_model(folder: Path) -> bool:

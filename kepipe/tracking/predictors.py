@@ -28,8 +28,8 @@ class Param(NamedTuple):
 
 @dataclass(frozen=True)
 class PredictorRow:
-    """`fits`: whether the row applies to a model folder. `columns`: columns of the output table. `example`: an input
-    text for a model. `params`: inference parameters."""
+    """`fits`: whether the row applies to a model folder; raises ValueError for a damaged config. `columns`: columns of
+    the output table. `example`: an input text for a model. `params`: inference parameters."""
 
     fits: Callable[[Path], bool]
     load: Callable[[Path], ServedModel]
@@ -48,10 +48,7 @@ def _has_task(folder: Path) -> bool:
 
 def _has_capability(capability: str) -> Callable[[Path], bool]:
     def fits(folder: Path) -> bool:
-        try:
-            return capability in read_config(folder).capabilities
-        except (ValueError, OSError, KeyError):
-            return False
+        return capability in read_config(folder).capabilities
 
     return fits
 
@@ -112,5 +109,17 @@ PREDICTORS: Mapping[str, PredictorRow] = {
 
 
 def predictor_of(folder: Path) -> PredictorRow | None:
-    """The row for the model in a folder; None if it cannot predict."""
+    """The row for the model in a folder; None if it cannot predict. Raises ValueError, naming the file, for a folder
+    whose config is missing or damaged: what the model can do is then unknown."""
     return next((row for row in PREDICTORS.values() if row.fits(folder)), None)
+
+
+def require_predictor(folder: Path, name: str = "") -> PredictorRow:
+    """As `predictor_of`. Raises ValueError also for a model that cannot predict, which the message calls `name`, or
+    else by its folder."""
+    row = predictor_of(folder)
+    if row is None:
+        raise ValueError(
+            f"{name or folder}: this model cannot predict: it neither fills masks, generates text nor has a task"
+        )
+    return row

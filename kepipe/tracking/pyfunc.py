@@ -21,29 +21,33 @@ from kepipe.provenance import pinned_requirements
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-    from kepipe.tracking.predictors import ServedModel
+    from kepipe.tracking.predictors import PredictorRow, ServedModel
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """MLflow's entry point; `path` is the model folder. Raises ValueError for a model that cannot predict."""
+    """MLflow's entry point; `path` is the model folder. Raises ValueError for a model that cannot predict, or that is
+    damaged."""
+    from kepipe.tracking.predictors import require_predictor
+
+    return require_predictor(Path(path)).load(Path(path))
+
+
+def _row_of(folder: Path) -> PredictorRow | None:
+    """As `predictor_of`, and None for a damaged model: it is stored as it is, and loading it tells the reason."""
     from kepipe.tracking.predictors import predictor_of
 
-    row = predictor_of(Path(path))
-    if row is None:
-        raise ValueError(
-            f"{path}: this model cannot predict: it neither fills masks, generates text nor has a task"
-        )
-    return row.load(Path(path))
+    try:
+        return predictor_of(folder)
+    except ValueError:
+        return None
 
 
 def signature(folder: Path) -> ModelSignature | None:
-    """Signature of the model in a folder: texts → output table; None if it cannot predict."""
+    """Signature of the model in a folder: texts → output table; None if it cannot predict or is damaged."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-    from kepipe.tracking.predictors import predictor_of
-
-    row = predictor_of(folder)
+    row = _row_of(folder)
     if row is None:
         return None
     return ModelSignature(
@@ -63,9 +67,7 @@ def write(folder: Path, target: Path, model_id: str, run: str) -> None:
     import mlflow.pyfunc
     from mlflow.models import Model
 
-    from kepipe.tracking.predictors import predictor_of
-
-    row, model = predictor_of(folder), Model(model_id=model_id, run_id=run)
+    row, model = _row_of(folder), Model(model_id=model_id, run_id=run)
     with tempfile.TemporaryDirectory() as empty, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*input example.*")  # a model that cannot predict has none
         mlflow.pyfunc.save_model(

@@ -128,7 +128,31 @@ def test_invalid_value_is_explained(tmp_path: Path, text: str, message: str) -> 
         ("steps: 1\nrate:2\nkind: x\n", r"p\.yaml:2: not valid YAML: expected `key: value`, with a space"),
         ("a:\n  b: 1\n c: 2\n", r"p\.yaml:3: not valid YAML: expected the indentation of the lines since 1"),
         ("a: {b: 1\nc: 2\n", r"p\.yaml:2: .*: what a bracket opens on line 1 is not closed before this"),
-        ("steps: !!python/object/apply:os.system ['true']\n", r"p\.yaml:1: not valid YAML"),
+        (
+            "a:\n  steps: !!python/object/apply:os.system ['true']\n",
+            r"p\.yaml:2: `a\.steps`: could not determine",
+        ),
+        (
+            "a:\n  seed: 2001-99-99\n",
+            r"p\.yaml:2: `a\.seed`: expected a date, found 2001-99-99; in quotes it is a text",
+        ),
+        ("a: 1\n2001-99-99: 2\n", r"p\.yaml:2: expected a date, found 2001-99-99"),
+        ("a: [1,\n  2001-99-99]\n", r"p\.yaml:2: `a\.1`: expected a date"),
+        (
+            f"a: 1\nseed: {'1' * 100_000}\n",
+            r"p\.yaml:2: `seed`: expected a whole number, found 1{40}…; in quotes",
+        ),
+        (f"a: 1\nseed: 0x{'f' * 100_000}\n", r"p\.yaml:2: `seed`: expected a whole number, found 0xf{38}…"),
+        (f"a: {'1:' * 600}1.5\n", r"p\.yaml:1: `a`: expected a number, found 1:1:"),
+        ("a: !!int x\n", r"p\.yaml:1: `a`: expected a whole number, found x"),
+        ("a: !!int ''\n", r"p\.yaml:1: `a`: expected a whole number"),
+        ("a: !!bool maybe\n", r"p\.yaml:1: `a`: expected true or false, found maybe"),
+        ("a: !!timestamp soon\n", r"p\.yaml:1: `a`: expected a date, found soon"),
+        ("a: !!binary é\n", r"p\.yaml:1: `a`: failed to convert"),
+        ("a: !!omap {b: 1}\n", r"p\.yaml:1: `a`: expected a sequence"),
+        ("a:\n  <<: 3\n", r"p\.yaml:2: `a\.<<`: expected a mapping"),
+        ("a: =\n", r"p\.yaml:1: `a`: could not determine"),
+        ('a: "\\ud83d"\n', r"p\.yaml:1: `a`: .* half of a surrogate pair"),
     ],
 )
 def test_invalid_config_files_are_rejected_with_lines(tmp_path: Path, text: str, message: str) -> None:
@@ -224,13 +248,19 @@ MERGED = "a0: &a0 {k: 1}\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (BOMB, r"p\.yaml:6: with its aliases this stands for more than 1,000,000 values: refused"),
-        (MERGED, r"p\.yaml:\d: with its aliases this stands for more than 1,000,000 values: refused"),
-        ("name: x\nstages: &s {link: *s}\n", r"p\.yaml:2: what begins here has an alias of itself in it"),
-        ("seeds: &a [*a]\n", r"p\.yaml:1: what begins here has an alias of itself in it"),
-        ("a: " + "{a: " * 150 + "1" + "}" * 150, r"p\.yaml:1: nested more than 100 deep"),
-        ("a: " + "{a: " * 3000 + "1" + "}" * 3000, r"p\.yaml: .*nested more than 100 deep"),
-        ("a: " + "[" * 100_000, r"p\.yaml: .*nested more than 100 deep"),
+        (BOMB, r"p\.yaml:6: `a5`: with its aliases this stands for more than 1,000,000 values: refused"),
+        (
+            MERGED,
+            r"p\.yaml:7: `a6\.<<`: with its aliases this stands for more than 1,000,000 values: refused",
+        ),
+        (
+            "name: x\nstages: &s {link: *s}\n",
+            r"p\.yaml:2: `stages\.link`: what begins here has an alias of itself in it",
+        ),
+        ("seeds: &a [*a]\n", r"p\.yaml:1: `seeds\.0`: what begins here has an alias of itself in it"),
+        ("a: " + "{a: " * 150 + "1" + "}" * 150, r"p\.yaml:1: `a\.a\.a\.a\.…`: nested more than 100 deep"),
+        ("a: " + "{a: " * 3000 + "1" + "}" * 3000, r"p\.yaml:1: nested more than 100 deep"),
+        ("a: 1\nb: " + "[" * 100_000, r"p\.yaml:2: nested more than 100 deep"),
         ("a: 1\nname: x\0\n", r"p\.yaml:2: not valid YAML: the character U\+0000"),
     ],
 )
@@ -257,6 +287,13 @@ def test_assignment_bombs_are_rejected(tmp_path: Path) -> None:
     for value in ("[" * 100_000, "&a [*a]"):
         with pytest.raises(ConfigError, match="is not a YAML value"):
             override(read(tmp_path / "p.yaml"), [f"a={value}"])
+
+
+def test_values_with_a_tag_are_read_and_shown_whole(tmp_path: Path) -> None:
+    settings = read(written(tmp_path, "steps: !!omap [a: [1, 2]]\n? [x, y]\n: 3\n"))
+    assert settings.data == {"steps": [("a", [1, 2])], "['x', 'y']": 3}
+    with pytest.raises(ConfigError, match=r"p\.yaml:1: `steps`: .*, found \[\('a', \[1, 2\]\)\]"):
+        validate(TrainingSettings, settings.data, settings)
 
 
 class Bert(Section):

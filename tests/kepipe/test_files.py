@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -177,6 +178,20 @@ def test_files_are_synced_before_renaming(tmp_path: Path, monkeypatch: pytest.Mo
         "rename to h",
         "rename to i",
     ]
+
+
+def test_sizes_of_a_folder_skip_links_and_what_disappears(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for number in range(3):
+        (folder / str(number)).mkdir(parents=True)
+        (folder / str(number) / "file").write_bytes(b"x" * 10)
+    (folder / "0" / "more").write_bytes(b"x" * 10)
+    (folder / "link").symlink_to(folder / "0" / "file")
+    assert sum(about.st_size for about in files.file_stats(folder)) == 40
+    found = files.file_stats(folder)
+    assert next(found).st_size == 10
+    shutil.rmtree(folder)
+    assert [*found] == []
 
 
 def test_linked_file_shares_its_blocks(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kepipe.data.gold_formats.marked import MarkedText, entries, mark, require_same
+from kepipe.data.user_json import require_characters
 from kg.problems import Problems
 from kg.regular_files import JsonError, parse_json, read_small
 
@@ -26,6 +27,7 @@ def read_label_studio(file: Path, problems: Problems) -> Iterator[MarkedText]:
         return
     for number, task in enumerate(tasks if isinstance(tasks, list) else [tasks], start=1):
         try:
+            require_characters(task)
             marked = _read(task)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             problems.add(file, 0, f"task {number}: {error}")

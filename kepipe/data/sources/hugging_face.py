@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import from_record
+from kepipe.data.user_json import require_characters
 from kepipe.data.watched_records import KEYS
 from kg.sources.account import Account
 
@@ -39,7 +40,9 @@ def documents(rows: Iterable[Mapping[str, Any]], asked: Dataset, reading: Readin
         for number, row in enumerate(islice(rows, reading.limit), start=1):
             tick(1)
             try:
-                document = from_record(_record(row, asked), default_id=f"{asked.name}:{asked.split}:{number}")
+                record = _record(row, asked)
+                require_characters(record)
+                document = from_record(record, default_id=f"{asked.name}:{asked.split}:{number}")
             except ValueError as error:
                 reading.problems.add(Path(asked.name), number, str(error))
             else:

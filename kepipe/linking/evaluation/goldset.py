@@ -18,10 +18,11 @@ from kepipe.data.document import Document
 from kepipe.data.document_files import from_record
 from kepipe.data.gold_formats.offsets import MarkedOffsets, check_offsets
 from kepipe.data.gold_formats.table import format_of
+from kepipe.data.line_readers import json_lines
 from kepipe.linking.decision.pronouns import PRONOUN
 from kepipe.linking.kb.links import NIL, Link
 from kg.problems import Problems
-from kg.regular_files import JsonError, open_regular, parse_json
+from kg.regular_files import open_regular
 from kg.store import open_graph
 
 
@@ -90,15 +91,13 @@ class EntityIds:
 
 
 def _read_jsonl(file: Path, key: str) -> Iterator[tuple[str, str]]:
-    with io.TextIOWrapper(open_regular(file), encoding="utf-8") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                record = parse_json(line)
-                own, other = record["id"], record.get(key)
-            except (JsonError, KeyError, TypeError, AttributeError):
-                raise ValueError(f"{file}:{number}: expected a JSON object with `id` and `{key}`") from None
-            if other:
-                yield str(other), str(own)
+    for number, record in json_lines(file, Problems(strict=True)):
+        try:
+            own, other = record["id"], record.get(key)
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError(f"{file}:{number}: expected a JSON object with `id` and `{key}`") from None
+        if other:
+            yield str(other), str(own)
 
 
 def _read_tsv(file: Path) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
-from kepipe.models.config import CONFIG, read_values, require_known, require_sizes
+from kepipe.models.config import CONFIG, as_written, located, read_values, require_known, require_values
 
 if TYPE_CHECKING:
     from kepipe.models.families import Stacks
@@ -79,7 +79,7 @@ class ElmoConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        require_sizes(self)
+        require_values(self)
         for name in ("vocabulary", "layers", "cell", "projection", "character_width", "longest", "samples"):
             _require(name, getattr(self, name), 1, 1 << 24)
         _require("highways", self.highways, 0, 64)
@@ -90,9 +90,11 @@ class ElmoConfig:
             _require("filters", width, 1, min(self.longest, LARGEST["filter_width"]))
             _require("filters", count, 1, LARGEST["filter_count"])
         if self.activation not in ("relu", "tanh"):
-            raise ValueError(f"`activation`: expected relu or tanh, found {self.activation!r}")
+            raise ValueError(f"`activation`: expected relu or tanh, found {as_written(self.activation)}")
         if self.softmax not in get_args(Softmax):
-            raise ValueError(f"`softmax`: expected {', '.join(get_args(Softmax))}, found {self.softmax!r}")
+            raise ValueError(
+                f"`softmax`: expected {', '.join(get_args(Softmax))}, found {as_written(self.softmax)}"
+            )
         if self.cell < self.projection:
             raise ValueError(
                 f"cells of width {self.cell} are narrower than their projection, {self.projection}"
@@ -133,13 +135,11 @@ class ElmoConfig:
 def _require(name: str, value: object, least: int, largest: int) -> None:
     if type(value) is not int or not least <= value <= largest:
         raise ValueError(
-            f"`{name}`: expected a whole number from {least} to {largest:,}, found {str(value)[:40]}"
+            f"`{name}`: expected a whole number from {least} to {largest:,}, found {as_written(value)}"
         )
 
 
 def read_elmo_config(folder: Path) -> ElmoConfig:
     """The config of a folder of ELMo. Raises ValueError if there is none."""
-    try:
+    with located(folder / CONFIG):
         return ElmoConfig.from_json(read_values(folder, ElmoConfig.format))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / CONFIG}: {error}") from None

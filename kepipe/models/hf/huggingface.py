@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kepipe.models.assemble import assemble, initialise, without_fusion
-from kepipe.models.config import TransformerConfig
+from kepipe.models.config import TransformerConfig, located
 from kepipe.models.files import copy_tokenizer, read_tensors, write_json, write_tensors
 from kepipe.models.hf import rows, settings
 from kepipe.models.hf.tables import Port, port_of
@@ -46,9 +46,12 @@ def load(folder: Path, seed: int = 0) -> Ported:
         theirs = read_json(file)
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
-    port = settings.find_port(file, theirs)
-    weights = modern(read(folder), port)
-    model = initialise(assemble(configure(settings.to_ours(file, theirs, port), weights, port)), seed)
+    with located(file):
+        port = settings.find_port(file, theirs)
+        values = settings.to_ours(file, theirs, port)
+        weights = modern(read(folder), port)
+        config = configure(values, weights, port)
+    model = initialise(assemble(config), seed)
     weights = _with_own_bias(
         weights, port, tied=model.config.tied and theirs.get("tie_word_embeddings") is not False
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from kepipe.models.config import TransformerConfig
+from kepipe.models.config import TransformerConfig, as_written
 from kepipe.models.hf.dialects import dialect_of
 from kepipe.models.hf.tables import Port, port_of
 
@@ -32,7 +32,9 @@ def find_port(file: Path, theirs: Mapping[str, Any]) -> Port:
         raise ValueError(f"{file}: {error}") from None
     for name, allowed in port.required.items():
         if name in theirs and theirs[name] not in allowed:
-            raise ValueError(f"{file}: {name} is {theirs[name]!r}; kepipe's {kind} knows {allowed[0]!r} only")
+            raise ValueError(
+                f"{file}: {name} is {as_written(theirs[name])}; kepipe's {kind} knows {as_written(allowed[0])} only"
+            )
     return port
 
 
@@ -55,8 +57,12 @@ def to_ours(file: Path, theirs: Mapping[str, Any], port: Port) -> dict[str, Any]
         elif ours not in _OPTIONAL:
             raise ValueError(f"{file}: `{name}` is missing")
     dialect.read(file, values, made)
+    if "positions" in port.settings and made["positions"] == 0:
+        raise ValueError(f"{file}: `{port.settings['positions']}`: expected a whole number from 1, found 0")
     if made["activation"] not in ACTIVATIONS:
-        raise ValueError(f"{file}: activation {made['activation']!r}; known: {', '.join(ACTIVATIONS)}")
+        raise ValueError(
+            f"{file}: activation {as_written(made['activation'])}; known: {', '.join(ACTIVATIONS)}"
+        )
     made["activation"] = ACTIVATIONS[made["activation"]]
     return made
 

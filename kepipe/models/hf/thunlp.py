@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from kepipe.models.assemble import assemble, initialise
-from kepipe.models.config import FusionConfig
+from kepipe.models.config import FusionConfig, located
 from kepipe.models.hf import huggingface, rows, settings
 from kepipe.models.hf.rows import row
 from kepipe.models.hf.tables import port_of
@@ -54,8 +54,9 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     theirs = read_json(file)
     port = port_of("bert")
     weights = huggingface.modern(huggingface.read(folder), port)
-    without_fusion = huggingface.configure(settings.to_ours(file, theirs, port), weights, port)
-    config = replace(without_fusion, norm_eps=1e-12, fusion=_fusion(file, theirs, weights))
+    with located(file):
+        without_fusion = huggingface.configure(settings.to_ours(file, theirs, port), weights, port)
+        config = replace(without_fusion, norm_eps=1e-12, fusion=_fusion(file, theirs, weights))
     model = initialise(assemble(config), seed)
     found, lacking, unused = rows.to_ours(
         (*port.weights, *ENTITY_SIDE), dict(model.named_parameters()), weights

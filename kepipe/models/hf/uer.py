@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from kepipe.models.assemble import assemble, initialise
-from kepipe.models.config import TransformerConfig
+from kepipe.models.config import TransformerConfig, located
 from kepipe.models.hf import huggingface, rows
 from kepipe.models.hf.rows import row
 from kg.regular_files import read_json
@@ -70,7 +70,9 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
                 f"{folder / huggingface.WEIGHTS}: no {name}: not a checkpoint of K-BERT's release"
             )
     weights[SEGMENTS] = weights[SEGMENTS][1:]
-    model = initialise(assemble(_configure(theirs, weights)), seed)
+    with located(file):
+        config = _configure(theirs, weights)
+    model = initialise(assemble(config), seed)
     found, lacking, unused = rows.to_ours(WEIGHTS, dict(model.named_parameters()), weights)
     rows.load_into(model, found, folder)
     real = [name for name in unused if not (model.config.tied and name == "target.mlm_linear_2.weight")]

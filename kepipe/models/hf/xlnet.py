@@ -71,7 +71,7 @@ def read_config(folder: Path) -> XLNetConfig:
             **{ours: values[theirs] for ours, theirs in SIZES.items()},
             **{ours: max(0, values.get(theirs) or 0) for ours, theirs in NONE_IS_ZERO.items()},
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{file}: no config of an XLNet that kepipe reads ({error})") from None
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from kepipe.models.config import as_written
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 
 WIDEST = 63
@@ -31,7 +32,9 @@ class CNNConfig(NetworkConfig):
 def require_shares(hidden: int, widths: Sequence[int]) -> None:
     """Raise ValueError for invalid widths, or if `hidden` is not a multiple of their number."""
     if not widths or any(type(width) is not int or not 1 <= width <= WIDEST for width in widths):
-        raise ValueError(f"widths: expected one or more numbers from 1 to {WIDEST}, found {list(widths)}")
+        raise ValueError(
+            f"widths: expected one or more numbers from 1 to {WIDEST}, found {as_written(list(widths))}"
+        )
     if hidden % len(widths):
         raise ValueError(f"hidden {hidden} is not a multiple of the number of widths, {len(widths)}")
 

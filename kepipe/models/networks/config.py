@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field
 
 from kepipe.config import UserSource
-from kepipe.models.config import require_known, require_sizes
+from kepipe.models.config import require_known, require_values
 from kepipe.models.fresh_base import FreshBase
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class NetworkConfig:
     start: int | None = None
 
     def __post_init__(self) -> None:
-        require_sizes(self)
+        require_values(self)
         for name in ("vocabulary", "embedding", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

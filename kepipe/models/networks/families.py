@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kepipe.models.config import CONFIG, read_values
+from kepipe.models.config import CONFIG, as_written, located, read_values
 from kepipe.models.networks.cnn_config import CNNBase, CNNConfig
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 from kepipe.models.networks.lstm_config import LSTMBase, LSTMConfig
@@ -138,14 +138,12 @@ def build(
 
 def read_network_config(folder: Path) -> NetworkConfig:
     """The config of a network's folder. Raises ValueError if there is none."""
-    try:
+    with located(folder / CONFIG):
         values = read_values(folder, NetworkConfig.format)
         family = values.get("family")
         if not isinstance(family, str) or family not in NETWORKS:
-            raise ValueError(f"unknown family {str(family)[:40]!r}")
+            raise ValueError(f"`family`: expected {', '.join(NETWORKS)}, found {as_written(family)}")
         return NETWORKS[family].config.from_json(values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / CONFIG}: {error}") from None
 
 
 def load(folder: Path, dropout: float = 0.0) -> Network:

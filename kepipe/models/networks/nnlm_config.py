@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from kepipe.models.config import as_written
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class NNLMConfig(NetworkConfig):
         super().__post_init__()
         if type(self.order) is not int or not 2 <= self.order <= LONGEST:
             raise ValueError(
-                f"`order`: expected a whole number from 2 to {LONGEST}, found {str(self.order)[:40]}"
+                f"`order`: expected a whole number from 2 to {LONGEST}, found {as_written(self.order)}"
             )
         if type(self.direct) is not bool:
             raise ValueError("`direct`: expected true or false")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from kepipe.models.config import as_written
 from kepipe.models.families import BASE_AND_LARGE, MINIATURES, Size
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 
@@ -49,13 +50,15 @@ class XLNetConfig(NetworkConfig):
         for name in ("memory", "reuse", "clamp"):
             value = getattr(self, name)
             if type(value) is not int or not 0 <= value <= LONGEST:
-                raise ValueError(f"`{name}`: expected a whole number up to {LONGEST:,}, found {value}")
+                raise ValueError(
+                    f"`{name}`: expected a whole number up to {LONGEST:,}, found {as_written(value)}"
+                )
         if self.hidden % self.heads or self.hidden % 2:
             raise ValueError(f"hidden {self.hidden} is not an even multiple of heads {self.heads}")
         if self.embedding != self.hidden:
             raise ValueError(f"embedding {self.embedding} is not as wide as hidden {self.hidden}")
         if self.activation not in ("gelu", "gelu_tanh", "relu"):
-            raise ValueError(f"unknown activation {str(self.activation)[:40]!r}")
+            raise ValueError(f"unknown activation {as_written(self.activation)}")
 
     @property
     def stacks(self) -> Stacks:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kepipe.models.config import CONFIG, read_values, require_known
+from kepipe.models.config import CONFIG, as_written, located, read_values, require_known
 from kepipe.models.fitted_base import FittedBase
 from kepipe.models.ngram.smoothing import SmoothingName, described
 
@@ -79,7 +79,7 @@ class NgramConfig:
             value = getattr(self, name)
             if type(value) is not int or not 1 <= value <= highest:
                 raise ValueError(
-                    f"`{name}`: expected a whole number from 1 to {highest:,}, found {str(value)[:40]}"
+                    f"`{name}`: expected a whole number from 1 to {highest:,}, found {as_written(value)}"
                 )
 
     @property
@@ -100,7 +100,5 @@ class NgramConfig:
 
 def read_ngram_config(folder: Path) -> NgramConfig:
     """The config of an n-gram model's folder. Raises ValueError if there is none."""
-    try:
+    with located(folder / CONFIG):
         return NgramConfig.from_json(read_values(folder, NgramConfig.format))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / CONFIG}: {error}") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kepipe.models.config import CONFIG, read_values, require_known, require_sizes
+from kepipe.models.config import CONFIG, as_written, located, read_values, require_known, require_values
 from kepipe.models.fitted_base import FittedBase
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class StaticConfig:
     subwords: Subwords | None = None
 
     def __post_init__(self) -> None:
-        require_sizes(self)
+        require_values(self)
         if self.vocabulary < 1 or self.hidden < 1:
             raise ValueError(f"invalid table size: {self.vocabulary} vectors of width {self.hidden}")
         if any(type(token) is not int or not 0 <= token < self.vocabulary for token in self.special):
@@ -78,17 +78,15 @@ class Subwords:
     def __post_init__(self) -> None:
         values = (self.shortest, self.longest, self.buckets)
         if any(type(value) is not int for value in values) or not 1 <= self.shortest <= self.longest <= 64:
-            raise ValueError(f"`subwords`: expected lengths from 1 to 64, found {values}")
+            raise ValueError(f"`subwords`: expected lengths from 1 to 64, found {as_written(list(values))}")
         if not 1 <= self.buckets <= 1 << 24:
             raise ValueError(f"`subwords`: expected up to {1 << 24:,} buckets, found {self.buckets}")
 
 
 def read_static_config(folder: Path) -> StaticConfig:
     """The config of a folder of static vectors. Raises ValueError if there is none."""
-    try:
+    with located(folder / CONFIG):
         return StaticConfig.from_json(read_values(folder, StaticConfig.format))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / CONFIG}: {error}") from None
 
 
 class StaticBase(FittedBase):

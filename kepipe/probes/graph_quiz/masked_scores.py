@@ -4,6 +4,9 @@ Token k of an option is predicted at a mask, with the later tokens of its word m
 left-to-right, Kauf & Ivanova 2023, so that the rest of a word does not reveal its beginning). Many options share masked
 rows: the first tokens of all one-word options of L tokens are predicted from the same row with L masks. Such rows pass
 through the model once.
+
+Log-probabilities are not positive, so an option whose first tokens already score less than the whole true option cannot
+be chosen or change the true option's rank: its other tokens are not scored.
 """
 
 from __future__ import annotations
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
     from kepipe.probes.graph_quiz.statements import TokenStatement
     from kepipe.tokenization.tokenizer import Tokenizer
 
-TOKENS = 8192
-"""Approximate number of tokens in a batch."""
+TOKENS = 2048
+"""Maximum number of tokens in a batch."""
+ROUNDING = 0.1
+"""Scores that differ by less may differ by rounding in bf16 alone (nats)."""
 
 
 @dataclass
@@ -52,28 +57,53 @@ def pseudo_log_likelihoods(
     subjects: Sequence[int],
     ids: Sequence[str],
     *,
+    truths: Sequence[int] | None = None,
     reduction: Reduction = "sum",
     knowledge: Knowledge | None = None,
 ) -> Floats:
     """The pseudo-log-likelihood of the option in each of S statements: float [S], −inf if the option cannot be
     tokenised.
 
-    `subjects`: the index of each statement's subject in `ids`. `knowledge`: the model's knowledge, applied to the
-    subject's mention; None: no knowledge.
+    `subjects`: the index of each statement's subject in `ids`. `truths`: for each statement, the index of the true one
+    of its question; a statement that cannot reach the score of the true one gets an upper bound of its score, which is
+    lower. None: all scores are exact. `knowledge`: the model's knowledge, applied to the subject's mention; None: no
+    knowledge.
     """
+    options = [statement.option for statement in statements]
+    lengths_S = np.array([stop - first for first, stop in options])
+    numbers_S = np.arange(len(statements))
+    truths_S = numbers_S if truths is None else np.asarray(truths)
     scores_S = np.zeros(len(statements))
-    rows = distinct_rows(statements, subjects, model.tokenizer)
-    for part in _batches(rows):
-        batch = _batch(part, model.tokenizer)
-        if knowledge is not None:
-            batch = with_knowledge(batch, _mentions(part, ids), knowledge)
-        logp_BV = model.masked_logits(batch).log_softmax(-1)
-        counts = torch.tensor([len(row.labels) for row in part])
-        row_N = torch.repeat_interleave(torch.arange(len(part)), counts).to(logp_BV.device)
-        label_N = torch.tensor([label for row in part for label in row.labels], device=logp_BV.device)
-        logp_N = logp_BV[row_N, label_N]
-        np.add.at(scores_S, [s for row in part for s in row.statements], logp_N.cpu().double().numpy())
-    return reduced(scores_S, [statement.option for statement in statements], reduction)
+    for token in range(max(lengths_S, default=0)):
+        bounds_S = reduced(scores_S, options, reduction)
+        open_S = (truths_S != numbers_S) & (bounds_S >= bounds_S[truths_S] - ROUNDING)
+        if token == 0:
+            stops_S = np.where(truths_S == numbers_S, lengths_S, np.minimum(lengths_S, 1))
+        else:
+            stops_S = np.where(open_S, np.minimum(lengths_S, token + 1), 0)
+        tokens = [range(token, stop) for stop in stops_S.tolist()]
+        for part in _batches(distinct_rows(statements, subjects, model.tokenizer, tokens)):
+            _add_scores(scores_S, model, part, ids, knowledge)
+    return reduced(scores_S, options, reduction)
+
+
+def _add_scores(
+    scores_S: Floats,
+    model: MaskedLanguageModel,
+    rows: Sequence[Row],
+    ids: Sequence[str],
+    knowledge: Knowledge | None,
+) -> None:
+    """Add the log-probability of each label of the rows to the score of its statement."""
+    batch = _batch(rows, model.tokenizer)
+    if knowledge is not None:
+        batch = with_knowledge(batch, _mentions(rows, ids), knowledge)
+    logp_BV = model.masked_logits(batch).log_softmax(-1)
+    counts = torch.tensor([len(row.labels) for row in rows])
+    row_N = torch.repeat_interleave(torch.arange(len(rows)), counts).to(logp_BV.device)
+    label_N = torch.tensor([label for row in rows for label in row.labels], device=logp_BV.device)
+    logp_N = logp_BV[row_N, label_N]
+    np.add.at(scores_S, [s for row in rows for s in row.statements], logp_N.cpu().double().numpy())
 
 
 def reduced(scores_S: Floats, options: Sequence[tuple[int, int]], reduction: Reduction) -> Floats:
@@ -84,33 +114,42 @@ def reduced(scores_S: Floats, options: Sequence[tuple[int, int]], reduction: Red
 
 
 def distinct_rows(
-    statements: Sequence[TokenStatement], subjects: Sequence[int], tokenizer: Tokenizer
+    statements: Sequence[TokenStatement],
+    subjects: Sequence[int],
+    tokenizer: Tokenizer,
+    tokens: Sequence[range] | None = None,
 ) -> list[Row]:
-    """The distinct masked rows of the statements, including special tokens; one per subject."""
+    """The distinct masked rows of the statements, including special tokens; one per subject.
+
+    `tokens`: which tokens of each option are predicted; None: all.
+    """
     mask, begin, end = tokenizer.mask, tokenizer.cls, tokenizer.sep
     rows: dict[tuple[int, tuple[int, ...]], Row] = {}
     for number, (statement, subject) in enumerate(zip(statements, subjects, strict=True)):
         first, stop = statement.option
-        tokens = (begin, *statement.tokens, end)
-        for place, word_end in zip(range(first + 1, stop + 1), statement.words, strict=True):
-            masked = tokens[:place] + (mask,) * (word_end + 1 - place) + tokens[word_end + 1 :]
+        row_T = (begin, *statement.tokens, end)
+        for token in range(stop - first) if tokens is None else tokens[number]:
+            place, word_end = first + 1 + token, statement.words[token] + 1
+            masked = row_T[:place] + (mask,) * (word_end - place) + row_T[word_end:]
             row = rows.get((subject, masked))
             if row is None:
                 mention = (statement.subject[0] + 1, statement.subject[1] + 1, subject)
                 row = rows[subject, masked] = Row(masked, place, mention)
             row.statements.append(number)
-            row.labels.append(tokens[place])
+            row.labels.append(row_T[place])
     return list(rows.values())
 
 
 def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Batches of rows of similar length with about `TOKENS` tokens in total."""
-    by_length = sorted(rows, key=lambda row: len(row.tokens))
-    start = 0
-    while start < len(by_length):
-        stop = start + max(1, TOKENS // len(by_length[start].tokens))
-        yield by_length[start:stop]
-        start = stop
+    """Batches of rows of similar length; padded, they have at most `TOKENS` tokens. A longer row is its own batch."""
+    batch: list[Row] = []
+    for row in sorted(rows, key=lambda row: len(row.tokens)):
+        if batch and (len(batch) + 1) * len(row.tokens) > TOKENS:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def _batch(rows: Sequence[Row], tokenizer: Tokenizer) -> Batch:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FILE = "quiz.jsonl"
 """The cases, each with the rank of the true object and the chosen object for each arm."""
-CHUNK = 32
+CHUNK = 64
 """Number of cases answered at a time."""
 GROUPS = ("stated", "held_out", "rare")
 
@@ -171,11 +171,14 @@ class GraphQuiz:
             statements = encode(spoken, asked.tokenizer)
             if filler is not None:
                 subjects = np.repeat(of_case, sizes[of_case]).tolist()
+                first_C = np.cumsum(sizes[of_case]) - sizes[of_case]
+                truths_C = first_C + self.questions.truths[of_case]
                 scores_S = pseudo_log_likelihoods(
                     filler,
                     statements,
                     subjects,
                     ids,
+                    truths=np.repeat(truths_C, sizes[of_case]).tolist(),
                     reduction=self.settings.reduction,
                     knowledge=model.knowledge,
                 )

@@ -66,7 +66,7 @@ def test_frequent_answers_are_capped_and_relations_selected(graph: Graph) -> Non
 
 
 def test_graph_without_questions_is_rejected(graph: Graph) -> None:
-    with pytest.raises(ValueError, match="0 answers that 500 entities or more share"):
+    with pytest.raises(ValueError, match="has 0 answers that 500 or more entities share"):
         make_classification(graph, ENGLISH, np.random.default_rng(0), Limits(fewest=500))
 
 
@@ -100,7 +100,7 @@ def test_typing_uses_each_entity_once_and_caps_types(graph: Graph, seed: int, mo
 
 
 def test_impossible_typing_dataset_is_rejected(graph: Graph) -> None:
-    with pytest.raises(ValueError, match="1 types that 30 entities or more have"):
+    with pytest.raises(ValueError, match="has 1 type that 30 or more entities have"):
         make_typing(graph, ENGLISH_TYPES, np.random.default_rng(0), Limits(["town"], fewest=30))
     with pytest.raises(ValueError, match="has no relations"):
         GraphDatasetConfig(ask="types", templates=["The {relation} of {name}"])

@@ -22,7 +22,7 @@ from kepipe.flow.events import Event, Metrics, Noted, RunEnded, RunStopped, Stag
 from kepipe.flow.plan import Flow, Node, Workspace, explain, make_plan
 from kepipe.flow.runner import Run, StageFailed, StageSelection
 from kepipe.flow.stage import Nothing, Stage, StageContext
-from tests.support.flow import WRITE, Bench, Number, WriteConfig, flow
+from tests.support.flow import ADD, WRITE, AddConfig, Bench, Number, WriteConfig, flow
 from tests.support.waiting import TIMEOUT, until
 
 Statuses = Callable[[list[Event]], dict[str, str]]
@@ -137,6 +137,17 @@ def test_newest_artifact_of_each_stage_is_linked_under_the_pipeline(bench: Bench
     made, _ = bench.run(flow())
     assert (bench.workspace.root / "tiny" / "add" / "value.json").read_text() == "10"
     assert (bench.workspace.root / "tiny" / "add").resolve() == made["add"].folder
+
+
+def test_plan_names_the_first_of_many_inputs_that_a_stage_waits_for(bench: Bench) -> None:
+    def why(count: int) -> str:
+        parts = [Node(f"write{n}", WRITE, WriteConfig(value=n), {}) for n in range(count)]
+        add = Node("report", ADD, AddConfig(), {"parts": [part.name for part in parts]})
+        return make_plan(Flow("many", 0, "cpu", [*parts, add]), bench.workspace, [], warn=print)[-1].why
+
+    eight = ", ".join(f"`write{n}`" for n in range(8))
+    assert why(8) == f"waits for its inputs {eight}"
+    assert why(11) == f"waits for its inputs {eight} and 3 more"
 
 
 def test_plan_lists_status_and_reason_of_each_stage(bench: Bench) -> None:

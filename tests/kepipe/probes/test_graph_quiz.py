@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kepipe.data.batch import Batch
 from kepipe.inference.opening import OpenedModel
@@ -17,55 +15,26 @@ from kepipe.models.base import Base, build
 from kepipe.models.lm_scorer import LMScorer
 from kepipe.models.mask_filler import MaskFiller
 from kepipe.probes.graph_quiz.causal_scores import log_likelihoods
-from kepipe.probes.graph_quiz.masked_scores import distinct_rows, pseudo_log_likelihoods
+from kepipe.probes.graph_quiz.masked_scores import pseudo_log_likelihoods
 from kepipe.probes.graph_quiz.probe import GraphQuiz, make_quiz, records
 from kepipe.probes.graph_quiz.settings import GraphQuizSettings
 from kepipe.probes.graph_quiz.statements import encode
-from kepipe.tokenization.tokenizer import Tokenizer, load_tokenizer
+from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
 from kg.templates import Template
 from kg.vectors import save_vectors
+from tests.support.capitals import COUNTRIES, WORDS, OfRow, make_tokenizer
 from tests.support.graphs import named_graph
-
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-LETTERS = [*"abcdefg", "##x", "##y", "##z"]
-CITIES = ["paris", "oslo", "lima", "rome", "bern"]
-LANDS = ["france", "norway", "peru", "italy", "switzerland"]
-COUNTRIES = dict(zip(LANDS, CITIES, strict=True))
-WORDS = [*SPECIAL, "the", "capital", "of", "is", ".", "lies", "in", *LETTERS, *CITIES, *LANDS]
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
-    file = tmp_path_factory.mktemp("words") / "vocab.txt"
-    file.write_text("\n".join(WORDS) + "\n", encoding="utf-8")
-    return load_tokenizer(file)
+    return make_tokenizer(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture
 def capitals(tmp_path: Path) -> Graph:
     return named_graph(tmp_path / "graph", capital=COUNTRIES)
-
-
-class OfRow:
-    """A masked language model that gives each token a logit drawn from the whole row and the queried position, and from
-    nothing else."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer, self.rows = tokenizer, 0
-
-    def masked_logits(self, batch) -> torch.Tensor:
-        self.rows += len(batch.tokens)
-        width = batch.tokens.shape[1]
-        return torch.stack([
-            self.logits(batch.tokens[place // width][batch.documents[place // width] > 0].tolist(), place % width)
-            for place in batch.label_positions.tolist()
-        ])  # fmt: skip
-
-    def logits(self, row: list[int], place: int) -> torch.Tensor:
-        return torch.from_numpy(
-            np.random.default_rng([*row, place]).normal(size=self.tokenizer.vocab_size)
-        ).float()
 
 
 class Fixed:
@@ -131,52 +100,6 @@ def test_text_after_the_option_is_scored_too(capitals: Graph, tokenizer: Tokeniz
     rest = 6 * np.log(1e-3)
     assert log_likelihoods(model, [statement])[0] == pytest.approx(np.log(0.5) + rest)
     assert log_likelihoods(model, [statement], "mean")[0] == pytest.approx((np.log(0.5) + rest) / 7)
-
-
-@given(
-    names=st.lists(
-        st.lists(st.sampled_from(["a", "b", "ax", "axy", "bz", "bzyx"]), min_size=1, max_size=3).map(
-            " ".join
-        ),
-        min_size=1,
-        max_size=6,
-    ),
-    reduction=st.sampled_from(["sum", "mean"]),
-)
-def test_pseudo_log_likelihood_masks_within_word_left_to_right(
-    tokenizer: Tokenizer, names: list[str], reduction: str
-) -> None:
-    """Against one forward pass per token, reimplemented from Kauf & Ivanova (2023)."""
-    template = Template("the capital of [X] is [Y].")
-    model = OfRow(tokenizer)
-    statements = encode([template.state("c", name) for name in names], tokenizer)
-    scores = pseudo_log_likelihoods(model, statements, [0] * len(names), ["c"], reduction=reduction)
-    for name, score in zip(names, scores.tolist(), strict=True):
-        pieces = [tokenizer.backend.encode(word, add_special_tokens=False).ids for word in name.split()]
-        before = [tokenizer.cls, *tokenizer.encode(["the capital of c is"]).tokens.tolist()]
-        logps = []
-        for number, word in enumerate(pieces):
-            for place, token in enumerate(word):
-                row = [*before]
-                for other, tokens in enumerate(pieces):
-                    kept = tokens if other != number else tokens[:place]
-                    row += [*kept, *[tokenizer.mask] * (len(tokens) - len(kept))]
-                at = len(before) + sum(map(len, pieces[:number])) + place
-                row += [tokenizer.id("."), tokenizer.sep]
-                logps.append(float(model.logits(row, at).log_softmax(-1)[token]))
-        assert score == pytest.approx(sum(logps) if reduction == "sum" else np.mean(logps), rel=1e-5)
-
-
-def test_options_with_equal_masked_rows_share_a_forward_pass(tokenizer: Tokenizer) -> None:
-    template = Template("the capital of [X] is [Y].")
-    statements = encode(
-        [template.state("c", name) for name in ("a", "b", "ax", "ay", "bz", "a b")], tokenizer
-    )
-    rows = distinct_rows(statements, [0] * 6, tokenizer)
-    assert len(rows) == 5, (
-        "■ (a, b); ■■ (ax, ay, bz); a■ (ax, ay, and a b, which reads the same); b■ (bz); ■ b (a b)"
-    )
-    assert sum(len(row.labels) for row in rows) == 1 + 1 + 3 * 2 + 2
 
 
 def test_option_with_unknown_tokens_is_never_chosen(tokenizer: Tokenizer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,26 @@ def test_logged_model_has_settings_and_metrics_with_datasets(
     assert model.params == {"steps": "5", "base.size": "tiny"}
     assert metrics(model) == MEASURED
     assert made_by.data.metrics["evaluate/cloze/hits_at_1"] == 0.25
+
+
+def test_model_that_is_made_again_keeps_one_value_per_metric(
+    store: Store, fresh: str, tmp_path: Path
+) -> None:
+    first = [*journals.run(fresh, "r1", model_folder(tmp_path / "r1"))]
+    deliver(journals.write(tmp_path / "r1.jsonl", first), store)
+    (model,) = logged(store, fresh)
+    once = store.client.get_metric_history(model.source_run_id, "loss")
+    again = [
+        replace(event, at=event.at + 3600, **({"digest": DIGEST} if isinstance(event, StageEnded) else {}))
+        for event in journals.run(fresh, "r2", model_folder(tmp_path / "r2"))
+    ]
+    assert deliver(journals.write(tmp_path / "r2.jsonl", again), store).refused == []
+    (model,) = logged(store, fresh)
+    assert metrics(model) == {("loss", 0.125, "shards", "d" * 36)}
+    history = store.client.get_metric_history(model.source_run_id, "loss")
+    assert sorted((m.step, m.value, m.timestamp) for m in history) == sorted(
+        (m.step, m.value, m.timestamp) for m in once
+    )
 
 
 def test_interrupted_delivery_logs_each_model_once(store: Store, fresh: str, tmp_path: Path) -> None:

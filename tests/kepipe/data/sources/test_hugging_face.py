@@ -67,6 +67,15 @@ def test_rows_of_an_arrow_data_set_are_documents(tmp_path: Path) -> None:
     assert str(problems.first[0]) == "own:1: no column 'text'; the data set has id, title, body, label"
 
 
+def test_row_with_half_of_a_surrogate_pair_is_skipped_and_counted() -> None:
+    problems = Problems()
+    rows = [{"text": "One.", "title": "\ud83d"}, {"text": "Two."}]
+    found = list(documents(rows, Dataset("own"), reading([], problems)))
+    assert [document.text for document in found] == ["Two."]
+    assert str(problems.first[0]).startswith("own:1: `title`: ")
+    assert "half of a surrogate pair" in problems.first[0].message
+
+
 def test_a_data_set_is_loaded_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder instead of an id of the hub: the package opens both in the same way."""
     pytest.importorskip("datasets")

@@ -82,8 +82,8 @@ def test_untied_output_matrix_is_kept(tmp_path: Path) -> None:
     ("change", "problem"),
     [
         ({"model_type": "llama"}, "model type 'llama' is not one kepipe can port; known: bert"),
-        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
-        ({"hidden_act": "swish"}, "activation 'swish'; known: gelu"),
+        ({"position_embedding_type": "relative_key"}, 'position_embedding_type is "relative_key"'),
+        ({"hidden_act": "swish"}, 'activation "swish"; known: gelu'),
         ({"hidden_size": 64}, r"tokens\.weight is \(50, 32\); its config\.json says \(50, 64\)"),
         ({"vocab_size": 51}, r"tokens\.weight is \(50, 32\); its config\.json says \(51, 32\)"),
     ],

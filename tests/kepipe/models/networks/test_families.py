@@ -143,7 +143,7 @@ def test_every_network_has_a_unique_name() -> None:
         ("nnlm", {"order": 1}, "expected a whole number from 2 to 64"),
         ("nnlm", {"direct": "yes"}, "expected true or false"),
         ("nnlm", {"depth": 3}, "unknown keys of a model's config: depth"),
-        ("nnlm", {"family": "rnn"}, "unknown family 'rnn'"),
+        ("nnlm", {"family": "rnn"}, '`family`: expected nnlm, .*, found "rnn"'),
     ],
 )
 def test_an_invalid_config_is_an_error(
