@@ -147,8 +147,8 @@ def test_answers_are_those_of_all_options_scored_to_their_end(
     """With relations of different numbers of options, in chunks that hold several questions."""
     graph = named_graph(
         tmp_path / "graph",
-        capital=dict(zip("abcdefg", ["axyz", "bzyx", "c", "dx", "exx yz", "f gx", "gzz"], strict=True)),
-        neighbour={"a": "bxy", "b": "cx", "c": "ayyx"},
+        capital=dict(zip("abcdefg", ["c", "axyz", "bzyx", "dx", "exx", "f gx", "gzz"], strict=True)),
+        neighbour={"a": "d", "b": "cxz", "c": "ayyx"},
     )
     probe = quiz(graph, questions=10, reduction=reduction)
     model = OpenedModel(tmp_path, masked_language_model=OfRow(tokenizer))
