@@ -178,7 +178,8 @@ def _value(loader: yaml.SafeLoader, node: yaml.Node, at: Key, place: str) -> Any
         text = node.value if isinstance(node, yaml.ScalarNode) else ""
         text, kind = text if len(text) <= 40 else f"{text[:40]}…", node.tag.rpartition(":")[2]
         message = f"expected {_READ_AS.get(kind, f'a value of the kind {kind}')}, found {text or repr(text)}"
-        if node.tag == loader.resolve(yaml.ScalarNode, node.value, (True, False)):  # not by a tag in the file
+        # whether it is of this kind by itself, not by a tag in the file
+        if node.tag == loader.resolve(yaml.ScalarNode, node.value, (True, False)):  # type: ignore[no-untyped-call]
             message += "; in quotes it is a text"
         raise _refused(node, at, place, message) from None
     return value
