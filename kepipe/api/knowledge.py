@@ -87,7 +87,7 @@ def read_knowledge(given: KnowledgeValue) -> tuple[KnowledgeSettings, ...]:
 
     try:
         value = parse_value(given) if isinstance(given, str) else dict(given)
-    except ConfigError:
-        raise ConfigError(f"--knowledge: {given!r} is not a YAML value") from None
+    except ConfigError as error:
+        raise ConfigError(f"--knowledge: {given!r}: {error}") from None
     option = Settings({}, Path("--knowledge"))
     return validate(KnowledgeSection, {"knowledge": value}, option).knowledge

@@ -17,6 +17,8 @@ LARGEST = 16 << 20
 """Bytes of the largest file of settings."""
 DEEPEST, MOST = 100, 1_000_000
 """How deep its values may be nested, and how many there may be with all that its aliases stand for."""
+_READ_AS = {"int": "a whole number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
+"""YAML's tag of a value → what the value is read as."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def _require_bounded(root: yaml.Node, place: str) -> None:
 
     def size(node: yaml.Node, at: Key) -> int:
         if id(node) in inside:
-            raise _refused(node, at, place, "what begins here has an alias of itself in it: refused")
+            raise _refused(
+                node, at, place, "an alias of what it stands in, which begins on this line: refused"
+            )
         if len(at) > DEEPEST:
             raise _refused(node, at, place, f"nested more than {DEEPEST} deep: refused")
         if id(node) not in sizes:
@@ -137,9 +141,8 @@ def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Ke
     if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
         _refuse_doubles(node, place)
         try:
-            loader.flatten_mapping(
-                node
-            )  # `<<: *base` comes first, so that what stands beside it overrides it
+            # `<<: *base` comes first, so that what stands beside it overrides it
+            loader.flatten_mapping(node)
         except yaml.MarkedYAMLError as error:
             raise _refused(node, (*at, "<<"), place, str(error.problem)) from None
         values: dict[str, Any] = {}
@@ -157,29 +160,37 @@ def _construct(loader: yaml.SafeLoader, node: yaml.Node, at: Key, lines: dict[Ke
     return _value(loader, node, at, place)
 
 
-_READ_AS = {"int": "a whole number", "float": "a number", "bool": "true or false", "timestamp": "a date"}
-"""YAML's tag of a value → what the value is read as."""
-
-
 def _value(loader: yaml.SafeLoader, node: yaml.Node, at: Key, place: str) -> Any:
     """What a node stands for, with all that is in it. Raises ConfigError where its text is none of its kind, such as
     the date 2001-99-99, for a kind that the safe loader does not know, and for half of a surrogate pair."""
+    for scalar in _scalars(node):
+        try:
+            scalar.value.encode()
+        except UnicodeEncodeError:
+            message = f"{scalar.value[:40]!r} has half of a surrogate pair; write the character itself"
+            raise _refused(scalar, at, place, message) from None
     try:
         value = loader.construct_object(node, deep=True)
-        shown = str(value)  # also refuses a hexadecimal number of more digits than Python writes
+        str(value)  # refuses a hexadecimal number of more digits than Python writes
     except yaml.MarkedYAMLError as error:
         raise _refused(node, at, place, str(error.problem)) from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         text = node.value if isinstance(node, yaml.ScalarNode) else ""
         text, kind = text if len(text) <= 40 else f"{text[:40]}…", node.tag.rpartition(":")[2]
-        asked = f"expected {_READ_AS.get(kind, f'a value of the kind {kind}')}, found {text}"
-        raise _refused(node, at, place, f"{asked}; in quotes it is a text") from None
-    try:
-        shown.encode()
-    except UnicodeEncodeError:
-        message = f"{shown[:40]!r} has half of a surrogate pair; write the character itself"
+        message = f"expected {_READ_AS.get(kind, f'a value of the kind {kind}')}, found {text or repr(text)}"
+        # whether it is of this kind by itself, not by a tag in the file
+        if node.tag == loader.resolve(yaml.ScalarNode, node.value, (True, False)):  # type: ignore[no-untyped-call]
+            message += "; in quotes it is a text"
         raise _refused(node, at, place, message) from None
     return value
+
+
+def _scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    """All texts in a node, keys included."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    for _, part in _parts(node):
+        yield from _scalars(part)
 
 
 def _refuse_doubles(node: yaml.MappingNode, place: str) -> None:
@@ -200,8 +211,8 @@ def override(settings: Settings, assignments: Sequence[str]) -> Settings:
             raise ConfigError(f"--set {assignment}: expected KEY=VALUE, such as stages.pretrain.steps=50")
         try:
             value = parse_value(text)
-        except ConfigError:
-            raise ConfigError(f"--set {assignment}: {text!r} is not a YAML value") from None
+        except ConfigError as error:
+            raise ConfigError(f"--set {assignment}: {error}") from None
         place = data
         *parents, last = path.split(".")
         for name in parents:
@@ -215,8 +226,11 @@ def override(settings: Settings, assignments: Sequence[str]) -> Settings:
 
 
 def parse_value(text: str) -> Any:
-    """The value that a text of YAML is. Raises ConfigError where it is none."""
-    return _parse(text, "", {})
+    """The value that a text of YAML is. Raises ConfigError, with the reason alone, where it is none."""
+    try:
+        return _parse(text, "", {})
+    except ConfigError as error:
+        raise ConfigError(str(error).partition(": ")[2]) from None  # without `:line`
 
 
 def as_yaml(value: Any) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kepipe.data.document import Mention, Span
 from kepipe.data.line_readers import json_lines
-from kepipe.data.user_json import require_characters
+from kepipe.data.user_json import valid_records
 from kepipe.data.watched_records import watched
 from kg.problems import Problems
 from kg.regular_files import LONGEST_LINE, JsonError, open_regular, parse_json, read_small
@@ -72,16 +73,11 @@ def _objects(
 
 def _array(file: Path, problems: Problems) -> Iterator[tuple[int, Any]]:
     try:
-        entries = parse_json(read_small(file, LONGEST_LINE).decode("utf-8-sig"))
+        text = read_small(file, LONGEST_LINE).decode("utf-8-sig")
+        entries = parse_json(text)
     except JsonError as error:
         raise ValueError(f"{file}:{error.line}: {error}") from None
-    for number, entry in enumerate(entries, start=1):
-        try:
-            require_characters(entry)
-        except JsonError as error:
-            problems.add(file, number, str(error))
-        else:
-            yield number, entry
+    yield from valid_records(entries, partial(problems.add, file), text)
 
 
 def read_records(

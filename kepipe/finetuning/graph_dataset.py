@@ -77,7 +77,7 @@ def make_classification(
             kept.append(place)
     if len(counts) < 2:
         raise ValueError(
-            f"graph-dataset: the graph has {_times(len(counts), 'answer')} that {limits.fewest} or more "
+            f"graph-dataset: the graph has {_counted(len(counts), 'answer')} that {limits.fewest} or more "
             "entities share, two are needed; set `fewest` lower"
         )
     split_of = _split_entities(np.unique(triples[kept, 0]), rng, limits.shares)
@@ -113,7 +113,7 @@ def make_typing(
             kept.append(row)
     if len(taken) < 2:
         raise ValueError(
-            f"graph-dataset: the graph has {_times(len(taken), 'type')} that {limits.fewest} or more entities have, "
+            f"graph-dataset: the graph has {_counted(len(taken), 'type')} that {limits.fewest} or more entities have, "
             "two are needed; set `fewest` lower, or name `relations` whose objects say what an entity is"
         )
     split_of = _split_entities(np.array(sorted(kept), np.int32), rng, limits.shares)
@@ -170,5 +170,5 @@ def _ask(graph: Graph, row: int, template: str) -> tuple[str, Mention]:
     return f"{before}{name}{after}", Mention(len(before), len(before) + len(name), graph.ids[row])
 
 
-def _times(count: int, noun: str) -> str:
+def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kepipe.data.document import Span
-from kepipe.data.user_json import require_characters
+from kepipe.data.user_json import valid_records
 from kepipe.finetuning.calibration import calibration_error
 from kepipe.finetuning.classification import pair_of_texts
 from kepipe.finetuning.examples import Example, Record, mentions_of, read_records, text_of
@@ -34,33 +34,40 @@ UNANSWERABLE = "unanswerable"
 
 def read(file: Path, problems: Problems) -> Iterator[Example]:
     """Questions, their texts and answers."""
-    articles = _squad(file)
-    if articles is None:
+    found = _squad(file)
+    if found is None:
         yield from read_records(file, problems, _example)
         return
-    for number, record in enumerate(_questions(articles), start=1):
+    articles, text = found
+
+    def skip(number: int, message: str) -> None:
+        problems.add(file, number, f"question {number}: {message}")
+
+    for number, record in valid_records(_questions(articles), skip, text):
         try:
-            require_characters(record)
             yield _example(record, f"{file.stem}:{number}")
         except KeyError as missing:
-            problems.add(file, number, f"question {number}: `{missing.args[0]}` is missing")
+            skip(number, f"`{missing.args[0]}` is missing")
         except (ValueError, TypeError, IndexError) as error:
-            problems.add(file, number, f"question {number}: {error}")
+            skip(number, str(error))
 
 
-def _squad(file: Path) -> list[Any] | None:
-    """The articles of a file in SQuAD's format; None for another format. Raises ValueError for invalid JSON."""
+def _squad(file: Path) -> tuple[list[Any], str] | None:
+    """The articles of a file in SQuAD's format, and its text; None for another format. Raises ValueError for invalid
+    JSON."""
     with open_regular(file) as stream:
         begins = "".join(stream.read(4096).decode("utf-8", "replace").split())
     if file.suffix == ".jsonl" or not begins.lstrip("\ufeff").startswith("{"):
         return None
     try:
-        content = parse_json(read_small(file, LONGEST_LINE).decode("utf-8-sig"))
+        text = read_small(file, LONGEST_LINE).decode("utf-8-sig")
+        content = parse_json(text)
     except JsonError as error:
         if '"question"' in begins:  # JSON lines by another name
             return None
         raise ValueError(f"{file}:{error.line}: {error}") from None
-    return content["data"] if isinstance(content, dict) and isinstance(content.get("data"), list) else None
+    articles = content.get("data") if isinstance(content, dict) else None
+    return (articles, text) if isinstance(articles, list) else None
 
 
 def _questions(articles: Sequence[Any]) -> Iterator[Record]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
-from functools import cache
-from math import isfinite
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from kepipe.models.config_values import as_written, located, read_part, require_known, require_values
 from kepipe.models.families import RotaryConfig, Stacks, family_of
 from kg.regular_files import read_json
 
@@ -22,78 +18,6 @@ Activation = Literal["gelu", "gelu_tanh", "relu"]
 CONFIG = "config.json"
 FORMAT = "kepipe-transformer/2"
 """Value of `format` in a model folder's config, which tells it from another library's."""
-
-
-LARGEST = {
-    "vocabulary": 1 << 24, "hidden": 1 << 17, "heads": 1 << 12, "feedforward": 1 << 20, "encoder_layers": 1 << 10,
-    "decoder_layers": 1 << 10, "width": 1 << 16, "positions": 1 << 24, "position_offset": 1 << 10,
-    "relative_buckets": 1 << 16, "relative_farthest": 1 << 24, "segments": 1 << 16, "tasks": 1 << 16, "rows": 1 << 31,
-    "first": 1 << 10, "embedding": 1 << 17, "layers": 1 << 10,
-}  # fmt: skip
-"""Size → the largest that a config may state, far above any published model's: a config comes with a folder of others,
-and a model is built to its sizes before a weight is read."""
-
-
-def require_known(values: Mapping[str, Any], config: type[Any]) -> None:
-    """Raise ValueError where a config's file has keys that its dataclass has not."""
-    unknown = values.keys() - {field.name for field in fields(config)}
-    if unknown:
-        raise ValueError(f"unknown keys of a model's config: {', '.join(sorted(unknown))}")
-
-
-def require_values(config: Any) -> None:
-    """Raise ValueError where a size of a config is no whole number, or one that is out of bounds, and where another
-    value is not of its field's kind."""
-    for name, largest in LARGEST.items():
-        size = getattr(config, name, 0)
-        if type(size) is not int or not 0 <= size <= largest:
-            raise ValueError(f"`{name}`: expected a whole number up to {largest:,}, found {as_written(size)}")
-    for name, (expected, fits) in _kinds(config.__class__).items():
-        value = getattr(config, name)
-        if not fits(value):
-            raise ValueError(f"`{name}`: expected {expected}, found {as_written(value)}")
-
-
-@cache
-def _kinds(config: type[Any]) -> Mapping[str, tuple[str, Callable[[Any], bool]]]:
-    """Field → what is expected of it, and whether a value is that; of the fields that are words, texts, or numbers."""
-    kinds: dict[str, tuple[str, Callable[[Any], bool]]] = {}
-    hints = get_type_hints(config)
-    for name in (each.name for each in fields(config)):
-        members = (hints[name],) if get_origin(hints[name]) is Literal else get_args(hints[name])
-        words = [word for member in members for word in get_args(member) if get_origin(member) is Literal]
-        if words:
-            allowed = [*words, None] if NoneType in members else words
-            kinds[name] = (", ".join(words), allowed.__contains__)
-        elif name.endswith("dropout"):
-            kinds[name] = ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-        elif hints[name] is float:
-            kinds[name] = ("a number", _is_number)
-        elif hints[name] is str:
-            kinds[name] = ("a text", lambda value: isinstance(value, str))
-    return kinds
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-
-
-def as_written(value: Any) -> str:
-    """A value of a config as its JSON has it: a text in quotes, `null`, `true`; its first 40 characters."""
-    return json.dumps(value, ensure_ascii=False, default=str)[:40]
-
-
-@contextmanager
-def located(file: Path) -> Iterator[None]:
-    """For reading the values of a config: what is raised for one of the wrong kind becomes a ValueError that begins
-    with the file, unless it begins with a file of its folder already."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        if str(error).startswith(f"{file.parent}"):
-            raise
-        message = f"`{error.args[0]}` is missing" if type(error) is KeyError else str(error)
-        raise ValueError(f"{file}: {message}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +110,9 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         require_values(self)
+        for name in ("vocabulary", "hidden", "heads", "feedforward"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.width == 0 and self.hidden % self.heads:
             raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
         for name, labels in self.label_heads.items():
@@ -195,9 +122,6 @@ class TransformerConfig:
                 )
         if self.encoder_layers + self.decoder_layers < 1:
             raise ValueError("a transformer needs encoder_layers or decoder_layers")
-        for name in ("vocabulary", "hidden", "heads", "feedforward"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.rotary is not None and self.decoder_layers:
             raise ValueError("rotary positions are those of an encoder alone")
         if self.fusion is not None:
@@ -250,9 +174,8 @@ class TransformerConfig:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. Raises ValueError for keys that this version does not know."""
         require_known(values, cls)
-        parts: dict[str, Callable[..., Any]] = {"fusion": FusionConfig, "rotary": RotaryConfig}
-        read = {name: part(**values[name]) for name, part in parts.items() if values.get(name) is not None}
-        return cls(**{**values, **read})
+        fusion, rotary = read_part(values, "fusion", FusionConfig), read_part(values, "rotary", RotaryConfig)
+        return cls(**{**values, "fusion": fusion, "rotary": rotary})
 
 
 def is_ours(values: Mapping[str, Any]) -> bool:
@@ -263,14 +186,15 @@ def is_ours(values: Mapping[str, Any]) -> bool:
 def read_format(folder: Path) -> str:
     """The format that a model folder's config states; empty for another library's. Raises ValueError where there is no
     config."""
-    return str(_read(folder / CONFIG).get("format", ""))
+    with located(folder / CONFIG):
+        return str(_read(folder / CONFIG).get("format", ""))
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
         values = read_json(file)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{file}: no readable config of a model ({error})") from None
+        raise ValueError(f"no readable config of a model ({error})") from None
     return values if isinstance(values, dict) else {}
 
 
@@ -281,7 +205,8 @@ def read_config(folder: Path) -> TransformerConfig:
 
 
 def read_values(folder: Path, format: str) -> dict[str, Any]:
-    """What a model folder's config says in this format. Raises ValueError for one of another format."""
+    """What a model folder's config says in this format, for reading inside `located`. Raises ValueError for one of
+    another format."""
     values, kind = _read(folder / CONFIG), format.partition("/")[0]
     found = str(values.pop("format", ""))
     if found.partition("/")[0] != kind:

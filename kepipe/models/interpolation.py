@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kepipe.arrays import Bools, Floats, Ints
-from kepipe.models.config import CONFIG, as_written, located, read_values, require_known
+from kepipe.models.config import CONFIG, read_values
+from kepipe.models.config_values import as_written, is_number, located, require_known
 
 if TYPE_CHECKING:
     from kepipe.models.protocols import Capability, LanguageModel
@@ -32,7 +33,10 @@ class InterpolationConfig:
             raise ValueError(f"expected two or more members, each with a weight, found {len(self.members)}")
         if any(Path(member).name != member or member in (".", "..") for member in self.members):
             raise ValueError("`members`: expected names of folders in the model's own")
-        if any(not weight > 0 for weight in self.weights) or abs(sum(self.weights) - 1) > 1e-6:
+        if (
+            any(not is_number(weight) or weight <= 0 for weight in self.weights)
+            or abs(sum(self.weights) - 1) > 1e-6
+        ):
             raise ValueError(
                 f"weights: expected numbers above 0 whose sum is 1, found {as_written(list(self.weights))}"
             )

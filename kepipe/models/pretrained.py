@@ -92,7 +92,8 @@ def read_config(name: str) -> TransformerConfig | None:
 
     Raises ValueError if it cannot be read.
     """
-    from kepipe.models.config import TransformerConfig, is_ours, located, read_config
+    from kepipe.models.config import TransformerConfig, is_ours, read_config
+    from kepipe.models.config_values import located
     from kepipe.models.hf import settings
 
     if name != MINILM and not Path(name).expanduser().is_dir():
@@ -104,10 +105,10 @@ def read_config(name: str) -> TransformerConfig | None:
     _refuse_other_kind(file, theirs)
     if settings.release_of(theirs) is not None:
         return None
+    names = _weights(place)
     with located(file):
-        port = settings.find_port(file, theirs)
-        values = settings.to_ours(file, theirs, port)
-        return TransformerConfig(**values, **settings.heads(_weights(place), port))
+        port = settings.find_port(theirs)
+        return TransformerConfig(**settings.to_ours(theirs, port), **settings.heads(names, port))
 
 
 def _read(place: Path) -> tuple[Path, dict[str, Any]]:

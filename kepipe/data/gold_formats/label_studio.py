@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kepipe.data.gold_formats.marked import MarkedText, entries, mark, require_same
-from kepipe.data.user_json import require_characters
+from kepipe.data.user_json import valid_records
 from kg.problems import Problems
 from kg.regular_files import JsonError, parse_json, read_small
 
@@ -25,12 +25,15 @@ def read_label_studio(file: Path, problems: Problems) -> Iterator[MarkedText]:
     except JsonError as error:
         problems.add(file, error.line, str(error))
         return
-    for number, task in enumerate(tasks if isinstance(tasks, list) else [tasks], start=1):
+
+    def skip(number: int, message: str) -> None:
+        problems.add(file, 0, f"task {number}: {message}")
+
+    for number, task in valid_records(tasks if isinstance(tasks, list) else [tasks], skip):
         try:
-            require_characters(task)
             marked = _read(task)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            problems.add(file, 0, f"task {number}: {error}")
+            skip(number, str(error))
         else:
             if marked is not None:
                 yield number, marked

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kepipe.data.document import Document
 from kepipe.data.document_files import from_record
-from kepipe.data.user_json import require_characters
+from kepipe.data.user_json import require_whole_characters
 from kepipe.data.watched_records import KEYS
 from kg.sources.account import Account
 
@@ -41,7 +41,7 @@ def documents(rows: Iterable[Mapping[str, Any]], asked: Dataset, reading: Readin
             tick(1)
             try:
                 record = _record(row, asked)
-                require_characters(record)
+                require_whole_characters(record)
                 document = from_record(record, default_id=f"{asked.name}:{asked.split}:{number}")
             except ValueError as error:
                 reading.problems.add(Path(asked.name), number, str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -11,7 +12,7 @@ from kepipe.data import document_files
 from kepipe.data.document import Document
 from kepipe.data.document_files import KEYS, from_record
 from kepipe.data.text_formats.text_file import TextFile
-from kepipe.data.user_json import parse_record, require_characters
+from kepipe.data.user_json import parse_record, valid_records
 from kg.problems import Problems
 from kg.regular_files import JsonError, parse_json
 
@@ -55,7 +56,8 @@ def read_json(file: TextFile, problems: Problems) -> Iterator[Document]:
     if not isinstance(parsed, list):
         file.problem(problems, 0, f"expected a list of records with a `text`, found {type(parsed).__name__}")
         return
-    yield from _documents(file, _valid(file, parsed, problems), problems)
+    valid = valid_records(parsed, partial(file.problem, problems), text)
+    yield from _documents(file, valid, problems)
 
 
 def read_parquet(file: TextFile, problems: Problems) -> Iterator[Document]:
@@ -107,16 +109,6 @@ def _records(
                 yield number, parse_record(line)
             except JsonError as error:
                 file.problem(problems, number, str(error))
-
-
-def _valid(file: TextFile, records: list[Any], problems: Problems) -> Iterator[tuple[int, Any]]:
-    for number, record in enumerate(records, start=1):
-        try:
-            require_characters(record)
-        except JsonError as error:
-            file.problem(problems, number, str(error))
-        else:
-            yield number, record
 
 
 def _documents(file: TextFile, records: Iterable[tuple[int, Any]], problems: Problems) -> Iterator[Document]:

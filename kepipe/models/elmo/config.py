@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
-from kepipe.models.config import CONFIG, as_written, located, read_values, require_known, require_values
+from kepipe.models.config import CONFIG, read_values
+from kepipe.models.config_values import as_written, located, require_known, require_values
 
 if TYPE_CHECKING:
     from kepipe.models.families import Stacks
@@ -68,7 +69,7 @@ class ElmoConfig:
     filters: Filters = PUBLISHED_FILTERS
     character_width: int = 16
     longest: int = 50
-    activation: str = "relu"
+    activation: Literal["relu", "tanh"] = "relu"
     cell_clip: float = 3.0
     projection_clip: float = 3.0
     skip: bool = True
@@ -89,12 +90,6 @@ class ElmoConfig:
         for width, count in self.filters:
             _require("filters", width, 1, min(self.longest, LARGEST["filter_width"]))
             _require("filters", count, 1, LARGEST["filter_count"])
-        if self.activation not in ("relu", "tanh"):
-            raise ValueError(f"`activation`: expected relu or tanh, found {as_written(self.activation)}")
-        if self.softmax not in get_args(Softmax):
-            raise ValueError(
-                f"`softmax`: expected {', '.join(get_args(Softmax))}, found {as_written(self.softmax)}"
-            )
         if self.cell < self.projection:
             raise ValueError(
                 f"cells of width {self.cell} are narrower than their projection, {self.projection}"

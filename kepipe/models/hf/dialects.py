@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kepipe.models.config_values import LARGEST, require_size
 from kepipe.models.families import RotaryConfig
 
 if TYPE_CHECKING:
@@ -34,18 +34,19 @@ class Dialect:
     """Whether the two texts of a row have different `token_type_ids`."""
     forces_end: bool = False
     """Whether generated text ends with the end token even if it is truncated."""
-    read: Callable[[Path, Mapping[str, Any], dict[str, Any]], None] = lambda *_: None
-    """(config file, their values, our values): corrects our values. Raises ValueError for settings that kepipe does not
+    read: Callable[[Mapping[str, Any], dict[str, Any]], None] = lambda *_: None
+    """(their values, our values): corrects our values. Raises ValueError for settings that kepipe does not
     support."""
     write: Callable[[TransformerConfig, str, dict[str, Any]], None] = lambda *_: None
     """(our config, their name of the activation, their values): corrects their values."""
 
 
-def _read_roberta(file: Path, _values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+def _read_roberta(_values: Mapping[str, Any], ours: dict[str, Any]) -> None:
     # their positions start after the id of the padding token
     if not isinstance(ours["pad"], int):
-        raise ValueError(f"{file}: pad_token_id is {ours['pad']!r}; expected the number of a token")
+        raise ValueError(f"pad_token_id is {ours['pad']!r}; expected the number of a token")
     ours["position_offset"] = ours["pad"] + 1
+    require_size("max_position_embeddings", ours["positions"], LARGEST["positions"], ours["pad"] + 2)
     ours["positions"] -= ours["position_offset"]
 
 
@@ -58,7 +59,7 @@ def _write_roberta(config: TransformerConfig, _: str, theirs: dict[str, Any]) ->
     theirs["max_position_embeddings"] += config.position_offset
 
 
-def _read_gpt2(_: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+def _read_gpt2(values: Mapping[str, Any], ours: dict[str, Any]) -> None:
     ours["feedforward"] = ours["feedforward"] or 4 * ours["hidden"]
     # GPT-2 was trained without padding: finished rows are padded with the end token
     ends = (ours.pop("pad"), values["eos_token_id"])
@@ -69,13 +70,13 @@ def _write_gpt2(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> No
     theirs["embd_pdrop"] = config.dropout
 
 
-def _read_bart(file: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+def _read_bart(values: Mapping[str, Any], ours: dict[str, Any]) -> None:
     ours["embedding_scale"] = ours["hidden"] ** 0.5 if values.get("scale_embedding") else 1.0
     for part in ("attention_heads", "ffn_dim"):
         encoder, decoder = (values.get(f"{stack}_{part}") for stack in ("encoder", "decoder"))
         if encoder != decoder:
             raise ValueError(
-                f"{file}: encoder_{part} is {encoder}, decoder_{part} {decoder}; kepipe needs them equal"
+                f"encoder_{part} is {encoder}, decoder_{part} {decoder}; kepipe needs them equal"
             )
 
 
@@ -87,7 +88,7 @@ def _write_bart(config: TransformerConfig, _: str, theirs: dict[str, Any]) -> No
     }
 
 
-def _read_t5(_file: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+def _read_t5(values: Mapping[str, Any], ours: dict[str, Any]) -> None:
     gated, _, activation = str(values["feed_forward_proj"]).rpartition("-")
     # "gated-gelu" of the released T5 models is the tanh approximation
     ours["gated"] = bool(gated)
@@ -112,7 +113,7 @@ def _write_t5(config: TransformerConfig, activation: str, theirs: dict[str, Any]
 _LOCAL, _GLOBAL = "sliding_attention", "full_attention"
 
 
-def _read_modernbert(file: Path, values: Mapping[str, Any], ours: dict[str, Any]) -> None:
+def _read_modernbert(values: Mapping[str, Any], ours: dict[str, Any]) -> None:
     layers, every = ours["encoder_layers"], values["global_attn_every_n_layers"]
     kinds = values.get("layer_types")
     if kinds is not None:
@@ -124,9 +125,7 @@ def _read_modernbert(file: Path, values: Mapping[str, Any], ours: dict[str, Any]
     }
     for kind, rope in ropes.items():
         if rope.get("rope_type", "default") != "default":
-            raise ValueError(
-                f"{file}: rope_type of {kind} is {rope['rope_type']!r}; kepipe knows 'default' only"
-            )
+            raise ValueError(f"rope_type of {kind} is {rope['rope_type']!r}; kepipe knows 'default' only")
     ours["rotary"] = RotaryConfig(
         theta=ropes[_GLOBAL]["rope_theta"],
         local_theta=ropes[_LOCAL]["rope_theta"],
@@ -134,9 +133,7 @@ def _read_modernbert(file: Path, values: Mapping[str, Any], ours: dict[str, Any]
         every=every,
     )
     if kinds is not None and kinds != _layer_types(ours["rotary"], layers):
-        raise ValueError(
-            f"{file}: layer_types {kinds}: expected every n-th to be {_GLOBAL}, the first one too"
-        )
+        raise ValueError(f"layer_types {kinds}: expected every n-th to be {_GLOBAL}, the first one too")
 
 
 def _layer_types(rotary: RotaryConfig, layers: int) -> list[str]:

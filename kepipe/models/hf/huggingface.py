@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from kepipe.models.assemble import assemble, initialise, without_fusion
-from kepipe.models.config import TransformerConfig, located
+from kepipe.models.config import TransformerConfig
+from kepipe.models.config_values import located
 from kepipe.models.files import copy_tokenizer, read_tensors, write_json, write_tensors
 from kepipe.models.hf import rows, settings
 from kepipe.models.hf.tables import Port, port_of
@@ -47,9 +48,10 @@ def load(folder: Path, seed: int = 0) -> Ported:
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: no readable config of a model ({error})") from None
     with located(file):
-        port = settings.find_port(file, theirs)
-        values = settings.to_ours(file, theirs, port)
-        weights = modern(read(folder), port)
+        port = settings.find_port(theirs)
+        values = settings.to_ours(theirs, port)
+    weights = modern(read(folder), port)
+    with located(file):
         config = configure(values, weights, port)
     model = initialise(assemble(config), seed)
     weights = _with_own_bias(

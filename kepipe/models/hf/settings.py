@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-from kepipe.models.config import TransformerConfig, as_written
+from kepipe.models.config import Activation, TransformerConfig
+from kepipe.models.config_values import LARGEST, as_written, require_size
 from kepipe.models.hf.dialects import dialect_of
 from kepipe.models.hf.tables import Port, port_of
 
-ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}
+ACTIVATIONS: Mapping[str, Activation] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+}
 """Their name → ours; for writing, the first of several is used."""
 _OPTIONAL = ("dropout", "attention_dropout", "decoder_layers")
 
@@ -23,17 +28,14 @@ def release_of(theirs: Mapping[str, Any]) -> Literal["thunlp", "uer"] | None:
     return "uer" if "layers_num" in theirs and "heads_num" in theirs else None
 
 
-def find_port(file: Path, theirs: Mapping[str, Any]) -> Port:
+def find_port(theirs: Mapping[str, Any]) -> Port:
     """The table for their config. Raises ValueError for a setting that the family's row does not support."""
     kind = str(theirs.get("model_type", "bert"))
-    try:
-        port = port_of(kind, gated="gated" in str(theirs.get("feed_forward_proj", "")))
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
+    port = port_of(kind, gated="gated" in str(theirs.get("feed_forward_proj", "")))
     for name, allowed in port.required.items():
         if name in theirs and theirs[name] not in allowed:
             raise ValueError(
-                f"{file}: {name} is {as_written(theirs[name])}; kepipe's {kind} knows {as_written(allowed[0])} only"
+                f"{name} is {as_written(theirs[name])}; kepipe's {kind} knows {as_written(allowed[0])} only"
             )
     return port
 
@@ -46,25 +48,29 @@ def heads(names: Collection[str], port: Port) -> dict[str, Any]:
     }
 
 
-def to_ours(file: Path, theirs: Mapping[str, Any], port: Port) -> dict[str, Any]:
+def to_ours(theirs: Mapping[str, Any], port: Port) -> dict[str, Any]:
     """Values of `TransformerConfig`, except for what only the weights tell (tied or not, pooler, next sentence)."""
     dialect = dialect_of(port.model_type)
     values = {**dialect.defaults, **theirs}
     made: dict[str, Any] = {"family": port.model_type, **port.fixed}
     for ours, name in port.settings.items():
         if name in values:
-            made[ours] = values[name]
+            made[ours] = value = values[name]
+            absent = value is None and (ours in _OPTIONAL or dialect.defaults.get(name, 0) is None)
+            if ours in LARGEST and not absent:
+                require_size(name, value, LARGEST[ours], least=1 if ours == "positions" else 0)
         elif ours not in _OPTIONAL:
-            raise ValueError(f"{file}: `{name}` is missing")
-    dialect.read(file, values, made)
-    if "positions" in port.settings and made["positions"] == 0:
-        raise ValueError(f"{file}: `{port.settings['positions']}`: expected a whole number from 1, found 0")
-    if made["activation"] not in ACTIVATIONS:
-        raise ValueError(
-            f"{file}: activation {as_written(made['activation'])}; known: {', '.join(ACTIVATIONS)}"
-        )
-    made["activation"] = ACTIVATIONS[made["activation"]]
+            raise ValueError(f"`{name}` is missing")
+    dialect.read(values, made)
+    made["activation"] = activation_of(made["activation"])
     return made
+
+
+def activation_of(theirs: Any) -> Activation:
+    """Our name of an activation. Raises ValueError for one that kepipe does not have."""
+    if not isinstance(theirs, str) or theirs not in ACTIVATIONS:
+        raise ValueError(f"activation {as_written(theirs)}; known: {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[theirs]
 
 
 def to_theirs(config: TransformerConfig, port: Port) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from typing import Any
 from torch import Tensor
 
 from kepipe.models.assemble import assemble, initialise
-from kepipe.models.config import FusionConfig, located
+from kepipe.models.config import FusionConfig
+from kepipe.models.config_values import located
 from kepipe.models.hf import huggingface, rows, settings
 from kepipe.models.hf.rows import row
 from kepipe.models.hf.tables import port_of
@@ -55,8 +56,8 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     port = port_of("bert")
     weights = huggingface.modern(huggingface.read(folder), port)
     with located(file):
-        without_fusion = huggingface.configure(settings.to_ours(file, theirs, port), weights, port)
-        config = replace(without_fusion, norm_eps=1e-12, fusion=_fusion(file, theirs, weights))
+        without_fusion = huggingface.configure(settings.to_ours(theirs, port), weights, port)
+        config = replace(without_fusion, norm_eps=1e-12, fusion=_fusion(theirs, weights))
     model = initialise(assemble(config), seed)
     found, lacking, unused = rows.to_ours(
         (*port.weights, *ENTITY_SIDE), dict(model.named_parameters()), weights
@@ -73,7 +74,7 @@ def load(folder: Path, seed: int = 0) -> huggingface.Ported:
     return huggingface.Ported(model, tuple(lacking), tuple(real))
 
 
-def _fusion(file: Path, theirs: Mapping[str, Any], weights: Mapping[str, Tensor]) -> FusionConfig | None:
+def _fusion(theirs: Mapping[str, Any], weights: Mapping[str, Tensor]) -> FusionConfig | None:
     """The entity encoder, whose width is that of the weights; None if all layers are plain.
 
     A layer is plain (sim), fuses (mix), or fuses after attention among entities (norm).
@@ -83,14 +84,14 @@ def _fusion(file: Path, theirs: Mapping[str, Any], weights: Mapping[str, Tensor]
     first = next((number for number, kind in enumerate(kinds) if kind != "sim"), len(kinds))
     if not set(kinds[first:]) <= {"mix", "norm"} or "mix" in kinds[first + 1 :]:
         raise ValueError(
-            f"{file}: layer_types {kinds}: expected plain layers (sim), at most one that fuses (mix), then others "
+            f"layer_types {kinds}: expected plain layers (sim), at most one that fuses (mix), then others "
             "(norm)"
         )
     if first == len(kinds):
         return None
     name = LAYER.format(i=first) + "intermediate.dense_ent.weight"
     if name not in weights:
-        raise ValueError(f"{file.parent}: layer_types says that layer {first} fuses, but {name} is not there")
+        raise ValueError(f"layer_types says that layer {first} fuses, but {name} is not there")
     heads = int(theirs.get("num_attention_heads_ent", HEADS))
     return FusionConfig(
         first=first, hidden=weights[name].shape[1], heads=heads, first_attends=kinds[first] == "norm"

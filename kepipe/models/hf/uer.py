@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from kepipe.models.assemble import assemble, initialise
-from kepipe.models.config import TransformerConfig, located
+from kepipe.models.config import TransformerConfig
+from kepipe.models.config_values import located
 from kepipe.models.hf import huggingface, rows
 from kepipe.models.hf.rows import row
 from kg.regular_files import read_json

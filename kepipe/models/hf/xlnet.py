@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kepipe.models.hf.settings import ACTIVATIONS
+from kepipe.models.config_values import LARGEST, as_written, located, require_size
+from kepipe.models.hf.settings import ACTIVATIONS, activation_of
 from kepipe.models.networks.xlnet_config import XLNetConfig
 from kg.regular_files import read_json
 
@@ -57,22 +58,26 @@ def read_config(folder: Path) -> XLNetConfig:
     """The config of a folder. Raises ValueError, naming the file, for settings that kepipe does not support."""
     file = folder / CONFIG
     try:
-        values = {**DEFAULTS, **read_json(file)}
-        if values["ff_activation"] not in ACTIVATIONS or values["attn_type"] not in ("bi", "uni"):
-            raise ValueError(f"ff_activation {values['ff_activation']!r}, attn_type {values['attn_type']!r}")
+        theirs = read_json(file)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: no readable config of a model ({error})") from None
+    with located(file):
+        values = {**DEFAULTS, **theirs}
+        if values["attn_type"] not in ("bi", "uni"):
+            raise ValueError(f"`attn_type`: expected bi, uni, found {as_written(values['attn_type'])}")
+        for ours, name in SIZES.items():
+            require_size(name, values[name], LARGEST[ours], least=1)
         uni = values["attn_type"] == "uni"
         return XLNetConfig(
             family="transformer-xl" if uni else "xlnet",
             embedding=values["d_model"],
             causal_attention=uni,
-            activation=ACTIVATIONS[values["ff_activation"]],
+            activation=activation_of(values["ff_activation"]),
             norm_eps=float(values["layer_norm_eps"]),
             same_length=bool(values["same_length"]),
             **{ours: values[theirs] for ours, theirs in SIZES.items()},
             **{ours: max(0, values.get(theirs) or 0) for ours, theirs in NONE_IS_ZERO.items()},
         )
-    except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{file}: no config of an XLNet that kepipe reads ({error})") from None
 
 
 def load(folder: Path, dropout: float, seed: int, note: Callable[[str], None]) -> Network:

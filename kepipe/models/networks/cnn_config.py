@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.models.config import as_written
+from kepipe.models.config_values import as_written
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 
 WIDEST = 63

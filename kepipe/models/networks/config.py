@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field
 
 from kepipe.config import UserSource
-from kepipe.models.config import require_known, require_values
+from kepipe.models.config_values import require_known, require_values
 from kepipe.models.fresh_base import FreshBase
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kepipe.models.config import CONFIG, as_written, located, read_values
+from kepipe.models.config import CONFIG, read_values
+from kepipe.models.config_values import as_written, located
 from kepipe.models.networks.cnn_config import CNNBase, CNNConfig
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 from kepipe.models.networks.lstm_config import LSTMBase, LSTMConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kepipe.models.config import as_written
+from kepipe.models.config_values import as_written
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kepipe.models.config import as_written
+from kepipe.models.config import Activation
+from kepipe.models.config_values import require_size
 from kepipe.models.families import BASE_AND_LARGE, MINIATURES, Size
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 
@@ -39,7 +40,7 @@ class XLNetConfig(NetworkConfig):
     reuse: int = 0
     clamp: int = 0
     same_length: bool = False
-    activation: str = "gelu"
+    activation: Activation = "gelu"
     norm_eps: float = 1e-12
 
     def __post_init__(self) -> None:
@@ -48,17 +49,11 @@ class XLNetConfig(NetworkConfig):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("memory", "reuse", "clamp"):
-            value = getattr(self, name)
-            if type(value) is not int or not 0 <= value <= LONGEST:
-                raise ValueError(
-                    f"`{name}`: expected a whole number up to {LONGEST:,}, found {as_written(value)}"
-                )
+            require_size(name, getattr(self, name), LONGEST)
         if self.hidden % self.heads or self.hidden % 2:
             raise ValueError(f"hidden {self.hidden} is not an even multiple of heads {self.heads}")
         if self.embedding != self.hidden:
             raise ValueError(f"embedding {self.embedding} is not as wide as hidden {self.hidden}")
-        if self.activation not in ("gelu", "gelu_tanh", "relu"):
-            raise ValueError(f"unknown activation {as_written(self.activation)}")
 
     @property
     def stacks(self) -> Stacks:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kepipe.models.config import CONFIG, as_written, located, read_values, require_known
+from kepipe.models.config import CONFIG, read_values
+from kepipe.models.config_values import as_written, located, require_known
 from kepipe.models.fitted_base import FittedBase
 from kepipe.models.ngram.smoothing import SmoothingName, described
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kepipe.models.config import CONFIG, as_written, located, read_values, require_known, require_values
+from kepipe.models.config import CONFIG, read_values
+from kepipe.models.config_values import as_written, located, read_part, require_known, require_values
 from kepipe.models.fitted_base import FittedBase
 
 if TYPE_CHECKING:
@@ -56,12 +57,11 @@ class StaticConfig:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. Raises ValueError for unknown keys."""
         require_known(values, cls)
-        parts = values.get("subwords")
         return cls(
             **{
                 **values,
                 "special": tuple(values.get("special", ())),
-                "subwords": None if parts is None else Subwords(**parts),
+                "subwords": read_part(values, "subwords", Subwords),
             }
         )
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from kepipe.cli.predict_files import read_texts
+from kepipe.data.corpus_files import write_report
 from kepipe.data.document_files import read_documents
 from kepipe.data.gold_formats.json_lines import read_blink, read_doccano, read_elevant, read_own
 from kepipe.data.gold_formats.label_studio import read_label_studio
 from kepipe.data.paired_rows import read_groups
-from kepipe.data.user_json import parse_record, require_characters
+from kepipe.data.user_json import parse_record, require_whole_characters, valid_records
 from kepipe.data.user_rows import labels_of
 from kepipe.finetuning.question_answering import read as read_questions
 from kepipe.finetuning.table import TASKS
@@ -34,13 +35,17 @@ REASON = "half of a surrogate pair"
         ({"id": HALF}, "`id`"),
         ({"mentions": [{"entity": "Q1"}, {"entity": f"Q{HALF}"}]}, "`mentions[1].entity`"),
         ({HALF: 1}, "'\\ud83d'"),
+        ({HALF: HALF}, "'\\ud83d'"),
+        ({"a": {HALF: [HALF]}}, "`a`: '\\ud83d'"),
+        ({"a": HALF, "b": HALF}, "`a`"),
+        ([HALF, HALF], "`[0]`"),
         ([1, [HALF]], "`[1][0]`"),
         (HALF, "'\\ud83d'"),
         ("\ude00\ud83d", "'\\ude00\\ud83d'"),
     ],
 )
 def test_half_of_a_surrogate_pair_is_an_error_with_its_key(record: Any, place: str) -> None:
-    for check in (lambda: parse_record(json.dumps(record)), lambda: require_characters(record)):
+    for check in (lambda: parse_record(json.dumps(record)), lambda: require_whole_characters(record)):
         with pytest.raises(JsonError, match=REASON) as error:
             check()
         assert str(error.value).startswith(place)
@@ -52,7 +57,7 @@ def test_whole_characters_are_read(text: str) -> None:
     record = {"id": text, text: [text, 1, None, {"a": text}]}
     assert parse_record(json.dumps(record)) == record
     assert parse_record(json.dumps(record, ensure_ascii=False)) == record
-    require_characters(record)
+    require_whole_characters(record)
 
 
 Place = Callable[[str], dict[str, Any]]
@@ -81,6 +86,24 @@ def test_document_with_half_of_a_pair_is_skipped_and_counted(tmp_path: Path, pla
     problems = Problems()
     assert len(list(read_documents(tmp_path / "a.jsonl", problems))) == 2
     assert str(problems.first[0]).startswith("a.jsonl:2: ")
+
+
+def test_half_of_a_pair_as_key_and_value_can_be_told_in_the_report_of_a_corpus(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "Io", HALF: {HALF: HALF}}))
+    problems = Problems()
+    assert not list(read_documents(tmp_path / "a.jsonl", problems))
+    write_report(tmp_path, {"train": 0}, 0.0, problems)
+    report = json.loads((tmp_path / "corpus.json").read_text(encoding="utf-8"))
+    assert REASON in report["bad_lines"]["first"][0]["message"]
+
+
+def test_records_of_a_text_without_an_escaped_surrogate_are_not_searched() -> None:
+    bad: list[int] = []
+    records = ["Io", HALF, "Hi"]
+    found = valid_records(records, lambda number, _: bad.append(number), json.dumps(records))
+    assert (list(found), bad) == ([(1, "Io"), (3, "Hi")], [2])
+    passed = valid_records([HALF], lambda number, _: bad.append(number), '["Io"]')
+    assert (list(passed), bad) == ([(1, HALF)], [2])
 
 
 LABELLED: dict[Callable[..., Any], Place] = {

@@ -120,7 +120,8 @@ def test_predict_knowledge_option_adds_a_method(injected: FineTuned, tmp_path: P
         ("{method: k-bert, length: 2}", "--knowledge: `knowledge.length`: expected a number from 8"),
         ("k-bert", r"brings no graph for k-bert: give it (--graph)"),
         ("ernie-tsinghua", "has no weights for ernie-tsinghua"),
-        ("{", "is not a YAML value"),
+        ("{", "--knowledge: '{': not valid YAML: "),
+        ("&a [*a]", "--knowledge: '&a [*a]': `0`: an alias of what it stands in"),
     ],
 )
 def test_unusable_knowledge_option_is_rejected(

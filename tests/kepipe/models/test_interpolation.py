@@ -74,6 +74,8 @@ def test_mixture_with_a_scoring_member_cannot_generate() -> None:
     [
         ({"weights": [0.5, 0.6]}, "whose sum is 1"),
         ({"weights": [1.5, -0.5]}, "numbers above 0"),
+        ({"weights": ["a", "b"]}, r'numbers above 0 whose sum is 1, found \["a", "b"\]'),
+        ({"weights": [True, 0.5]}, "numbers above 0"),
         ({"weights": [1.0]}, "each with a weight"),
         ({"members": ["one"], "weights": [1.0]}, "two or more members"),
         ({"members": ["one", "../two"]}, "folders in the model's own"),

@@ -127,7 +127,11 @@ DAMAGED: dict[str, tuple[str, Callable[[Path], None], str]] = {
         with_values(hidden="32"),
         r'config\.json: `hidden`: expected a whole number up to .*, found "32"',
     ),
-    "own part": ("own", with_values(label_heads=3), r"config\.json: "),
+    "own part": (
+        "own",
+        with_values(label_heads=3),
+        r"config\.json: `label_heads`: expected an object, found 3",
+    ),
     "own family": ("own", with_values(family=["bert"]), r"config\.json: `family`: expected a text, found \["),
     "own word": (
         "own",
@@ -142,19 +146,27 @@ DAMAGED: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "their positions": (
         "theirs",
         with_values(max_position_embeddings=0),
-        r"config\.json: `max_position_embeddings`: expected",
+        r"config\.json: `max_position_embeddings`: expected a whole number from 1 to 16,777,216, found 0",
     ),
     "their size": (
         "theirs",
         with_values(hidden_size=[32]),
-        r"config\.json: `hidden`: expected .*, found \[32\]",
+        r"config\.json: `hidden_size`: expected a whole number up to 131,072, found \[32\]",
     ),
-    "their activation": ("theirs", with_values(hidden_act=["gelu"]), r"config\.json: "),
+    "their activation": (
+        "theirs",
+        with_values(hidden_act=["gelu"]),
+        r'config\.json: activation \["gelu"\]; known: gelu, ',
+    ),
     "their type": ("theirs", with_values(model_type="novel"), r"config\.json: model type 'novel' is not one"),
     "nested": ("own", with_text("[" * 100_000), r"config\.json: .*nested too deeply"),
-    "no object": ("own", with_text("[]"), r"config\.json: "),
+    "no object": ("own", with_text("[]"), r"config\.json: not the config of a model: expected \{"),
     "empty object": ("own", with_text("{}"), r"config\.json: `vocab_size` is missing"),
-    "missing": ("own", lambda folder: (folder / "config.json").unlink(), "config.json|task.json is missing"),
+    "missing": (
+        "own",
+        lambda folder: (folder / "config.json").unlink(),
+        r"config\.json: no readable config of a model \(|own: not fine-tuned for a task \(task\.json is missing\)",
+    ),
     "pickle": (
         "theirs",
         only_pickled,

@@ -93,7 +93,7 @@ def test_a_missing_weight_or_a_wrong_shape_is_an_error() -> None:
         ({**OPTIONS, "lstm": {}}, "lacks 'dim'"),
         ({**OPTIONS, "char_cnn": {**OPTIONS["char_cnn"], "n_characters": 60}}, "expected 262, found 60"),
         ({**OPTIONS, "lstm": {**OPTIONS["lstm"], "dim": 1 << 40}}, "`cell`: expected a whole number"),
-        ({**OPTIONS, "char_cnn": {**OPTIONS["char_cnn"], "activation": "gelu"}}, "relu or tanh"),
+        ({**OPTIONS, "char_cnn": {**OPTIONS["char_cnn"], "activation": "gelu"}}, "expected relu, tanh"),
     ],
 )
 def test_unsupported_options_are_an_error(tmp_path: Path, options: dict[str, Any], reason: str) -> None:

@@ -84,6 +84,12 @@ def test_untied_output_matrix_is_kept(tmp_path: Path) -> None:
         ({"model_type": "llama"}, "model type 'llama' is not one kepipe can port; known: bert"),
         ({"position_embedding_type": "relative_key"}, 'position_embedding_type is "relative_key"'),
         ({"hidden_act": "swish"}, 'activation "swish"; known: gelu'),
+        ({"hidden_act": ["gelu"]}, r'activation \["gelu"\]; known: gelu'),
+        ({"hidden_size": [32]}, r"`hidden_size`: expected a whole number up to 131,072, found \[32\]"),
+        (
+            {"max_position_embeddings": 0},
+            "`max_position_embeddings`: expected a whole number from 1 to .* found 0",
+        ),
         ({"hidden_size": 64}, r"tokens\.weight is \(50, 32\); its config\.json says \(50, 64\)"),
         ({"vocab_size": 51}, r"tokens\.weight is \(50, 32\); its config\.json says \(51, 32\)"),
     ],
@@ -95,6 +101,17 @@ def test_config_errors_name_file_and_key(change: dict[str, Any], problem: str, t
     with pytest.raises(ValueError, match=problem) as error:
         huggingface.load(tmp_path)
     assert str(tmp_path) in str(error.value)
+
+
+def test_roberta_needs_positions_after_those_that_it_does_not_use(tmp_path: Path) -> None:
+    huggingface.save(tmp_path, small(family="roberta"))
+    file = tmp_path / huggingface.CONFIG
+    values = json.loads(file.read_text()) | {"pad_token_id": 1, "max_position_embeddings": 2}
+    file.write_text(json.dumps(values))
+    with pytest.raises(
+        ValueError, match=r"config\.json: `max_position_embeddings`: .* from 3 to .*, found 2"
+    ):
+        huggingface.load(tmp_path)
 
 
 def test_pickled_weights_are_rejected(tmp_path: Path) -> None:
