@@ -50,6 +50,9 @@ def register(inputs: RegisterInputs, config: RegisterConfig, context: StageConte
     from kepipe.tracking.costs import measure
     from kepipe.tracking.predictors import predictor_of
 
+    predictor = predictor_of(
+        inputs.model.folder
+    )  # raises for a damaged model, before anything is measured or stored
     scores = scores_of(inputs.model, inputs.evaluation)
     gate, metrics = _resolved(config.gate, scores), scores.main()
     assert gate.metric is not None
@@ -64,7 +67,7 @@ def register(inputs: RegisterInputs, config: RegisterConfig, context: StageConte
         "name": config.name, "model": inputs.model.digest, "gate": gate.plain(), "metrics": metrics,
     }  # fmt: skip
     (context.out / OFFER).write_text(json.dumps(offer, indent=1, sort_keys=True) + "\n")
-    if predictor_of(inputs.model.folder) is None:
+    if predictor is None:
         context.warn(
             f"`{inputs.model.name}` neither fills masks, generates text nor has a task: MLflow stores it, but "
             "cannot serve it"

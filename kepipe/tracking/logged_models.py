@@ -67,12 +67,12 @@ class LoggedModels:
         for model in self.with_digest(digest):
             if model.source_run_id:
                 own = [tied(metric, model.model_id, dataset) for metric in metrics]
-                known = {_value(metric) for metric in model.metrics or ()}
-                own = [metric for metric in own if _value(metric) not in known]
+                known = {_identity(metric) for metric in model.metrics or ()}
+                own = [metric for metric in own if _identity(metric) not in known]
                 self._client.log_batch(model.source_run_id, metrics=own)
 
 
-def _value(metric: Metric) -> tuple[str, int, float, str | None]:
+def _identity(metric: Metric) -> tuple[str, int, float, str | None]:
     return metric.key, metric.step, metric.value, metric.dataset_digest
 
 

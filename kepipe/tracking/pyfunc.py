@@ -33,7 +33,8 @@ def _load_pyfunc(path: str) -> ServedModel:
 
 
 def _row_of(folder: Path) -> PredictorRow | None:
-    """As `predictor_of`, and None for a damaged model: it is stored as it is, and loading it tells the reason."""
+    """As `predictor_of`, and None for a model that was damaged after its stage `register`: it is stored as it is, and
+    loading it tells the reason."""
     from kepipe.tracking.predictors import predictor_of
 
     try:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TOKENS = 2048
 """Maximum number of tokens in a batch."""
 ROUNDING = 0.1
-"""Scores that differ by less may differ by rounding in bf16 alone (nats)."""
+"""A statement is given up only if it is below the true one by more than this (nats): bf16 may round by as much."""
 
 
 @dataclass
@@ -65,25 +65,23 @@ def pseudo_log_likelihoods(
     tokenised.
 
     `subjects`: the index of each statement's subject in `ids`. `truths`: for each statement, the index of the true one
-    of its question; a statement that cannot reach the score of the true one gets an upper bound of its score, which is
-    lower. None: all scores are exact. `knowledge`: the model's knowledge, applied to the subject's mention; None: no
-    knowledge.
+    of its question; a statement that cannot reach the true one's score gets a number that its own score does not exceed
+    and that is below the true one's. None: all scores are exact. `knowledge`: the model's knowledge, applied to the
+    subject's mention; None: no knowledge.
     """
     options = [statement.option for statement in statements]
     lengths_S = np.array([stop - first for first, stop in options])
     numbers_S = np.arange(len(statements))
     truths_S = numbers_S if truths is None else np.asarray(truths)
     scores_S = np.zeros(len(statements))
-    for token in range(max(lengths_S, default=0)):
-        bounds_S = reduced(scores_S, options, reduction)
-        open_S = (truths_S != numbers_S) & (bounds_S >= bounds_S[truths_S] - ROUNDING)
-        if token == 0:
-            stops_S = np.where(truths_S == numbers_S, lengths_S, np.minimum(lengths_S, 1))
-        else:
-            stops_S = np.where(open_S, np.minimum(lengths_S, token + 1), 0)
-        tokens = [range(token, stop) for stop in stops_S.tolist()]
+    token, stops_S = 0, np.where(truths_S == numbers_S, lengths_S, np.minimum(lengths_S, 1))
+    tokens = [range(stop) for stop in stops_S.tolist()]
+    while any(tokens):
         for part in _batches(distinct_rows(statements, subjects, model.tokenizer, tokens)):
             _add_scores(scores_S, model, part, ids, knowledge)
+        token, bounds_S = token + 1, reduced(scores_S, options, reduction)
+        open_S = (bounds_S >= bounds_S[truths_S] - ROUNDING) & (truths_S != numbers_S) & (lengths_S > token)
+        tokens = [range(token, token + is_open) for is_open in open_S.tolist()]
     return reduced(scores_S, options, reduction)
 
 
@@ -127,8 +125,11 @@ def distinct_rows(
     rows: dict[tuple[int, tuple[int, ...]], Row] = {}
     for number, (statement, subject) in enumerate(zip(statements, subjects, strict=True)):
         first, stop = statement.option
+        asked = range(stop - first) if tokens is None else tokens[number]
+        if not asked:
+            continue
         row_T = (begin, *statement.tokens, end)
-        for token in range(stop - first) if tokens is None else tokens[number]:
+        for token in asked:
             place, word_end = first + 1 + token, statement.words[token] + 1
             masked = row_T[:place] + (mask,) * (word_end - place) + row_T[word_end:]
             row = rows.get((subject, masked))

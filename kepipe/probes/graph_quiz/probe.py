@@ -149,7 +149,8 @@ class GraphQuiz:
         }
 
     def _scores(self, model: OpenedModel, tick: Tick) -> Iterator[Floats]:
-        """The scores of each case's options, float [K]."""
+        """The scores of each case's options, float [K]; a masked language model's are bounds for options that are below
+        the true one."""
         from kepipe.probes.graph_quiz.causal_scores import log_likelihoods
         from kepipe.probes.graph_quiz.masked_scores import pseudo_log_likelihoods
         from kepipe.probes.graph_quiz.statements import encode

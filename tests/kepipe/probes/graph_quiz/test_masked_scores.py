@@ -13,12 +13,7 @@ from kepipe.probes.graph_quiz.masked_scores import distinct_rows, pseudo_log_lik
 from kepipe.probes.graph_quiz.statements import encode
 from kepipe.tokenization.tokenizer import Tokenizer
 from kg.templates import Template
-from tests.support.capitals import OfRow, make_tokenizer
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
-    return make_tokenizer(tmp_path_factory.mktemp("words"))
+from tests.support.capitals import OfRow
 
 
 @given(
@@ -72,7 +67,7 @@ def test_options_with_equal_masked_rows_share_a_forward_pass(tokenizer: Tokenize
     truth=st.integers(0, 7),
     reduction=st.sampled_from(["sum", "mean"]),
 )
-def test_options_below_the_true_one_are_not_scored_to_their_end(
+def test_scores_of_options_that_can_win_are_exact_and_others_are_below_the_true_one(
     tokenizer: Tokenizer, names: list[str], truth: int, reduction: str
 ) -> None:
     template, truth = Template("the capital of [X] is [Y]."), truth % len(names)

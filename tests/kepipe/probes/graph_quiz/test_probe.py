@@ -14,6 +14,7 @@ from kepipe.knowledge.base import LearnedKnowledge
 from kepipe.models.base import Base, build
 from kepipe.models.lm_scorer import LMScorer
 from kepipe.models.mask_filler import MaskFiller
+from kepipe.probes.graph_quiz import probe as probe_module
 from kepipe.probes.graph_quiz.causal_scores import log_likelihoods
 from kepipe.probes.graph_quiz.masked_scores import pseudo_log_likelihoods
 from kepipe.probes.graph_quiz.probe import GraphQuiz, make_quiz, records
@@ -23,13 +24,8 @@ from kepipe.tokenization.tokenizer import Tokenizer
 from kg.store import Graph
 from kg.templates import Template
 from kg.vectors import save_vectors
-from tests.support.capitals import COUNTRIES, WORDS, OfRow, make_tokenizer
+from tests.support.capitals import COUNTRIES, WORDS, OfRow
 from tests.support.graphs import named_graph
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
-    return make_tokenizer(tmp_path_factory.mktemp("words"))
 
 
 @pytest.fixture
@@ -142,6 +138,33 @@ def test_quiz_gives_knowledge_of_the_subject(
         "what stands behind the option is not told before it"
     )
     assert sorted(probe.entities_given(writer)) == sorted(named)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_answers_are_those_of_all_options_scored_to_their_end(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reduction: str
+) -> None:
+    """With relations of different numbers of options, in chunks that hold several questions."""
+    graph = named_graph(
+        tmp_path / "graph",
+        capital=dict(zip("abcdefg", ["c", "axyz", "bzyx", "dx", "exx", "f gx", "gzz"], strict=True)),
+        neighbour={"a": "d", "b": "cxz", "c": "ayyx"},
+    )
+    probe = quiz(graph, questions=10, reduction=reduction)
+    model = OpenedModel(tmp_path, masked_language_model=OfRow(tokenizer))
+    monkeypatch.setattr(probe_module, "CHUNK", 4)
+    answers = asked(probe, model)
+    exact = []
+    for case, size in enumerate(probe.questions.sizes[probe.cases[:, 0]].tolist()):
+        statements = encode([probe.statement(case, option) for option in range(size)], tokenizer)
+        exact.append(
+            pseudo_log_likelihoods(
+                OfRow(tokenizer), statements, [0] * size, ["a"], reduction=probe.settings.reduction
+            )
+        )
+    assert len({len(scores) for scores in exact}) == 2
+    for name, values in probe.graded(exact).items():
+        np.testing.assert_array_equal(answers[name], values, err_msg=name)
 
 
 def test_quiz_rejects_a_model_without_scores(capitals: Graph, tmp_path: Path) -> None:
