@@ -6,6 +6,7 @@ there before and a leftover of that name, which the next writer takes away.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -144,15 +145,21 @@ def lock(file: Path, timeout: float = -1) -> Iterator[bool]:
     """Hold a lock for the block, waiting for it up to `timeout` seconds, or as long as it takes; False if in vain.
 
     The lock is the operating system's and ends with the process that holds it; `file` may stay. It keeps out other
-    blocks of the same process too.
+    blocks of the same process too. Raises PermissionError, in words, where the file cannot be written.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(file, thread_local=False)  # one thread may take it and another give it back
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         held.acquire(timeout=timeout)
     except Timeout:
         yield False
         return
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        raise PermissionError(
+            f"{file.parent} is not writable, so nothing can be changed there; make it writable, or change a copy"
+        ) from error
     try:
         yield True
     finally:
@@ -179,6 +186,11 @@ def writable(place: Path) -> bool:
     folder above it."""
     existing = next((each for each in (place, *place.parents) if each.exists()), Path())
     return os.access(existing, os.W_OK)
+
+
+def sqlite_writable(file: Path) -> bool:
+    """Whether SQLite can write to a database, or make it: its journal is a file of its own, beside the database."""
+    return writable(file) and writable(file.parent)
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

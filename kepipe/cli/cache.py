@@ -152,8 +152,9 @@ def verify(workspace: WorkspaceOption = WORKSPACE) -> None:
     for folder in store.finished():
         if (damage := store.damage(folder.name, thorough=True)) is not None:
             damaged += 1
-            echo(str(damage), err=True)
-            store.set_aside(folder.name, lambda _: None, thorough=True)
+            told: list[str] = []  # none where another process holds the result
+            store.set_aside(folder.name, told.append, thorough=True)
+            echo(told[0] if told else str(damage), err=True)
     echo(f"{damaged} damaged" if damaged else "no damage found")
     raise typer.Exit(1 if damaged else 0)
 

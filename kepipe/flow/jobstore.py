@@ -17,7 +17,7 @@ from apscheduler.jobstores.base import BaseJobStore, ConflictingIdError, JobLook
 from apscheduler.util import datetime_to_utc_timestamp, utc_timestamp_to_datetime
 
 from kepipe.config import ConfigError
-from kepipe.files import lock, replacing, writable
+from kepipe.files import lock, replacing, sqlite_writable
 from kepipe.flow.history import Result
 from kepipe.flow.schedule import NAME, Schedule
 from kepipe.terminal import echo
@@ -64,7 +64,7 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
         self.file, self.fire = file.resolve(), fire
         """None if this process must not fire jobs. APScheduler processes due jobs once more while it shuts down, even
         when paused, and would mark them as fired."""
-        self._read_only = not (writable(self.file) and writable(self.file.parent))
+        self._read_only = not sqlite_writable(self.file)
         if self._read_only:
             with self._connection() as connection:
                 self._refuse_pickles(connection)
@@ -185,9 +185,14 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
                 yield connection
         except sqlite3.DatabaseError as error:
             if self._read_only and isinstance(error, sqlite3.OperationalError):
-                raise ConfigError(
-                    f"{self.file}: {error}; where the workspace is not writable, schedules can be listed, not changed"
-                ) from None
+                # other codes, also for "readonly", are of a database that cannot even be read
+                changed = error.sqlite_errorcode == sqlite3.SQLITE_READONLY
+                hint = (
+                    "; where the workspace is not writable, schedules can be listed, not changed"
+                    if changed
+                    else ""
+                )
+                raise ConfigError(f"{self.file}: {error}{hint}") from None
             if isinstance(error, sqlite3.IntegrityError | sqlite3.OperationalError):
                 raise
             raise ConfigError(
@@ -195,10 +200,11 @@ class JobStore(BaseJobStore):  # type: ignore[misc]
             ) from None
 
     def _open(self) -> sqlite3.Connection:
-        """The database; where it cannot be written, one that can only be read, which is empty if there is no file."""
+        """The database; where it cannot be written, one that can only be read. It is empty if the file is missing or
+        empty."""
         if not self._read_only:
             return sqlite3.connect(self.file, timeout=30)
-        if self.file.exists():
+        if self.file.exists() and self.file.stat().st_size:
             return sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True, timeout=30)
         empty = sqlite3.connect(":memory:")
         empty.execute(_TABLE)

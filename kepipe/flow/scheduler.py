@@ -129,7 +129,8 @@ class ClockWatch:
 
 @contextmanager
 def _exclusive(workspace: Path) -> Iterator[None]:
-    with lock(_lock_file(workspace), timeout=0) as acquired:
+    # not at once: a process that asks `is_served` holds a shared lock for a moment
+    with lock(_lock_file(workspace), timeout=1) as acquired:
         if not acquired:
             raise ConfigError(
                 f"{workspace}: a scheduler is already running; `kepipe schedule list` shows its schedules"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kepipe.report.labels import Labels, columns, folded, shortened
+from kepipe.report.labels import Labels, folded, shortened, width_of
 from kepipe.report.markup import Markup, drawing
 from kepipe.studies.intervals import Estimate
 from kg.characters import chart_settings, in_chart
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LABEL, ROW, SIDE = (42, 3), (30, 2), (22, 2)
-"""Columns per line, and lines, of a label below a chart, of a row, and beside a chart."""
+"""Width of a line in letters, and lines, of a label below a chart, of a row, and beside a chart."""
 LINE = 0.18
 """Height of a further line of a label, in inches."""
 LEGEND, LEGEND_WIDTH, LEGEND_LINE, LEGEND_MARK = (50, 2), 62, 0.22, 5
-"""Of a legend above a chart: a label's columns and lines; columns per line, including marks; the height of a line in
-inches; columns of a mark."""
+"""Of a legend above a chart: a label's width and lines; the width of a line, including marks; the height of a line in
+inches; the width of a mark. Widths are in letters."""
 SERIES = 6
 """Number of colours for arms; they repeat from the seventh arm on."""
 _INK, _MUTED, _LINE = "#fe0100", "#fe0101", "#fe0102"
@@ -47,6 +47,7 @@ def curves(
 ) -> Markup:
     """Label → (xs, ys) as lines, each labelled at its end. `log_x`: logarithmic x axis."""
     above = _Legend(lines if len(lines) > 1 else ())
+    # 3.2 inches have room for the curves and for a legend of three lines
     height = 3.2 + LEGEND_LINE * max(0, above.lines - 3) + LINE * _further(x)
     with _chart(5.4, height) as (axes, finish):
         for number, (label, (xs, ys)) in enumerate(lines.items()):
@@ -55,7 +56,7 @@ def curves(
             )
         if log_x:
             axes.set_xscale("log")
-        finish.below(axes, x)
+        finish.below(axes, x, beside_rows=False)
         finish.labels.put(axes.set_ylabel(" ", color=_MUTED), y, *SIDE)
         axes.grid(axis="y", color=_LINE, linewidth=0.8)
         above.draw(axes, finish.labels)  # next to the curves, not over them
@@ -94,7 +95,7 @@ def dots(
             axes.axvline(0, color=_INK, linewidth=1)
         elif from_zero:
             axes.set_xlim(left=0)
-        finish.below(axes, x)
+        finish.below(axes, x, beside_rows=True)
         above.draw(axes, finish.labels)
     return finish()
 
@@ -142,7 +143,7 @@ def strips(
         axes.locator_params(axis="x", nbins=5)
         if zero:
             axes.axvline(0, color=_INK, linewidth=1)
-        finish.below(axes, x)
+        finish.below(axes, x, beside_rows=True)
     return finish()
 
 
@@ -161,7 +162,7 @@ def bars(rows: Mapping[str, float], x: str, first: int = 0) -> Markup:
         axes.locator_params(axis="x", nbins=4)  # long numbers side by side
         if max([*values, 0]) >= 1000:
             axes.xaxis.set_major_formatter("{x:,.0f}")
-        finish.below(axes, x)
+        finish.below(axes, x, beside_rows=True)
     return finish()
 
 
@@ -220,7 +221,7 @@ class _Legend:
     """The legend above a chart, of series in columns, or nothing for none."""
 
     def __init__(self, names: Collection[str]) -> None:
-        widest = max(map(columns, names), default=0) + LEGEND_MARK
+        widest = max(map(width_of, names), default=0) + LEGEND_MARK
         self._columns = max(1, min(4, LEGEND_WIDTH // widest))
         self._shown = bool(names)
         in_one_column = sum(len(shortened(name, *LEGEND)) for name in names)
@@ -249,7 +250,6 @@ class _Finished:
     """Holds the drawing after the end of its `with` block, and its labels before."""
 
     svg = Markup()
-    has_rows = False
 
     def __init__(self) -> None:
         self.labels = Labels()
@@ -257,16 +257,16 @@ class _Finished:
     def __call__(self) -> Markup:
         return self.svg
 
-    def below(self, axes: Axes, text: str) -> None:
-        """Label the x axis; a label that may be wider than the axis beside labels of rows ends where the axis does."""
+    def below(self, axes: Axes, text: str, *, beside_rows: bool) -> None:
+        """Label the x axis. `beside_rows`: the axis is narrower, as labels of rows stand beside it; a label that may be
+        wider than it ends where the axis does."""
         label = axes.set_xlabel(" ", color=_MUTED)
-        if self.has_rows and columns(text) > ROW[0]:
+        if beside_rows and width_of(text) > ROW[0]:
             label.set(x=1.0, horizontalalignment="right")
         self.labels.put(label, text, *LABEL)
 
     def rows(self, axes: Axes, names: Collection[str], width: int = ROW[0], lines: int = ROW[1]) -> None:
         """Label the rows, from the top."""
-        self.has_rows = True
         added = [self.labels.add(name, width, lines) for name in names]
         axes.set_yticks(range(len(added)), [drawn for drawn, _ in added])
         for text, (_, name) in zip(axes.get_yticklabels(), added, strict=True):

@@ -22,17 +22,17 @@ _AS_WIDE = "W"
 """The letter whose width is about that of a Chinese character."""
 
 
-def columns(text: str) -> int:
-    """The width of a text in columns: two for a Chinese character, one for others."""
+def width_of(text: str) -> int:
+    """The width of a text in letters: two for a Chinese character, one for others."""
     return sum(1 + _is_wide(character) for character in text)
 
 
 def folded(text: str, width: int) -> list[str]:
-    """The text in lines of at most `width` columns, broken after a blank, a hyphen or the like, or beside a Chinese
+    """The text in lines of a width of at most `width`, broken after a blank, a hyphen or the like, or beside a Chinese
     character; inside a word only where a line would be left half empty."""
     lines, rest = [], re.sub(r"[\t\r\n]", " ", text)
-    while columns(rest) > width:
-        fits = next(end for end in range(len(rest), 0, -1) if columns(rest[:end]) <= width or end == 1)
+    while width_of(rest) > width:
+        fits = next(end for end in range(len(rest), 0, -1) if width_of(rest[:end]) <= width or end == 1)
         end = next((end for end in range(fits, fits // 2, -1) if _breaks(rest[end - 1], rest[end])), fits)
         lines.append(rest[:end].rstrip())
         rest = rest[end:].lstrip()
@@ -61,7 +61,7 @@ class Labels:
         self._added: list[tuple[list[str], str]] = []
 
     def add(self, text: str, width: int, lines: int) -> tuple[str, str]:
-        """What matplotlib is to draw for a text, in at most `lines` lines of `width` columns, and its id."""
+        """What matplotlib is to draw for a text, in at most `lines` lines of the width `width`, and its id."""
         text = in_xml(text)
         shown = shortened(text, width, lines)
         self._added.append((shown, text))

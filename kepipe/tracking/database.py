@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from kepipe.files import lock, replacing, sqlite_address, writable
+from kepipe.files import lock, replacing, sqlite_address, sqlite_writable, writable
 
 LOCATION_COLUMNS = {
     "experiments": "artifact_location",
@@ -60,14 +60,11 @@ def is_store(file: Path) -> bool:
 
 def update_locations(file: Path, artifacts: str) -> None:
     """Rewrite the artifact URIs in the store to `artifacts`, since the workspace may have been moved. They stay as they
-    are in a file that is not writable."""
-    if not (writable(file) and writable(file.parent)):
+    are in a file that is not writable: see `moved_with`."""
+    if not sqlite_writable(file):
         return
     with closing(sqlite3.connect(file)) as connection, connection:
-        first = connection.execute(
-            "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
-        ).fetchone()
-        before = str(first[0]).removesuffix("0") if first else ""
+        before = _location(connection)
         if before in ("", f"{artifacts}/"):
             return
         for table, column in LOCATION_COLUMNS.items():
@@ -75,6 +72,23 @@ def update_locations(file: Path, artifacts: str) -> None:
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
                 (f"{artifacts}/", len(before) + 1, len(before), before),
             )
+
+
+def moved_with(file: Path, artifact: str) -> str:
+    """The URI that an artifact of the store has if its folder was moved together with the store's file since that was
+    last written: a backup, or a mount at another path."""
+    with closing(sqlite3.connect(file)) as connection:
+        before = _location(connection)
+    if not before or not artifact.startswith(before):
+        return artifact
+    return f"{(file.parent / 'mlartifacts').resolve().as_uri()}/{artifact.removeprefix(before)}"
+
+
+def _location(connection: sqlite3.Connection) -> str:
+    """The URI of the artifact folder, with a slash, when the store was last written; empty if it is not known."""
+    query = "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
+    first = connection.execute(query).fetchone()
+    return str(first[0]).removesuffix("0") if first else ""
 
 
 def _create_tables(file: Path, artifacts: str) -> None:

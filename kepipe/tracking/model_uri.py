@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kepipe.config import ConfigError, read
-from kepipe.files import writable
+from kepipe.files import sqlite_file
+from kepipe.tracking import database
 from kepipe.tracking.store import Store, StoreUnavailable, connect, is_server
 
 REGISTERED = "models:/"
@@ -35,8 +36,8 @@ def is_model_uri(name: str) -> bool:
 
 
 def fetch(uri: str, workspace: Path, folder: Path) -> Path:
-    """The model folder of a URI in the workspace's store. A model on a server is downloaded to `folder`, and one that
-    cannot be written is copied there, since MLflow adds a file to a model that it opens.
+    """The model folder of a URI in the workspace's store. A registered model that lies on this machine is read where it
+    is, also if nothing may be written there; one on a server, or of a run, is copied to `folder`.
 
     The code that MLflow stores with the model is not executed. Raises ConfigError if the model does not exist or was
     not registered by kepipe.
@@ -46,15 +47,39 @@ def fetch(uri: str, workspace: Path, folder: Path) -> Path:
         from mlflow.models import Model
         from mlflow.models.model import MLMODEL_FILE_NAME
 
-        away = is_server(store.uri) or not writable(store.scratch)
-        place = str(folder) if away else None
-        found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=place))
+        found = _stored_here(uri, store)
+        if found is None:
+            found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
         # not by `Model.load`, which takes a path for a URI, and `%41` in it for an A
         described = read(found / MLMODEL_FILE_NAME).data
         flavor = Model.from_dict(described).flavors.get("python_function", {})
     if not str(flavor.get("loader_module", "")).startswith("kepipe."):
         raise ConfigError(f"{uri}: not a model that kepipe registered")
     return found / str(flavor["data"])
+
+
+def _stored_here(uri: str, store: Store) -> Path | None:
+    """Where the files of a registered model lie; None for one of a run, or if they are not on this machine. Raises
+    ConfigError if they are missing.
+
+    Not by `download_artifacts`, which adds a file to the model.
+    """
+    if is_server(store.uri) or not uri.startswith(REGISTERED):
+        return None
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+    from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+    stored = ModelsArtifactRepository.get_underlying_uri(uri)  # type: ignore[no-untyped-call]
+    file = sqlite_file(store.uri)
+    found = [
+        get_artifact_repository(each)
+        for each in (database.moved_with(file, stored) if file else stored, stored)
+    ]
+    places = [Path(each.artifact_dir) for each in found if isinstance(each, LocalArtifactRepository)]
+    if places and not any(place.exists() for place in places):
+        raise ConfigError(f"{uri}: its files are missing: {places[-1]}")
+    return next((place for place in places if place.exists()), None)
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 import kepipe
 from kepipe.cli import app
-from kepipe.files import is_locked, lock
 from kepipe.tracking.store import connect
 from tests.support.own_data import write_project
 from tests.support.read_only import call_read_only
+from tests.support.serving import register
+from tests.support.tasks import base_model
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kepipe.run(file, workspace=workspace, progress=False)
         command = ["schedule", "add", str(file), "--cron", "0 2 * * 1", "--workspace", str(workspace)]
         assert CliRunner().invoke(app, command).exit_code == 0
-        client = connect(workspace).client
-        client.create_registered_model("towns")
-        client.create_model_version("towns", source=str(workspace / "mlartifacts"))
+        made = base_model(file.parent.parent / "made", layers=1).folder
+        register(connect(workspace), "towns", made, 0.5)
     return file
 
 
@@ -43,6 +43,7 @@ READING = {
     "schedule history own-en": "has not run yet",
     "models list": "towns",
     "models history towns": "version 1",
+    "predict models:/towns@champion [MASK]": "[MASK]",
     "models archive towns --dry-run": "would be archived: none",
     "plan PIPELINE": "cached",
     "lineage WORKSPACE/own-en/shards": "entities.jsonl",
@@ -74,6 +75,27 @@ def test_a_schedule_of_a_read_only_workspace_cannot_be_changed(pipeline: Path) -
         assert "schedules can be listed, not changed" in output
 
 
+def test_other_changes_of_a_read_only_workspace_are_refused_in_words(pipeline: Path) -> None:
+    workspace = pipeline.parent.parent / "workspace"
+    changes = ("cache clear --everything", "models promote towns 1", "models archive towns")
+    commands = [[*line.split(), "--workspace", workspace] for line in changes]
+    for code, output in call_read_only(workspace, *commands):
+        assert code
+        assert "is not writable, so nothing can be changed there" in output
+
+
+def test_a_registered_model_is_found_in_a_read_only_workspace_that_was_moved(pipeline: Path) -> None:
+    """As in a backup, or a mount at another path: MLflow's file still has the old one."""
+    workspace = pipeline.parent.parent / "workspace"
+    moved = workspace.rename(workspace.with_name("moved"))
+    try:
+        command = ["predict", "models:/towns@champion", "[MASK]", "--workspace", moved]
+        ((code, output),) = call_read_only(moved, command)
+    finally:
+        moved.rename(workspace)
+    assert (code, "[MASK]" in output) == (0, True), output
+
+
 def test_an_empty_read_only_workspace_has_no_schedules_and_no_registry(tmp_path: Path) -> None:
     for workspace in (tmp_path, tmp_path / "missing"):
         commands = [[*line.split(), "--workspace", workspace] for line in ("schedule list", "models list")]
@@ -95,14 +117,6 @@ def test_a_damaged_result_of_a_read_only_workspace_is_reported_and_stays(pipelin
         damaged.unlink()
     assert verified[0] == 1
     assert "1 damaged" in verified[1]
+    assert "it stays there" in verified[1]
     assert planned[0] == 0
     assert "is not writable" in planned[1]
-
-
-def test_a_lock_is_seen_without_a_file_being_made(tmp_path: Path) -> None:
-    file = tmp_path / "one.lock"
-    assert not is_locked(file)
-    assert not file.exists()
-    with lock(file):
-        assert is_locked(file)
-    assert not is_locked(file)

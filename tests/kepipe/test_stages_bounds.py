@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -46,20 +47,16 @@ def sections(base: type[Section] = Section) -> Iterator[type[Section]]:
         yield from sections(section)
 
 
-def takes_number(annotation: Any) -> bool:
-    if get_origin(annotation) is Literal:
+def is_unbounded(annotation: Any, metadata: list[Any]) -> bool:
+    """Whether some number of a type has no lower bound: of its own, of the type, or of the field."""
+    if any(isinstance(each, Ge | Gt) for each in _flat(metadata)) or get_origin(annotation) is Literal:
         return False
-    return annotation in (int, float) or any(map(takes_number, get_args(annotation)))
-
-
-def has_bound(annotation: Any, metadata: list[Any]) -> bool:
-    """Whether a number is bounded by the field's own constraints or those of a part of its type."""
-    if any(isinstance(each, Ge | Gt) for each in _flat(metadata)):
+    if annotation in (int, float):
         return True
     parts = get_args(annotation)
-    if get_origin(annotation) is Annotated and has_bound(parts[0], list(parts[1:])):
-        return True
-    return any(has_bound(part, []) for part in parts)
+    if get_origin(annotation) is Annotated:
+        return is_unbounded(parts[0], list(parts[1:]))
+    return any(is_unbounded(part, []) for part in parts)
 
 
 def _flat(metadata: list[Any]) -> Iterator[Any]:
@@ -73,10 +70,27 @@ def test_every_number_of_the_settings_has_a_lower_bound_or_a_reason() -> None:
         f"{section.__name__}.{name}"
         for section in sections()
         for name, info in section.model_fields.items()
-        if takes_number(info.annotation) and not has_bound(info.annotation, info.metadata)
-        if not any(name in base.model_fields for base in section.__mro__[1:] if issubclass(base, Section))
+        if name in inspect.get_annotations(section)  # inherited ones are those of the base
+        if is_unbounded(info.annotation, info.metadata)
     }
-    assert found - UNBOUNDED.keys() == set()
+    assert found == UNBOUNDED.keys()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "unbounded"),
+    [
+        (int, True),
+        (str | None, False),
+        (Literal[1, 2], False),
+        (Annotated[float, Gt(0)] | None, False),
+        (Annotated[int | None, Ge(1)], False),
+        (Annotated[int, Ge(1)] | float, True),
+        (list[Annotated[int, Ge(1)] | Literal["all"]], False),
+        (dict[str, int], True),
+    ],
+)
+def test_each_number_of_a_type_needs_a_bound(annotation: Any, unbounded: bool) -> None:
+    assert is_unbounded(annotation, []) == unbounded
 
 
 @pytest.mark.parametrize(

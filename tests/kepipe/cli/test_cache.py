@@ -68,9 +68,24 @@ def test_cache_verify_reports_damage_and_the_result_is_made_again(bench: Bench) 
     command = ["cache", "verify", "--workspace", str(bench.workspace.root)]
     first, second = (CliRunner().invoke(app, command) for _ in range(2))
     assert first.exit_code == 1
-    assert "value.json: content does not match its digest" in first.output
+    (aside,) = bench.workspace.store.damaged()
+    reported, summary = first.output.splitlines()
+    assert "value.json: content does not match its digest" in reported
+    assert f"moved to {aside}" in reported
+    assert summary == "1 damaged"
     assert second.output == "no damage found\n"
     assert bench.run(flow())[0]["write"].folder == made["write"].folder
+
+
+def test_cache_verify_reports_damage_that_another_process_holds(bench: Bench) -> None:
+    made, _ = bench.run(flow())
+    folder = made["write"].folder
+    shutil.copy(made["add"].folder / "value.json", folder / "value.json")
+    with bench.workspace.store.lock(folder.name, lambda: None):
+        result = CliRunner().invoke(app, ["cache", "verify", "--workspace", str(bench.workspace.root)])
+    assert result.output.splitlines()[1:] == ["1 damaged"]
+    assert "value.json: content does not match its digest" in result.output
+    assert folder.exists()
 
 
 def test_cache_clear_keeps_results_that_a_running_run_reads(bench: Bench) -> None:

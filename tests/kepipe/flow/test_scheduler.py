@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sqlite3
@@ -63,6 +64,27 @@ def test_paused_schedule_neither_runs_nor_checks_its_trigger(scripts: Scripts) -
     assert scripts.run_due() == []
     assert schedules.resume(scripts.workspace, "tiny").next is not None
     assert [outcome for outcome, _ in scripts.run_due()] == ["finished"]
+    assert calls(folder) == 1
+
+
+def test_scheduler_starts_while_a_process_asks_whether_one_runs(
+    scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks holds a shared lock for a moment, here until the scheduler first waits for it."""
+    folder = scripts.add("due", CALL, Cron(cron="* * * * *"))
+    with schedules.open_store(scripts.workspace) as store:
+        store.set_next("due", datetime.now().astimezone() - timedelta(hours=3))
+    asking = os.open(scripts.workspace / "schedule.lock", os.O_CREAT | os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+
+    with monkeypatch.context() as patch:
+
+        def answer(_: float) -> None:
+            patch.undo()
+            os.close(asking)
+
+        patch.setattr(time, "sleep", answer)
+        scripts.run_due()
     assert calls(folder) == 1
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from kepipe.report import charts
-from kepipe.report.labels import columns
+from kepipe.report.labels import width_of
 from kepipe.studies.intervals import Estimate
 
 DRAWN = {
@@ -152,7 +152,7 @@ def test_labels_of_any_length_leave_room_for_the_chart(kind, script, length):
         warnings.simplefilter("error")  # matplotlib's, of axes without room and of missing glyphs
         svg = with_labels(kind, LONG[script], length)
     texts = ["".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(TEXT)]
-    assert max(map(columns, texts)) <= 60
+    assert max(map(width_of, texts)) <= 60
     for number in range(3 if kind in ("strips", "bars", "timeline") else 2):
         assert any(text.endswith(str(number)) for text in texts if text[-1:].isdigit() and len(text) > 5)
 

@@ -1,13 +1,13 @@
-"""Labels in lines of a width in columns, of which a Chinese character takes two."""
+"""Labels in lines of a width in letters, of which a Chinese character takes two."""
 
 import pytest
 
-from kepipe.report.labels import columns, folded, shortened
+from kepipe.report.labels import folded, shortened, width_of
 
 
 @pytest.mark.parametrize(("text", "width"), [("", 0), ("loss", 4), ("损失", 4), ("损失 loss", 9), ("，", 2)])
-def test_chinese_characters_take_two_columns(text, width):
-    assert columns(text) == width
+def test_chinese_characters_are_two_letters_wide(text, width):
+    assert width_of(text) == width
 
 
 @pytest.mark.parametrize(
