@@ -24,8 +24,8 @@ def test_probe_is_documented_tested_and_in_use(name):
     assert f"| `{name}` | {row.asks} | {row.description} |\n" in read("docs/probes.md")
     assert name in read("pipelines/*.yaml", "docs/*.md", "docs/example/*.yaml")
     module = inspect.getmodule(PROBES[name].make)
-    file = module.__name__.removeprefix("kepipe.probes.").partition(".")[0]
-    assert (ROOT / f"tests/kepipe/probes/test_{file}.py").is_file()
+    *folder, file = module.__name__.split(".")
+    assert ROOT.joinpath("tests", *folder, f"test_{file}.py").is_file()
 
 
 def test_schema_offers_the_table_of_probes():
