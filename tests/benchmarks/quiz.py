@@ -1,20 +1,26 @@
 """Time of the graph quiz: `python -m tests.benchmarks.quiz GRAPH [--models minilm …] [--questions 2000]`.
 
-Wall time and processor time of a model's answers, without opening the model, with as many threads as cores.
+Wall time and processor time of a model's answers, without opening the model, with as many threads as cores, and the
+number of rows that it scored.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
 
 from kepipe.api.graphs import opened_graph
-from kepipe.inference.opening import open_model
+from kepipe.data.batch import Batch
+from kepipe.inference.opening import OpenedModel, open_model
 from kepipe.models.pretrained import locate
+from kepipe.models.protocols import MaskedLanguageModel
 from kepipe.probes.graph_quiz.masked_scores import distinct_rows
 from kepipe.probes.graph_quiz.probe import GraphQuiz, make_quiz
 from kepipe.probes.graph_quiz.settings import GraphQuizSettings
@@ -49,9 +55,30 @@ def main() -> None:
                     model.masked_language_model.tokenizer,
                 )
             wall, processor = time.perf_counter(), time.process_time()
-            quiz.answer(model, lambda _: None)
+            with _counted(model) as batches:
+                quiz.answer(model, lambda _: None)
             wall, processor = time.perf_counter() - wall, time.process_time() - processor
-            print(f"{name}: {wall:.0f} s, {processor:.0f} s of processor time")
+            scored = f", {sum(batches) / sizes.sum():.2f} rows per option were scored" if batches else ""
+            print(f"{name}: {wall:.0f} s, {processor:.0f} s of processor time{scored}")
+
+
+@contextmanager
+def _counted(model: OpenedModel) -> Iterator[list[int]]:
+    """The number of rows in each batch that a masked language model scores meanwhile; none of other models."""
+    batches: list[int] = []
+    filler = model.masked_language_model
+    if filler is None:
+        yield batches
+        return
+    kind = type(filler)
+    real = kind.masked_logits
+
+    def masked_logits(self: MaskedLanguageModel, batch: Batch) -> torch.Tensor:
+        batches.append(len(batch.tokens))
+        return real(self, batch)
+
+    with mock.patch.object(kind, "masked_logits", masked_logits):
+        yield batches
 
 
 def _sample(quiz: GraphQuiz, tokenizer: Tokenizer) -> list[list[TokenStatement]]:
