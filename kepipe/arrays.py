@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, NewType, TypeVar
 
 import numpy as np
@@ -38,6 +39,18 @@ def ranges(starts: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Ints:
     lengths = lengths.astype(np.int64, copy=False)
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts.astype(np.int64, copy=False) - before, lengths) + np.arange(lengths.sum())
+
+
+def padded_batches(lengths: Iterable[int], most: int) -> Iterator[slice]:
+    """Slices of consecutive rows that have, padded, at most `most` tokens; a longer row is alone. `lengths`: of the
+    rows, ascending."""
+    start = stop = 0
+    for stop, length in enumerate(lengths, start=1):
+        if stop - start > 1 and (stop - start) * length > most:
+            yield slice(start, stop - 1)
+            start = stop - 1
+    if stop:
+        yield slice(start, stop)
 
 
 def pad(values: npt.NDArray[Scalar], lengths_B: npt.NDArray[Any], fill: int) -> npt.NDArray[Scalar]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kepipe.arrays import Floats, ShardEntities
+from kepipe.arrays import Floats, ShardEntities, padded_batches
 from kepipe.data.batch import Batch, Mentions
 from kepipe.probes.cloze_test import Case, ClozeTest
 from kepipe.probes.given_knowledge import with_knowledge
@@ -108,12 +108,6 @@ def name_scores(model: MaskedLanguageModel, batch: Batch, names_KL: Tensor) -> T
 
 def _batches(cases: Sequence[Case], places: Sequence[int], tokens: int) -> Iterator[list[int]]:
     """Consecutive places whose padded rows hold about `tokens` tokens; `places` are sorted by length."""
-    batch: list[int] = []
-    for place in places:
-        widest = len(cases[place].left) + len(cases[place].right) + 8
-        if batch and (len(batch) + 1) * widest > tokens:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
+    widths = [len(cases[place].left) + len(cases[place].right) + 8 for place in places]
+    for part in padded_batches(widths, tokens):
+        yield list(places[part])

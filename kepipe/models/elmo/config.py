@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from kepipe.models.config import CONFIG, read_values
-from kepipe.models.config_values import as_written, located, require_known, require_values
+from kepipe.models.config_values import located, require_known, require_size, require_values
 
 if TYPE_CHECKING:
     from kepipe.models.families import Stacks
@@ -82,14 +82,14 @@ class ElmoConfig:
     def __post_init__(self) -> None:
         require_values(self)
         for name in ("vocabulary", "layers", "cell", "projection", "character_width", "longest", "samples"):
-            _require(name, getattr(self, name), 1, 1 << 24)
-        _require("highways", self.highways, 0, 64)
-        _require("longest", self.longest, 3, LARGEST["longest"])
+            require_size(name, getattr(self, name), 1 << 24, least=1)
+        require_size("highways", self.highways, 64)
+        require_size("longest", self.longest, LARGEST["longest"], least=3)
         if not 1 <= len(self.filters) <= LARGEST["filters"]:
             raise ValueError(f"`filters`: expected from 1 to {LARGEST['filters']} kinds")
         for width, count in self.filters:
-            _require("filters", width, 1, min(self.longest, LARGEST["filter_width"]))
-            _require("filters", count, 1, LARGEST["filter_count"])
+            require_size("filters", width, min(self.longest, LARGEST["filter_width"]), least=1)
+            require_size("filters", count, LARGEST["filter_count"], least=1)
         if self.cell < self.projection:
             raise ValueError(
                 f"cells of width {self.cell} are narrower than their projection, {self.projection}"
@@ -125,13 +125,6 @@ class ElmoConfig:
         require_known(values, cls)
         filters = tuple((int(width), int(count)) for width, count in values.get("filters", PUBLISHED_FILTERS))
         return cls(**{**values, "filters": filters, "cutoffs": tuple(values.get("cutoffs", ()))})
-
-
-def _require(name: str, value: object, least: int, largest: int) -> None:
-    if type(value) is not int or not least <= value <= largest:
-        raise ValueError(
-            f"`{name}`: expected a whole number from {least} to {largest:,}, found {as_written(value)}"
-        )
 
 
 def read_elmo_config(folder: Path) -> ElmoConfig:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from kepipe.models.config_values import as_written
+from kepipe.models.config_values import require_size
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 
 if TYPE_CHECKING:
@@ -28,10 +28,7 @@ class NNLMConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if type(self.order) is not int or not 2 <= self.order <= LONGEST:
-            raise ValueError(
-                f"`order`: expected a whole number from 2 to {LONGEST}, found {as_written(self.order)}"
-            )
+        require_size("order", self.order, LONGEST, least=2)
         if type(self.direct) is not bool:
             raise ValueError("`direct`: expected true or false")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from kepipe.models.config import CONFIG, read_values
-from kepipe.models.config_values import as_written, located, require_known
+from kepipe.models.config_values import located, require_known, require_size
 from kepipe.models.fitted_base import FittedBase
 from kepipe.models.ngram.smoothing import SmoothingName, described
 
@@ -77,11 +77,7 @@ class NgramConfig:
 
     def __post_init__(self) -> None:
         for name, highest in (("order", LONGEST), ("bits", WIDEST), ("vocabulary", 1 << WIDEST)):
-            value = getattr(self, name)
-            if type(value) is not int or not 1 <= value <= highest:
-                raise ValueError(
-                    f"`{name}`: expected a whole number from 1 to {highest:,}, found {as_written(value)}"
-                )
+            require_size(name, getattr(self, name), highest, least=1)
 
     @property
     def capabilities(self) -> frozenset[Capability]:

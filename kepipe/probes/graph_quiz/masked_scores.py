@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from kepipe.arrays import Floats, ShardEntities, pad
+from kepipe.arrays import Floats, ShardEntities, pad, padded_batches
 from kepipe.data.batch import Batch, Mentions
 from kepipe.probes.given_knowledge import with_knowledge
 from kepipe.probes.graph_quiz.defaults import Reduction
@@ -143,14 +143,9 @@ def distinct_rows(
 
 def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Batches of rows of similar length; padded, they have at most `TOKENS` tokens. A longer row is its own batch."""
-    batch: list[Row] = []
-    for row in sorted(rows, key=lambda row: len(row.tokens)):
-        if batch and (len(batch) + 1) * len(row.tokens) > TOKENS:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
+    by_length = sorted(rows, key=lambda row: len(row.tokens))
+    for part in padded_batches([len(row.tokens) for row in by_length], TOKENS):
+        yield by_length[part]
 
 
 def _batch(rows: Sequence[Row], tokenizer: Tokenizer) -> Batch:
