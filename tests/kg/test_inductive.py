@@ -41,6 +41,8 @@ def test_untrained_encoder_is_the_mean_of_translated_neighbours() -> None:
 def test_the_baseline_is_the_plain_mean() -> None:
     found = average_neighbours(FACTS, np.array([2, 3]), VECTORS, 2)
     np.testing.assert_allclose(found, [[0.5, 1], [0, 0]])
+    one = average_neighbours(FACTS[:1], np.array([2]), VECTORS, 2)
+    np.testing.assert_allclose(one, [[1, 0]], err_msg="the vector of an only neighbour")
     assert edges_into(FACTS, np.array([2, 3]), 2).tolist() == [[0, 0, 2], [1, 3, 2]]
 
 

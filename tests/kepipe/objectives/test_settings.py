@@ -176,10 +176,11 @@ def test_mask_prob_plus_random_prob_is_at_most_1(name: str) -> None:
 
 
 def test_modes_need_a_weight_above_zero() -> None:
-    only = Modes(full=0, prefix=0, causal=0, backward=1)
-    assert only.backward == 1
+    nothing = dict.fromkeys(Modes.model_fields, 0)
+    for name in Modes.model_fields:
+        assert getattr(Modes.model_validate(nothing | {name: 1}), name) == 1
     with pytest.raises(ValidationError, match="above 0"):
-        Modes(full=0, prefix=0, causal=0, backward=0)
+        Modes.model_validate(nothing)
     with pytest.raises(ValidationError):
         Modes(full=-1)
     for name in Modes.model_fields:
