@@ -1,17 +1,17 @@
 """Short forms of full names in the same text: "Beckett" and "Samuel Beckett", in either order.
 
 There are two kinds: parts of a name (the last or first name of a person, an organisation without its last word, its
-initials), and abbreviations that the text defines, "long form (LF)" (Schwartz and Hearst 2003). The candidates of a
-short form are the entities of all full names in its text that it may shorten; the nearest preceding one gets the
-largest prior. If the nearest full name has no entity in the graph and no other fits, the short form is marked
-`Matches.outside`. What a short form looks like in Chinese is in `chinese_short_forms`.
+initials, a team's city or nickname), and abbreviations that the text defines, "long form (LF)" (Schwartz and Hearst
+2003). The candidates of a short form are the entities of all full names in its text that it may shorten; the nearest
+preceding one gets the largest prior. If the nearest full name has no entity in the graph and no other fits, the short
+form is marked `Matches.outside`. What a short form looks like in Chinese is in `chinese_short_forms`.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from kepipe.linking.candidates.bare_names import bare_names
 from kepipe.linking.candidates.matches import SHORT, AddedCandidate, Matches, SpanKey, merge
 from kepipe.linking.kb.kinds import KINDS
 from kepipe.linking.kb.knowledge import Knowledge
+from kepipe.linking.kb.teams import NO_TEAM
 from kepipe.linking.text.batch import TextBatch
 from kepipe.linking.text.words import is_chinese
 
@@ -174,9 +175,21 @@ def _short_forms_of(name: str, kind: int) -> Iterator[str]:
         initials = "".join(word[0] for word in words if word[0].isupper())
         if len(initials) >= MIN_LENGTH:
             yield initials
-        shorter = " ".join(words[:-1])
-        if len(shorter) > MIN_LENGTH and words[-2] not in ("of", "and", "the", "for", "&"):
-            yield shorter
+        yield from _parts_of_organisation(words)
+
+
+def _parts_of_organisation(words: Sequence[str]) -> Iterator[str]:
+    """An organisation without its last word ("Dallas"). If its members are named so too, as those of teams are: the
+    last word or two ("Cowboys", "Maple Leafs"), and the name without them ("Toronto")."""
+    members = words[-1].endswith(("s", "Sox")) and not NO_TEAM.fullmatch(words[-1])
+    for cut in range(max(1, len(words) - 2), len(words)):
+        rest, last = " ".join(words[:cut]), " ".join(words[cut:])
+        if words[cut - 1] in ("of", "and", "the", "for", "&"):
+            continue
+        if len(rest) > MIN_LENGTH and (members or cut == len(words) - 1):
+            yield rest
+        if len(last) > MIN_LENGTH and members and words[cut][0].isupper():
+            yield last
 
 
 def _resolve_short_forms(batch: TextBatch, spans: Iterable[SpanKey], text: _TextNames) -> None:

@@ -30,7 +30,7 @@ _COLLEGE = re.compile(
 )
 _NICKNAME = re.compile(r"(?:Bay |City |State )?(?P<name>[^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)?)")
 """One or two words, without a leading "City" or "State", or "Bay" (if Tampa Bay is not a place of the graph)."""
-_NO_TEAM = re.compile(
+NO_TEAM = re.compile(
     r"(?:.* )?(?:Air(?:lines|ways)|Courts|Enterprises|Galleries|Holdings|Industries|Instruments|Lines|Motors|Pictures|"
     r"Productions|Railways|Records|Schools|Sciences|Series|Services|Studios|\w*[Ss]ystems|Times|\w*[Ww]orks)"
 )
@@ -85,6 +85,6 @@ def _nicknames(team: str, places: Container[str]) -> Iterator[str]:
     for cut in range(min(_MAX_PLACE_WORDS, len(words) - 1), 0, -1):
         if " ".join(words[:cut]) in places:
             match = _NICKNAME.fullmatch(" ".join(words[cut:]))
-            if match and not _NO_TEAM.fullmatch(match["name"]):
+            if match and not NO_TEAM.fullmatch(match["name"]):
                 yield match["name"]
             return

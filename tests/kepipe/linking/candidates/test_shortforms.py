@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kepipe.linking.linker import Linker
+from kepipe.linking.text.annotations import Name
 from kg.schema import Entity, Relation, Triple
 from kg.store import Graph
 from kg.writer import write_graph
@@ -19,6 +21,10 @@ PEOPLE = [
     Entity("bank", "World Savings Bank", (), "World Savings Bank is a bank.", (), 3),
     Entity("pitt", "Brad Pitt", (), "Brad Pitt is an American actor.", (), 9),
     Entity("bird", "Brad Bird", (), "Brad Bird is an American director.", (), 8),
+    Entity("cowboys", "Dallas Cowboys", (), "The Dallas Cowboys are an American football team.", (), 9),
+    Entity("leafs", "Toronto Maple Leafs", (), "The Toronto Maple Leafs are an ice hockey team.", (), 9),
+    Entity("league", "League of Nations", (), "The League of Nations was an organization.", (), 4),
+    Entity("records", "Delta Records", (), "Delta Records is a record label.", (), 4),
     Entity("club", "Fight Club", (), "Fight Club is a 1999 American film.", (), 9),
 ]
 
@@ -73,6 +79,27 @@ def test_a_short_form_of_a_person_outside_the_graph_is_not_linked_to_a_namesake(
 def test_initials_and_defined_abbreviations(linker: Linker) -> None:
     text = "The World Savings Bank (WSB) failed. WSB was small."
     assert meant(linker, text)[text.index("WSB was"), "WSB"] == "bank"
+
+
+@pytest.mark.parametrize("short", ["Cowboys", "Dallas", "Leafs", "Maple Leafs", "Toronto"])
+def test_a_team_is_also_named_by_its_city_or_nickname(linker: Linker, short: str) -> None:
+    team = "cowboys" if short in "Dallas Cowboys" else "leafs"
+    text = f"So the Dallas Cowboys met the Toronto Maple Leafs, and then the {short} left."
+    assert meant(linker, text)[text.index(f"{short} left"), short] == team
+
+
+def test_the_last_word_of_a_firm_is_no_nickname(linker: Linker) -> None:
+    text = "He wrote to Delta Records, and then the Records left."
+    assert (text.index("Records left"), "Records") not in meant(linker, text)
+    assert meant(linker, text)[text.index("Delta"), "Delta Records"] == "records"
+
+
+def test_what_follows_of_is_no_nickname(linker: Linker) -> None:
+    text = "He wrote to the League of Nations, and then the Nations left."
+    start = text.index("League")
+    named = replace(annotate(text), names=(Name(start, start + len("League of Nations"), "ORG"),))
+    matches = linker.find(text, named)
+    assert [matches.surfaces[at] for at in range(len(matches))] == ["League of Nations"]
 
 
 def test_a_bare_first_name_needs_a_graph_neighbour_in_the_text(linker: Linker) -> None:
