@@ -67,8 +67,8 @@ def shards(text: str, folder: Path) -> Path:
 
 
 def loss_after(updates: int, text: Path) -> float:
-    """The held-out loss that `pretrain` logs at its end: after `updates` updates of 4,096 tokens each in bf16, or that
-    of the initial weights in fp32 for 0."""
+    """The held-out loss that `pretrain` logs at its end: after `updates` updates of 4,096 tokens each in the default
+    precision, or that of the initial weights in fp32 for 0."""
     metrics: dict[str, float] = {}
 
     def record(event: object) -> None:
@@ -77,7 +77,7 @@ def loss_after(updates: int, text: Path) -> float:
 
     config = PRETRAIN.config.model_validate(
         {"base": {"from": "minilm"}, "steps": updates, "batch_tokens": 4096, "eval_tokens": HELD_OUT_TOKENS}
-        | {"precision": "bf16" if updates else "fp32"}
+        | {"precision": "auto" if updates else "fp32"}
     )
     with tempfile.TemporaryDirectory() as folder:
         PRETRAIN.run(PRETRAIN.inputs(Shards(text, "")), config, context(Path(folder), record))
