@@ -7,7 +7,8 @@
 The Trainer trains BERT (a) with its defaults, batches of 8 rows at 5e-5 with dropout, and (b) at the best of the given
 learning rates and warm-ups, with kepipe's batches and without dropout. kepipe trains with its default recipe for
 fractions of the updates of (b), each a training of its own with its own decay; the time to the loss at which (b) ends
-is interpolated between two of them. All have the same text, tokenizer, number format and one thread, and are evaluated
+is interpolated between two of them. All have the same text, tokenizer, number format (bf16 on a processor that has it,
+else fp32) and one thread, and are evaluated
 on the same masked tokens of held-out text, 15%, by the same code: the Trainer's weights are loaded into kepipe's model.
 Seconds are processor time of training alone, so that other processes on the machine matter little. Text: the Wikipedia
 sample in gensim's wheel and, if `KEPIPE_DATA` is set, texts of its `corpora`; `--texts` names others, on which the
@@ -131,6 +132,13 @@ def held_out_loss(model: Any, shards: Path) -> float:
     return loss_sum / tokens
 
 
+def precision() -> str:
+    """The number format of all trainings: bf16 on a processor that has it, else fp32."""
+    from kepipe.training.distributed import resolve_precision
+
+    return resolve_precision("auto", "cpu")
+
+
 def train_with_kepipe(run: Run, shards: Path, folder: Path) -> tuple[Any, float, float]:
     """Train by the stage `pretrain`; returns the model, processor and wall time."""
     from kepipe.models import folder as model_folder
@@ -141,9 +149,10 @@ def train_with_kepipe(run: Run, shards: Path, folder: Path) -> tuple[Any, float,
     settings = dict(run.settings)
     changes = {"parts": settings.pop("parts", {}), "decay_all": settings.pop("decay_all", False)}
     config = PRETRAIN.config.model_validate(
-        {"objective": "mlm", "format": "packed", "length": LENGTH, "batch_tokens": BATCH, "precision": "bf16"}
+        {"objective": "mlm", "format": "packed", "length": LENGTH, "batch_tokens": BATCH}
         | {"log_every": never, "eval_every": never, "checkpoint_every": never, "eval_tokens": 1}
-        | {"steps": run.updates, **settings, "base": {"size": run.size, **settings.get("base", {})}}
+        | {"steps": run.updates, "precision": precision()}
+        | {**settings, "base": {"size": run.size, **settings.get("base", {})}}
     )
     stage_context = context(folder / "ours", run.seed)
     before = time.process_time(), time.perf_counter()
@@ -189,8 +198,9 @@ def train_with_trainer(run: Run, shards: Path, folder: Path) -> tuple[Any, float
     model: Any = hf.BertForMaskedLM(config)
     fast = hf.PreTrainedTokenizerFast.from_pretrained(str(shards / "tokenizer"))
     arguments = hf.TrainingArguments(
-        output_dir=str(folder / "trainer"), use_cpu=True, bf16=True, max_steps=run.updates, save_strategy="no",
-        logging_strategy="no", report_to=[], per_device_train_batch_size=rows, disable_tqdm=True, seed=run.seed,
+        output_dir=str(folder / "trainer"), use_cpu=True, bf16=precision() == "bf16", max_steps=run.updates,
+        save_strategy="no", logging_strategy="no", report_to=[], disable_tqdm=True, per_device_train_batch_size=rows,
+        seed=run.seed,
         **({} if shipped else {"learning_rate": run.settings["learning_rate"]}),
         **({} if shipped else {"warmup_steps": round(run.settings["warmup"] * run.updates)}),
     )  # fmt: skip
