@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from kepipe.arrays import Bools, Floats, Ints
+from kepipe.arrays import Bools, Floats
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.features.surroundings import MATCH_FEATURES
 
@@ -34,8 +34,8 @@ def correct_full_names(of_match: Floats, kind_clash: Floats, matches: Matches) -
 def _correct_number(features: Features, _: Floats, matches: Matches) -> None:
     """`capital` is set to 1 where the first character is a digit and some word is capitalised: a digit has no case, so
     it does not show that the name is in lower case ("20th Century Fox")."""
-    digit_first = np.fromiter((surface[0].isdigit() for surface in matches.surfaces), np.bool_, len(matches))
-    features["capital"][_several_words(features) & digit_first & (_capitalised_words(matches) > 0)] = 1.0
+    numbered = (name[0].isdigit() and _count_capitalised(name) > 0 for name in matches.surfaces)
+    features["capital"][_several_words(features) & np.fromiter(numbered, np.bool_, len(matches))] = 1.0
 
 
 def _correct_label(features: Features, _: Floats, matches: Matches) -> None:
@@ -43,7 +43,8 @@ def _correct_label(features: Features, _: Floats, matches: Matches) -> None:
     words, not counting a leading "The": such a match is a name, even if its words are common ("Toy Story")."""
     is_label = np.zeros(len(matches), np.bool_)
     is_label[matches.owners[matches.labels]] = True
-    named = _several_words(features) & is_label & (_capitalised_words(matches) >= 2)
+    capitalised = np.fromiter(map(_count_capitalised, matches.surfaces), np.int64, len(matches))
+    named = _several_words(features) & is_label & (capitalised >= 2)
     features["common"][named] = 0.0
     features["capital_common"][named] = 0.0
 
@@ -76,7 +77,6 @@ def _several_words(features: Features) -> Bools:
     return features["log_words"] > 0
 
 
-def _capitalised_words(matches: Matches) -> Ints:
-    """The number of capitalised words of each match, not counting a leading "The": [M]."""
-    words = (surface.removeprefix("The ").split(" ") for surface in matches.surfaces)
-    return np.fromiter((sum(word[:1].isupper() for word in name) for name in words), np.int64, len(matches))
+def _count_capitalised(name: str) -> int:
+    """The number of capitalised words, not counting a leading "The"."""
+    return sum(word[:1].isupper() for word in name.removeprefix("The ").split(" "))
