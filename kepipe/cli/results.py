@@ -1,8 +1,9 @@
-"""`kepipe results`: all studies of a workspace or of an MLflow store on one page."""
+"""`kepipe results`: all studies of a workspace, of an MLflow store, or of files of results on one page."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,18 @@ def results(
         Path | None, typer.Option(help="Markdown file to write. Default: standard output.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write an HTML page.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the studies and costs as JSON, for --from on another machine.")
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="Read studies from a file of --json instead of the workspace. Can be repeated.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     mlflow: Annotated[
         bool,
         typer.Option(
@@ -34,30 +47,39 @@ def results(
     from kepipe.files import write_text
     from kepipe.report.page import render
     from kepipe.report.results import markdown, results_page
+    from kepipe.studies.results import write_results
 
-    studies = _studies(workspace, mlflow)
+    if files and mlflow:
+        raise typer.BadParameter("not together with --from", param_hint="--mlflow")
+    studies = _studies(workspace, mlflow, files or [])
     if not studies:
-        raise ValueError(f"no finished study in {'the MLflow store' if mlflow else workspace}")
+        place = "the MLflow store" if mlflow else ", ".join(map(str, files or [workspace]))
+        raise ValueError(f"no finished study in {place}")
     page = results_page(studies, _published(studies))
     if html is not None:
         write_text(html, render(page))
         echo(str(html))
-    text = markdown(page, _command(out, mlflow))
+    if json is not None:
+        write_results(json, studies)
+        echo(str(json))
+    text = markdown(page, _command(out, mlflow, files or []))
     if out is not None:
         write_text(out, text)
         echo(str(out))
-    elif html is None:
+    elif html is None and json is None:
         echo(text)
 
 
-def _studies(workspace: Path, mlflow: bool) -> list[StudyResult]:
+def _studies(workspace: Path, mlflow: bool, files: Sequence[Path]) -> list[StudyResult]:
+    from kepipe.studies.results import in_workspace, newest, read_results
+
+    if files:
+        return newest(study for file in files for study in read_results(file))
     if mlflow:
         from kepipe.tracking.store import connect
         from kepipe.tracking.studies import studies
 
         return list(studies(connect(workspace)))
-    from kepipe.studies.results import in_workspace
-
     return list(in_workspace(workspace))
 
 
@@ -73,6 +95,10 @@ def _published(studies: list[StudyResult]) -> dict[str, str]:
     }
 
 
-def _command(out: Path | None, mlflow: bool) -> str:
-    words = ["kepipe", "results", *(["--mlflow"] if mlflow else []), *(["--out", str(out)] if out else [])]
+def _command(out: Path | None, mlflow: bool, files: Sequence[Path]) -> str:
+    words = ["kepipe", "results"]
+    for file in files:
+        words += ["--from", str(file)]
+    words += ["--mlflow"] if mlflow else []
+    words += ["--out", str(out)] if out else []
     return shlex.join(words)

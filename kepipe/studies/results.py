@@ -1,13 +1,16 @@
-"""Results of finished studies, read from `study.json`, with significance tests and the cost of each arm."""
+"""Results of finished studies, read from `study.json`, with significance tests and the cost of each arm; a file of
+results, to show those of several machines together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from kepipe.files import write_text
 from kepipe.flow.lineage import StageResult, by_digest
 from kepipe.flow.plan import Workspace
 from kepipe.studies.intervals import Estimate
@@ -51,7 +54,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A finished study. `made`: Unix time, 0 if not known; `place`: where it was read from."""
+    """A finished study. `written`: the content of its `study.json`; `made`: Unix time, 0 if not known; `place`: where
+    it was read from."""
 
     pipeline: str
     verdict: str
@@ -60,6 +64,7 @@ class StudyResult:
     controls: Sequence[str]
     deciding: frozenset[str]
     measures: Sequence[Measured]
+    written: Mapping[str, Any] = field(default_factory=dict)
     made: float = 0.0
     place: str = ""
     costs: Mapping[str, Cost] = field(default_factory=dict)
@@ -79,6 +84,7 @@ def from_json(study: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyRe
             [str(control) for control in study["controls"]],
             frozenset(first[task] for task in tasks if task in first) or frozenset([measures[0].name]),
             measures,
+            study,
             **beside,
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
@@ -104,15 +110,59 @@ def _mean(found: Mapping[str, Any]) -> Estimate:
     return Estimate(found["value"], found["low"], found["high"], found["seeds"], found["seeds"])
 
 
+def write_results(file: Path, studies: Sequence[StudyResult]) -> None:
+    """Write studies with their costs, as `read_results` reads them."""
+    content = [
+        {
+            "pipeline": study.pipeline,
+            "made": study.made,
+            "costs": {arm: asdict(cost) for arm, cost in study.costs.items()},
+            "study": study.written,
+        }
+        for study in studies
+    ]
+    write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_results(file: Path) -> Iterator[StudyResult]:
+    """The studies in a file of `write_results`. Raises ValueError for another format."""
+    try:
+        for entry in read_json(file):
+            costs = {str(arm): _read_cost(cost) for arm, cost in entry["costs"].items()}
+            yield from_json(
+                entry["study"],
+                str(entry["pipeline"]),
+                made=float(entry["made"]),
+                place=str(file),
+                costs=costs,
+            )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file}: not what `kepipe results --json` writes ({error!r})") from None
+
+
+def _read_cost(cost: Mapping[str, Any]) -> Cost:
+    seconds = cost["processor_seconds"]
+    return Cost(None if seconds is None else float(seconds), float(cost["memory"]), int(cost["parameters"]))
+
+
+def newest(studies: Iterable[StudyResult]) -> list[StudyResult]:
+    """The newest study of each pipeline, by name."""
+    found: dict[str, StudyResult] = {}
+    for study in studies:
+        if study.pipeline not in found or study.made >= found[study.pipeline].made:
+            found[study.pipeline] = study
+    return [found[name] for name in sorted(found)]
+
+
 def in_workspace(root: Path) -> Iterator[StudyResult]:
     """The newest finished study of each pipeline in a workspace, by name. Damaged ones are skipped."""
     made = by_digest(Workspace(root.resolve()))
-    newest: dict[str, StageResult] = {}
+    last: dict[str, StageResult] = {}
     for each in made.values():
         name = str(each.record.get("pipeline", "?"))
-        if each.kind == "study" and _started(each) >= _started(newest.get(name)):
-            newest[name] = each
-    for name, each in sorted(newest.items()):
+        if each.kind == "study" and _started(each) >= _started(last.get(name)):
+            last[name] = each
+    for name, each in sorted(last.items()):
         study = read_json(each.folder / FILE)
         yield from_json(study, name, made=_started(each), place=str(each.folder), costs=_costs(each, made))
 

@@ -71,6 +71,48 @@ def test_results_from_mlflow_equal_those_of_the_workspace(workspace: Path) -> No
     assert here == there != []
 
 
+def test_results_of_files_equal_those_of_the_workspace(workspace: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / "results.json", tmp_path / "results.md"
+    assert (
+        _invoke("--workspace", str(workspace), "--json", str(file), "--out", str(out)) == f"{file}\n{out}\n"
+    )
+    there = _invoke("--from", str(file), "--from", str(file))
+    assert there.startswith(f"# Results\n\n```\nkepipe results --from {file} --from {file}\n```\n")
+    assert there.split("```")[2].strip() == out.read_text().split("```")[2].strip()
+
+
+def test_of_several_files_the_newest_study_is_shown(workspace: Path, tmp_path: Path) -> None:
+    new, old = tmp_path / "new.json", tmp_path / "old.json"
+    _invoke("--workspace", str(workspace), "--json", str(new))
+    content = json.loads(new.read_text())
+    content[0] |= {"made": 1.0, "costs": {}}
+    old.write_text(json.dumps([*content, content[0] | {"pipeline": "another"}]))
+    for files in ((new, old), (old, new)):
+        shown = _invoke(*(word for file in files for word in ("--from", str(file))))
+        another, letters = shown.split("## ")[1:]
+        assert "| slow | " in another
+        assert "| 2 | – | – | – |" in another
+        assert "| 2 | – | – | – |" not in letters
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{}", "[1]", '[{"pipeline": "x"}]', '[{"pipeline": "x", "made": 1, "costs": {}, "study": {}}]'],
+)
+def test_another_json_file_is_refused_by_name(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "other.json"
+    file.write_text(content)
+    failed = CliRunner().invoke(app, ["results", "--from", str(file)])
+    assert isinstance(failed.exception, ValueError)
+    assert str(file) in str(failed.exception)
+
+
+def _invoke(*words: str) -> str:
+    printed = CliRunner().invoke(app, ["results", *words])
+    assert printed.exit_code == 0, printed.output
+    return printed.stdout
+
+
 def test_workspace_without_studies_is_reported(tmp_path: Path) -> None:
     failed = CliRunner().invoke(app, ["results", "--workspace", str(tmp_path)])
     assert isinstance(failed.exception, ValueError)
