@@ -24,6 +24,10 @@ from kepipe.linking.kb.sparse import Matrix
 from kg.columns import Strings, load, save, save_strings
 from kg.store import Graph
 
+MAX_SYMMETRY = 0.25
+"""A relation with a larger share of triples whose reverse is also there is symmetric: a graph often has one of
+the two. In FB15k-237, the share is 0.81 for borders, 0.36 for exports, and below 0.03 for what is not symmetric."""
+
 
 @dataclass(frozen=True)
 class Knowledge:
@@ -190,17 +194,26 @@ def _neighbours(graph: Graph) -> Matrix:
 def _within(graph: Graph, kinds: Ints, neighbours: Matrix) -> Matrix:
     """1 where a place or an organisation (row) shares a triple with the place that contains it (column).
 
-    The container is the end of a relation whose entities have more neighbours in most of its triples. Pairs for which
-    the relation holds in both directions, such as neighbouring countries, are left out.
+    The container is the end of a relation whose entities have more neighbours in most of its triples. Symmetric
+    relations, such as borders, are left out, as are pairs for which another relation holds in both directions.
     """
     place, organisation = KINDS.index("place"), KINDS.index("organisation")
     head, relation, tail = graph.triples("train").astype(np.int64).T
     size, number = np.diff(neighbours.indptr), len(graph.relations)
     widens = np.bincount(relation, np.sign(size[tail] - size[head]), number) > 0
+    has_reverse = _has_reverse(head, relation, tail, neighbours.shape[0])
+    symmetry = np.bincount(relation, has_reverse, number) / np.maximum(np.bincount(relation, None, number), 1)
     inner, outer = np.where(widens[relation], (head, tail), (tail, head))
     is_containment = (kinds[outer] == place) & np.isin(kinds[inner], (place, organisation)) & (inner != outer)
-    inner, outer, relation = inner[is_containment], outer[is_containment], relation[is_containment]
-    pairs, turned = inner * len(graph) + outer, outer * len(graph) + inner
-    one_way = ~np.isin(pairs * number + relation, turned * number + relation)
-    rows, columns = np.divmod(np.unique(pairs[one_way]), max(len(graph), 1))
+    is_containment &= ~has_reverse & (symmetry[relation] <= MAX_SYMMETRY)
+    pairs = np.unique(inner[is_containment] * len(graph) + outer[is_containment])
+    rows, columns = np.divmod(pairs, max(len(graph), 1))
     return sp.csr_array((np.ones(len(rows), np.int8), (rows, columns)), shape=neighbours.shape)
+
+
+def _has_reverse(head: Ints, relation: Ints, tail: Ints, entities: int) -> Bools:
+    """Whether the reverse of each triple is also there, which is another triple: [T]."""
+    triple = (relation * entities + head) * entities + tail
+    reversed_triple = (relation * entities + tail) * entities + head
+    found: Bools = (head != tail) & np.isin(reversed_triple, triple)
+    return found
