@@ -38,7 +38,7 @@ from kepipe.linking.kb.dense import DenseView
 from kepipe.linking.kb.kinds import KINDS, teams
 from kepipe.linking.kb.knowledge import Knowledge
 from kepipe.linking.kb.links import LinkedSpan
-from kepipe.linking.kb.terms import term_variants
+from kepipe.linking.kb.terms import lower_case_words, term_variants
 from kepipe.linking.kb.variants import variants
 from kepipe.linking.ranking.ranker import Ranker
 from kepipe.linking.ranking.weights import GENERAL
@@ -81,11 +81,13 @@ class Linker:
         kinds = [KINDS[kind] for kind in knowledge.kinds.tolist()]
         places = {label for label, kind in zip(knowledge.labels, kinds, strict=True) if kind == "place"}
         team = teams(graph).tolist()
+        names_of_terms = (*graph.labels, *graph.alias_strings) if knowledge.is_terminology else ()
+        lower = lower_case_words(names_of_terms)
 
         def name_variants(row: int, names: Sequence[str]) -> Iterable[str]:
             yield from variants(names, kinds[row], places, team[row])
             if knowledge.is_terminology and knowledge.concepts[row]:
-                yield from term_variants(names)
+                yield from term_variants(names, lower)
 
         lexicon = Lexicon.build(graph, variants=name_variants)
         if casing is None:

@@ -1,14 +1,15 @@
-"""Name variants of domain terms: spelling, hyphens, possessives, word order, singular and plural, type numbers.
+"""Name variants of domain terms: spelling, hyphens, possessives, word order, singular and plural, type numbers,
+capitals.
 
 "tumour" for tumor, "anaemia" for anemia, "ataxia-telangiectasia" for ataxia telangiectasia, "Wilms tumor" for Wilms'
 tumor, "breast cancer" for cancer of the breast, "sickle cell anemia" for anemia, sickle cell, "type I" for type 1,
-"Lesch-Nyhan" for Lesch-Nyhan syndrome.
+"Lesch-Nyhan" for Lesch-Nyhan syndrome, "hemophilia A" for Hemophilia A.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from kepipe.linking.kb.variants import plural
 
@@ -32,6 +33,7 @@ _TYPE = re.compile(r"(?P<name>.+?),? (?:type )?(?P<number>[1-9]|1\d|I{1,3}|IV|VI
 _EPONYM = re.compile(
     r"(?P<name>(?:von )?[A-Z][a-z]+(?:[ -][A-Z][a-z]+)+|von [A-Z][a-z]+) (?:syndrome|disease)"
 )
+_CAPITALISED = re.compile(r"(?<!\S)[A-Z][a-z]+(?:-[a-z]+)*(?![^\s,])")
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _SKIPPED_IN_INITIALS, _MAX_INITIALS = frozenset(("of", "and", "the", "with", "in")), 6
 CATEGORIES = frozenset(
@@ -84,10 +86,16 @@ def term_spans(text: str, modifiers: Container[str], heads: Container[str]) -> l
     return spans
 
 
-def term_variants(names: Sequence[str]) -> Iterator[str]:
-    """Variants of the `names` of a term; some may already be among `names`."""
+def lower_case_words(names: Iterable[str]) -> frozenset[str]:
+    """The words that occur in lower case in names of terms."""
+    return frozenset(word for name in names for word in re.split(r"[ ,]+", name) if word.islower())
+
+
+def term_variants(names: Sequence[str], lower: Container[str] = frozenset()) -> Iterator[str]:
+    """Variants of the `names` of a term; some may already be among `names`. `lower`: the `lower_case_words` of the
+    graph, which are no names of persons and places."""
     yield from _initials(names[0])
-    for name in names:
+    for name in dict.fromkeys((*names, *(_without_capitals(name, lower) for name in names))):
         forms = [name]
         for form in (_POSSESSIVE.sub(r"\g<who>", name), *_reordered(name), *_numbered(name)):
             if form not in forms:
@@ -109,6 +117,11 @@ def _initials(name: str) -> Iterator[str]:
         yield initials
     if words[-1] in CATEGORIES and 3 < len(initials) <= _MAX_INITIALS:
         yield initials[:-1]
+
+
+def _without_capitals(name: str, lower: Container[str]) -> str:
+    """ "hemophilia A" for Hemophilia A: words of `lower` lose their capital; eponyms are not among them."""
+    return _CAPITALISED.sub(lambda word: word[0].lower() if word[0].lower() in lower else word[0], name)
 
 
 def _reordered(name: str) -> Iterator[str]:

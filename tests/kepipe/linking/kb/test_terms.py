@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kepipe.linking.kb.terms import term_spans, term_variants
+from kepipe.linking.kb.terms import lower_case_words, term_spans, term_variants
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,27 @@ def test_forms_that_are_not_term_variants() -> None:
     assert "basal cell carcinoma".upper() not in set(term_variants(["basal cell carcinoma"]))
     assert "BCC" not in set(term_variants(["basal cell carcinoma"]))  # not named after a person
     assert "ataxi" not in set(term_variants(["ataxias", "ataxia"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("Hemophilia A", "hemophilia A"),
+        ("Hodgkin Lymphoma", "Hodgkin lymphoma"),
+        ("Hemophilia, Classic", "classic haemophilia"),
+        ("Huntington's Disease", "Huntington disease"),
+    ],
+)
+def test_terms_with_capitals_are_also_written_in_lower_case(name: str, variant: str) -> None:
+    lower = lower_case_words(["classic hemophilia A", "lymphoma of bone", "rare disease"])
+    assert variant in set(term_variants([name], lower))
+
+
+def test_eponyms_keep_their_capitals() -> None:
+    lower = lower_case_words(["Down syndrome", "Best disease", "Still's disease", "lymphoma"])
+    assert lower == {"syndrome", "disease", "lymphoma"}
+    for name in ("Down syndrome", "Best disease", "Still's disease", "Hodgkin lymphoma", "IgA disease"):
+        assert all(variant[0].isupper() for variant in term_variants([name], lower))
 
 
 def test_term_spans() -> None:
