@@ -3,7 +3,7 @@
 The characters of the short form are matched from right to left against the words before the bracket; the first
 character must begin a word. A long form has at most min(|A| + 5, 2 |A|) words. In addition to the paper, the initials
 of as many words as the short form has letters may occur in any order, since the abbreviation may come from another
-language (dystrophia myotonica).
+language (dystrophia myotonica); "type" has no initial: "myotonic dystrophy type 1 (DM1)".
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ def abbreviations(text: str) -> Iterator[Abbreviation]:
         if not before:
             continue
         start = _long_form(text, before[0].start(), end, short)
-        if start is None and sorted(short.lower()) == sorted(
-            word[0][0].lower() for word in before[-len(short) :]
-        ):
-            start = before[-len(short)].start()
+        initialled = [word for word in before if word[0] != "type"][-len(short) :]
+        if start is None and sorted(short.lower()) == sorted(word[0][0].lower() for word in initialled):
+            start = initialled[0].start()
         if start is not None:
             yield Abbreviation(short, start, end)
 

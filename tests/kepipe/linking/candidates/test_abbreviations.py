@@ -11,6 +11,10 @@ from kepipe.linking.candidates.abbreviations import abbreviations
     ("text", "expected"),
     [
         ("In myotonic dystrophy (DM) muscles waste.", [("DM", "myotonic dystrophy")]),
+        ("Myotonic dystrophy type 1 (DM1) and 2.", [("DM1", "Myotonic dystrophy type 1")]),
+        ("a myotonic dystrophy, type 2 (DM-2)", []),
+        ("of myotonic dystrophy (DM1)", []),
+        ("of myotonic dystrophy type 2 (DM1)", []),
         ("Patients with ataxia-telangiectasia (A-T) fall.", [("A-T", "ataxia-telangiectasia")]),
         ("The European Space Agency (ESA; Paris) said so.", [("ESA", "European Space Agency")]),
         ("the gene (see below) and the rest (DM)", []),
