@@ -28,7 +28,6 @@ from kepipe.cli.link_options import (
     LinkerOption,
     LinkingOptions,
     MarksOption,
-    ThresholdOption,
     require_persons,
 )
 from kepipe.cli.options import with_groups
@@ -309,7 +308,7 @@ def doctor(
     shown: Annotated[int, typer.Option(min=1, help="Maximum number of rows per table.")] = 15,
     language: LanguageOption = "en",
     english: English = ENGLISH,
-    threshold: ThresholdOption = None,
+    linking_options: LinkingOptions = AS_LEARNED,
 ) -> None:
     """Diagnose a linker on texts: unlinked names, ambiguous aliases, suggested aliases."""
     from kepipe.linking.evaluation.diagnosis import diagnose
@@ -317,13 +316,14 @@ def doctor(
     from kepipe.report.page import render
     from kg.problems import Problems
 
+    policy = linking_options.policy(english.finds_persons(language))
     require_writable(html)
     opened, problems = open_linker(linker, files), Problems()
     documents = list(in_sections(read_texts(files, problems)))
     if not documents:
         raise ValueError(f"{', '.join(map(str, files))}: contains no texts; {problems.summary()}")
     annotations = english.annotator(language).annotate([document.text for document in documents])
-    diagnosis = diagnose(opened, zip(documents, annotations, strict=True), shown, threshold)
+    diagnosis = diagnose(opened, zip(documents, annotations, strict=True), shown, policy)
     show_problems(problems)
     page = diagnosis_page(diagnosis)
     tables.show_page(page)

@@ -204,6 +204,8 @@ _REASONS = {
         "its best candidate has a low score",
         "train on texts with links, or lower `--threshold`",
     ),
+    "not marked": ("this kind of name is not marked", "choose `--marks wiki` or `--marks everything`"),
+    "no name to NER": ("NER does not find it, and `--gate` is on", "leave out `--gate`"),
     "overlap": ("an overlapping name was preferred", "usually nothing: the longer name is more specific"),
 }
 """Reason → its meaning, and the remedy."""

@@ -1,9 +1,9 @@
 """What a linker misses in texts, and why.
 
 Examined are spans that look like a name (`kepipe.linking.text.namelike`), or, in a terminology, like a term
-(`term_spans`). An unlinked one has one of five reasons: the graph has *no alias* of this form; it has one in another
-*case*; a link overlaps the span with another *boundary*; the best candidate is *below the threshold*; a link of an
-*overlap*ping name was preferred.
+(`term_spans`). An unlinked one has one of seven reasons: the graph has *no alias* of this form; it has one in another
+*case*; a link overlaps the span with another *boundary*; the best candidate is *below the threshold*, of a kind that is
+*not marked*, or, with a gate, *no name to NER*; a link of an *overlap*ping name was preferred.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Literal
 
 import numpy as np
 
-from kepipe.arrays import Floats
+from kepipe.arrays import Bools, Floats
 from kepipe.data.document import Document
 from kepipe.linking.candidates.fuzzy import nearest_name
 from kepipe.linking.candidates.matches import Matches
 from kepipe.linking.decision.decide import decide
-from kepipe.linking.decision.modifiers import include_modifiers
-from kepipe.linking.kb.links import LinkedSpan
+from kepipe.linking.decision.policy import AS_LEARNED, Policy
+from kepipe.linking.features.describe import FEATURES
 from kepipe.linking.kb.terms import term_spans
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations
@@ -34,7 +34,9 @@ from kepipe.linking.text.words import count_words
 from kg.lexicon import Lexicon
 from kg.surface import fold, normalise
 
-Reason = Literal["no alias", "case", "boundary", "below the threshold", "overlap"]
+Reason = Literal[
+    "no alias", "case", "boundary", "below the threshold", "not marked", "no name to NER", "overlap"
+]
 Decided = tuple[int, int, float]
 Rivals = dict[tuple[str, int, int], list[tuple[float, float]]]
 """(Surface, row of the best candidate, row of the second) → their scores at each occurrence."""
@@ -103,27 +105,36 @@ def diagnose(
     linker: Linker,
     documents: Iterable[tuple[Document, Annotations]],
     limit: int = 15,
-    threshold: float | None = None,
+    policy: Policy = AS_LEARNED,
 ) -> Diagnosis:
     """Link the documents and collect what was missed, the most frequent first."""
     documents = list(documents)
     casing = _casing(linker, [document.text for document, _ in documents])
-    threshold = linker.ranker.threshold if threshold is None else threshold
+    threshold = linker.ranker.threshold if policy.threshold is None else policy.threshold
+    marks = policy.marks_of(linker.marks)
     missed: Counter[tuple[str, Reason]] = Counter()
     examples: dict[tuple[str, Reason], str] = {}
     rivals: Rivals = {}
-    entities: set[int] = set()
+    entities: set[str] = set()
     size = words = mentions = spans = linked = 0
     for document, annotation in documents:
         text = document.text
         matches, features, _ = linker.featurize(text, annotation, document.title)
         batch = TextBatch((text,), ("",), (annotation,))
         scores = linker.ranker.score(features, linker.evidence(batch, matches))
-        scores[~linker.marks.allows(batch, matches, linker.knowledge)] = 0.0
+        refused: dict[Reason, Bools] = {"not marked": ~marks.allows(batch, matches, linker.knowledge)}
+        if policy.gate and annotation.names is not None:
+            refused["no name to NER"] = features[:, FEATURES.index("name_same")] <= 0
+        for candidates in refused.values():
+            scores[candidates] = -1.0
         decided = decide(matches, scores, threshold)
+        links = linker.link(text, annotation, document.title, policy)
         why = _Reasons(linker.gazetteer.lexicon, matches, scores, decided, threshold)
+        # Names that are widened by modifiers or articles, joined, or linked though they are not names of the graph.
+        why.chosen |= {(link.start, link.end) for link in links}
+        for refusal, candidates in refused.items():
+            why.refuse(refusal, candidates)
         if linker.knowledge.is_terminology:
-            why.chosen |= _widened(linker, text, matches, decided)
             looks_like_name = term_spans(text, linker.knowledge.modifiers, linker.knowledge.heads)
         else:
             looks_like_name = namelike(text, annotation, casing)
@@ -137,8 +148,8 @@ def diagnose(
                 missed[text[start:end], reason] += 1
                 examples.setdefault((text[start:end], reason), _around(text, start, end))
         _add_rivals(rivals, matches, scores, decided)
-        entities |= {row for _, row, _ in decided}
-        size, words, mentions = size + 1, words + count_words(text), mentions + len(decided)
+        entities |= {link.entity for link in links}
+        size, words, mentions = size + 1, words + count_words(text), mentions + len(links)
     reasons: Counter[str] = Counter()
     for (_, reason), count in missed.items():
         reasons[reason] += count
@@ -155,15 +166,6 @@ def diagnose(
         _contested(linker, rivals, limit),
         _suggest(linker, [(key[0], count) for key, count in ranked if key[1] == "no alias"], limit),
     )
-
-
-def _widened(linker: Linker, text: str, matches: Matches, decided: Sequence[Decided]) -> set[tuple[int, int]]:
-    """The spans of linked terms, including their modifiers."""
-    spans = [
-        LinkedSpan(int(matches.starts[match]), int(matches.ends[match]), row, score)
-        for match, row, score in decided
-    ]
-    return {span[:2] for span in include_modifiers(text, sorted(spans), linker.knowledge)}
 
 
 def _casing(linker: Linker, texts: Sequence[str]) -> Casing:
@@ -184,6 +186,12 @@ class _Reasons:
         self.chosen = set(self.linked)
         self.best = np.zeros(len(matches))
         np.maximum.at(self.best, matches.owners, scores)
+        self.owners, self.refusals = matches.owners, dict[int, Reason]()
+
+    def refuse(self, reason: Reason, candidates: Bools) -> None:
+        """Give `reason` for the matches of which all candidates are among `candidates`, a mask [P]."""
+        for match in np.setdiff1d(self.owners[candidates], self.owners[~candidates]).tolist():
+            self.refusals.setdefault(match, reason)
 
     def is_linked(self, start: int, end: int) -> bool:
         """Whether a link has exactly this span."""
@@ -194,6 +202,8 @@ class _Reasons:
         if self.is_linked(start, end):
             return None
         match = self.match_at.get((start, end))
+        if match is not None and match in self.refusals:
+            return self.refusals[match]
         if match is not None:
             return "overlap" if self.best[match] >= self.threshold else "below the threshold"
         if touches(self.linked, start, end):

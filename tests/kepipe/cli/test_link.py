@@ -252,6 +252,16 @@ def test_link_doctor_explains_missing_links(linker: str, tmp_path: Path) -> None
     assert "Nebraska" in page.read_text()
 
 
+def test_link_doctor_has_the_options_of_linking(linker: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("He saw Nebrasca, then Omaha.")
+    diagnose = ("doctor", str(tmp_path / "text.txt"), "-l", linker, "--rules")
+    options = ("--join", "--marks", "wiki", "--no-pronouns", "--gate", "--fuzzy", "80", "--threshold", "0.1")
+    assert "[Nebrasca]" in run(*diagnose)
+    assert "[Nebrasca]" not in run(*diagnose, *options)
+    refused = CliRunner().invoke(app, ["link", *diagnose, "--pronouns"])
+    assert refused.exit_code == 2
+
+
 def test_folder_that_is_no_linker_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"neither a linker .* nor a stored graph"):
         CliRunner().invoke(

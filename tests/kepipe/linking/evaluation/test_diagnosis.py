@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 from typing import get_args
@@ -6,6 +7,7 @@ import pytest
 
 from kepipe.data.document import Document
 from kepipe.linking.candidates.fuzzy import nearest_name
+from kepipe.linking.decision.policy import Policy
 from kepipe.linking.evaluation.diagnosis import Reason, _around, diagnose
 from kepipe.linking.linker import Linker
 from kepipe.linking.text.annotations import Annotations, Name
@@ -139,3 +141,15 @@ def test_diagnosis_of_a_very_long_document_takes_linear_time(linker: Linker) -> 
     found = diagnose(linker, [(Document("d", text), annotation)])
     assert found.reasons == {"no alias": 27_000}
     assert process_time() - started < 10
+
+
+def test_diagnosis_follows_the_policy(linker: Linker) -> None:
+    text = "They met in Omaha, Nebraska, in Leeds."
+    names = (Name(12, 17, "GPE"), Name(19, 27, "GPE"))
+    rules = next(iter(RuleAnnotator().annotate([text])))
+    documents = [(Document("d", text), replace(rules, names=names))]
+    apart, joined = (diagnose(linker, documents, policy=Policy(join=join)) for join in (False, True))
+    assert (apart.mentions, joined.mentions) == (3, 2)
+    gated = diagnose(linker, documents, policy=Policy(gate=True))
+    assert gated.mentions == 2
+    assert diagnose(linker, documents, policy=Policy(threshold=1.0)).mentions == 0
