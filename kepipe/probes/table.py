@@ -45,8 +45,8 @@ class ProbeRow:
     """(probe, the same probe with other tokens, the answers to each) → a probe with the common cases and both models'
     answers to them, or None if there are none. None: cases with other tokens cannot be matched."""
     baseline_answers: Callable[[Any], Mapping[str, Answers]] | None = None
-    """Probe → name of a baseline → its answers to the same cases, from which each arm's paired differences are computed.
-    None: baselines have scores only."""
+    """Probe → name of a baseline → its answers to the same cases, for each arm's paired differences from it. None:
+    baselines have scores only."""
     files: Mapping[str, Callable[[Any, Mapping[str, Answers]], Iterable[Mapping[str, Any]]]] = field(
         default_factory=dict
     )
