@@ -28,13 +28,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
-from math import exp, log
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from tests.benchmarks.recipe_ingredients import BUDGET_OF, INGREDIENTS, changed_model
+from tests.benchmarks.training_times import Outcome, times_sooner
 
 LENGTH, BATCH, SHIPPED_ROWS, HELD_OUT_TOKENS = 128, 4096, 8, 131_072
 SIZES = {"mini": (256, 4, 4), "base": (768, 12, 12)}
@@ -51,15 +50,6 @@ class Run:
     updates: int
     seed: int
     settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The held-out loss at the end, and the processor and wall time of training, in seconds."""
-
-    loss: float
-    processor: float
-    wall: float
 
 
 def prepare(root: Path, texts: Sequence[str]) -> None:
@@ -261,30 +251,6 @@ def with_budget(run: Run, root: Path) -> Run:
 def show(name: str, updates: int | str, outcome: Outcome) -> None:
     """A row of the table; `updates`: their number, or `time` if a budget decided."""
     print(f"{name:44}{updates:>9}{outcome.processor:12.0f}{outcome.wall:9.0f}{outcome.loss:9.3f}", flush=True)
-
-
-def seconds_to(target: float, outcomes: Sequence[Outcome], clock: str = "processor") -> float | None:
-    """Seconds of a run, with its own decay, that ends at the loss `target`: log-linear interpolation between two runs;
-    None if no run reaches it, and the time of the shortest run if all do. `clock`: processor or wall time."""
-    outcomes = sorted(outcomes, key=lambda outcome: outcome.processor)
-    seconds: list[float] = [getattr(outcome, clock) for outcome in outcomes]
-    if outcomes[0].loss <= target:
-        return seconds[0]
-    for number, (previous, next_outcome) in enumerate(pairwise(outcomes)):
-        if next_outcome.loss <= target:
-            share = (previous.loss - target) / (previous.loss - next_outcome.loss)
-            return exp(log(seconds[number]) + share * (log(seconds[number + 1]) - log(seconds[number])))
-    return None
-
-
-def times_sooner(reference: Outcome, outcomes: Sequence[Outcome]) -> str:
-    """How much sooner runs reach the loss of another, by processor time and by wall time."""
-    ratios = []
-    for clock in ("processor", "wall"):
-        if (reached := seconds_to(reference.loss, outcomes, clock)) is None:
-            return "not reached"
-        ratios.append(f"{getattr(reference, clock) / reached:.1f}")
-    return f"{ratios[0]} times sooner by processor time, {ratios[1]} by wall time"
 
 
 def compare(args: argparse.Namespace, root: Path) -> None:
