@@ -107,8 +107,8 @@ def test_named_method_is_detected(line: str, names: set[str]) -> None:
 
 @pytest.mark.parametrize(("name", "method"), ROWS)
 def test_method_controls_can_be_made_by_stages(name: str, method: KnowledgeMethod) -> None:
-    """Every method can be left out, made wrong, and compared with the facts as sentences; one that reads an input can be
-    given names without facts."""
+    """Every method can be left out, made wrong, and compared with the facts as sentences; one that reads an input can
+    be given names without facts."""
     settings = table.read(name)
     controls = table.controls_of(method)
     inputs = method.inputs(settings)
