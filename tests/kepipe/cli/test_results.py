@@ -116,4 +116,4 @@ def _invoke(*words: str) -> str:
 def test_workspace_without_studies_is_reported(tmp_path: Path) -> None:
     failed = CliRunner().invoke(app, ["results", "--workspace", str(tmp_path)])
     assert isinstance(failed.exception, ValueError)
-    assert "no finished study" in str(failed.exception)
+    assert "no finished study and no scores" in str(failed.exception)
