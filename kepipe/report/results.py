@@ -13,9 +13,19 @@ from kepipe.studies.results import Compared, Measured, StudyResult
 from kepipe.studies.significance import detectable
 
 ARMS = ("Arm", "mean", "95% interval", "seeds", "processor s a seed", "peak MB", "parameters")
-PAIRS = ("Difference", "mean", "95% interval", "p, t", "p, Holm", "p, permutation", "p, Wilcoxon", "shows")
+PAIRS = (
+    "Difference",
+    "mean",
+    "95% interval",
+    "p, t",
+    "p, Holm",
+    "p, permutation",
+    "p, Wilcoxon",
+    "interval shows",
+)
 READING = (
-    "Intervals are Student's t over seeds; a gain is an interval above 0 against the reference and every control. The "
+    "Intervals are Student's t over seeds; a gain is an interval above 0 against the reference and every control, "
+    "which is also shown with Holm's correction over all arms under test and all tasks of the study. The "
     "p-values are of the t test, plain and with Holm's correction over the comparisons of the measure, of the paired "
     "permutation test (at least 0.25 with 3 seeds, 0.0625 with 5), and of Wilcoxon's test."
 )
@@ -39,7 +49,7 @@ def results_page(found: AllResults, published: Mapping[str, str]) -> Page:
 
 
 def _headline(found: AllResults) -> str:
-    gained = sum("gain is shown" in study.verdict for study in found.studies)
+    gained = sum(study.gained for study in found.studies)
     parts = [f"{_counted(found.studies, 'study', 'studies')}, {gained} with a gain"] if found.studies else []
     if found.scores:
         parts.append(f"{_counted(found.scores, 'stage', 'stages')} measured outside of studies")

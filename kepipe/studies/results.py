@@ -8,8 +8,12 @@ from typing import Any
 
 from kepipe.flow.lineage import StageResult
 from kepipe.studies.costs import Cost, costs_of_study
+from kepipe.studies.design import Copy, Design, Measure
+from kepipe.studies.findings import find
+from kepipe.studies.gains import gains
 from kepipe.studies.intervals import Estimate
 from kepipe.studies.significance import PairedTests, holm_adjusted, paired_tests
+from kepipe.studies.verdict import headline
 from kg.regular_files import read_json
 
 FILE = "study.json"
@@ -39,8 +43,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A finished study. `written`: the content of its `study.json`; `made`: Unix time, 0 if not known; `place`: where
-    it was read from."""
+    """A finished study. `verdict`: by the present rule for gains, also of an older study. `written`: the content of
+    its `study.json`; `made`: Unix time, 0 if not known; `place`: where it was read from; `gained`: whether any arm
+    shows a gain."""
 
     pipeline: str
     verdict: str
@@ -53,27 +58,51 @@ class StudyResult:
     made: float = 0.0
     place: str = ""
     costs: Mapping[str, Cost] = field(default_factory=dict)
+    gained: bool = False
 
 
 def from_json(study: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyResult:
     """The study in a `study.json`. Raises ValueError for another format."""
     try:
         measures = [_measured(finding) for finding in study["findings"]]
-        tasks = tuple(study.get("tasks", ()))
-        first = {measure.name.split("/")[0]: measure.name for measure in reversed(measures)}
+        design = _design(study)
+        findings = {
+            measure.name: find(design, measure, {arm: each["by_seed"] for arm, each in found["arms"].items()})
+            for measure, found in zip(design.measures, study["findings"], strict=True)
+        }
+        deciding = [findings[measure.name] for measure in design.deciding()]
         return StudyResult(
             pipeline,
-            str(study["verdict"]),
-            [int(seed) for seed in study["seeds"]],
-            str(study["reference"]),
-            [str(control) for control in study["controls"]],
-            frozenset(first[task] for task in tasks if task in first) or frozenset([measures[0].name]),
+            headline(design, deciding),
+            design.seeds(),
+            design.reference,
+            design.controls,
+            frozenset(each.measure.name for each in deciding),
             measures,
             study,
+            gained=any(gain.shown for each in deciding for gain in gains(design, each, deciding)),
             **beside,
         )
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ValueError(f"{beside.get('place', FILE)}: not what a study writes ({error!r})") from None
+
+
+def _design(study: Mapping[str, Any]) -> Design:
+    """The design of a study, as far as its results depend on it."""
+    names = [str(finding["measure"]).partition("/") for finding in study["findings"]]
+    measures = tuple(
+        Measure(stage=stage, metric=metric, better=finding["better"])
+        for (stage, _, metric), finding in zip(names, study["findings"], strict=True)
+    )
+    arms = dict.fromkeys(arm for finding in study["findings"] for arm in finding["arms"])
+    stages = {measure.stage for measure in measures}
+    return Design(
+        reference=study["reference"],
+        controls=tuple(study["controls"]),
+        measures=measures,
+        copies=tuple(Copy(arm=arm, seed=seed, nodes={}) for arm in arms for seed in study["seeds"]),
+        tasks=tuple(task for task in study.get("tasks", ()) if task in stages),
+    )
 
 
 def _measured(finding: Mapping[str, Any]) -> Measured:
