@@ -19,7 +19,7 @@ from torch import Tensor
 from kepipe.arrays import Floats, Ints
 from kepipe.models.families import FAMILIES
 from kepipe.models.folder import PROVENANCE
-from kepipe.models.generation import DecodingState, Prompt, PromptTree, generate
+from kepipe.models.generation import Prompt, PromptTree, generate
 from kepipe.models.padding import pad_rows
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
 from kg.regular_files import read_json
@@ -125,13 +125,10 @@ class LMScorer:
         device = next(self.model.parameters()).device
         following_NU, there_NU = pad_rows(targets, self.tokenizer.pad, device)
         prompt = self.prompt(prompts, following_NU.shape[1])
-        state = DecodingState(self.model.eval(), prompt, following_NU.shape[1])
+        state = prompt.begin(self.model.eval(), following_NU.shape[1])
         state.select(torch.tensor(rows, device=device))
-        found = [_chosen(state.logits[:, None], following_NU[:, :1])]
-        if following_NU.shape[1] > 1:
-            hidden_NUD = state.follow(following_NU[:, :-1])
-            found.append(_chosen(self.model.vocabulary(hidden_NUD).float(), following_NU[:, 1:]))
-        likelihoods_NU: Floats = (torch.cat(found, 1) * there_NU).cpu().double().numpy()
+        found_NU = state.log_likelihoods(following_NU)
+        likelihoods_NU: Floats = (found_NU * there_NU).cpu().double().numpy()
         return likelihoods_NU
 
     @torch.inference_mode()
@@ -141,11 +138,6 @@ class LMScorer:
         rows_BN = generate(self.model.eval(), self.prompt(prompts, limit), limit=limit, end=end)
         ended_BN = (rows_BN == end).cumsum(1) > 0
         return [row_N[~ended_N].cpu().numpy() for row_N, ended_N in zip(rows_BN, ended_BN, strict=True)]
-
-
-def _chosen(logits_NUV: Tensor, tokens_NU: Tensor) -> Tensor:
-    """log p of the given tokens, [N, U]."""
-    return logits_NUV.log_softmax(-1).gather(2, tokens_NU[..., None]).squeeze(2)
 
 
 def _as_trees(plain: Prompt, prompts: Sequence[Ints | PromptTree]) -> Prompt:

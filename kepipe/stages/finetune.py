@@ -17,7 +17,8 @@ from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.slices import names_of_halves
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS
-from kepipe.finetuning.text_output import TextOutput, cannot_write, no_room
+from kepipe.finetuning.text_output import TextOutput
+from kepipe.finetuning.writers.table import cannot_write, no_room
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
