@@ -1,8 +1,8 @@
-"""Scoring and greedy generation with a transformer's decoder, prompted in the style it was trained in.
+"""Scoring and greedy generation with a transformer, prompted in the style it was trained in.
 
 GPT continues the text, as a prefix LM after reading it in both directions; BART reconstructs a text whose rest is one
-mask; T5 generates what a sentinel replaces; MASS generates masked places from the token before them. A model fine-tuned
-from source to target answers.
+mask; T5 generates what a sentinel replaces; MASS generates masked places from the token before them; UniLM, an encoder,
+fills masks after the text, one after the other. A model fine-tuned from source to target answers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kepipe.arrays import Floats, Ints
 from kepipe.models.families import FAMILIES
 from kepipe.models.folder import PROVENANCE
 from kepipe.models.generation import Prompt, PromptTree, generate
+from kepipe.models.masked_writing import masked_prompt
 from kepipe.models.padding import pad_rows
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
 from kg.regular_files import read_json
@@ -38,12 +39,15 @@ def writes(model: Transformer) -> bool:
 def prompt_style_of(config: TransformerConfig, folder: Path | None = None) -> PromptStyle:
     """The prompt style of a model: the one recorded in its folder by training, else its family's.
 
-    Raises ValueError for a model without a decoder.
+    Raises ValueError for a model without a decoder that was not trained to generate.
     """
+    trained = _trained_style(folder)
     if not config.decoder_layers:
-        raise ValueError(f"{config.family}: this model fills masks and does not generate")
+        if trained is None or not PROMPT_STYLES[trained].encoder_alone:
+            raise ValueError(f"{config.family}: this model fills masks and does not generate")
+        return trained
     family = FAMILIES.get(config.family)
-    style = _trained_style(folder) or (None if family is None else family.prompt_style) or "answer"
+    style = trained or (None if family is None else family.prompt_style) or "answer"
     fits = config.encoder_layers > 0 or PROMPT_STYLES[style].decoder_alone
     return style if fits else "append"
 
@@ -59,7 +63,7 @@ def _trained_style(folder: Path | None) -> PromptStyle | None:
 
 @dataclass(frozen=True)
 class LMScorer:
-    """A `TextGenerator` of a transformer with a decoder."""
+    """A `TextGenerator` of a transformer with a decoder, or of an encoder that writes at masks."""
 
     model: Transformer
     tokenizer: Tokenizer
@@ -86,6 +90,8 @@ class LMScorer:
             raise ValueError("only a decoder-only model (gpt2) continues a tree; this model has an encoder")
         sources = [self._source(text, room) for text in texts]
         source, source_documents = _rows(sources, roles.pad, device)
+        if PROMPT_STYLES[kind].encoder_alone:
+            return masked_prompt(self.model, source, source_documents, roles.mask)
         if kind == "fragment":
             before = [np.concatenate([[roles.cls], text])[-1:] for text in texts]
             first = torch.tensor([len(text) + 1 for text in texts], device=device)

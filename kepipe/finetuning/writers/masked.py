@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kepipe.arrays import Ints
+from kepipe.arrays import Bools, Ints
 from kepipe.finetuning.output import AnswerFormat
 from kepipe.finetuning.writers.base import Writer
 from kepipe.finetuning.writers.joining import join
@@ -49,10 +49,10 @@ def corrupt(batch: Batch, answers: AnswerFormat, rng: np.random.Generator) -> Ba
 
     assert batch.label_positions is not None
     tokens_BT, tokenizer = batch.tokens.numpy(), answers.tokenizer
-    is_fixed_BT = np.ones(tokens_BT.shape, np.bool_)
+    is_fixed_BT: Bools = np.ones(tokens_BT.shape, np.bool_)
     is_fixed_BT.flat[batch.label_positions.numpy()] = False
     selected_BT = select_tokens(is_fixed_BT, rng, SHARE)
-    replacement_BT = draw_replacements(is_fixed_BT.shape, tokenizer.mask, tokenizer.ordinary, rng)
+    replacement_BT = draw_replacements(selected_BT.shape, tokenizer.mask, tokenizer.ordinary, rng)
     return replace(
         batch,
         tokens=tensor(replace_tokens(tokens_BT, selected_BT, replacement_BT)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from kepipe.models.masked_writing import masked_prompt, segments_of
 from kepipe.models.transformer import Transformer
 
 MASK, PAD = 3, 0
-BASES = {
+BASES: dict[str, dict[str, Any]] = {
     "bert": {"family": "bert"},
     "unilm": {"family": "bert", "segments": 6},
     "roberta": {"family": "roberta"},
@@ -30,7 +31,7 @@ def encoder(name: str, vocabulary: int = 23) -> Transformer:
     with torch.no_grad():  # a fresh model is close to uniform
         for weight in model.parameters():
             if weight.ndim == 2:
-                weight *= 5
+                weight.mul_(5)
     return model
 
 
