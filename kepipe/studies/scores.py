@@ -83,7 +83,12 @@ def single_values(scores: Mapping[str, Metrics]) -> dict[str, float]:
 
 def write_scores(file: Path, scores: Scores) -> None:
     """Write the file; equal scores give equal bytes."""
-    values = {
+    file.write_text(json.dumps(as_json(scores), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def as_json(scores: Scores) -> dict[str, Any]:
+    """The content of the file."""
+    return {
         "format": FORMAT,
         "arms": {arm: _plain(measured) for arm, measured in scores.arms.items()},
         "differences": [_plain_difference(each) for each in scores.differences],
@@ -92,7 +97,6 @@ def write_scores(file: Path, scores: Scores) -> None:
         "details": scores.details,
         "skipped": scores.skipped,
     }
-    file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_scores(file: Path) -> Scores:
