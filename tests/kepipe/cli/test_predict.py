@@ -70,6 +70,19 @@ def test_predict_keeps_order_and_ids_of_a_file(tuned: Path, tmp_path: Path) -> N
     assert {path.name for path in tmp_path.iterdir()} == {"t.txt", "t.jsonl", "out.jsonl"}
 
 
+def test_predict_prints_what_a_bert_writes(tmp_path: Path) -> None:
+    data = write_task(tmp_path / "data", "text-to-text")
+    settings: dict[str, Any] = {"epochs": 16, "learning_rate": 2e-3, "batch_tokens": 128}
+    settings["generation"] = {"max_new_tokens": 8, "num_beams": 2}
+    start = base_model(tmp_path / "base", segments=6)
+    writer = finetune(tmp_path / "work", start, "text-to-text", data, **settings).folder
+    (tmp_path / "t.txt").write_text("the old lovely day\nwe saw awful rain\n")
+    ended = predict(writer, "--file", tmp_path / "t.txt", "--out", tmp_path / "out.jsonl")
+    assert ended.exit_code == 0, ended.output
+    found = [record["predicted"] for record in lines((tmp_path / "out.jsonl").read_text())]
+    assert found == ["we saw a lovely day", "the rain was long"]
+
+
 def test_killed_predict_resumes_with_the_same_bytes(tuned: Path, tmp_path: Path) -> None:
     file, out = tmp_path / "t.txt", tmp_path / "out.jsonl"
     file.write_text("".join(f"{GOOD if number % 3 else BAD} {number}\n" for number in range(MANY)))
