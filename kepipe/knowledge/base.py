@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -44,12 +45,14 @@ class Control(NamedTuple):
     """A control arm for a method: without the method, with wrong or no facts, or with another method.
 
     `name`: the arm's name; equivalent controls of different methods share a name. `replaced_by`: input of the stage →
-    the kind of stage that produces the replacement; empty: the method is left out, or replaced by `method`.
+    the kind of stage that produces the replacement. `settings`: settings that the method has instead of its own. If
+    both are empty, the method is left out, or replaced by `method`.
     """
 
     name: str
     replaced_by: Mapping[str, str]
     method: str | None = None
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
