@@ -96,7 +96,7 @@ def test_every_pipeline_of_the_zoo_is_tested() -> None:
     }
 
 
-@pytest.mark.parametrize("name", (*FILLS, *WRITES, *COUNTS, "text-to-text"))
+@pytest.mark.parametrize("name", [*FILLS, *WRITES, *COUNTS, "text-to-text"])
 def test_pipeline_header_has_what_command_hardware_and_figure(name: str) -> None:
     text = (ROOT / "pipelines" / f"{name}.yaml").read_text()
     assert all(f"# {part}:" in text for part in ("What", "Command", "Hardware", "Figure"))
