@@ -279,7 +279,7 @@ def _sizes(config: FinetuneConfig) -> Mapping[str, FinetuneConfig]:
 
 FINETUNE = Stage(
     "finetune",
-    9,
+    10,
     FinetuneInputs,
     FinetuneConfig,
     FineTuned,

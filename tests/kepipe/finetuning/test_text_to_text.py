@@ -38,7 +38,7 @@ SLOWLY = {"epochs": 16, "learning_rate": 2e-3, "batch_tokens": 256}
 
 def test_metrics_equal_those_of_the_libraries() -> None:
     answers, targets = zip(*PAIRS, strict=True)
-    found = measure_texts(answers, targets)
+    found = measure_texts(answers, [(target,) for target in targets])
     rouge = RougeScorer(["rouge1", "rouge2", "rougeL"])
     theirs = [rouge.score(target, answer) for answer, target in PAIRS]
     for ours, name in (("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")):
@@ -52,7 +52,7 @@ def test_metrics_equal_those_of_the_libraries() -> None:
 
 def test_bleu_and_chrf_of_a_subset_use_summed_statistics() -> None:
     answers, targets = zip(*PAIRS, strict=True)
-    found = measure_texts(answers, targets)
+    found = measure_texts(answers, [(target,) for target in targets])
     for metric, scorer in ((found["bleu"], BLEU()), (found["chrf"], CHRF())):
         sums = np.stack([metric.columns[:2].sum(0), metric.columns[1:].sum(0)])
         expected = [
@@ -64,7 +64,7 @@ def test_bleu_and_chrf_of_a_subset_use_summed_statistics() -> None:
 
 def test_chinese_is_compared_by_characters() -> None:
     assert words("北京2008年 Ann's") == ["北", "京", "2008", "年", "ann", "s"]
-    found = measure_texts(["北京是首都"], ["北京是中国的首都"])
+    found = measure_texts(["北京是首都"], [["北京是中国的首都"]])
     assert found["rouge_1"].score == pytest.approx(2 * 5 / 13)
     assert found["rouge_l"].score == pytest.approx(2 * 5 / 13)
     assert found["bleu"].score == pytest.approx(
