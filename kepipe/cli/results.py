@@ -1,4 +1,4 @@
-"""`kepipe results`: all studies of a workspace, of an MLflow store, or of files of results on one page."""
+"""`kepipe results`: all results of a workspace, of an MLflow store, or of files of results on one page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kepipe.cli.options import WORKSPACE, WorkspaceOption
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
-    from kepipe.studies.results import StudyResult
+    from kepipe.studies.all_results import AllResults
 
 
 def results(
@@ -22,13 +22,14 @@ def results(
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write an HTML page.")] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Write the studies and costs as JSON, for --from on another machine.")
+        Path | None, typer.Option(help="Write the results and costs as JSON, for --from on another machine.")
     ] = None,
     files: Annotated[
         list[Path] | None,
         typer.Option(
             "--from",
-            help="Read studies from a file of --json instead of the workspace. Can be repeated.",
+            help="Read results from a file of --json, or of `kepipe quiz --json`, instead of the workspace. Can be "
+            "repeated.",
             exists=True,
             dir_okay=False,
         ),
@@ -37,30 +38,30 @@ def results(
         bool,
         typer.Option(
             "--mlflow",
-            help="Read studies from the MLflow store (MLFLOW_TRACKING_URI) instead of the workspace.",
+            help="Read results from the MLflow store (MLFLOW_TRACKING_URI) instead of the workspace.",
         ),
     ] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Show the results of all studies: arms, intervals, tests with Holm's correction, costs of each arm, and published
-    values."""
+    """Show the results of all studies, and the scores of the stages outside of them: arms, intervals, tests with Holm's
+    correction, costs of each arm, and published values."""
     from kepipe.files import write_text
     from kepipe.report.page import render
     from kepipe.report.results import markdown, results_page
-    from kepipe.studies.results import write_results
+    from kepipe.studies.all_results import write_results
 
     if files and mlflow:
         raise typer.BadParameter("not together with --from", param_hint="--mlflow")
-    studies = _studies(workspace, mlflow, files or [])
-    if not studies:
+    found = _find(workspace, mlflow, files or [])
+    if not found:
         place = "the MLflow store" if mlflow else ", ".join(map(str, files or [workspace]))
-        raise ValueError(f"no finished study in {place}")
-    page = results_page(studies, _published(studies))
+        raise ValueError(f"no finished study and no scores in {place}")
+    page = results_page(found, _published(found))
     if html is not None:
         write_text(html, render(page))
         echo(str(html))
     if json is not None:
-        write_results(json, studies)
+        write_results(json, found)
         echo(str(json))
     text = markdown(page, _command(out, mlflow, files or []))
     if out is not None:
@@ -70,27 +71,28 @@ def results(
         echo(text)
 
 
-def _studies(workspace: Path, mlflow: bool, files: Sequence[Path]) -> list[StudyResult]:
-    from kepipe.studies.results import in_workspace, newest, read_results
+def _find(workspace: Path, mlflow: bool, files: Sequence[Path]) -> AllResults:
+    from kepipe.studies.all_results import AllResults, in_workspace, read_results
 
     if files:
-        return newest(study for file in files for study in read_results(file))
+        return read_results(files)
     if mlflow:
         from kepipe.tracking.store import connect
-        from kepipe.tracking.studies import studies
+        from kepipe.tracking.studies import scores_outside, studies
 
-        return list(studies(connect(workspace)))
-    return list(in_workspace(workspace))
+        store = connect(workspace)
+        return AllResults(list(studies(store)), scores_outside(store))
+    return in_workspace(workspace)
 
 
-def _published(studies: list[StudyResult]) -> dict[str, str]:
+def _published(found: AllResults) -> dict[str, str]:
     """Pipeline → published values, from the header of the included pipeline of that name."""
     from kepipe.pipeline.shipped import head, shipped
 
     known = shipped()
     return {
         study.pipeline: head(known[study.pipeline], "Published")
-        for study in studies
+        for study in found.studies
         if study.pipeline in known
     }
 

@@ -1,10 +1,11 @@
-"""`kepipe lineage`, `kepipe runs diff`: the lineage of a result, and the differences of two results."""
+"""`kepipe lineage`, `kepipe runs`: the lineage of a result; the runs of a workspace, and the differences of two runs or
+results."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +15,17 @@ from kepipe.cli.options import WORKSPACE, WorkspaceOption
 from kepipe.terminal import echo
 
 if TYPE_CHECKING:
+    from kepipe.flow.differences import Difference
     from kepipe.flow.lineage import LineageNode, StageResult
+    from kepipe.flow.plan import Workspace
+    from kepipe.flow.run_results import Stages
 
-app = typer.Typer(help="Compare the results of runs.", no_args_is_help=True)
+app = typer.Typer(help="List runs, and compare their results.", no_args_is_help=True)
 MIN_DIGEST = 4
 """Minimum number of characters of a digest that identify a result."""
 RESULT = "A stage's folder (workspace/…/pretrain), a digest or a prefix of it, or models:/NAME@champion."
+
+RUN = f"A run: its id (`kepipe runs list`, or MLflow's), or a pipeline's folder (workspace/…). Or a result: {RESULT}"
 
 
 def lineage(
@@ -50,39 +56,92 @@ def lineage(
             echo(line)
 
 
+@app.command("list")
+def list_runs(workspace: WorkspaceOption = WORKSPACE) -> None:
+    """List the runs of a workspace: id, start, pipeline."""
+    from kepipe.flow.plan import Workspace
+    from kepipe.flow.run_results import runs
+
+    for run, begun in runs(Workspace(workspace.resolve())).items():
+        echo(f"{run}  {_time(begun.at)}  {begun.pipeline}")
+
+
 @app.command()
 def diff(
-    first: Annotated[str, typer.Argument(help=RESULT, show_default=False)],
-    second: Annotated[str, typer.Argument(help="The other result.", show_default=False)],
+    first: Annotated[str, typer.Argument(help=RUN, show_default=False)],
+    second: Annotated[str, typer.Argument(help="The other run or result.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     workspace: WorkspaceOption = WORKSPACE,
 ) -> None:
-    """Compare two results of a stage, and everything they were made from: settings, inputs, files, seeds, code,
-    metrics."""
-    from kepipe.flow.differences import differences
+    """Compare two runs by stage, or two results of a stage and everything they were made from: settings, inputs, files,
+    seeds, code, metrics."""
+    from kepipe.flow.differences import differences, differences_of_stages
+    from kepipe.flow.lineage import StageResult
     from kepipe.flow.plan import Workspace
 
     place = Workspace(workspace.resolve())
-    kind = ""
-    one, other = _find(first, place), _find(second, place)
-    found = list(differences(one, other, place))
-    for difference in found:
-        if as_json:
-            echo(json.dumps(vars(difference), ensure_ascii=False))
-            continue
-        if difference.kind != kind:
-            kind = difference.kind
-            echo(kind)
-        echo(f"  {difference.where:<48} {_value(difference.first)}  →  {_value(difference.second)}")
-    if found:
-        return
-    if one.digest == other.digest:
-        echo("they are the same result" if one.folder == other.folder else "their content is identical")
+    one, other = _run_or_result(first, place), _run_or_result(second, place)
+    if isinstance(one, StageResult) and isinstance(other, StageResult):
+        of_results = list(differences(one, other, place))
+        _show(((each.kind, each) for each in of_results), as_json)
+        if not of_results:
+            echo(_same(one, other))
+    elif isinstance(one, StageResult) or isinstance(other, StageResult):
+        raise ValueError("kepipe runs diff: one is a run, the other a result of a stage; give two of a kind")
     else:
-        echo(
-            "settings, inputs, files and code are the same, but the content differs: the computation is not "
-            "deterministic, or the code was changed without a commit"
-        )
+        of_stages = list(differences_of_stages(one, other))
+        _show(of_stages, as_json)
+        if not of_stages:
+            echo("all stages have the same settings, inputs, files, code and metrics")
+
+
+def _show(found: Iterable[tuple[str, Difference]], as_json: bool) -> None:
+    """Print differences below headings; of runs, whose headings are stages, each with its kind."""
+    last = ""
+    for heading, each in found:
+        if as_json:
+            echo(
+                json.dumps(
+                    vars(each) | ({"stage": heading} if heading != each.kind else {}), ensure_ascii=False
+                )
+            )
+            continue
+        if heading != last:
+            last = heading
+            echo(heading)
+        where = each.where
+        if heading != each.kind:
+            where = f"{each.kind:<9} {where.removeprefix(heading).lstrip('., ')}"
+        echo(f"  {where:<48} {_value(each.first)}  →  {_value(each.second)}")
+
+
+def _same(one: StageResult, other: StageResult) -> str:
+    if one.digest == other.digest:
+        return "they are the same result" if one.folder == other.folder else "their content is identical"
+    return (
+        "settings, inputs, files and code are the same, but the content differs: the computation is not "
+        "deterministic, or the code was changed without a commit"
+    )
+
+
+def _run_or_result(name: str, workspace: Workspace) -> StageResult | Stages:
+    """A run, by its id, its name in MLflow (`PIPELINE, ID`), MLflow's own id or its pipeline's folder; otherwise a
+    result. Raises ValueError if there is neither."""
+    from kepipe.flow.run_results import stages_of_pipeline, stages_of_run
+    from kepipe.tracking.run_lookup import find_run, is_run_id
+
+    if Path(name).is_dir():
+        return stages_of_pipeline(Path(name)) or _find(name, workspace)
+    if (stages := stages_of_run(name.rpartition(", ")[2], workspace)) is not None:
+        return stages
+    if not is_run_id(name):
+        return _find(name, workspace)
+    found = find_run(name, workspace.root)
+    if found.digest:
+        return _find(found.digest, workspace)
+    if (stages := stages_of_run(found.run, workspace)) is None:
+        raise ValueError(f"{name}: run {found.run} is not one of the workspace {workspace.root}")
+    return stages
 
 
 def _value(value: Any) -> str:
@@ -108,9 +167,13 @@ def _find(result: str, workspace: Any) -> StageResult:
     if not found or len(digest) < MIN_DIGEST:
         raise ValueError(
             f"{result}: no such folder, and no result in {workspace.root} with this digest (at least {MIN_DIGEST} "
-            "characters; `kepipe lineage` shows digests)"
+            "characters; `kepipe lineage` shows digests, `kepipe runs list` runs)"
         )
     raise ValueError(f"{result}: {len(found)} results have a digest with this prefix; give more characters")
+
+
+def _time(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
 def _lines(origin: LineageNode, indent: str, seen: set[str]) -> Iterator[str]:
@@ -120,7 +183,7 @@ def _lines(origin: LineageNode, indent: str, seen: set[str]) -> Iterator[str]:
         return
     made = origin.made
     started = made.record.get("started")
-    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else ""
+    at = _time(started) if started else ""
     again = "  (see above)" if origin.digest in seen else ""
     yield f"{indent}{slot}{made.stage}  {origin.digest[:12]}  {at}  run {made.run}{again}"
     if again:

@@ -11,12 +11,15 @@ import numpy as np
 from kepipe.arrays import pad
 from kepipe.data.batch import Batch, Mentions
 from kepipe.data.batch_sampler import BatchSampler
-from kepipe.finetuning.output import AnswerFormat, TaskOutput
+from kepipe.finetuning.output import AnswerFormat, Corrupts, TaskOutput
 from kepipe.finetuning.rows import Row
 from kepipe.objectives.losses import tensor
 
 if TYPE_CHECKING:
     from kepipe.knowledge.base import Knowledge
+
+CORRUPTION = 19
+"""Distinguishes the numbers drawn for a batch from those for the order of batches."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class TaskCollator:
 
 @dataclass(frozen=True)
 class TaskBatches:
-    """Step → batch: rows of similar length are batched together; the order is shuffled each epoch."""
+    """Step → batch: rows of similar length are batched together; the order is shuffled each epoch. What an output draws
+    for a batch depends on the seed and the number of the batch."""
 
     rows: Sequence[Row]
     sampler: BatchSampler
@@ -67,4 +71,9 @@ class TaskBatches:
         return cls(rows, BatchSampler(lengths, tokens, seed), collator)
 
     def __call__(self, number: int, _share: float = 0.0) -> Batch:
-        return self.collator([self.rows[n] for n in self.sampler.rows(number).tolist()])
+        batch = self.collator([self.rows[n] for n in self.sampler.rows(number).tolist()])
+        output = self.collator.output
+        if not isinstance(output, Corrupts):
+            return batch
+        rng = np.random.default_rng([self.sampler.seed, number, CORRUPTION])
+        return output.corrupt(batch, self.collator.answers, rng)

@@ -22,6 +22,7 @@ from kepipe.finetuning.rows import Row
 from kepipe.finetuning.table import TASKS, TaskName
 from kepipe.finetuning.task import Task
 from kepipe.finetuning.task_model import TaskModel
+from kepipe.models.config import TransformerConfig
 from kepipe.models.files import read_tensors, write_json, write_tensors
 from kepipe.models.own_tokenizer import load_own_tokenizer
 from kepipe.tokenization.tokenizer import Tokenizer
@@ -130,6 +131,8 @@ def answer_format(
         spec.generation,
         spec.decoding,
         resource,
+        config.stacks if isinstance(config, TransformerConfig) else None,
+        config.segments,
     )
 
 

@@ -23,12 +23,14 @@ NAME, RELATION = "{name}", "{relation}"
 
 @dataclass(frozen=True)
 class Question:
-    """A text, the mention of the entity in question, and the answers: the label of a triple's object, or all types."""
+    """A text, the mention of the entity in question, and the answers: the label of a triple's object, or all types.
+    `aliases`: other names of the object."""
 
     id: str
     text: str
     mention: Mention
     answers: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,14 @@ def make_classification(
     splits: dict[str, list[Question]] = {name: [] for name in SPLITS}
     asked: Counter[str] = Counter()
     for place in sorted(kept):
-        head, relation, _ = triples[place].tolist()
+        head, relation, tail = triples[place].tolist()
         template = templates[int(rng.integers(len(templates)))]
         row = graph.relation(relation)
         label = row.label or row.id
         asked[label] += 1
         text, mention = _ask(graph, head, template.replace(RELATION, label))
-        question = Question(f"{mention.entity} {label}", text, mention, (labels[place],))
+        aliases = tuple(alias for alias in graph.aliases(tail) if alias != labels[place])
+        question = Question(f"{mention.entity} {label}", text, mention, (labels[place],), aliases)
         splits[split_of[head]].append(question)
     return GraphDataset(splits, _by_count(asked))
 

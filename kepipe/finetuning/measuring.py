@@ -154,6 +154,24 @@ def _summary(
     return metrics
 
 
+def _baselines(
+    tuned: FineTunedModel, splits: Splits, split: str, context: StageContext
+) -> dict[str, Metrics]:
+    """Baseline → metric → its value, for a task with answers that need no model."""
+    row = tuned.spec.row
+    if row.baselines is None:
+        return {}
+    examples = splits[split]
+    scores: dict[str, Metrics] = {
+        name: summarise(row.measure(examples, found, tuned.spec.labels), context.seed)
+        for name, found in row.baselines(splits["train"], examples).items()
+    }
+    best = row.choose_by
+    values = (f"{name.replace('_', ' ')} {metrics[best].value:.3f}" for name, metrics in scores.items())
+    context.note(f"{tuned.spec.task}, {split}, without a model: {best} {', '.join(values)}")
+    return scores
+
+
 def _open_for_writing(file: Path) -> TextIO:
     return file.open("w", encoding="utf-8", newline="\n")
 
@@ -187,7 +205,10 @@ def measure(
                 stream.write(json.dumps(line, ensure_ascii=False) + "\n")
                 if columns is not None and as_conll is not None:
                     columns.write(as_conll({**record, "id": f"{split} {record['id']}"}))
-    write_scores(context.out / FILE, Scores({MODEL: scores}))
+    baselines = {split: _baselines(tuned, splits, split, context) for split in scores}
+    write_scores(
+        context.out / FILE, Scores({MODEL: scores}, baselines={s: b for s, b in baselines.items() if b})
+    )
     for split, values in scores.items():
         context.log({f"{split}/{name}": score.value for name, score in values.items()})
         best = spec.row.choose_by

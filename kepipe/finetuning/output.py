@@ -11,8 +11,10 @@ from kepipe.finetuning.generation_settings import GenerationSettings
 from kepipe.finetuning.resources import Resource
 from kepipe.finetuning.rows import Reads, Row
 from kepipe.finetuning.splits import Splits
+from kepipe.models.families import Stacks
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
     from kepipe.arrays import Floats
@@ -40,7 +42,8 @@ class AnswerFormat:
     `labels`: the label set. `start`: the decoder's start token. `reads`, `tokens_per_case`: which tokens the head
     reads, and how many per case. `mean`: whether it reads the mean of the row instead. `causal`: a decoder, whose
     answer follows the text. `generation`: settings of generated answers. `decoding`: of word labels. `resource`: the
-    task's resource, if it has one.
+    task's resource, if it has one. `stacks`: those of a transformer, which determine how it generates answers; None:
+    another model. `segments`: the number of segment ids of the model.
     """
 
     tokenizer: Tokenizer
@@ -53,6 +56,8 @@ class AnswerFormat:
     generation: GenerationSettings | None = None
     decoding: Decoding = "independent"
     resource: Resource | None = None
+    stacks: Stacks | None = None
+    segments: int = 2
 
 
 @dataclass(frozen=True)
@@ -121,4 +126,13 @@ class Calibrates(Protocol):
         answers: AnswerFormat,
     ) -> dict[str, float]:
         """Calibrate the weights of the head; returns the fitted values by name. `parts`, `rows`: of each example."""
+        ...
+
+
+@runtime_checkable
+class Corrupts(Protocol):
+    """An output that predicts only a part of the labels of a training batch, which is drawn anew for each step."""
+
+    def corrupt(self, batch: Batch, answers: AnswerFormat, rng: np.random.Generator) -> Batch:
+        """A batch from `collate`, as it is trained on."""
         ...

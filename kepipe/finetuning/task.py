@@ -19,6 +19,8 @@ Measure = Callable[[Sequence[Example], Sequence[Answer], Labels], dict[str, Metr
 """Examples, the answer to each, the labels → the metrics."""
 AsRecord = Callable[[Example, Answer, Labels], dict[str, Any]]
 """An example, the answer to it, the labels → the answer as a plain record."""
+Baselines = Callable[[Sequence[Example], Sequence[Example]], Mapping[str, Sequence[Answer]]]
+"""Training examples, other examples → name → an answer to each of the others that needs no model."""
 AsLine = Callable[[Mapping[str, Any]], str]
 """A record → a short text."""
 
@@ -77,6 +79,8 @@ class Task:
     """For a task with CoNLL output: the block of a text, with a trailing blank line."""
     metrics: tuple[str, ...] = ()
     """Names of the metrics of `measure`, for code that needs them before it runs; (): not declared."""
+    baselines: Baselines | None = None
+    """Answers that are scored beside the model's; None: there are none."""
     in_words: InWords | None = None
     """The prompt of the task for a language model; None: there is none."""
     resource: ResourceKind | None = None

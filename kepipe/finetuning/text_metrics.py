@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from kepipe.arrays import Floats
+from kepipe.data.document import Span
 from kepipe.data.script import language_of
 from kepipe.finetuning.metrics import Metric, mean
 from kepipe.finetuning.squad_metrics import exact_match, token_f1
@@ -21,26 +22,32 @@ NAMES = (*_ROUGE.values(), "bleu", "chrf", "exact_match", "token_f1")
 """Names of the metrics of `measure_texts`."""
 
 
+def word_spans(text: str) -> Iterator[Span]:
+    """Where the words and Chinese characters of a text are."""
+    return (Span(*found.span()) for found in _WORD.finditer(text))
+
+
 def words(text: str) -> list[str]:
     """Lower-cased words and Chinese characters, without punctuation."""
     return _WORD.findall(text.lower())
 
 
-def measure_texts(answers: Sequence[str], targets: Sequence[str]) -> dict[str, Metric]:
-    """Metrics of answers against targets: `rouge_1`, `rouge_2`, `rouge_l` as the mean F over texts (Lin 2004; package
-    rouge-score, without stemming), corpus `bleu` and `chrf` (package sacrebleu), `exact_match` and `token_f1` as in
-    SQuAD. All between 0 and 1."""
+def measure_texts(answers: Sequence[str], targets: Sequence[Sequence[str]]) -> dict[str, Metric]:
+    """Metrics of answers, each against one or more targets: `rouge_1`, `rouge_2`, `rouge_l` as the mean F over texts
+    (Lin 2004; package rouge-score, without stemming) and corpus `bleu` and `chrf` (package sacrebleu) against the first
+    target; `exact_match` and `token_f1` against the best, as in SQuAD. All between 0 and 1."""
     from rouge_score.rouge_scorer import RougeScorer
 
-    pairs = list(zip(answers, targets, strict=True))
+    answered = list(zip(answers, targets, strict=True))
+    pairs = [(answer, golds[0]) for answer, golds in answered]
     scorer = RougeScorer(list(_ROUGE), tokenizer=_Words())
     found = [scorer.score(target, answer) for answer, target in pairs]
     return {
         **{_ROUGE[name]: mean(np.array([score[name].fmeasure for score in found])) for name in _ROUGE},
         "bleu": bleu(pairs),
         "chrf": chrf(pairs),
-        "exact_match": mean(np.array([exact_match(answer, [target]) for answer, target in pairs])),
-        "token_f1": mean(np.array([token_f1(answer, [target]) for answer, target in pairs])),
+        "exact_match": mean(np.array([exact_match(answer, golds) for answer, golds in answered])),
+        "token_f1": mean(np.array([token_f1(answer, golds) for answer, golds in answered])),
     }
 
 

@@ -1,8 +1,5 @@
-"""Text output: the model generates the answer token by token.
-
-The encoder of an encoder-decoder (BART, MASS, T5) reads the text, and its decoder generates the answer. A decoder (GPT)
-continues the text, and the loss is on the tokens of the continuation.
-"""
+"""Text output: the model generates the answer token by token. How it is trained to, and prompted, depends on its stacks
+(`kepipe.finetuning.writers`)."""
 
 from __future__ import annotations
 
@@ -12,23 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kepipe.arrays import Ints, pad
+from kepipe.arrays import pad
 from kepipe.finetuning.examples import Example
 from kepipe.finetuning.output import AnswerFormat, LossSettings
 from kepipe.finetuning.rows import Row
 from kepipe.finetuning.splits import Splits
+from kepipe.finetuning.writers.base import Writer
+from kepipe.finetuning.writers.table import WRITERS, writer_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from kepipe.data.batch import Batch
     from kepipe.finetuning.task_model import TaskModel
-    from kepipe.models.protocols import EncoderConfig, TrainableEncoder
+    from kepipe.models.protocols import TrainableEncoder
     from kepipe.models.transformer import Transformer
-
-WRITERS = {"encoder-decoder": "bart, t5", "decoder": "gpt2"}
-"""Stacks of models that can generate, and model families that have them."""
-
 
 KNOWLEDGE = (
     "text-to-text supports no entity vectors and no sentence trees: only knowledge written as plain text, without "
@@ -36,25 +31,6 @@ KNOWLEDGE = (
 )
 _NOT_READ = ("entities", "entity_vectors", "positions", "branch")
 """Fields that must be None in a batch: a generating model reads tokens alone."""
-
-
-def no_room(config: EncoderConfig, length: int, max_new_tokens: int) -> str:
-    """The error message if the longest text and answer exceed the model's positions; "" if they fit."""
-    longest = (length if config.causal else 0) + max_new_tokens + 1
-    if not 0 < config.positions < longest:
-        return ""
-    text = f"`length: {length}` and " if config.causal else ""
-    return (
-        f"{text}`max_new_tokens: {max_new_tokens}` take {longest} positions; the model has {config.positions}"
-    )
-
-
-def cannot_write(config: EncoderConfig) -> str:
-    """The error message if a model of this config cannot generate text; "" if it can."""
-    from kepipe.models.config import TransformerConfig
-
-    writes = isinstance(config, TransformerConfig) and config.stacks in WRITERS
-    return "" if writes else f"this model cannot generate text; {', '.join(WRITERS.values())} can"
 
 
 @dataclass(frozen=True)
@@ -107,7 +83,7 @@ class TextOutput:
         ]
 
     def collate(self, batch: Batch, rows: Sequence[Row], answers: AnswerFormat) -> Batch:
-        """The batch with the gold answers as decoder targets, if the rows have them. Raises ValueError for a batch with
+        """The batch with the gold answers as targets, if the rows have them. Raises ValueError for a batch with
         entities or sentence trees."""
         if any(getattr(batch, name) is not None for name in _NOT_READ):
             raise ValueError(KNOWLEDGE)
@@ -116,9 +92,12 @@ class TextOutput:
             return batch
         lengths_B = np.array([len(labels) for labels in given])
         target_BU = pad(np.concatenate([*map(np.array, given)]), lengths_B, answers.tokenizer.pad)
-        return (_decoder_batch if answers.causal else _encoder_decoder_batch)(
-            batch, target_BU, lengths_B, answers
-        )
+        return _writer(answers).with_answers(batch, target_BU, lengths_B, answers)
+
+    def corrupt(self, batch: Batch, answers: AnswerFormat, rng: np.random.Generator) -> Batch:
+        """See `Corrupts`."""
+        corrupt = _writer(answers).corrupt
+        return batch if corrupt is None else corrupt(batch, answers, rng)
 
     def head(
         self,
@@ -131,8 +110,7 @@ class TextOutput:
         """The identity: the model has its own output layer. Raises ValueError for a model that cannot generate."""
         from torch import nn
 
-        if reason := cannot_write(model.config):
-            raise ValueError(reason)
+        writer_of(model.config)
         return nn.Identity()
 
     def criterion(self, answers: AnswerFormat, loss: LossSettings) -> TextCriterion:  # noqa: ARG002
@@ -152,14 +130,11 @@ class TextOutput:
     def answers(self, model: TaskModel[Transformer], batch: Batch, answers: AnswerFormat) -> list[str]:
         """The best hypothesis of each row, without the end token."""
         from kepipe.models.beam_search import search
-        from kepipe.models.generation import Prompt, generate, prompt_for
+        from kepipe.models.generation import generate
 
         settings, end = answers.generation, answers.tokenizer.sep
         assert settings is not None
-        if answers.causal:
-            prompt = Prompt(*_texts_of(batch))
-        else:
-            prompt = prompt_for(model.encoder, batch.tokens, batch.documents)
+        prompt = _writer(answers).prompt(model.encoder, batch, answers)
         repeats = settings.no_repeat_ngram_size
         if settings.num_beams == 1:
             written = generate(
@@ -179,56 +154,9 @@ class TextOutput:
         return [answers.tokenizer.decode(_before_end(row, end)).strip() for row in written.tolist()]
 
 
-def _encoder_decoder_batch(batch: Batch, target_BU: Ints, lengths_B: Ints, answers: AnswerFormat) -> Batch:
-    """The batch of an encoder-decoder with teacher forcing: the decoder reads the start token and the answer."""
-    from kepipe.objectives.seq2seq_lm import teacher_forced
-
-    source_BS, source_B = batch.tokens.numpy(), batch.documents.numpy().sum(1)
-    forced = teacher_forced(
-        source_BS, source_B, target_BU, lengths_B, start=answers.start, pad=answers.tokenizer.pad
-    )
-    names = ("decoder_tokens", "decoder_documents", "label_positions", "labels")
-    return replace(batch, **{name: getattr(forced, name) for name in names})
-
-
-def _decoder_batch(batch: Batch, target_BU: Ints, lengths_B: Ints, answers: AnswerFormat) -> Batch:
-    """The batch of a decoder: each answer follows its text; labels start at the text's last token."""
-    from kepipe.objectives.losses import tensor
-
-    tokens_BT, source_B = batch.tokens.numpy(), batch.documents.numpy().sum(1)
-    rows, longest = len(tokens_BT), int((source_B + lengths_B).max())
-    joined_BT = np.full((rows, longest), answers.tokenizer.pad)
-    kept = min(longest, tokens_BT.shape[1])
-    joined_BT[:, :kept] = tokens_BT[:, :kept]
-    there_BU = np.arange(target_BU.shape[1]) < lengths_B[:, None]
-    row_N, place_N = np.nonzero(there_BU)
-    at_N = source_B[row_N] + place_N
-    joined_BT[row_N, at_N] = target_BU[there_BU]
-    return replace(
-        batch,
-        tokens=tensor(joined_BT),
-        documents=tensor(np.arange(longest) < (source_B + lengths_B)[:, None]),
-        segments=tensor(np.zeros_like(joined_BT)),
-        label_positions=tensor(row_N * longest + at_N - 1),
-        labels=tensor(target_BU[there_BU]),
-    )
-
-
-def _texts_of(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Tokens and documents [B, T] of a decoder's batch without the answers after the texts."""
-    import torch
-
-    if batch.label_positions is None:
-        return batch.tokens, batch.documents
-    row_N, place_N = (
-        batch.label_positions // batch.tokens.shape[1],
-        batch.label_positions % batch.tokens.shape[1],
-    )
-    last_B = torch.full_like(batch.tokens[:, 0], batch.tokens.shape[1])
-    last_B.scatter_reduce_(0, row_N, place_N, "amin")
-    longest = int(last_B.max()) + 1
-    there_BT = torch.arange(longest, device=last_B.device) <= last_B[:, None]
-    return batch.tokens[:, :longest].masked_fill(~there_BT, 0), there_BT.to(batch.documents.dtype)
+def _writer(answers: AnswerFormat) -> Writer:
+    assert answers.stacks is not None
+    return WRITERS[answers.stacks]
 
 
 def _before_end(tokens: Sequence[int], end: int) -> list[int]:

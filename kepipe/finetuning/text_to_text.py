@@ -1,6 +1,7 @@
 """Text-to-text: summarisation, translation, rewriting, free-text answers.
 
-Formats: TSV files with the columns `text` and `target`, and JSON lines with these keys.
+Formats: TSV files with the columns `text` and `target`, and JSON lines with these keys; JSON lines can have `aliases`,
+other correct targets.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from kepipe.finetuning.examples import Example, Record, mentions_of, read_record
 from kepipe.finetuning.in_words import GeneratedAnswer, InWords, Word, of_texts
 from kepipe.finetuning.metrics import Metric
 from kepipe.finetuning.output import Labels
+from kepipe.finetuning.squad_metrics import exact_match
 from kepipe.finetuning.task import Task
+from kepipe.finetuning.text_baselines import baseline_answers
 from kepipe.finetuning.text_metrics import NAMES, measure_texts
 from kepipe.finetuning.text_output import TextOutput
 from kg.problems import Problems
@@ -37,20 +40,28 @@ def _example(record: Record, id: str) -> Example:
     for name, value in (("text", text), ("target", target)):
         if not value:
             raise ValueError(f"`{name}` is empty")
-    return Example(str(record.get("id", id)), text, labels=(target,), mentions=mentions_of(record))
+    aliases = record.get("aliases", [])
+    if not isinstance(aliases, list):
+        raise ValueError("`aliases`: expected a list of texts")
+    others = (text_of(alias).strip() for alias in aliases)
+    labels = tuple(dict.fromkeys((target, *filter(None, others))))
+    return Example(str(record.get("id", id)), text, labels=labels, mentions=mentions_of(record))
 
 
 def measure(examples: Sequence[Example], answers: Sequence[str], _labels: Labels) -> dict[str, Metric]:
     """See `measure_texts`."""
-    return measure_texts(answers, [example.gold[0] for example in examples])
+    return measure_texts(answers, [example.gold for example in examples])
 
 
 def _measure_in_words(examples: Sequence[Example], answers: Sequence[str], _word: Word) -> dict[str, Metric]:
     return measure(examples, answers, ())
 
 
-def _record(_example: Example, answer: str, _labels: Labels) -> dict[str, Any]:
-    return {"predicted": answer}
+def _record(example: Example, answer: str, _labels: Labels) -> dict[str, Any]:
+    """The answer; with several correct ones, also whether it is one of them."""
+    if len(example.labels or ()) < 2:
+        return {"predicted": answer}
+    return {"predicted": answer, "right": bool(exact_match(answer, example.gold))}
 
 
 TASK = Task(
@@ -62,6 +73,7 @@ TASK = Task(
     TextOutput(),
     as_record=_record,
     metrics=NAMES,
+    baselines=baseline_answers,
     in_words=InWords(
         "",
         "{text}\n{answer}",

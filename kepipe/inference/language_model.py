@@ -30,16 +30,16 @@ def open_language_model(
     """Open a model whose `language_model` is set: `name` is a model folder, a Hugging Face folder, or a hub id.
 
     `prompt_style`: replaces the style of its training. `added`: see `open_model`. Raises ValueError, before weights are
-    read, for a masked language model, for a style that the model does not support, and for knowledge that cannot be
-    used with prompts.
+    read, for a masked language model without a style in which it generates, for a style that the model does not
+    support, and for knowledge that cannot be used with prompts.
     """
     from kepipe.models.lm_scorer import LMScorer
 
     place = locate(name)
     config = read_config(place)
     if "language-model" not in config.capabilities:
-        fills = "fills masks and " if "masked-lm" in config.capabilities else ""
-        raise ValueError(f"{name} {fills}does not generate; models of {families_that_write()} do")
+        style = _masked_style(name, place, config, prompt_style)
+        return _open_masked(name, place, style, note, added, device)
     if prompt_style is not None:
         _check(name, place, config, prompt_style)
     if added is not None:
@@ -68,8 +68,57 @@ def _check(name: str, place: Path, config: ModelConfig, prompt_style: PromptStyl
             f"--prompt-style {prompt_style}: {name} does not support prompt styles: leave it out"
         )
     own = prompt_style_of(config, place)
-    if PROMPT_STYLES[prompt_style].decoder_alone != PROMPT_STYLES[own].decoder_alone:
+    if not PROMPT_STYLES[prompt_style].fits_same(PROMPT_STYLES[own]):
         has = "a decoder alone" if config.stacks == "decoder" else "an encoder as well"
         raise ValueError(
             f"--prompt-style {prompt_style}: {name} has {has}; it supports `--prompt-style {own}`"
         )
+
+
+def _masked_style(
+    name: str, place: Path, config: ModelConfig, prompt_style: PromptStyle | None
+) -> PromptStyle:
+    """The style in which a model without a decoder generates. Raises ValueError if there is none."""
+    from kepipe.models.lm_scorer import prompt_style_of
+
+    fills = "fills masks and " if "masked-lm" in config.capabilities else ""
+    message = f"{name} {fills}does not generate; models of {families_that_write()} do"
+    if not isinstance(config, TransformerConfig) or config.fusion is not None:
+        raise ValueError(message)
+    if prompt_style is None:
+        try:
+            return prompt_style_of(config, place)
+        except ValueError:
+            styles = " or ".join(
+                f"--prompt-style {own}" for own, row in PROMPT_STYLES.items() if row.encoder_alone
+            )
+            raise ValueError(
+                f"{message}, and with {styles} an encoder that was pretrained with `unilm`"
+            ) from None
+    if not PROMPT_STYLES[prompt_style].encoder_alone:
+        raise ValueError(f"--prompt-style {prompt_style}: {name} is an encoder alone; {message}")
+    return prompt_style
+
+
+def _open_masked(
+    name: str,
+    place: Path,
+    style: PromptStyle,
+    note: Callable[[str], None],
+    added: AddedKnowledge | None,
+    device: str,
+) -> OpenedModel:
+    """Open an encoder that writes at masks. Raises ValueError for knowledge, which it cannot have before a prompt."""
+    from kepipe.knowledge.opening import read_settings
+    from kepipe.models.lm_scorer import LMScorer
+    from kepipe.models.own_tokenizer import load_own_tokenizer
+    from kepipe.models.transformer import Transformer
+
+    if added is not None and (added.methods or read_settings(place, predicting=added.predicting)):
+        raise ValueError(
+            f"{name} is an encoder, which has no knowledge before a prompt: `--knowledge none` uses it without"
+        )
+    opened = open_model(place, device, note, None)
+    assert isinstance(opened.encoder, Transformer)
+    tokenizer = load_own_tokenizer(place, opened.encoder.config)
+    return replace(opened, language_model=LMScorer(opened.encoder, tokenizer, style))

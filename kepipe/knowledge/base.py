@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -44,12 +45,14 @@ class Control(NamedTuple):
     """A control arm for a method: without the method, with wrong or no facts, or with another method.
 
     `name`: the arm's name; equivalent controls of different methods share a name. `replaced_by`: input of the stage →
-    the kind of stage that produces the replacement; empty: the method is left out, or replaced by `method`.
+    the kind of stage that produces the replacement. `settings`: settings that the method has instead of its own. If
+    both are empty, the method is left out, or replaced by `method`.
     """
 
     name: str
     replaced_by: Mapping[str, str]
     method: str | None = None
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -265,30 +268,6 @@ def apply_after_corruption(knowledge: Knowledge, objective: Objective) -> Object
         return knowledge.apply(objective.collate(rows, rng, progress), rows.mentions())
 
     return replace(objective, collate=collate)
-
-
-class EntityLookup:
-    """Maps entities, given as indices into a list of ids, to rows of the method's own table.
-
-    The rows of the last list of ids are cached. Thread-safe.
-    """
-
-    def __init__(self, find: Callable[[Sequence[str]], Ints]) -> None:
-        """`find`: ids → the row of each, −1 if it is not in the table."""
-        self._find = find
-        self._known: tuple[Sequence[str], Ints] | None = None
-
-    def rows(self, mentions: Mentions) -> Ints:
-        """The row of each mention's entity, int [M]; −1: none."""
-        rows = self.rows_of(mentions.ids)
-        return rows[mentions.entities]  # an entity −1 takes the −1 at the end
-
-    def rows_of(self, ids: Sequence[str]) -> Ints:
-        """The row of each id, followed by −1: int [ids + 1]."""
-        known = self._known
-        if known is None or known[0] is not ids:
-            known = self._known = (ids, np.append(self._find(ids), -1).astype(np.int64))
-        return known[1]
 
 
 @dataclass(frozen=True)

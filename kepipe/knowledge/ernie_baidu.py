@@ -67,6 +67,9 @@ class ErnieBaidu(KnowledgeSettings):
     upstream: bool = False
     """Mask each token and unit independently with a fixed probability, as the released code does, instead of an exact
     share of each row."""
+    names: Literal["linked", "moved"] = "linked"
+    """Level entity: the names that the linker found; or, as a control, spans of as many words at random places of the
+    same sentence, drawn anew for each batch."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class MaskedUnits(LearnedKnowledge):
         """See `Knowledge`. An objective that predicts labels masks nothing and is unchanged. Raises ValueError for
         another objective that does not mask units."""
         from kepipe.noise.tokens import select_tokens, select_tokens_by_coin
-        from kepipe.noise.units import select_units, select_units_by_coin
+        from kepipe.noise.units import move_units, select_units, select_units_by_coin
         from kepipe.objectives.ernie2.label_loss import LabelLoss
         from kepipe.objectives.masked_lm import MaskedCollator
 
@@ -92,12 +95,16 @@ class MaskedUnits(LearnedKnowledge):
         share, stages = collator.mlm_probability, self.settings.stages
         choose = select_units_by_coin if self.settings.upstream else select_units
         choose_tokens = select_tokens_by_coin if self.settings.upstream else select_tokens
+        moved = self.settings.names == "moved"
 
         def select(rows: TokenRows, draws: Draws, progress: float) -> Bools:
             level = stages.level(progress)
             if level == "basic":
                 return choose_tokens(rows.special, draws, share)
-            return choose(rows.units[level], draws, share)
+            units_BT = rows.units[level]
+            if level == "entity" and moved:
+                units_BT = move_units(units_BT, rows.units["word"], rows.sentences, draws)
+            return choose(units_BT, draws, share)
 
         return replace(objective, collate=replace(collator, select=select))
 
@@ -107,7 +114,7 @@ class ErnieBaiduMethod(KnowledgeMethod):
 
     section = ErnieBaidu
     about = "masks phrases and linked names of entities as a whole, in stages"
-    controls = (Control("graph-off", {}),)
+    controls = (Control("graph-off", {}), Control("graph-shuffled", {}, settings={"names": "moved"}))
 
     def conflicts(self, settings: ErnieBaidu, context: KnowledgeContext) -> Iterator[ConfigConflict]:  # noqa: ARG002
         """See `KnowledgeMethod`."""

@@ -14,13 +14,13 @@ from kepipe.config import ConfigConflict
 from kepipe.knowledge.base import (
     Control,
     Coverage,
-    EntityLookup,
     KnowledgeMethod,
     KnowledgeSettings,
     Sources,
     apply_after_corruption,
 )
 from kepipe.knowledge.choosing.choices import CHOICES
+from kepipe.knowledge.entity_lookup import EntityLookup
 
 if TYPE_CHECKING:
     from kepipe.arrays import Ints

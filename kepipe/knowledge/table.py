@@ -26,13 +26,12 @@ METHODS: Mapping[str, KnowledgeMethod] = {
 
 
 AS_TEXT = Control("triples-as-text", {}, "triples-as-text")
-"""The baseline for every method with facts: the same facts, written as sentences."""
+"""The baseline for every other method: the facts of its graph, written as sentences."""
 
 
 def controls_of(method: KnowledgeMethod) -> tuple[Control, ...]:
     """The control arms of a method."""
-    brings_facts = bool(method.inputs(method.section()))
-    return (*method.controls, *([AS_TEXT] if brings_facts and method is not METHODS[AS_TEXT.name] else []))
+    return (*method.controls, *([AS_TEXT] if method is not METHODS[AS_TEXT.name] else []))
 
 
 CONTROLS: tuple[str, ...] = tuple(

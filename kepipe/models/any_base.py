@@ -10,7 +10,7 @@ from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 from kepipe.config import suggest
 from kepipe.models.base import Base, configure
 from kepipe.models.elmo.family import ELMO
-from kepipe.models.families import FAMILIES
+from kepipe.models.families import FAMILIES, Published
 from kepipe.models.fitted_families import FITTED, FittedFamily
 from kepipe.models.fresh_base import FreshBase
 from kepipe.models.networks.config import NetworkBase, TokenTableBase
@@ -33,6 +33,11 @@ class TrainedFamily(Protocol):
     @property
     def about(self) -> str:
         """What it is, in the words of docs/zoo.md."""
+        ...
+
+    @property
+    def published(self) -> Published:
+        """Published training settings."""
         ...
 
     def build(

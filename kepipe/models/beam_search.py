@@ -1,11 +1,11 @@
-"""Beam search with a transformer's decoder."""
+"""Beam search with a transformer."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from kepipe.models.generation import DecodingState, Prompt, ban_repeats
+from kepipe.models.generation import Prompt, ban_repeats
 from kepipe.models.transformer import Transformer
 
 NEVER = -1.0e9
@@ -30,7 +30,7 @@ def search(
     `no_repeat_ngram_size`: see `generation.ban_repeats`.
     """
     rows, device = len(prompt.tokens), prompt.tokens.device
-    state = DecodingState(model, prompt, limit)
+    state = prompt.begin(model, limit)
     first_row = torch.arange(rows, device=device)[:, None]
     state.select(first_row.expand(rows, beams).flatten())
     first_beam = first_row * beams

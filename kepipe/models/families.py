@@ -52,6 +52,11 @@ MINIATURES = {
 BASE_AND_LARGE = {"base": Size(12, 768, 12, 3072), "large": Size(24, 1024, 16, 4096)}
 
 
+Published = Mapping[str, Any] | str
+"""The training settings of a family's publication that differ from the defaults, without steps and batch; or why there
+are none, as a clause."""
+
+
 @dataclass(frozen=True)
 class Family:
     """A row: choices of parts, stacks, and published sizes."""
@@ -72,9 +77,8 @@ class Family:
     """Whether first weights of projections into the residual stream shrink with depth (of pre-norm models)."""
     t5_init: bool = False
     """Whether first weights are drawn as T5's."""
-    published: Mapping[str, Any] = field(default_factory=dict)
-    """Published training settings of size "base", without steps and batch. Empty if the paper does not give them, or
-    the optimiser is not implemented."""
+    published: Published = "it has no publication"
+    """Published training settings of size "base"."""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the recipe "default" that differ from the defaults, where others worked better (docs/training.md)."""
 
@@ -87,6 +91,14 @@ class Family:
 
 
 _MUON = {"optimizer": "muon", "learning_rate": 3e-3}
+_T5_TRAINING = {  # 1 / √max(n, 10,000) at update n of 2^19
+    "optimizer": "adafactor",
+    "learning_rate": 0.01,
+    "warmup": 10_000 / 2**19,
+    "schedule": "flat-inverse-sqrt",
+    "weight_decay": 0.0,
+    "max_grad_norm": 0.0,
+}
 _BERT_HEAD = {"transform": True, "output_bias": True, "pooler": True}
 _T5 = {
     "positions": 0,
@@ -196,6 +208,8 @@ FAMILIES: Mapping[str, Family] = {
         begins_with_cls=True,
         prompt_style="infill",
         start="sep",
+        published="the paper (Lewis et al. 2020, section 5.1) gives a batch of 8,000 rows and 500,000 steps, but no "
+        "learning rate, warm-up or optimiser; those of its code are for fine-tuning",
     ),
     # Raffel et al. 2020; tiny and mini: Tay et al. 2022, "Scale Efficiently"
     "t5": Family(
@@ -211,6 +225,7 @@ FAMILIES: Mapping[str, Family] = {
         prompt_style="sentinel",
         start="pad",
         t5_init=True,
+        published=_T5_TRAINING,  # sections 3.1.2 and 3.1.3
     ),
     # released 2020: gated feed-forward, an output matrix of its own
     "t5-v1.1": Family(
@@ -226,6 +241,7 @@ FAMILIES: Mapping[str, Family] = {
         prompt_style="sentinel",
         start="pad",
         t5_init=True,
+        published=_T5_TRAINING,  # Xue et al. 2021 (mT5), section 3.2: "the T5.1.1 recipe"
     ),
 }
 

@@ -1,5 +1,5 @@
-"""Generation with a transformer's decoder: greedy and sampling. `beam_search.py` has beam search; `next_token.py`
-generates with other models.
+"""Generation with a transformer's decoder: greedy and sampling. `beam_search.py` has beam search; `masked_writing.py`
+lets an encoder generate; `next_token.py` generates with other models.
 
 `filter_logits` changes the distribution, a `Sampler` draws from it.
 """
@@ -53,6 +53,10 @@ class Prompt:
     positions: Tensor | None = None
     branch: Tensor | None = None
     mention: Tensor | None = None
+
+    def begin(self, model: Transformer, limit: int) -> DecodingState:
+        """The state of decoding after the prompt, for at most `limit` tokens."""
+        return DecodingState(model, self, limit)
 
 
 def prompt_for(model: Transformer, source_BS: Tensor, source_documents_BS: Tensor | None = None) -> Prompt:
@@ -130,6 +134,14 @@ class DecodingState:
             self.next_B = self.next_B + tokens_BU.shape[1]
         return self._decode(tokens_BU, positions_BU, causal())
 
+    def log_likelihoods(self, tokens_BU: Tensor) -> Tensor:
+        """log p of each of these tokens, which are appended one after the other, [B, U]. `logits` are not updated."""
+        found = [_chosen(self.logits[:, None], tokens_BU[:, :1])]
+        if tokens_BU.shape[1] > 1:
+            logits_BUV = self._read(self.follow(tokens_BU[:, :-1]))
+            found.append(_chosen(logits_BUV, tokens_BU[:, 1:]))
+        return torch.cat(found, 1)
+
     def select(self, rows_N: Tensor) -> None:
         """Keep only these rows, in this order; a row may be repeated."""
         self.cache.select(rows_N)
@@ -158,8 +170,13 @@ class DecodingState:
             cache=self.cache,
         )
 
-    def _read(self, hidden_BD: Tensor) -> Tensor:
-        return self.model.vocabulary(hidden_BD).float()
+    def _read(self, hidden: Tensor) -> Tensor:
+        return self.model.vocabulary(hidden).float()
+
+
+def _chosen(logits_BUV: Tensor, tokens_BU: Tensor) -> Tensor:
+    """log p of the given tokens, [B, U]."""
+    return logits_BUV.log_softmax(-1).gather(2, tokens_BU[..., None]).squeeze(2)
 
 
 def _last(values_BT: Tensor, documents_BT: Tensor | None) -> Tensor:
@@ -186,7 +203,7 @@ def generate(
     `ban_repeats`; 0: off.
     """
     sampler = sampler or greedy
-    state = DecodingState(model, prompt, limit)
+    state = prompt.begin(model, limit)
     chosen: list[Tensor] = []
     ended_B = torch.zeros(len(prompt.tokens), dtype=torch.bool, device=prompt.tokens.device)
     for step in range(limit):

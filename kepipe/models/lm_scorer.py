@@ -1,8 +1,8 @@
-"""Scoring and greedy generation with a transformer's decoder, prompted in the style it was trained in.
+"""Scoring and greedy generation with a transformer, prompted in the style it was trained in.
 
 GPT continues the text, as a prefix LM after reading it in both directions; BART reconstructs a text whose rest is one
-mask; T5 generates what a sentinel replaces; MASS generates masked places from the token before them. A model fine-tuned
-from source to target answers.
+mask; T5 generates what a sentinel replaces; MASS generates masked places from the token before them; UniLM, an encoder,
+fills masks after the text, one after the other. A model fine-tuned from source to target answers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch import Tensor
 from kepipe.arrays import Floats, Ints
 from kepipe.models.families import FAMILIES
 from kepipe.models.folder import PROVENANCE
-from kepipe.models.generation import DecodingState, Prompt, PromptTree, generate
+from kepipe.models.generation import Prompt, PromptTree, generate
+from kepipe.models.masked_writing import masked_prompt
 from kepipe.models.padding import pad_rows
 from kepipe.models.prompt_styles import PROMPT_STYLES, PromptStyle
 from kg.regular_files import read_json
@@ -38,12 +39,15 @@ def writes(model: Transformer) -> bool:
 def prompt_style_of(config: TransformerConfig, folder: Path | None = None) -> PromptStyle:
     """The prompt style of a model: the one recorded in its folder by training, else its family's.
 
-    Raises ValueError for a model without a decoder.
+    Raises ValueError for a model without a decoder that was not trained to generate.
     """
+    trained = _trained_style(folder)
     if not config.decoder_layers:
-        raise ValueError(f"{config.family}: this model fills masks and does not generate")
+        if trained is None or not PROMPT_STYLES[trained].encoder_alone:
+            raise ValueError(f"{config.family}: this model fills masks and does not generate")
+        return trained
     family = FAMILIES.get(config.family)
-    style = _trained_style(folder) or (None if family is None else family.prompt_style) or "answer"
+    style = trained or (None if family is None else family.prompt_style) or "answer"
     fits = config.encoder_layers > 0 or PROMPT_STYLES[style].decoder_alone
     return style if fits else "append"
 
@@ -59,7 +63,7 @@ def _trained_style(folder: Path | None) -> PromptStyle | None:
 
 @dataclass(frozen=True)
 class LMScorer:
-    """A `TextGenerator` of a transformer with a decoder."""
+    """A `TextGenerator` of a transformer with a decoder, or of an encoder that writes at masks."""
 
     model: Transformer
     tokenizer: Tokenizer
@@ -86,6 +90,8 @@ class LMScorer:
             raise ValueError("only a decoder-only model (gpt2) continues a tree; this model has an encoder")
         sources = [self._source(text, room) for text in texts]
         source, source_documents = _rows(sources, roles.pad, device)
+        if PROMPT_STYLES[kind].encoder_alone:
+            return masked_prompt(self.model, source, source_documents, roles.mask)
         if kind == "fragment":
             before = [np.concatenate([[roles.cls], text])[-1:] for text in texts]
             first = torch.tensor([len(text) + 1 for text in texts], device=device)
@@ -125,13 +131,10 @@ class LMScorer:
         device = next(self.model.parameters()).device
         following_NU, there_NU = pad_rows(targets, self.tokenizer.pad, device)
         prompt = self.prompt(prompts, following_NU.shape[1])
-        state = DecodingState(self.model.eval(), prompt, following_NU.shape[1])
+        state = prompt.begin(self.model.eval(), following_NU.shape[1])
         state.select(torch.tensor(rows, device=device))
-        found = [_chosen(state.logits[:, None], following_NU[:, :1])]
-        if following_NU.shape[1] > 1:
-            hidden_NUD = state.follow(following_NU[:, :-1])
-            found.append(_chosen(self.model.vocabulary(hidden_NUD).float(), following_NU[:, 1:]))
-        likelihoods_NU: Floats = (torch.cat(found, 1) * there_NU).cpu().double().numpy()
+        found_NU = state.log_likelihoods(following_NU)
+        likelihoods_NU: Floats = (found_NU * there_NU).cpu().double().numpy()
         return likelihoods_NU
 
     @torch.inference_mode()
@@ -141,11 +144,6 @@ class LMScorer:
         rows_BN = generate(self.model.eval(), self.prompt(prompts, limit), limit=limit, end=end)
         ended_BN = (rows_BN == end).cumsum(1) > 0
         return [row_N[~ended_N].cpu().numpy() for row_N, ended_N in zip(rows_BN, ended_BN, strict=True)]
-
-
-def _chosen(logits_NUV: Tensor, tokens_NU: Tensor) -> Tensor:
-    """log p of the given tokens, [N, U]."""
-    return logits_NUV.log_softmax(-1).gather(2, tokens_NU[..., None]).squeeze(2)
 
 
 def _as_trees(plain: Prompt, prompts: Sequence[Ints | PromptTree]) -> Prompt:

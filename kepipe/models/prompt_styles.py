@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Literal
 
 @dataclass(frozen=True)
 class StyleRow:
-    """A row. `about`: models that use the style; `decoder_alone`: whether it works without an encoder."""
+    """A row. `about`: models that use the style; `decoder_alone`, `encoder_alone`: whether it is for a model without an
+    encoder, or without a decoder."""
 
     about: str
     decoder_alone: bool = False
+    encoder_alone: bool = False
+
+    def fits_same(self, other: StyleRow) -> bool:
+        """Whether a model that can use one of the styles can use the other."""
+        return (self.decoder_alone, self.encoder_alone) == (other.decoder_alone, other.encoder_alone)
 
 
 PROMPT_STYLES: Mapping[str, StyleRow] = {
@@ -22,6 +28,7 @@ PROMPT_STYLES: Mapping[str, StyleRow] = {
     "sentinel": StyleRow("T5"),
     "fragment": StyleRow("MASS"),
     "answer": StyleRow("a model fine-tuned from source to target"),
+    "mask": StyleRow("UniLM", encoder_alone=True),
 }
 
 

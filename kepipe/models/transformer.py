@@ -93,13 +93,11 @@ class Transformer(TrainableEncoder):
         as `all_hidden_states` is filled with the embeddings and each layer's output (the last after the final norm).
         """
         if self.encoder is None:
-            raise ValueError(
-                f"{self.config.family}: this model has no encoder; bert, roberta, bart and t5 have one"
-            )
+            raise ValueError(f"{self.config.family}: this model has no encoder; bert, bart and t5 have one")
         x_BTD = self.encoder.embeddings(
             self.tokens(tokens_BT), positions_BT=positions_BT, segments_BT=segments_BT, tasks_BT=tasks_BT
         )
-        layer_context = self._encoder_context(self.encoder, visibility, x_BTD, positions_BT)
+        layer_context = self.encoder_context(visibility, x_BTD, positions_BT)
         placement, entity_states = self._place_entities(tokens_BT, visibility, entities)
         narrow = None
         if places_N is not None and self.encoder.narrows(layer_context.mask):
@@ -271,22 +269,24 @@ class Transformer(TrainableEncoder):
         """The encoder, the decoder, or both."""
         return [stack for stack in (self.encoder, self.decoder) if stack is not None]
 
-    def _encoder_context(
-        self, stack: Stack, visibility: Visibility, x_BTD: Tensor, positions_BT: Tensor | None
+    def encoder_context(
+        self, visibility: Visibility, x_BTD: Tensor, positions_BT: Tensor | None, cache: Cache | None = None
     ) -> LayerContext:
         """The encoder's masks and rotary positions, for layers with global and with local attention."""
-        length, rotary = x_BTD.shape[1], self.config.rotary
-        mask = self._mask(stack, visibility, x_BTD, keys=length, positions_BT=positions_BT)
+        past, rotary = 0 if cache is None else cache.length, self.config.rotary
+        keys = past + x_BTD.shape[1]
+        mask = self._mask(self.encoder, visibility, x_BTD, keys, past, positions_BT)
         if rotary is None:
-            return LayerContext(mask)
-        positions = torch.arange(length, device=x_BTD.device) if positions_BT is None else positions_BT
+            return LayerContext(mask, cache=cache)
+        positions = torch.arange(past, keys, device=x_BTD.device) if positions_BT is None else positions_BT
         reach, local_mask = rotary.window // 2, mask
-        if torch.compiler.is_exporting() or length > reach + 1:
-            local_mask = self._mask(stack, visibility & nearby(reach), x_BTD, keys=length)
+        if torch.compiler.is_exporting() or keys > reach + 1:
+            local_mask = self._mask(self.encoder, visibility & nearby(reach), x_BTD, keys, past)
         heads, width = self.config.heads, self.config.head_width
         everywhere = rotation(positions, heads, width, rotary.theta)
         here = rotation(positions, heads, width, rotary.local_theta)
-        return LayerContext(mask, rotation=everywhere, local=LayerContext(local_mask, rotation=here))
+        local = LayerContext(local_mask, cache=cache, rotation=here)
+        return LayerContext(mask, cache=cache, rotation=everywhere, local=local)
 
     def _mask(
         self,

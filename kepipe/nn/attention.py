@@ -203,6 +203,11 @@ class Cache:
             self.kept[attention] = make()
         return self.kept[attention]
 
+    def drop_last(self) -> None:
+        """Forget the last token, in a model without cross-attention."""
+        self.length -= 1
+        self.kept = {part: (k[:, :-1], v[:, :-1]) for part, (k, v) in self.kept.items()}
+
     def select(self, rows_N: Tensor) -> None:
         """Keep these rows of the batch, in this order: beam search reorders hypotheses."""
         self.kept = {part: (k[rows_N], v[rows_N]) for part, (k, v) in self.kept.items()}

@@ -26,6 +26,28 @@ def select_units_by_coin(units_BT: Ints, draws: Draws, share: float = SHARE) -> 
     return spread(draws.random(sizes_BU.shape) <= share, units_BT)
 
 
+def move_units(units_BT: Ints, words_BT: Ints, sentences_BT: Ints, draws: Draws) -> Ints:
+    """Units of as many words in another order, uniform within each sentence, over the same words: int [B, T].
+
+    All arguments number each row's text from 0, −1 elsewhere. A word that is cut by a unit counts as two.
+    """
+    text_BT = units_BT >= 0
+    begins_BT = text_BT.copy()
+    begins_BT[:, 1:] &= (np.diff(units_BT) != 0) | (np.diff(words_BT) != 0)
+    sizes_BU = count_units(np.where(begins_BT, units_BT, -1))
+    sentence_BU = np.full(sizes_BU.shape, np.inf)
+    rows_N, places_N = np.nonzero(begins_BT)
+    sentence_BU[rows_N, units_BT[rows_N, places_N]] = sentences_BT[rows_N, places_N]
+    order_BU = np.argsort(sentence_BU + draws.random(sizes_BU.shape), axis=1)
+
+    ends_BU = np.cumsum(np.take_along_axis(sizes_BU, order_BU, axis=1), axis=1)
+    is_end_BW = np.zeros((len(units_BT), units_BT.shape[1] + 1), dtype=np.int64)
+    np.put_along_axis(is_end_BW, ends_BU, 1, axis=1)
+    unit_BW = np.cumsum(is_end_BW, axis=1)
+    word_BT = np.cumsum(begins_BT, axis=1) - 1
+    return np.where(text_BT, np.take_along_axis(unit_BW, np.maximum(word_BT, 0), axis=1), -1)
+
+
 def count_units(units_BT: Ints) -> Ints:
     """Tokens of each unit: int [B, U]; U is the largest number of units in a row."""
     rows, most = len(units_BT), int(units_BT.max(initial=-1)) + 1

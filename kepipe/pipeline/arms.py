@@ -85,8 +85,9 @@ def make_arms(
 def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
     """The control arms that the knowledge methods of the stages declare (`controls_of`); empty without knowledge.
 
-    A control either removes a stage's knowledge, or replaces one of its inputs by that of an inserted stage (such as a
-    shuffled graph), or replaces its method by another, with the settings that both methods have.
+    A control removes a stage's knowledge, or replaces one of its inputs by that of an inserted stage (such as a
+    shuffled graph), changes its method's settings, or replaces its method by another, with the settings that both
+    methods have.
     """
     of_nodes = {node.name: node.config.knowledge for node in nodes if isinstance(node.config, TakesKnowledge)}
     methods = [settings for own in of_nodes.values() for settings in own]
@@ -97,6 +98,8 @@ def make_controls(nodes: Sequence[Node]) -> dict[str, Arm]:
         for node in (node for node in nodes if node.name in of_nodes):
             if control.replaced_by:
                 _replace_inputs(control, node, arm, added)
+            elif control.settings:
+                _change_settings(control, node, of_nodes[node.name], arm)
             else:
                 unused = {name: None for name in inputs_of(methods) if name in node.inputs}
                 _replace_methods(control, node, of_nodes[node.name], unused, arm, nodes)
@@ -115,19 +118,41 @@ def _replace_methods(
 
     `unused`: inputs that only these methods, or those of the stage's model, use.
     """
-    replaced = [settings for settings in own if control in controls_of(method_of(settings))]
+    replaced = _having(control, own)
+    if control.method is not None:  # facts in another form; a method without facts stays beside it
+        replaced = [settings for settings in replaced if method_of(settings).inputs(settings)] or replaced
     change: dict[str, Any] = {}
     inputs: dict[str, Sequence[str] | None] = dict(unused)
     if control.method is None:
         change = {"knowledge": None} if own or inputs else {}
     elif replaced:
-        instead = _settings_of_replacement(control.method, replaced)
         kept = [settings for settings in own if settings not in replaced]
-        change = {"knowledge": [_settings_as_yaml(settings) for settings in (*kept, instead)]}
-        for name in inputs_of([instead]):
-            inputs[name] = node.inputs.get(name) or _input_of_vectors(name, node, nodes)
+        if not any(name_of(settings) == control.method for settings in kept):
+            kept.append(_settings_of_replacement(control.method, replaced))
+        change = {"knowledge": [_settings_as_yaml(settings) for settings in kept]}
+        for name in inputs_of(kept):
+            inputs[name] = node.inputs.get(name) or _input_upstream(name, node, nodes)
+            if inputs[name] is None:  # a pipeline without a graph
+                return
     if change or inputs:
         arm[node.name] = {**change, **({"inputs": inputs} if inputs else {})}
+
+
+def _having(control: Control, own: Sequence[KnowledgeSettings]) -> list[KnowledgeSettings]:
+    """Those of a stage's methods that have the control."""
+    return [settings for settings in own if control in controls_of(method_of(settings))]
+
+
+def _change_settings(
+    control: Control, node: Node, own: Sequence[KnowledgeSettings], arm: dict[str, dict[str, Any]]
+) -> None:
+    """Change the settings of those of a stage's methods that have the control."""
+    changed = _having(control, own)
+    if changed:
+        arm.setdefault(node.name, {})["knowledge"] = [
+            {**_settings_as_yaml(settings), **(control.settings if settings in changed else {})}
+            for settings in own
+        ]
 
 
 def _settings_of_replacement(name: str, replaced: Sequence[KnowledgeSettings]) -> KnowledgeSettings:
@@ -144,10 +169,21 @@ def _settings_as_yaml(settings: KnowledgeSettings) -> dict[str, Any]:
     return {"method": name_of(settings), **settings.model_dump(mode="json", exclude_defaults=True)}
 
 
-def _input_of_vectors(name: str, node: Node, nodes: Sequence[Node]) -> Sequence[str] | None:
-    """The stages that fill an input of the stage that makes a stage's vectors, such as their graph."""
-    makers = [maker for maker in nodes if maker.name in node.inputs.get("vectors", ())]
-    return next((maker.inputs[name] for maker in makers if name in maker.inputs), None)
+def _input_upstream(name: str, node: Node, nodes: Sequence[Node]) -> Sequence[str] | None:
+    """The stages that fill an input of the nearest stage before this one that has it, such as the graph of the stage
+    that makes its vectors, or of the linker."""
+    by_name = {other.name: other for other in nodes}
+    nearest, seen = [node], set[str]()
+    while nearest:
+        before = [source for its in nearest for sources in its.inputs.values() for source in sources]
+        nearest = [
+            by_name[source] for source in dict.fromkeys(before) if source in by_name and source not in seen
+        ]
+        seen.update(before)
+        found = next((maker.inputs[name] for maker in nearest if name in maker.inputs), None)
+        if found is not None:
+            return found
+    return None
 
 
 def _replace_inputs(
@@ -164,4 +200,4 @@ def _replace_inputs(
                 slots = KINDS[kind].slots()
                 own = next(name for name, its in slots.items() if its.takes is KINDS[kind].makes)
                 before.setdefault(node.name, {})[made] = {"use": kind, "inputs": {own: source}}
-            arm.setdefault(node.name, {"inputs": {}})["inputs"][slot] = made
+            arm.setdefault(node.name, {}).setdefault("inputs", {})[slot] = made

@@ -55,9 +55,9 @@ class Study(Section):
     arms: dict[str, Changes] = Field(default_factory=dict)
     """Arm → stage → settings that override the stage's; `{}`: the unchanged pipeline."""
     controls: bool | list[str] = False
-    """Control arms, whose knowledge is removed or wrong. `graph-off`, `graph-shuffled` and `names-only` (entities are
-    linked, but have no facts) are generated for the pipeline's knowledge methods (true: all of them), and `graph-on`
-    is generated if `arms` is empty; other names refer to `arms`."""
+    """Control arms, whose knowledge is removed or wrong. `graph-off`, `graph-shuffled`, `names-only` (entities are
+    linked, but have no facts) and `triples-as-text` (facts as sentences) are generated for the pipeline's knowledge
+    methods (true: all of them), and `graph-on` is generated if `arms` is empty; other names refer to `arms`."""
     reference: str | None = None
     """The arm that the others are compared with. None: the first control, or the first arm without controls."""
     seeds: int | list[int] = 3

@@ -7,7 +7,7 @@ masked mention would reveal its text, so models with knowledge get only the ment
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +35,8 @@ class Blanks:
 
     `tokens`: int [R, T] with special tokens, padded; `inside`: bool [R, T], not padding; `documents`: int [R], each
     row's document; `places`: test → flat indices into R·T, sorted. `mentions`: test → the mentions in the rows without
-    a blanked token.
+    a blanked token. `starts`: int [R], the position in the shard of each row's first token of text; empty for rows of
+    no shard.
     """
 
     tokens: Ints
@@ -43,11 +44,18 @@ class Blanks:
     documents: Ints
     places: Mapping[str, Ints]
     mentions: Mapping[str, Mentions]
+    starts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def documents_of(self, test: str) -> Ints:
         """The document of each blank of a test, int [N]."""
         documents_N: Ints = self.documents[self.places[test] // self.tokens.shape[1]]
         return documents_N
+
+    def positions_of(self, test: str) -> Ints:
+        """The position in the shard of each blank of a test, int [N]."""
+        row_N, column_N = np.divmod(self.places[test], self.tokens.shape[1])
+        positions_N: Ints = self.starts[row_N] + column_N - 1  # a row begins with a special token
+        return positions_N
 
     def mentions_in(self, test: str, start: int, stop: int) -> Mentions:
         """The mentions in rows start … stop − 1, with rows counted from `start`."""
@@ -100,7 +108,8 @@ def draw_blanks(
         chosen_RT[:, 1:-1] = within_RT & _choose(units_N, SHARES[test], rng)[stream_RT]
         places[test] = np.flatnonzero(chosen_RT)
         mentions[test] = _whole_mentions(mention_RT, entity_RT, chosen_RT, entities)
-    return Blanks(tokens_RT, np.arange(length) < sizes_R[:, None] + 2, documents_R, places, mentions)
+    inside_RT = np.arange(length) < sizes_R[:, None] + 2
+    return Blanks(tokens_RT, inside_RT, documents_R, places, mentions, starts_R)
 
 
 @torch.inference_mode()

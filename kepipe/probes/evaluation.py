@@ -159,6 +159,7 @@ def score(
         {score_name(name): probe.baselines(seed) for name, probe in probes.items()},
         details,
         {score_name(name): reason for name, reason in (skipped or {}).items()},
+        _baseline_differences(probes, answered, seed),
     )
 
 
@@ -174,6 +175,22 @@ def _differences(
                 score_name(name): probes[name].difference(ours[name], theirs[name], seed) for name in both
             }
             differences.append(Difference(arm, reference, scores))
+    return tuple(differences)
+
+
+def _baseline_differences(
+    probes: Mapping[ProbeName, Probe], answered: Answered, seed: int
+) -> tuple[Difference, ...]:
+    """The paired differences of each arm from each baseline whose probe has its answers."""
+    differences = []
+    for name, probe in probes.items():
+        if (baseline_answers := PROBES[name].baseline_answers) is None:
+            continue
+        for baseline, theirs in baseline_answers(probe).items():
+            for arm, by_probe in answered.items():
+                if name in by_probe:
+                    scores = {score_name(name): probe.difference(by_probe[name], theirs, seed)}
+                    differences.append(Difference(arm, baseline, scores))
     return tuple(differences)
 
 

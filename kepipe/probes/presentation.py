@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from kepipe.studies.intervals import Estimate
-from kepipe.studies.scores import Scores
+from kepipe.studies.scores import Difference, Scores
 
 Details = Mapping[str, Any]
 """`Probe.details`, as stored in `scores.json`."""
@@ -80,16 +80,23 @@ class Presentation:
 
 
 def headlines(name: str, presentation: Presentation, scores: Scores) -> Iterator[str]:
-    """For the console: each arm's deciding metric, and each difference in it. `name`: the probe's name in the
-    scores."""
+    """For the console: each arm's deciding metric, and each difference in it, from baselines too. `name`: the probe's
+    name in the scores."""
     title, metric = presentation.title.lower(), presentation.deciding
     label = presentation.metrics[metric]
     for arm, measured in scores.arms.items():
         if metric in measured.get(name, {}):
             yield f"{title}, {arm}: {label} {measured[name][metric].value:.3f}"
-    for difference in scores.differences:
+    for difference in (*scores.differences, *baseline_differences(name, presentation, scores)):
         if metric in difference.scores.get(name, {}):
             yield f"{title}, {difference.name}: {label} {with_interval(difference.scores[name][metric])}"
+
+
+def baseline_differences(name: str, presentation: Presentation, scores: Scores) -> Iterator[Difference]:
+    """The differences of arms from a probe's baselines, with the baselines' labels."""
+    for each in scores.baseline_differences:
+        if name in each.scores:
+            yield replace(each, second=presentation.baselines.get(each.second, each.second))
 
 
 def with_interval(difference: Estimate) -> str:

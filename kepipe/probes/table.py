@@ -44,6 +44,9 @@ class ProbeRow:
     match: Callable[[Any, Any, Answers, Answers], tuple[Probe, Answers, Answers] | None] | None = None
     """(probe, the same probe with other tokens, the answers to each) → a probe with the common cases and both models'
     answers to them, or None if there are none. None: cases with other tokens cannot be matched."""
+    baseline_answers: Callable[[Any], Mapping[str, Answers]] | None = None
+    """Probe → name of a baseline → its answers to the same cases, for each arm's paired differences from it. None:
+    baselines have scores only."""
     files: Mapping[str, Callable[[Any, Mapping[str, Answers]], Iterable[Mapping[str, Any]]]] = field(
         default_factory=dict
     )
@@ -97,6 +100,7 @@ PROBES: Mapping[str, ProbeRow] = {
         masked_loss.make,
         masked_loss.PRESENTATION,
         same_tokens_only=True,
+        baseline_answers=lambda probe: probe.baseline_answers,
     ),
 }
 

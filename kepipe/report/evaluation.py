@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kepipe.probes.presentation import Groups, Presentation
+from kepipe.probes.presentation import Groups, Presentation, baseline_differences
 from kepipe.probes.table import rows
 from kepipe.report import charts
 from kepipe.report.markup import fill
@@ -63,6 +63,9 @@ class _Drawing:
             shown.baselines.get(name, name): metrics for name, metrics in scores.baselines[probe].items()
         }
         self.differences = _differences(scores, probe)
+        self.from_baselines = {
+            each.name: each.scores[probe] for each in baseline_differences(probe, shown, scores)
+        }
         self.numbers = {arm: number for number, arm in enumerate(scores.arms)}
         self.group_baseline = scores.baselines[probe].get(shown.groups.baseline) if shown.groups else None
         measured = {metric for metrics in self.arms.values() for metric in metrics}
@@ -113,7 +116,7 @@ class _Drawing:
         ]
         for name, metrics in self.baselines.items():
             lines.append((name, *self._cells(metrics)))
-        for name, metrics in self.differences.items():
+        for name, metrics in {**self.differences, **self.from_baselines}.items():
             lines.append((name, *(cell(metrics[m], sign=True) if m in metrics else "" for m in self.metrics)))
         head = ("", *self.metrics.values())
         return Table(head, tuple(lines), numbers=tuple(range(1, len(head))))

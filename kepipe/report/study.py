@@ -16,7 +16,7 @@ from kepipe.studies.compare import Comparison
 from kepipe.studies.design import Design
 from kepipe.studies.findings import Difference, Finding
 from kepipe.studies.significance import detectable, paired_tests
-from kepipe.studies.verdict import explain, headline, listed
+from kepipe.studies.verdict import explain, headline, is_one, listed
 
 
 def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -> Page:
@@ -25,8 +25,7 @@ def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -
     several = len(deciding) > 1
     sections = [tasks.section(design, deciding)] if several else []
     sections += [
-        _measure(design, finding, number, finding in deciding)
-        for number, finding in enumerate(comparison.findings)
+        _measure(design, finding, number, deciding) for number, finding in enumerate(comparison.findings)
     ]
     sections += [_arms(design), _conditions(design, comparison), _reading(design, comparison)]
     recorded = (run for run in map(record, results) if "pipeline" in run)
@@ -67,7 +66,7 @@ def _facts(design: Design, deciding: Finding) -> tuple[Fact, ...]:
     )
 
 
-def _measure(design: Design, finding: Finding, number: int, decides: bool) -> Section:
+def _measure(design: Design, finding: Finding, number: int, deciding: Sequence[Finding]) -> Section:
     """A measure: a figure of the arms, one of the differences, and both as tables."""
     measure = finding.measure
     colors = [series(design, v.arm) for v in finding.values]
@@ -96,8 +95,8 @@ def _measure(design: Design, finding: Finding, number: int, decides: bool) -> Se
         )
     blocks.append(_values(design, finding))
     if finding.differences:
-        blocks.append(_differences(finding))
-    title = f"{measure.name}, which decides" if decides else measure.name
+        blocks.append(_differences(finding, is_one(design, deciding)))
+    title = f"{measure.name}, which decides" if finding in deciding else measure.name
     return Section(f"measure-{number}", title, tuple(blocks))
 
 
@@ -115,7 +114,7 @@ def _values(design: Design, finding: Finding) -> Table:
     return Table(head, rows, numbers=tuple(range(1, len(head))))
 
 
-def _differences(finding: Finding) -> Table:
+def _differences(finding: Finding, one: bool) -> Table:
     adjusted = finding.holm()
     rows = tuple(
         (
@@ -123,7 +122,7 @@ def _differences(finding: Finding) -> Table:
             signed(d.mean.value),
             interval_text(d.mean, sign=True),
             *_p_values(d, adjusted),
-            _outcome(d),
+            _outcome(d, one),
         )
         for d in finding.differences
     )
@@ -138,8 +137,8 @@ def _p_values(difference: Difference, adjusted: Mapping[tuple[str, str], float])
     return tuple("–" if value is None else f"{value:.2g}" for value in values)
 
 
-def _outcome(difference: Difference) -> Any:
-    text = explain(difference)
+def _outcome(difference: Difference, one: bool) -> Any:
+    text = explain(difference, one)
     return fill("<strong>{}</strong>", text) if difference.answer in ("gain", "loss") else text
 
 
@@ -199,7 +198,7 @@ def _reading(design: Design, comparison: Comparison) -> Section:
             ),
             Text(
                 f"The page has {pairs} comparisons, each at 95%: of twenty without any difference, one shows one by "
-                f"chance. {_named_before(len(comparison.deciding(design)))}"
+                f"chance. {_named_before(design, comparison.deciding(design))}"
             ),
             Text(
                 "p-values are given for the t test, uncorrected and with Holm's correction over all comparisons of a "
@@ -221,13 +220,19 @@ def _power(number: int) -> str:
     )
 
 
-def _named_before(number: int) -> str:
-    """Which measures decide."""
-    if number == 1:
-        return "The first measure was declared in advance as the deciding one; the others are secondary."
+def _named_before(design: Design, deciding: Sequence[Finding]) -> str:
+    """Which measures decide, and for what a gain is corrected."""
+    arms, tasks = len(design.treatments()), len(deciding)
+    opening = (
+        "The first measure was declared in advance as the deciding one; the others are secondary."
+        if tasks == 1
+        else f"The first measure of each task was declared in advance as the deciding one. There are {tasks} tasks."
+    )
+    if is_one(design, deciding):
+        return opening
     return (
-        f"The first measure of each task was declared in advance as the deciding one. There are {number} tasks: "
-        "a gain by chance in one of them is more likely than with a single task."
+        f"{opening} The conclusion is corrected (Holm) for {arms * tasks} possible gains, of {arms} "
+        f"{'arm' if arms == 1 else 'arms'} under test in {tasks} {'task' if tasks == 1 else 'tasks'}."
     )
 
 

@@ -40,7 +40,7 @@ def facts(design: Design, deciding: Sequence[Finding]) -> tuple[Fact, ...]:
 
 def section(design: Design, deciding: Sequence[Finding]) -> Section:
     """The conclusion for each task, the arms by task, and a figure of the deciding differences."""
-    answers = tuple((finding.measure.stage, answer(design, finding)) for finding in deciding)
+    answers = tuple((finding.measure.stage, answer(design, finding, deciding)) for finding in deciding)
     blocks: list[Block] = [Table(("Task", "Conclusion"), answers)]
     apart = {
         f"{finding.measure.stage}: {pair(d)}": d for finding in deciding for d in _counting(design, finding)

@@ -223,7 +223,7 @@ def _figures(stage: Planned) -> Collection[str]:
 
 EVALUATE = Stage(
     "evaluate",
-    11,
+    12,
     EvaluateInputs,
     EvaluateConfig,
     Evaluation,

@@ -17,7 +17,8 @@ from kepipe.finetuning.settings import FinetuneConfig
 from kepipe.finetuning.slices import names_of_halves
 from kepipe.finetuning.splits import Data
 from kepipe.finetuning.table import TASKS
-from kepipe.finetuning.text_output import TextOutput, cannot_write, no_room
+from kepipe.finetuning.text_output import TextOutput
+from kepipe.finetuning.writers.table import cannot_write, no_room, writer_of
 from kepipe.flow.artifact import Artifact
 from kepipe.flow.source_digests import digest_source
 from kepipe.flow.stage import Planned, Stage, StageContext
@@ -129,7 +130,10 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     if config.calibrate:
         calibrate(task_model, splits["dev"], rows["dev"], 4 * config.batch_tokens, context)
     measure(task_model, splits, rows, 4 * config.batch_tokens, context, config.slices)
-    fine_tuned.save(context.out, task_model, provenance("finetune", inputs, config, context, state))
+    made_by = provenance("finetune", inputs, config, context, state)
+    if isinstance(task.output, TextOutput) and (style := writer_of(task_model.config).prompt_style):
+        made_by["prompt_style"] = style
+    fine_tuned.save(context.out, task_model, made_by)
     if inputs.linked is not None and task_model.knowledge is not None:
         link_folder(inputs.linked.folder / LINKER, context.out / LINKER)
 
@@ -275,7 +279,7 @@ def _sizes(config: FinetuneConfig) -> Mapping[str, FinetuneConfig]:
 
 FINETUNE = Stage(
     "finetune",
-    9,
+    10,
     FinetuneInputs,
     FinetuneConfig,
     FineTuned,

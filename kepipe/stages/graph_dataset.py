@@ -1,4 +1,4 @@
-"""Stage `graph-dataset`: a graph → a task that needs knowledge of the graph: classification or entity typing."""
+"""Stage `graph-dataset`: a graph → a task that needs knowledge of the graph: classification, typing, text-to-text."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ ENGLISH_TYPES = (
 class GraphDatasetConfig(Section):
     """Questions about the graph's entities."""
 
-    ask: Literal["objects", "types"] = "objects"
+    ask: Literal["objects", "types", "text"] = "objects"
     """`objects`: the object of a triple, for `task: classification`; `types`: all types of an entity, for `task:
-    typing`."""
+    typing`; `text`: the same questions as `objects`, for `task: text-to-text`, where other names of the object are
+    correct, too."""
     relations: list[str] = Field(default_factory=list)
     """Ids of the relations to ask for; empty: all with enough questions. With `ask: types`: relations whose objects
     count as types too, such as occupations, in addition to the graph's own types."""
@@ -101,7 +102,7 @@ def _make(graph: StoredGraph, config: GraphDatasetConfig, seed: int) -> GraphDat
             f"graph-dataset: the graph has no relation `{unknown[0]}`; `kepipe graph describe` lists them"
         )
     make, templates = (
-        (make_classification, ENGLISH) if config.ask == "objects" else (make_typing, ENGLISH_TYPES)
+        (make_typing, ENGLISH_TYPES) if config.ask == "types" else (make_classification, ENGLISH)
     )
     limits = Limits(config.relations, config.fewest, config.most, (config.dev, config.test))
     return make(graph, config.templates or templates, np.random.default_rng([seed, 23]), limits)
@@ -113,8 +114,10 @@ def _record(question: Question, ask: str) -> dict[str, Any]:
     record: dict[str, Any] = {"id": question.id, "text": question.text}
     if ask == "types":
         return {**record, "start": start, "end": end, "types": list(question.answers), "entity": entity}
-    mention = {"start": start, "end": end, "entity": entity}
-    return {**record, "mentions": [mention], "label": question.answers[0]}
+    record["mentions"] = [{"start": start, "end": end, "entity": entity}]
+    if ask == "text":
+        return {**record, "target": question.answers[0], "aliases": list(question.aliases)}
+    return {**record, "label": question.answers[0]}
 
 
 GRAPH_DATASET = Stage("graph-dataset", 1, GraphDatasetInputs, GraphDatasetConfig, TaskData, write_dataset)

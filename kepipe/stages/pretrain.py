@@ -82,8 +82,8 @@ class PretrainConfig(TrainingSettings):
         if not isinstance(values, Mapping):
             return validate(values)
         base = values.get("base", {})
-        if isinstance(base, Base):
-            base = base.model_dump(by_alias=True, exclude_unset=True)
+        if isinstance(base, Base | NetworkBase):
+            base = {"family": base.family, **base.model_dump(by_alias=True, exclude_unset=True)}
         if not isinstance(base, Mapping) or base.get("from") is not None:
             return validate(values)
         settings = settings_of(values.get("recipe", "default"), base.get("family", "bert"))
@@ -198,8 +198,6 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
         model = None
         yield conflict
     name = preview.display_name(stage)
-    if isinstance(config.base, NetworkBase) and config.recipe != "default":
-        yield ConfigConflict("recipe", f"there is none for {config.base.family}: remove `recipe`")
     for setting in ("gradient_checkpointing", "flex_attention"):
         if getattr(config, setting) is True and isinstance(config.base, NetworkBase):
             yield ConfigConflict(setting, f"not implemented for {config.base.family}: remove it")

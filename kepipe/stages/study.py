@@ -35,14 +35,14 @@ def study(inputs: StudyInputs, config: Design, context: StageContext) -> None:
     from kepipe.report.study import build
     from kepipe.studies.compare import compare
     from kepipe.studies.findings import as_json
-    from kepipe.studies.verdict import answer, headline, listed
+    from kepipe.studies.verdict import answer, headline, is_one, listed
 
     results = {artifact.name: artifact for artifact in inputs.results}
     comparison = compare(config, results)
     deciding = comparison.deciding(config)
     record = {
         "verdict": headline(config, deciding),
-        "tasks": {finding.measure.stage: answer(config, finding) for finding in deciding},
+        "tasks": {finding.measure.stage: answer(config, finding, deciding) for finding in deciding},
         "reference": config.reference,
         "controls": list(config.controls),
         "seeds": config.seeds(),
@@ -61,15 +61,15 @@ def study(inputs: StudyInputs, config: Design, context: StageContext) -> None:
         if lacking := finding.lacking(config):
             context.note(f"{name}: not available in {listed(lacking)}")
     for finding in deciding:
-        for line in _comparison_lines(finding, len(deciding) > 1):
+        for line in _comparison_lines(finding, len(deciding) > 1, is_one(config, deciding)):
             context.note(line)
     for finding in deciding if len(deciding) > 1 else ():
-        context.note(answer(config, finding))
+        context.note(answer(config, finding, deciding))
     context.note(headline(config, deciding))
 
 
-def _comparison_lines(finding: Finding, several: bool) -> Iterator[str]:
-    """A line for each comparison, with the task's name if there are several."""
+def _comparison_lines(finding: Finding, several: bool, one: bool) -> Iterator[str]:
+    """A line for each comparison, with the task's name if there are several. `one`: as of `explain`."""
     from kepipe.studies.verdict import explain
 
     task = f"{finding.measure.stage}, " if several else ""
@@ -77,7 +77,7 @@ def _comparison_lines(finding: Finding, several: bool) -> Iterator[str]:
         mean = difference.mean
         interval = "" if mean.low is None else f" (95%: {mean.low:+.4f} to {mean.high:+.4f})"
         pair = f"{difference.first} − {difference.second}"
-        yield f"{task}{pair}: {mean.value:+.4f}{interval}, {explain(difference)}"
+        yield f"{task}{pair}: {mean.value:+.4f}{interval}, {explain(difference, one)}"
 
 
 def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
@@ -92,4 +92,4 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
             yield ConfigConflict(f"measure.{measure.stage}", first)
 
 
-STUDY = Stage("study", 5, StudyInputs, Design, Study, study, conflicts=conflicts)
+STUDY = Stage("study", 6, StudyInputs, Design, Study, study, conflicts=conflicts)

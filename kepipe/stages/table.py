@@ -27,6 +27,7 @@ from kepipe.stages.shards import SHARDS
 from kepipe.stages.shuffled_graph import SHUFFLED_GRAPH
 from kepipe.stages.shuffled_vectors import SHUFFLED_VECTORS
 from kepipe.stages.task_report import TASK_REPORT
+from kepipe.stages.title_dataset import TITLE_DATASET
 from kepipe.stages.vectors import VECTORS
 
 STAGES: tuple[Stage[Any, Any], ...] = (
@@ -46,6 +47,7 @@ STAGES: tuple[Stage[Any, Any], ...] = (
     PRETRAIN,
     INTERPOLATE,
     GRAPH_DATASET,
+    TITLE_DATASET,
     FINETUNE,
     EVALUATE,
     REPORT,

@@ -52,7 +52,7 @@ def _scores(artifact: Artifact, stages: Mapping[str, str]) -> dict[str, Figure]:
 def _of_scores(scores: Scores, stages: Mapping[str, str]) -> Iterator[tuple[str, Figure]]:
     for arm, measured in scores.arms.items():
         yield from _named(stages.get(arm, arm), measured)
-    for difference in scores.differences:
+    for difference in (*scores.differences, *scores.baseline_differences):
         yield from _named(f"differences/{difference.name}", difference.scores)
     for name, baselines in scores.baselines.items():
         yield from _named(f"baselines/{name}", baselines)

@@ -1,20 +1,19 @@
-"""Results of finished studies, read from `study.json`, with significance tests and the cost of each arm; a file of
-results, to show those of several machines together."""
+"""Results of finished studies, read from `study.json`, with significance tests and the cost of each arm."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from math import prod
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from kepipe.files import write_text
-from kepipe.flow.lineage import StageResult, by_digest
-from kepipe.flow.plan import Workspace
+from kepipe.flow.lineage import StageResult
+from kepipe.studies.costs import Cost, costs_of_study
+from kepipe.studies.design import Copy, Design, Measure
+from kepipe.studies.findings import find
+from kepipe.studies.gains import gains
 from kepipe.studies.intervals import Estimate
 from kepipe.studies.significance import PairedTests, holm_adjusted, paired_tests
+from kepipe.studies.verdict import headline
 from kg.regular_files import read_json
 
 FILE = "study.json"
@@ -43,19 +42,10 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """The cost of one arm, as a mean over its seeds: processor seconds (None: not recorded), peak memory of the process
-    in megabytes, and parameters of its largest model; 0: not known."""
-
-    processor_seconds: float | None = None
-    memory: float = 0.0
-    parameters: int = 0
-
-
-@dataclass(frozen=True)
 class StudyResult:
-    """A finished study. `written`: the content of its `study.json`; `made`: Unix time, 0 if not known; `place`: where
-    it was read from."""
+    """A finished study. `verdict`: by the present rule for gains, also of an older study. `written`: the content of
+    its `study.json`; `made`: Unix time, 0 if not known; `place`: where it was read from; `gained`: whether any arm
+    shows a gain."""
 
     pipeline: str
     verdict: str
@@ -68,27 +58,51 @@ class StudyResult:
     made: float = 0.0
     place: str = ""
     costs: Mapping[str, Cost] = field(default_factory=dict)
+    gained: bool = False
 
 
 def from_json(study: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyResult:
     """The study in a `study.json`. Raises ValueError for another format."""
     try:
         measures = [_measured(finding) for finding in study["findings"]]
-        tasks = tuple(study.get("tasks", ()))
-        first = {measure.name.split("/")[0]: measure.name for measure in reversed(measures)}
+        design = _design(study)
+        findings = {
+            measure.name: find(design, measure, {arm: each["by_seed"] for arm, each in found["arms"].items()})
+            for measure, found in zip(design.measures, study["findings"], strict=True)
+        }
+        deciding = [findings[measure.name] for measure in design.deciding()]
         return StudyResult(
             pipeline,
-            str(study["verdict"]),
-            [int(seed) for seed in study["seeds"]],
-            str(study["reference"]),
-            [str(control) for control in study["controls"]],
-            frozenset(first[task] for task in tasks if task in first) or frozenset([measures[0].name]),
+            headline(design, deciding),
+            design.seeds(),
+            design.reference,
+            design.controls,
+            frozenset(each.measure.name for each in deciding),
             measures,
             study,
+            gained=any(gain.shown for each in deciding for gain in gains(design, each, deciding)),
             **beside,
         )
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ValueError(f"{beside.get('place', FILE)}: not what a study writes ({error!r})") from None
+
+
+def _design(study: Mapping[str, Any]) -> Design:
+    """The design of a study, as far as its results depend on it."""
+    names = [str(finding["measure"]).partition("/") for finding in study["findings"]]
+    measures = tuple(
+        Measure(stage=stage, metric=metric, better=finding["better"])
+        for (stage, _, metric), finding in zip(names, study["findings"], strict=True)
+    )
+    arms = dict.fromkeys(arm for finding in study["findings"] for arm in finding["arms"])
+    stages = {measure.stage for measure in measures}
+    return Design(
+        reference=study["reference"],
+        controls=tuple(study["controls"]),
+        measures=measures,
+        copies=tuple(Copy(arm=arm, seed=seed, nodes={}) for arm in arms for seed in study["seeds"]),
+        tasks=tuple(task for task in study.get("tasks", ()) if task in stages),
+    )
 
 
 def _measured(finding: Mapping[str, Any]) -> Measured:
@@ -110,41 +124,6 @@ def _mean(found: Mapping[str, Any]) -> Estimate:
     return Estimate(found["value"], found["low"], found["high"], found["seeds"], found["seeds"])
 
 
-def write_results(file: Path, studies: Sequence[StudyResult]) -> None:
-    """Write studies with their costs, as `read_results` reads them."""
-    content = [
-        {
-            "pipeline": study.pipeline,
-            "made": study.made,
-            "costs": {arm: asdict(cost) for arm, cost in study.costs.items()},
-            "study": study.written,
-        }
-        for study in studies
-    ]
-    write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def read_results(file: Path) -> Iterator[StudyResult]:
-    """The studies in a file of `write_results`. Raises ValueError for another format."""
-    try:
-        for entry in read_json(file):
-            costs = {str(arm): _read_cost(cost) for arm, cost in entry["costs"].items()}
-            yield from_json(
-                entry["study"],
-                str(entry["pipeline"]),
-                made=float(entry["made"]),
-                place=str(file),
-                costs=costs,
-            )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file}: not what `kepipe results --json` writes ({error!r})") from None
-
-
-def _read_cost(cost: Mapping[str, Any]) -> Cost:
-    seconds = cost["processor_seconds"]
-    return Cost(None if seconds is None else float(seconds), float(cost["memory"]), int(cost["parameters"]))
-
-
 def newest(studies: Iterable[StudyResult]) -> list[StudyResult]:
     """The newest study of each pipeline, by name."""
     found: dict[str, StudyResult] = {}
@@ -154,51 +133,17 @@ def newest(studies: Iterable[StudyResult]) -> list[StudyResult]:
     return [found[name] for name in sorted(found)]
 
 
-def in_workspace(root: Path) -> Iterator[StudyResult]:
-    """The newest finished study of each pipeline in a workspace, by name. Damaged ones are skipped."""
-    made = by_digest(Workspace(root.resolve()))
+def in_workspace(made: Mapping[str, StageResult]) -> Iterator[StudyResult]:
+    """The newest finished study of each pipeline in a workspace, by name. `made`: its results by digest."""
     last: dict[str, StageResult] = {}
     for each in made.values():
         name = str(each.record.get("pipeline", "?"))
         if each.kind == "study" and _started(each) >= _started(last.get(name)):
             last[name] = each
     for name, each in sorted(last.items()):
-        study = read_json(each.folder / FILE)
-        yield from_json(study, name, made=_started(each), place=str(each.folder), costs=_costs(each, made))
+        study, costs = read_json(each.folder / FILE), costs_of_study(each, made)
+        yield from_json(study, name, made=_started(each), place=str(each.folder), costs=costs)
 
 
 def _started(made: StageResult | None) -> float:
     return float(made.record.get("started", 0.0)) if made is not None else 0.0
-
-
-def _costs(study: StageResult, made: Mapping[str, StageResult]) -> dict[str, Cost]:
-    """Arm → the cost of its results that the study read, each counted once per copy."""
-    results = {name.partition("/")[2]: made[digest] for name, digest in study.inputs() if digest in made}
-    by_arm: dict[str, list[list[StageResult]]] = {}
-    for copy in study.settings["copies"]:
-        own = [results[node] for node in copy["nodes"].values() if node in results]
-        by_arm.setdefault(str(copy["arm"]), []).append(own)
-    return {arm: _cost(copies) for arm, copies in by_arm.items()}
-
-
-def _cost(copies: Sequence[Sequence[StageResult]]) -> Cost:
-    every = [each for copy in copies for each in copy]
-    seconds = [each.record.get("processor_seconds") for each in every]
-    known = [float(value) for value in seconds if value is not None]
-    return Cost(
-        sum(known) / len(copies) if len(known) == len(every) and every else None,
-        max((float(each.record.get("peak_memory", 0.0)) for each in every), default=0.0),
-        max((_parameters(each.folder) for each in every), default=0),
-    )
-
-
-def _parameters(folder: Path) -> int:
-    """Number of parameters of a model folder; 0 if it has no weights."""
-    from safetensors import safe_open
-
-    files = [file for name in ("model", "head") if (file := folder / f"{name}.safetensors").is_file()]
-    total = 0
-    for file in files:
-        with safe_open(file, "numpy") as tensors:
-            total += sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-    return total

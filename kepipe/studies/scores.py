@@ -3,6 +3,7 @@
     {"format": "kepipe-scores/1",
      "arms": {arm: {measured: {metric: {value, low, high, cases, clusters}}}},
      "differences": [{"first": arm, "second": arm, "scores": {measured: {metric: {…}}}}],
+     "baseline_differences": [{"first": arm, "second": baseline, "scores": {measured: {metric: {…}}}}],
      "baselines": {measured: {baseline: {metric: {…}}}},
      "details": {measured: …},
      "skipped": {measured: the reason}}
@@ -13,7 +14,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ Metrics = Mapping[str, Estimate]
 
 @dataclass(frozen=True)
 class Difference:
-    """`first` − `second`, of two arms that answered the same cases, for everything that both have."""
+    """`first` − `second`, of two arms (or an arm and a baseline) that answered the same cases, for everything that both
+    have."""
 
     first: str
     second: str
@@ -45,14 +47,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of arms, their differences, baselines that need no model, details of the measurements, and reasons for
-    skipped ones."""
+    """The scores of arms, their differences, baselines that need no model, details of the measurements, reasons for
+    skipped ones, and paired differences of arms from baselines."""
 
     arms: Mapping[str, Mapping[str, Metrics]]
     differences: tuple[Difference, ...] = ()
     baselines: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)
     details: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    baseline_differences: tuple[Difference, ...] = ()
 
 
 def main_metrics(metrics: Metrics) -> dict[str, Estimate]:
@@ -80,18 +83,20 @@ def single_values(scores: Mapping[str, Metrics]) -> dict[str, float]:
 
 def write_scores(file: Path, scores: Scores) -> None:
     """Write the file; equal scores give equal bytes."""
-    values = {
+    file.write_text(json.dumps(as_json(scores), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def as_json(scores: Scores) -> dict[str, Any]:
+    """The content of the file."""
+    return {
         "format": FORMAT,
         "arms": {arm: _plain(measured) for arm, measured in scores.arms.items()},
-        "differences": [
-            {"first": each.first, "second": each.second, "scores": _plain(each.scores)}
-            for each in scores.differences
-        ],
+        "differences": [_plain_difference(each) for each in scores.differences],
+        "baseline_differences": [_plain_difference(each) for each in scores.baseline_differences],
         "baselines": {measured: _plain(named) for measured, named in scores.baselines.items()},
         "details": scores.details,
         "skipped": scores.skipped,
     }
-    file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_scores(file: Path) -> Scores:
@@ -111,13 +116,11 @@ def from_json(values: Mapping[str, Any]) -> Scores:
     """The scores in parsed JSON."""
     return Scores(
         {arm: _typed(measured) for arm, measured in values["arms"].items()},
-        tuple(
-            Difference(each["first"], each["second"], _typed(each["scores"]))
-            for each in values["differences"]
-        ),
+        _typed_differences(values["differences"]),
         {measured: _typed(named) for measured, named in values["baselines"].items()},
         values["details"],
         values.get("skipped", {}),
+        _typed_differences(values.get("baseline_differences", ())),
     )
 
 
@@ -126,6 +129,18 @@ def _plain(scores: Mapping[str, Metrics]) -> dict[str, dict[str, Any]]:
         name: {metric: score.as_json() for metric, score in metrics.items()}
         for name, metrics in scores.items()
     }
+
+
+def _plain_difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "first": difference.first,
+        "second": difference.second,
+        "scores": _plain(difference.scores),
+    }
+
+
+def _typed_differences(values: Iterable[Mapping[str, Any]]) -> tuple[Difference, ...]:
+    return tuple(Difference(each["first"], each["second"], _typed(each["scores"])) for each in values)
 
 
 def _typed(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Estimate]]:

@@ -37,7 +37,6 @@ def paired_tests(differences_S: npt.ArrayLike) -> PairedTests:
         raise ValueError(f"expected a difference for each seed, got an array of shape {values_S.shape}")
     if len(values_S) < 2 or not values_S.any():
         return PairedTests(None, None, None)
-    same = np.ptp(values_S) <= 1e-12 * max(abs(values_S).max(), 1e-12)
     exchanged = stats.permutation_test(
         (values_S, np.zeros_like(values_S)),
         lambda x, y, axis: (x - y).mean(axis),
@@ -47,10 +46,25 @@ def paired_tests(differences_S: npt.ArrayLike) -> PairedTests:
         rng=np.random.default_rng(0),
     )
     return PairedTests(
-        None if same else float(stats.ttest_1samp(values_S, 0.0).pvalue),
+        t_test(values_S),
         float(exchanged.pvalue),
         float(stats.wilcoxon(values_S).pvalue),
     )
+
+
+def t_test(differences_S: npt.ArrayLike) -> float | None:
+    """The p-value of the t test alone, as `paired_tests` has it."""
+    from scipy import stats
+
+    values_S = np.asarray(differences_S, np.float64)
+    if len(values_S) < 2 or _all_equal(values_S):
+        return None
+    return float(stats.ttest_1samp(values_S, 0.0).pvalue)
+
+
+def _all_equal(values_S: npt.NDArray[np.float64]) -> bool:
+    """Whether the values are equal up to rounding, so that they have no variation to test against."""
+    return bool(np.ptp(values_S) <= 1e-12 * max(abs(values_S).max(), 1e-12))
 
 
 def holm(p_values: Mapping[str, float], level: float) -> tuple[str, ...]:

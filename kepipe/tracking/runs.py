@@ -26,6 +26,7 @@ from kepipe.flow.events import (
     WeightsKept,
 )
 from kepipe.tracking import runs_table
+from kepipe.tracking.arm_costs import log_costs
 from kepipe.tracking.datasets import dataset_input
 from kepipe.tracking.eval_table import log_eval_table
 from kepipe.tracking.names import allowed, flatten
@@ -248,6 +249,7 @@ class Runs:
             for file, place in shown_files(Path(event.folder)):
                 self._client.log_artifact(run, str(file), place)
             log_eval_table(self._client, run, Path(event.folder))
+            log_costs(self._client, run, Path(event.folder))
         self._client.set_terminated(run, STATUS[event.status], end)
 
     def _write_earlier(self, event: StageEnded) -> None:

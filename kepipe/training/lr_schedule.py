@@ -17,9 +17,12 @@ def learning_rate(share: float, settings: TrainingSettings, update: float = 0.0)
     `update`: one update as a share of the training, if the number of steps is known, else 0. With a warm-up of w
     updates the first has the rate peak / (w + 1). "linear" and "cosine" would reach 0 one update after the last;
     "inverse-sqrt" is peak · √((w + 1) / (s + 1)) after s updates (Vaswani et al. 2017, eq. 3, with the peak as the
-    unit); "wsd" decays as 1 − √x over the last share x (Hägele et al. 2024, eq. 2).
+    unit); "flat-inverse-sqrt" is peak · √(w / max(s, w)) (Raffel et al. 2020, section 3.1.2); "wsd" decays as 1 − √x
+    over the last share x (Hägele et al. 2024, eq. 2).
     """
     peak, warmup = settings.learning_rate, settings.warmup_share()
+    if settings.schedule == "flat-inverse-sqrt":
+        return peak * math.sqrt(warmup / share) if share > warmup else peak
     if share < warmup:
         return peak * (share + update) / (warmup + update)
     done = (share - warmup) / (1.0 - warmup)

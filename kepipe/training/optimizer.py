@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -12,11 +12,43 @@ if TYPE_CHECKING:
     from kepipe.training.settings import OptimizerName, TrainingSettings
 
 
+ACCUMULATED = 1 / 20**2
+"""Initial sum of squared gradients of Adagrad: that of ELMo's released code, which is 1 for the loss times 20."""
+
+
 def adamw(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter 2019), the fused kernel, over the model's groups of parameters."""
     import torch
 
-    groups = [
+    return torch.optim.AdamW(
+        _groups(model, settings),
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        eps=settings.epsilon,
+        fused=True,
+    )
+
+
+def adafactor(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Adafactor (Shazeer & Stern 2018, algorithm 6) without momentum: steps are relative to the size of the weights,
+    and clipped. Torch's ε₁ is the root of the paper's; no matrix is too small to be factored."""
+    import torch
+
+    return torch.optim.Adafactor(_groups(model, settings), lr=settings.learning_rate, eps=(1e-15, 1e-3))
+
+
+def adagrad(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Adagrad (Duchi et al. 2011) with the initial state of ELMo's training."""
+    import torch
+
+    return torch.optim.Adagrad(
+        _groups(model, settings), lr=settings.learning_rate, initial_accumulator_value=ACCUMULATED
+    )
+
+
+def _groups(model: TrainableModel, settings: TrainingSettings) -> list[dict[str, Any]]:
+    """The model's groups of parameters, as torch's optimisers take them."""
+    return [
         {
             "params": group.parameters,
             "weight_decay": settings.weight_decay if group.decays else 0.0,
@@ -25,13 +57,6 @@ def adamw(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Opti
         for group in model.parameter_groups()
         if group.parameters
     ]
-    return torch.optim.AdamW(
-        groups,
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        eps=settings.epsilon,
-        fused=True,
-    )
 
 
 def muon(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optimizer:
@@ -44,6 +69,8 @@ def muon(model: TrainableModel, settings: TrainingSettings) -> torch.optim.Optim
 OPTIMIZERS: Mapping[OptimizerName, Callable[[TrainableModel, TrainingSettings], torch.optim.Optimizer]] = {
     "adamw": adamw,
     "muon": muon,
+    "adafactor": adafactor,
+    "adagrad": adagrad,
 }
 
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from kepipe.models.any_base import TRAINED, TrainedFamily
 from kepipe.models.families import FAMILIES, Family
 
-
-def _default(_name: str, family: Family) -> Mapping[str, Any]:
-    return family.recipe
+_FAMILIES: Mapping[str, Family | TrainedFamily] = {**FAMILIES, **TRAINED}
 
 
-def _published(name: str, family: Family) -> Mapping[str, Any]:
-    if not family.published:
-        known = ", ".join(other for other, row in FAMILIES.items() if row.published)
+def _default(_name: str, family: Family | TrainedFamily) -> Mapping[str, Any]:
+    return family.recipe if isinstance(family, Family) else {}
+
+
+def _published(name: str, family: Family | TrainedFamily) -> Mapping[str, Any]:
+    settings = family.published
+    if isinstance(settings, str):
+        known = ", ".join(other for other, row in _FAMILIES.items() if not isinstance(row.published, str))
         raise ValueError(
-            f"there are no usable published settings of {name}, only of {known}: remove `recipe`"
+            f"there are no usable published settings of {name}: {settings}. Remove `recipe`; there are of {known}"
         )
-    return {"optimizer": "adamw", **family.published, "base": {"init": "normal"}}
+    as_published = {"base": {"init": "normal"}} if isinstance(family, Family) else {}
+    return {"optimizer": "adamw", **settings, **as_published}
 
 
-RECIPES: Mapping[str, Callable[[str, Family], Mapping[str, Any]]] = {
+RECIPES: Mapping[str, Callable[[str, Family | TrainedFamily], Mapping[str, Any]]] = {
     "default": _default,
     "published": _published,
 }
@@ -39,6 +44,6 @@ def settings_of(recipe: object, family: object) -> Mapping[str, Any]:
     ValueError if the recipe has no settings for the family."""
     if not isinstance(recipe, str) or not isinstance(family, str):
         return {}
-    if recipe not in RECIPES or family not in FAMILIES:
+    if recipe not in RECIPES or family not in _FAMILIES:
         return {}
-    return RECIPES[recipe](family, FAMILIES[family])
+    return RECIPES[recipe](family, _FAMILIES[family])

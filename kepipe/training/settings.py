@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from kepipe.config import Duration, Section, runtime_only
 
-OptimizerName = Literal["adamw", "muon"]
+OptimizerName = Literal["adamw", "muon", "adafactor", "adagrad"]
 """A row of `kepipe.training.optimizer.OPTIMIZERS`."""
 RAMP_STAGES = 4
 """Number of batch sizes in a batch ramp, including the full one."""
@@ -39,7 +39,8 @@ class TrainingSettings(Section):
     during training follows the share of the budget used; evaluation and checkpoints count. An interrupted run continues
     with the time that is left. The number of updates differs from run to run."""
     optimizer: OptimizerName = "adamw"
-    """adamw; or muon, for the matrices of layers, with AdamW for all other weights."""
+    """adamw; muon, for the matrices of layers, with AdamW for all other weights; adafactor, whose steps are relative to
+    the weights, T5's; or adagrad, ELMo's."""
     batch_tokens: int = Field(8192, ge=1)
     """Tokens per update, over all processes and accumulated micro-batches."""
     accumulate: int = Field(1, ge=1)
@@ -52,11 +53,12 @@ class TrainingSettings(Section):
     """Peak learning rate, reached after the warm-up."""
     warmup: float = Field(0.06, ge=0)
     """Steps over which the learning rate rises from 0; below 1, a share of the training."""
-    schedule: Literal["linear", "cosine", "inverse-sqrt", "constant", "wsd"] = "linear"
+    schedule: Literal["linear", "cosine", "inverse-sqrt", "flat-inverse-sqrt", "constant", "wsd"] = "linear"
     """How the learning rate decays after the warm-up; wsd (warm-up, stable, decay): only in the last fifth of the
-    training. A one-cycle schedule is `linear` with `warmup: 0.5`."""
+    training; flat-inverse-sqrt: as inverse-sqrt, but the warm-up has the peak learning rate throughout. A one-cycle
+    schedule is `linear` with `warmup: 0.5`."""
     weight_decay: float = Field(0.01, ge=0)
-    """Weight decay of matrices; vectors (biases, norms) are not decayed."""
+    """Weight decay of matrices; vectors (biases, norms) are not decayed. With adagrad an L2 term of the loss."""
     betas: tuple[float, float] = (0.9, 0.98)
     """AdamW's coefficients of the running means of gradients and of their squares."""
     epsilon: float = Field(1e-6, gt=0)
@@ -128,6 +130,10 @@ class TrainingSettings(Section):
             raise ValueError(
                 f"{self.processes} processes cannot share the {self.ramp()[0]} parts of the first updates: set "
                 f"accumulate ({self.accumulate}) to {8 * self.processes}, or leave batch_ramp out"
+            )
+        if self.optimizer == "adafactor" and self.parallel == "fsdp2":
+            raise ValueError(
+                "adafactor is not implemented for fsdp2: set `parallel: ddp`, or another `optimizer`"
             )
         if self.budget is not None and "steps" in self.model_fields_set:
             raise ValueError("steps and budget are mutually exclusive: remove one of them")

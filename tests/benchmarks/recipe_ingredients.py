@@ -15,6 +15,9 @@ PLAIN = {"optimizer": "adamw", "base": {"init": "normal"}}
 HEADS = {"optimizer": "adamw"}
 MODERN = {"family": "modernbert"}
 GATED = {"feedforward": 704}  # with a gate, about as many weights as 1,024 without
+DEFAULT = "positional heads, muon: the default"
+BUDGET_OF = "budget_of"
+"""The key of an ingredient that trains by `budget` instead of `steps`, for the wall time of the one it names."""
 INGREDIENTS: dict[str, dict[str, Any]] = {
     "adamw, first weights normal, rate 5e-4": PLAIN,
     "rate 1e-3": {**PLAIN, "learning_rate": 1e-3},
@@ -24,6 +27,8 @@ INGREDIENTS: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-3,
         "objective": {"name": "mlm", "mlm_probability": 0.3},
     },
+    "rate 1e-3, cosine schedule": {**PLAIN, "learning_rate": 1e-3, "schedule": "cosine"},
+    "rate 1e-3, budget of time": {**PLAIN, "learning_rate": 1e-3, BUDGET_OF: "rate 1e-3"},
     "rate 1e-3, batch ramp": {**PLAIN, "learning_rate": 1e-3, "accumulate": 4, "batch_ramp": 0.5},
     "rate 1e-3, pre-norm": {**PLAIN, "learning_rate": 1e-3, "base": {"init": "normal", "norm": "pre"}},
     "rate 1e-3, GEGLU": {
@@ -38,8 +43,11 @@ INGREDIENTS: dict[str, dict[str, Any]] = {
     "muon": {"base": {"init": "normal"}},
     "positional heads, rate 1e-3": {**HEADS, "learning_rate": 1e-3},
     "positional heads, rate 3e-3": {**HEADS, "learning_rate": 3e-3},
-    "positional heads, muon: the default": {},
+    DEFAULT: {},
     "default, mask 30%": {"objective": {"name": "mlm", "mlm_probability": 0.3}},
+    "default, cosine schedule": {"schedule": "cosine"},
+    "default, wsd schedule": {"schedule": "wsd"},
+    "default, budget of time": {BUDGET_OF: DEFAULT},
     "default, batch ramp": {"accumulate": 4, "batch_ramp": 0.5},
     "default, pre-norm": {"base": {"norm": "pre"}},
     "default, GEGLU": {"base": GATED, "parts": {"gated": True}},
@@ -48,7 +56,7 @@ INGREDIENTS: dict[str, dict[str, Any]] = {
     "default, modernbert": {"base": MODERN},
 }
 """Name → settings of `pretrain`, and of `changed_model`: `parts`, `decay_all`. All train on the same number of tokens,
-except those with a batch ramp."""
+except those with a batch ramp and those with a budget of time."""
 
 
 @contextmanager

@@ -10,7 +10,9 @@ fractions of the updates of (b), each a training of its own with its own decay; 
 is interpolated between two of them. All have the same text, tokenizer, number format (bf16 on a processor that has it,
 else fp32) and one thread, and are evaluated
 on the same masked tokens of held-out text, 15%, by the same code: the Trainer's weights are loaded into kepipe's model.
-Seconds are processor time of training alone, so that other processes on the machine matter little. Text: the Wikipedia
+Seconds are processor time and wall time of training alone; other processes on the machine matter little to the
+first. An ingredient with a budget of time has no number of updates: it trains for the wall time of the run that it is
+compared with, so its result depends on the machine's load. Text: the Wikipedia
 sample in gensim's wheel and, if `KEPIPE_DATA` is set, texts of its `corpora`; `--texts` names others, on which the
 recipe was not chosen. Every measurement is a separate process.
 """
@@ -25,14 +27,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import pairwise
-from math import exp, log
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from tests.benchmarks.recipe_ingredients import INGREDIENTS, changed_model
+from tests.benchmarks.recipe_ingredients import BUDGET_OF, INGREDIENTS, changed_model
+from tests.benchmarks.training_times import Outcome, times_sooner
 
 LENGTH, BATCH, SHIPPED_ROWS, HELD_OUT_TOKENS = 128, 4096, 8, 131_072
 SIZES = {"mini": (256, 4, 4), "base": (768, 12, 12)}
@@ -49,15 +50,6 @@ class Run:
     updates: int
     seed: int
     settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The held-out loss at the end, and the processor and wall time of training, in seconds."""
-
-    loss: float
-    processor: float
-    wall: float
 
 
 def prepare(root: Path, texts: Sequence[str]) -> None:
@@ -151,7 +143,8 @@ def train_with_kepipe(run: Run, shards: Path, folder: Path) -> tuple[Any, float,
     config = PRETRAIN.config.model_validate(
         {"objective": "mlm", "format": "packed", "length": LENGTH, "batch_tokens": BATCH}
         | {"log_every": never, "eval_every": never, "checkpoint_every": never, "eval_tokens": 1}
-        | {"steps": run.updates, "precision": precision()}
+        | ({} if "budget" in settings else {"steps": run.updates})
+        | {"precision": precision()}
         | {**settings, "base": {"size": run.size, **settings.get("base", {})}}
     )
     stage_context = context(folder / "ours", run.seed)
@@ -246,24 +239,18 @@ def measure(runs: Sequence[Run], root: Path) -> Outcome:
     )
 
 
-def show(name: str, updates: int, outcome: Outcome) -> None:
-    """A row of the table."""
-    print(f"{name:44}{updates:9}{outcome.processor:12.0f}{outcome.wall:9.0f}{outcome.loss:9.3f}", flush=True)
+def with_budget(run: Run, root: Path) -> Run:
+    """The run of an ingredient; if it has a budget, this is the wall time of the run that it is compared with."""
+    settings = dict(run.settings)
+    if (other := settings.pop(BUDGET_OF, None)) is None:
+        return run
+    seconds = measure([replace(run, settings=INGREDIENTS[other])], root).wall
+    return replace(run, settings={**settings, "budget": f"{max(1, round(seconds))}s"})
 
 
-def seconds_to(target: float, outcomes: Sequence[Outcome]) -> float | None:
-    """Processor seconds of a run, with its own decay, that ends at the loss `target`: log-linear interpolation between
-    two runs; None if no run reaches it, and the time of the shortest run if all do."""
-    outcomes = sorted(outcomes, key=lambda outcome: outcome.processor)
-    if outcomes[0].loss <= target:
-        return outcomes[0].processor
-    for previous, next_outcome in pairwise(outcomes):
-        if next_outcome.loss <= target:
-            share = (previous.loss - target) / (previous.loss - next_outcome.loss)
-            return exp(
-                log(previous.processor) + share * (log(next_outcome.processor) - log(previous.processor))
-            )
-    return None
+def show(name: str, updates: int | str, outcome: Outcome) -> None:
+    """A row of the table; `updates`: their number, or `time` if a budget decided."""
+    print(f"{name:44}{updates:>9}{outcome.processor:12.0f}{outcome.wall:9.0f}{outcome.loss:9.3f}", flush=True)
 
 
 def compare(args: argparse.Namespace, root: Path) -> None:
@@ -286,9 +273,7 @@ def compare(args: argparse.Namespace, root: Path) -> None:
             runs = [Run("kepipe", size, run_updates, seed, {"base": {"family": family}}) for seed in seeds]
             outcomes.append(measure(runs, root))
             show(f"kepipe, {family}", run_updates, outcomes[-1])
-        reached = seconds_to(swept.loss, outcomes)
-        ratio = "not reached" if reached is None else f"{swept.processor / reached:.1f} times sooner"
-        print(f"{family} to the loss of (b), {swept.loss:.3f}: {ratio}", flush=True)
+        print(f"{family} to the loss of (b), {swept.loss:.3f}: {times_sooner(swept, outcomes)}", flush=True)
     shipped = updates * BATCH // (SHIPPED_ROWS * LENGTH)
     show(
         "(a) Trainer as shipped",
@@ -331,7 +316,8 @@ def main() -> None:
             return
         for name in args.ingredients or INGREDIENTS:
             runs = [Run("kepipe", args.size, args.updates, seed, INGREDIENTS[name]) for seed in args.seeds]
-            show(name, args.updates, measure(runs, root))
+            updates = "time" if BUDGET_OF in INGREDIENTS[name] else args.updates
+            show(name, updates, measure([with_budget(run, root) for run in runs], root))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ READING = {
     "plan PIPELINE": "cached",
     "lineage WORKSPACE/own-en/shards": "entities.jsonl",
     "runs diff WORKSPACE/own-en/shards WORKSPACE/own-en/shards": "they are the same result",
+    "runs list": "own-en",
+    "runs diff WORKSPACE/own-en WORKSPACE/own-en": "all stages have the same settings",
     "cache list": "shards",
     "cache verify": "no damage found",
     "track status": "mlflow.db",

@@ -20,7 +20,11 @@ from kepipe.report.results import results_page
 from kepipe.report.retraining import Coverage, Retraining, retraining_page
 from kepipe.stages.artifacts import Report
 from kepipe.stages.table import STAGES
+from kepipe.studies.all_results import AllResults, Benchmark
+from kepipe.studies.intervals import Estimate
 from kepipe.studies.results import StudyResult
+from kepipe.studies.scores import Scores
+from kepipe.studies.stage_scores import StageScores
 from tests.support.browser import rendered
 from tests.support.kepipe_run import EXAMPLE, Kepipe
 
@@ -155,7 +159,14 @@ def written_pages() -> dict[str, Page]:
         "retraining": retraining_page(retraining, EVIL),
         "gate": gate_page(EVIL, "refused", EVIL, [(EVIL, "met", EVIL)], {EVIL: EVIL}, EVIL),
         "drift": drift_page(EVIL, Drift({}, (), {EVIL: EVIL}, (9, 9)), [{"at": 0, "headline": EVIL}]),
-        "results": results_page([StudyResult(EVIL, EVIL, [1], EVIL, [EVIL], frozenset(), [])], {EVIL: EVIL}),
+        "results": results_page(
+            AllResults(
+                [StudyResult(EVIL, EVIL, [1], EVIL, [EVIL], frozenset(), [])],
+                [StageScores(EVIL, EVIL, Scores({EVIL: {EVIL: {EVIL: Estimate(1.0, None, None, 1, 1)}}}))],
+                [Benchmark(EVIL, EVIL, (EVIL,), ((EVIL,),))],
+            ),
+            {EVIL: EVIL},
+        ),
     }
 
 

@@ -14,6 +14,7 @@ from kepipe.knowledge.ernie_tsinghua.vectors import EntityVectors
 from kepipe.models import folder
 from tests.benchmarks import choices
 from tests.support.kepipe_run import EXAMPLE, ROOT, Kepipe, Outcome
+from tests.support.own_data import write_project
 from tests.support.tasks import base_model, write_task
 
 TINY_FINETUNE = ("length=32", "epochs=1", "batch_tokens=512")
@@ -145,6 +146,24 @@ def test_k_bert_choices_study_compares_rankings(tmp_path: Path, capsys: pytest.C
         for line in capsys.readouterr().out.splitlines()[1:-1]
     }
     assert inserted == dict.fromkeys(CHOICES, 1.0), "the example's people have no more than two triples"
+
+
+def test_masking_of_names_is_compared_with_its_controls(tmp_path: Path) -> None:
+    file = write_project(tmp_path / "project", "en")
+    outcome = Kepipe(tmp_path / "workspace", file).run_here(
+        "--until", "study",
+        settings=("study={seeds: 2, controls: true, measure: {pretrain: final_held_out_loss}}",),
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.errors
+    results = tmp_path / "workspace" / "own-en"
+    compared = ("graph-on", "graph-off", "graph-shuffled", "triples-as-text")
+    assert arms(results) == set(compared)
+    folders = ["pretrain", *(f"pretrain.{arm}.0" for arm in compared[1:])]
+    told = [json.loads((results / folder / "kepipe.json").read_text()) for folder in folders]
+    assert len({one["steps"] for one in told}) == 1
+    assert [[its["method"] for its in one["config"]["knowledge"]] for one in told] == [
+        ["ernie-baidu"], [], ["ernie-baidu"], ["triples-as-text"],
+    ]  # fmt: skip
 
 
 def test_ernie_graph_dataset_study_compares_its_arms(tmp_path: Path) -> None:

@@ -89,13 +89,14 @@ def test_every_pipeline_of_the_zoo_is_tested() -> None:
         "ernie-2",
         "history",
         "nnlm",
+        "text-to-text",
         "three-units",
         "xlnet",
         *STUDIES,
     }
 
 
-@pytest.mark.parametrize("name", FILLS + WRITES + COUNTS)
+@pytest.mark.parametrize("name", [*FILLS, *WRITES, *COUNTS, "text-to-text"])
 def test_pipeline_header_has_what_command_hardware_and_figure(name: str) -> None:
     text = (ROOT / "pipelines" / f"{name}.yaml").read_text()
     assert all(f"# {part}:" in text for part in ("What", "Command", "Hardware", "Figure"))
@@ -126,6 +127,26 @@ def test_distillation_students_train_and_are_probed(workspace: Path) -> None:
     assert {"facts", "text", "labels", "from-text", "from-text-and-facts"} < set(arms)
     made_by = json.loads((results / "from-facts" / "kepipe.json").read_text())
     assert made_by["teacher"] != json.loads((results / "from-text" / "kepipe.json").read_text())["teacher"]
+
+
+def test_titles_and_answers_are_generated_and_compared_with_baselines(workspace: Path) -> None:
+    settings = (
+        *(setting for setting in small("bart") if "evaluate" not in setting),
+        "stages.titles={use: title-dataset, characters: 100, dev: 0.4}",
+        f"stages.places={{use: graph, source: native, path: {EXAMPLE.parent}}}",
+        "stages.questions={use: graph-dataset, inputs: {graph: places}, ask: text, fewest: 3, dev: 0.2}",
+        "stages.title.length=32",
+        "stages.title.epochs=1",
+        "stages.title.generation.max_new_tokens=6",
+        "stages.answer.epochs=1",
+    )
+    outcome = Kepipe(workspace, ROOT / "pipelines" / "text-to-text.yaml").run_here(settings=settings)
+    assert outcome.code == 0, outcome.errors
+    for stage in ("title", "answer"):
+        scores = json.loads((workspace / "text-to-text" / stage / "scores.json").read_text())
+        metrics = scores["arms"]["model"]["test"]
+        assert {"rouge_l", "exact_match", "token_f1"} < set(metrics)
+        assert all(metrics.keys() == of.keys() for of in scores["baselines"]["test"].values())
 
 
 @pytest.mark.parametrize("name", WRITES + COUNTS)

@@ -15,12 +15,12 @@ from kepipe.config import ConfigConflict
 from kepipe.knowledge.base import (
     Control,
     Coverage,
-    EntityLookup,
     KnowledgeContext,
     KnowledgeMethod,
     Sources,
     apply_after_corruption,
 )
+from kepipe.knowledge.entity_lookup import EntityLookup
 from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kepipe.models.config import FusionConfig, TransformerConfig
 from kg.vectors import has_vectors

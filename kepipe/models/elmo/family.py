@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from kepipe.models.elmo.config import SIZES, ElmoConfig, ElmoSize
+from kepipe.models.families import Published
 from kepipe.models.networks.config import NetworkBase
 
 if TYPE_CHECKING:
@@ -89,6 +90,16 @@ class ElmoFamily:
 
     section: type[ElmoBase] = ElmoBase
     about: str = "character-based words, LSTMs in both directions; a task mixes their layers"
+    published: Published = field(
+        default_factory=lambda: {  # the released code, bilm-tf; its loss is 20 times ours, and clipped to 10
+            "optimizer": "adagrad",
+            "learning_rate": 0.2,
+            "warmup": 0.0,
+            "schedule": "constant",
+            "weight_decay": 0.0,
+            "max_grad_norm": 0.5,
+        }
+    )
 
     def build(
         self,

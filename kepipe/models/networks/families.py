@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kepipe.models.config import CONFIG, read_values
 from kepipe.models.config_values import as_written, located
+from kepipe.models.families import Published
 from kepipe.models.networks.cnn_config import CNNBase, CNNConfig
 from kepipe.models.networks.config import NetworkConfig, TokenTableBase
 from kepipe.models.networks.lstm_config import LSTMBase, LSTMConfig
@@ -34,6 +35,8 @@ class NetworkFamily:
     """Description for the docs."""
     assemble: Callable[[Any], Network]
     """A config → the module, not yet initialised."""
+    published: Published
+    """Published training settings."""
     export: Callable[[Path, Path, Any], None] | None = None
     """(model folder, target folder, model): export to a format of another library; None: there is none."""
 
@@ -81,15 +84,41 @@ def _export_xlnet(source: Path, folder: Path, model: Network) -> None:
 
 NETWORKS: Mapping[str, NetworkFamily] = {
     "nnlm": NetworkFamily(
-        NNLMBase, NNLMConfig, "feed-forward network over the vectors of the preceding tokens", _nnlm
+        NNLMBase,
+        NNLMConfig,
+        "feed-forward network over the vectors of the preceding tokens",
+        _nnlm,
+        "the paper (Bengio et al. 2003, section 3) updates by plain gradient descent after each word, not by batches",
     ),
-    "lstm": NetworkFamily(LSTMBase, LSTMConfig, "recurrent network, in one direction or both", _lstm),
-    "cnn": NetworkFamily(CNNBase, CNNConfig, "convolutions over neighbouring tokens, with max pooling", _cnn),
+    "lstm": NetworkFamily(
+        LSTMBase,
+        LSTMConfig,
+        "recurrent network, in one direction or both",
+        _lstm,
+        "it is no model of one paper, and the usual ones (Zaremba et al. 2014, section 4.1) train by plain gradient "
+        "descent, whose rate falls epoch by epoch",
+    ),
+    "cnn": NetworkFamily(
+        CNNBase,
+        CNNConfig,
+        "convolutions over neighbouring tokens, with max pooling",
+        _cnn,
+        "the paper (Kim 2014, section 3.1) trains a classifier, and pretrains nothing but word vectors",
+    ),
     "transformer-xl": NetworkFamily(
         TransformerXLBase,
         XLNetConfig,
         "causal attention, with a memory of previous rows",
         _xlnet,
+        {  # Dai et al. 2019: the released code for WikiText-103, base
+            "learning_rate": 2.5e-4,
+            "warmup": 0.0,
+            "schedule": "cosine",
+            "weight_decay": 0.0,
+            "betas": (0.9, 0.999),
+            "epsilon": 1e-8,
+            "max_grad_norm": 0.25,
+        },
         _export_xlnet,
     ),
     "xlnet": NetworkFamily(
@@ -97,6 +126,12 @@ NETWORKS: Mapping[str, NetworkFamily] = {
         XLNetConfig,
         "bidirectional attention, tokens predicted in random order; with a memory",
         _xlnet,
+        {  # Yang et al. 2019, appendix, hyperparameters for pretraining; betas and clipping: the released code
+            "learning_rate": 4e-4,
+            "warmup": 0.08,
+            "betas": (0.9, 0.999),
+            "max_grad_norm": 0.25,
+        },
         _export_xlnet,
     ),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kepipe.arrays import Ints
+from kepipe.arrays import Floats, Ints
 from kepipe.data.alignment import DOCUMENT, SENTENCE
 from kepipe.models.config import CONFIG
 from kepipe.models.files import copy_tokenizer, write_json
@@ -105,15 +105,28 @@ def save(
     write_json(folder / PROVENANCE, made_by)
 
 
+def token_losses(model: NgramModel, shard: Shard) -> Floats:
+    """The loss of each token of a shard in nats, given those before it in its document: float [T]."""
+    losses = [np.zeros(0)]
+    for words_T, nats_T in _scored(model, shard, sentences=False):
+        losses.append(nats_T[(words_T != BOS) & (words_T != EOS)])
+    return np.concatenate(losses)
+
+
+def _scored(model: NgramModel, shard: Shard, *, sentences: bool) -> Iterator[tuple[Ints, Floats]]:
+    """The words of `word_stretches`, with the loss of each in nats."""
+    before, reach = np.zeros(0, np.int64), model.tables.order - 1
+    for words_T in word_stretches(shard, model.vocabulary.of_token, sentences=sentences):
+        text_T = np.concatenate([before, words_T])
+        yield words_T, -model.tables.score(text_T)[len(before) :] * np.log(10)
+        before = text_T[max(0, len(text_T) - reach) :]
+
+
 def held_out_loss(model: NgramModel, shard: Shard) -> dict[str, float]:
     """The loss on a shard in nats per token, including ends of texts: over all tokens, and without unknown ones; and
     the share of unknown tokens."""
     nats = nats_unknown = unknown = number = 0.0
-    before, reach = np.zeros(0, np.int64), model.tables.order - 1
-    for words_T in word_stretches(shard, model.vocabulary.of_token, sentences=model.config.sentences):
-        text_T = np.concatenate([before, words_T])
-        nats_T = -model.tables.score(text_T)[len(before) :] * np.log(10)
-        before = text_T[max(0, len(text_T) - reach) :]
+    for words_T, nats_T in _scored(model, shard, sentences=model.config.sentences):
         asked_T, unknown_T = words_T != BOS, is_unknown(words_T)
         number += int(asked_T.sum())
         unknown += int(unknown_T.sum())

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,33 @@ def test_predict_keeps_order_and_ids_of_a_file(tuned: Path, tmp_path: Path) -> N
     as_json = predict(tuned, "--file", "-", "--json", given=(tmp_path / "t.jsonl").read_text())
     assert [record["id"] for record in lines(as_json.stdout)] == ["x", "3"]
     assert {path.name for path in tmp_path.iterdir()} == {"t.txt", "t.jsonl", "out.jsonl"}
+
+
+def test_predict_prints_what_a_bert_writes(tmp_path: Path) -> None:
+    data = write_task(tmp_path / "data", "text-to-text")
+    settings: dict[str, Any] = {"epochs": 16, "learning_rate": 2e-3, "batch_tokens": 128}
+    settings["generation"] = {"max_new_tokens": 8, "num_beams": 2}
+    start = base_model(tmp_path / "base", segments=6)
+    writer = finetune(tmp_path / "work", start, "text-to-text", data, **settings).folder
+    (tmp_path / "t.txt").write_text("the old lovely day\nwe saw awful rain\n")
+    ended = predict(writer, "--file", tmp_path / "t.txt", "--out", tmp_path / "out.jsonl")
+    assert ended.exit_code == 0, ended.output
+    found = [record["predicted"] for record in lines((tmp_path / "out.jsonl").read_text())]
+    assert found == ["we saw a lovely day", "the rain was long"]
+
+
+def test_predict_needs_no_more_memory_for_a_longer_file(tuned: Path, tmp_path: Path) -> None:
+    """Python's and numpy's own count, so that the machine and its allocator do not matter."""
+    file, out, peaks = tmp_path / "t.txt", tmp_path / "out.jsonl", []
+    for texts in (BATCH_SIZE, 4 * BATCH_SIZE, 12 * BATCH_SIZE):
+        file.write_text("".join(f"{GOOD} {number}\n" for number in range(texts)))
+        tracemalloc.start()
+        ended = predict(tuned, "--file", file, "--out", out)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert ended.exit_code == 0, ended.output
+        assert len(out.read_bytes().splitlines()) == texts
+    assert peaks[2] < peaks[1] + 1_000_000, f"{peaks}; the first includes imports"
 
 
 def test_killed_predict_resumes_with_the_same_bytes(tuned: Path, tmp_path: Path) -> None:

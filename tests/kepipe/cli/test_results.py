@@ -95,6 +95,21 @@ def test_of_several_files_the_newest_study_is_shown(workspace: Path, tmp_path: P
         assert "| 2 | – | – | – |" not in letters
 
 
+def test_an_older_study_is_shown_with_the_present_verdict(workspace: Path, tmp_path: Path) -> None:
+    file = tmp_path / "older.json"
+    _invoke("--workspace", str(workspace), "--json", str(file))
+    content = json.loads(file.read_text())
+    study = content[0]["study"]
+    assert study["verdict"] in _invoke("--from", str(file))
+    study["verdict"] = "A gain is shown."
+    (finding,) = study["findings"]
+    finding["arms"]["fast"]["by_seed"], finding["arms"]["slow"]["by_seed"] = [0.7, 0.6], [0.5, 0.5]
+    file.write_text(json.dumps(content))
+    page = _invoke("--from", str(file))
+    assert "1 study, 0 with a gain." in page
+    assert "whether fast does better than slow on finetune/test/accuracy is open." in page
+
+
 @pytest.mark.parametrize(
     "content",
     ["{}", "[1]", '[{"pipeline": "x"}]', '[{"pipeline": "x", "made": 1, "costs": {}, "study": {}}]'],
@@ -116,4 +131,4 @@ def _invoke(*words: str) -> str:
 def test_workspace_without_studies_is_reported(tmp_path: Path) -> None:
     failed = CliRunner().invoke(app, ["results", "--workspace", str(tmp_path)])
     assert isinstance(failed.exception, ValueError)
-    assert "no finished study" in str(failed.exception)
+    assert "no finished study and no scores" in str(failed.exception)

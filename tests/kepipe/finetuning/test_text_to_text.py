@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from kepipe.finetuning.fine_tuned import load
 from kepipe.finetuning.predictor import Predictor
 from kepipe.finetuning.text_metrics import measure_texts, words
 from kepipe.finetuning.text_to_text import read
-from kepipe.stages.artifacts import Graph
+from kepipe.models import folder
+from kepipe.models.networks.families import NETWORKS, build
+from kepipe.stages.artifacts import Graph, Model
 from kg.problems import Problems
 from tests.support.conflicts import error_message
-from tests.support.tasks import base_model, finetune, write_task
+from tests.support.tasks import CITIES, base_model, finetune, tokenizer, write_task
 from tests.support.toy_training import EventRecorder
 
 PAIRS = [
@@ -35,7 +38,7 @@ SLOWLY = {"epochs": 16, "learning_rate": 2e-3, "batch_tokens": 256}
 
 def test_metrics_equal_those_of_the_libraries() -> None:
     answers, targets = zip(*PAIRS, strict=True)
-    found = measure_texts(answers, targets)
+    found = measure_texts(answers, [(target,) for target in targets])
     rouge = RougeScorer(["rouge1", "rouge2", "rougeL"])
     theirs = [rouge.score(target, answer) for answer, target in PAIRS]
     for ours, name in (("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")):
@@ -49,7 +52,7 @@ def test_metrics_equal_those_of_the_libraries() -> None:
 
 def test_bleu_and_chrf_of_a_subset_use_summed_statistics() -> None:
     answers, targets = zip(*PAIRS, strict=True)
-    found = measure_texts(answers, targets)
+    found = measure_texts(answers, [(target,) for target in targets])
     for metric, scorer in ((found["bleu"], BLEU()), (found["chrf"], CHRF())):
         sums = np.stack([metric.columns[:2].sum(0), metric.columns[1:].sum(0)])
         expected = [
@@ -61,7 +64,7 @@ def test_bleu_and_chrf_of_a_subset_use_summed_statistics() -> None:
 
 def test_chinese_is_compared_by_characters() -> None:
     assert words("北京2008年 Ann's") == ["北", "京", "2008", "年", "ann", "s"]
-    found = measure_texts(["北京是首都"], ["北京是中国的首都"])
+    found = measure_texts(["北京是首都"], [["北京是中国的首都"]])
     assert found["rouge_1"].score == pytest.approx(2 * 5 / 13)
     assert found["rouge_l"].score == pytest.approx(2 * 5 / 13)
     assert found["bleu"].score == pytest.approx(
@@ -80,15 +83,15 @@ def test_text_to_text_files_of_both_kinds_are_read(tmp_path: Path) -> None:
         assert "`target` is empty" in problems.summary()
 
 
-@pytest.mark.parametrize("family", ["gpt2", "t5", "bart"])
+@pytest.mark.parametrize("family", ["gpt2", "t5", "bart", "bert"])
 def test_generating_models_learn_the_task(tmp_path: Path, family: str) -> None:
     data = write_task(tmp_path / "data", "text-to-text")
     generation = {"max_new_tokens": 8, "num_beams": 2}
-    smoothed = {"label_smoothing": 0.1 if family == "bart" else 0.0}
+    changes: dict[str, Any] = {"label_smoothing": 0.1 if family == "bart" else 0.0, **SLOWLY}
+    if family == "bert":
+        changes["batch_tokens"] = 128  # an update learns only from the masked tokens
     start = base_model(tmp_path / "base", family)
-    made = finetune(
-        tmp_path / "stage", start, "text-to-text", data, generation=generation, **smoothed, **SLOWLY
-    )
+    made = finetune(tmp_path / "stage", start, "text-to-text", data, generation=generation, **changes)
     scores = made.scores()["test"]
     assert scores["exact_match"].value > 0.9
     assert scores["bleu"].low is not None
@@ -99,12 +102,31 @@ def test_generating_models_learn_the_task(tmp_path: Path, family: str) -> None:
     assert [one["predicted"] for one in again] == [record["predicted"] for record in records]
 
 
+def test_bert_learns_to_reverse_texts_of_any_length_and_ends_by_itself(tmp_path: Path) -> None:
+    rng, data = np.random.default_rng(0), {}
+    for split, count in {"train": 1200, "dev": 40, "test": 40}.items():
+        rows = [rng.choice(CITIES, rng.integers(1, 5)).tolist() for _ in range(count)]
+        file = tmp_path / f"{split}.tsv"
+        file.write_text("text\ttarget\n" + "".join(f"{' '.join(r)}\t{' '.join(r[::-1])}\n" for r in rows))
+        data[split] = str(file)
+    start = base_model(tmp_path / "base", segments=6)
+    settings: dict[str, Any] = {"generation": {"max_new_tokens": 12, "num_beams": 2}, "epochs": 20}
+    made = finetune(tmp_path / "stage", start, "text-to-text", data, **settings)
+    scores = made.scores()["test"]
+    assert scores["exact_match"].value > 0.9, scores
+
+
 def test_model_that_cannot_generate_is_rejected(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 20, 10)
-    with pytest.raises(ValueError, match="cannot generate text; bart, t5, gpt2 can"):
-        finetune(tmp_path / "stage", base_model(tmp_path / "base"), "text-to-text", data)
-    with pytest.raises(ValueError, match="no head that could learn alone"):
-        finetune(tmp_path / "head", base_model(tmp_path / "bart", "bart"), "text-to-text", data, train="head")
+    network = build(NETWORKS["lstm"].section.model_validate({"family": "lstm"}), tokenizer(), seed=1)
+    tokenizer().save(tmp_path / "base")
+    folder.save(tmp_path / "base", network, tokenizer=tmp_path / "base")
+    with pytest.raises(ValueError, match="cannot generate text; bert, roberta, modernbert, gpt2, bart, t5, "):
+        finetune(tmp_path / "stage", Model(tmp_path / "base", ""), "text-to-text", data)
+    for family in ("bart", "bert"):
+        start = base_model(tmp_path / family, family)
+        with pytest.raises(ValueError, match="no head that could learn alone"):
+            finetune(tmp_path / "head", start, "text-to-text", data, train="head")
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -141,8 +163,13 @@ def test_truncated_answers_give_a_warning(tmp_path: Path) -> None:
 def test_incompatible_text_to_text_settings_are_reported_first(tmp_path: Path) -> None:
     data = write_task(tmp_path / "data", "text-to-text", 8, 8)["train"]
     stage = f"use: finetune, base: {{from: minilm}}, data: {{train: {data}}}"
+    network = f"use: finetune, base: {{family: lstm}}, tokenizer: minilm, data: {{train: {data}}}"
     assert "`stages.tune.task`: this model cannot generate text" in error_message(
-        tmp_path, f"  tune: {{{stage}, task: text-to-text}}\n"
+        tmp_path, f"  tune: {{{network}, task: text-to-text}}\n"
+    )
+    assert "`stages.tune.generation.max_new_tokens`: `length: 448` and" in error_message(
+        tmp_path,
+        f"  tune: {{{stage}, task: text-to-text, length: 448, generation: {{max_new_tokens: 65}}}}\n",
     )
     gpt = "  pretrain: {base: {family: gpt2, positions: 64}, objective: causal-lm, format: packed, length: 64}\n"
     tune = "use: finetune, inputs: {start: pretrain}, task: text-to-text, length: 64"

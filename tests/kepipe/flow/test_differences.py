@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kepipe.flow.artifact import seal
-from kepipe.flow.differences import Difference, differences
+from kepipe.flow.differences import Difference, differences, differences_of_stages
 from kepipe.flow.lineage import StageResult
 from kepipe.flow.plan import Workspace
 from tests.support.flow import Bench, flow
@@ -112,3 +112,26 @@ def test_removed_input_that_both_share_is_no_difference(tmp_path: Path) -> None:
     done = tmp_path / "store" / "done"
     first, second = (made(done / name, {}, [], inputs={"corpus": "0123456789abcdef"}) for name in "ab")
     assert list(differences(first, second, Workspace(tmp_path))) == []
+
+
+def test_stages_of_two_runs_are_compared_one_by_one(tmp_path: Path) -> None:
+    """Inputs that are stages themselves are not repeated; others are shown, and stages that one run lacks."""
+    link = made(tmp_path / "link", {}, []), made(tmp_path / "link2", {}, [])
+    before, after = (
+        made(
+            tmp_path / f"train{number}",
+            {"git.commit": str(number)},
+            [{"step": None, "loss": 2.0 - number}],
+            inputs={"linked": link[number].digest, "vectors": f"{number}" * 64},
+        )
+        for number in (0, 1)
+    )
+    first = {"link": link[0], "train": before, "report": "a" * 64, "gone": "b" * 64}
+    second = {"link": link[1], "train": after, "gone": "b" * 64}
+    assert list(differences_of_stages(first, second)) == [
+        ("train", Difference("code", "train.git.commit", "0", "1")),
+        ("train", Difference("input", "train.vectors", "0" * 12, "1" * 12)),
+        ("train", Difference("figures", "train.loss", 2.0, 1.0)),
+        ("report", Difference("stage", "report", "a" * 12, None)),
+    ]
+    assert list(differences_of_stages(first, first)) == []

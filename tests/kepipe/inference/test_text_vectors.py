@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -72,10 +73,15 @@ def test_similar_pairs_are_scored_by_spearman(tmp_path: Path) -> None:
         read_similar(tmp_path / "bad.jsonl")
 
 
-def test_exported_text_encoder_has_sentence_transformers_layout(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_exported_text_encoder_has_sentence_transformers_layout_and_vectors(
+    tmp_path: Path, pooling: Literal["first", "mean"]
+) -> None:
     """By the layout that sentence-transformers documents: modules in order, each with its class and folder."""
+    from sentence_transformers import SentenceTransformer
+
     shards = write_shards(tmp_path / "shards")
-    objective = {"name": "simcse", "pooling": "first"}
+    objective = {"name": "simcse", "pooling": pooling}
     settings = {**SMALL, "base": {**TINY, "dropout": 0.1}, "steps": 2, "objective": objective}
     run_stage(PRETRAIN, PRETRAIN.inputs(shards), PretrainConfig.model_validate(settings), tmp_path / "work")
     exported = CliRunner().invoke(app, ["export", str(tmp_path / "work" / "out"), str(tmp_path / "hf")])
@@ -86,8 +92,13 @@ def test_exported_text_encoder_has_sentence_transformers_layout(tmp_path: Path) 
         (1, "1_Pooling", "Pooling"),
         (2, "2_Normalize", "Normalize"),
     ]
-    pooling = json.loads((tmp_path / "hf" / "1_Pooling" / "config.json").read_text())
-    assert pooling["word_embedding_dimension"] == 32
-    assert pooling["pooling_mode_cls_token"]
-    assert not pooling["pooling_mode_mean_tokens"]
-    assert open_text_vectors(tmp_path / "work" / "out").pooling == "first"
+    about = json.loads((tmp_path / "hf" / "1_Pooling" / "config.json").read_text())
+    assert about["word_embedding_dimension"] == 32
+    assert about["pooling_mode_cls_token"] == (pooling == "first")
+    assert about["pooling_mode_mean_tokens"] == (pooling == "mean")
+    ours = open_text_vectors(tmp_path / "work" / "out")
+    assert ours.pooling == pooling
+    ours_ND = ours(TEXTS)
+    assert np.ptp(ours_ND, axis=0).max() > 0.05, "the texts have different vectors"
+    theirs = SentenceTransformer(str(tmp_path / "hf"), device="cpu")
+    np.testing.assert_allclose(theirs.encode(TEXTS), ours_ND, atol=2e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,26 @@ def test_arms_mask_equally_many_tokens() -> None:
     for progress, size in ((0.0, 1), (0.5, 2), (0.9, 3)):
         count = len(objective().collate(whole, draw(), progress).labels)
         assert control - 256 * (size - 1) <= count <= control
+
+
+def test_moved_names_are_masked_elsewhere_and_nothing_else_changes() -> None:
+    """Spans of as many words, which do not know where the names are; tokens and phrases are masked as with names."""
+    mixed = rows(64, 128)
+    place = np.broadcast_to(
+        np.arange(128) - 1, mixed.tokens.shape
+    )  # in each sentence a name of three words, and three
+    number = np.where(mixed.special, -1, place // 6 * 4 + np.maximum(place % 6 - 2, 0))
+    mixed = replace(mixed, units={**mixed.units, "entity": number})
+    for progress in (0.0, 0.5):
+        batches = [objective(names=names).collate(mixed, draw(), progress) for names in ("linked", "moved")]
+        assert torch.equal(batches[0].tokens, batches[1].tokens)
+    cut = []
+    for names in ("linked", "moved"):
+        batch = objective(names=names).collate(mixed, draw(), 1.0)
+        units, sizes = hidden_units(batch, mixed, "entity")
+        full = np.array([(number[unit // 1000] == unit % 1000).sum() for unit in units])
+        cut.append((sizes < full).mean())
+    assert cut[0] == 0 < cut[1]
 
 
 def test_stage_lengths_are_weights() -> None:

@@ -107,16 +107,24 @@ def test_named_method_is_detected(line: str, names: set[str]) -> None:
 
 @pytest.mark.parametrize(("name", "method"), ROWS)
 def test_method_controls_can_be_made_by_stages(name: str, method: KnowledgeMethod) -> None:
-    """Every method can be left out; one that reads an input can be given wrong facts, names without facts, and is
-    compared with the same facts as sentences."""
+    """Every method can be left out, made wrong, and compared with the facts as sentences; one that reads an input can
+    be given names without facts."""
     settings = table.read(name)
     controls = table.controls_of(method)
     inputs = method.inputs(settings)
-    expected = [control for control in table.CONTROLS if control != name] if inputs else ["graph-off"]
-    assert [control.name for control in controls] == expected
+    meaningless = {name} if inputs else {"names-only"}
+    assert {control.name for control in controls} == {*table.CONTROLS} - meaningless
+    assert len(controls) == len({control.name for control in controls})
     makers = {stage.name: stage for stage in STAGES}
     for control in controls:
-        assert bool(control.replaced_by) == (control.name not in ("graph-off", "triples-as-text"))
+        changed = control.name not in ("graph-off", "triples-as-text")
+        assert (bool(control.replaced_by), bool(control.settings)) == (
+            changed and bool(inputs),
+            changed and not inputs,
+        )
+        assert settings.model_copy(update=dict(control.settings)) == table.read(
+            {"method": name, **control.settings}
+        )
         assert control.method in (None, *table.METHODS)
         for slot, kind in control.replaced_by.items():
             assert slot in inputs

@@ -8,6 +8,7 @@ import torch
 
 from kepipe.data.batch import Batch
 from kepipe.models.base import Base, build
+from kepipe.models.generation import PromptTree
 from kepipe.models.hf import huggingface
 from kepipe.models.lm_scorer import LMScorer, prompt_style_of, writes
 from kepipe.tokenization.training import train_tokenizer
@@ -128,6 +129,25 @@ def test_prefix_style_has_the_inputs_of_a_prefix_lm(tokenizer):
     assert found != pytest.approx(causal, abs=1e-4)
 
 
+def test_mask_style_has_the_inputs_of_unilm(tokenizer):
+    """Each token is predicted at a mask after the prompt and the tokens before it; also in a batch."""
+    scorer = make("bert", tokenizer, "mask")
+    prompts = pieces(tokenizer, "The moon", "Two small moons go around")
+    targets = pieces(tokenizer, " goes around", " Mars")
+    found = scorer.log_likelihoods(prompts, [0, 1], targets)
+    for values, prompt, target in zip(found, prompts, targets, strict=True):
+        source = [tokenizer.cls, *prompt, tokenizer.sep]
+        for place, token in enumerate(target):
+            whole = torch.tensor([[*source, *target[:place], tokenizer.mask]])
+            is_source = (torch.arange(whole.shape[1]) < len(source))[None].long()
+            batch = Batch(whole, torch.ones_like(whole), 1 - is_source, visibility="prefix", prefix=is_source)
+            with torch.no_grad():
+                logp = scorer.model.vocabulary(scorer.model(batch))[0, -1].log_softmax(-1)
+            assert values[place] == pytest.approx(float(logp[token]), abs=1e-4)
+    with pytest.raises(ValueError, match="this model has an encoder"):
+        scorer.prompt([PromptTree(prompts[0])], 1)
+
+
 def test_the_prompt_style_is_read_from_the_folder_and_bert_is_an_error(tokenizer, tmp_path):
     def note(style):
         (tmp_path / "kepipe.json").write_text(json.dumps({"prompt_style": style}))
@@ -144,5 +164,8 @@ def test_the_prompt_style_is_read_from_the_folder_and_bert_is_an_error(tokenizer
     assert prompt_style_of(gpt.config, tmp_path) == "prefix"
     bert = make("bert", tokenizer, "append").model
     assert not writes(bert)
-    with pytest.raises(ValueError, match="fills masks and does not generate"):
-        prompt_style_of(bert.config)
+    for folder in (None, tmp_path):
+        with pytest.raises(ValueError, match="fills masks and does not generate"):
+            prompt_style_of(bert.config, folder)
+    note("mask")
+    assert prompt_style_of(bert.config, tmp_path) == "mask"

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kepipe.noise.tokens import budget
-from kepipe.noise.units import count_units, fill, select_units, select_units_by_coin, spread
+from kepipe.noise.units import count_units, fill, move_units, select_units, select_units_by_coin, spread
 
 
 def numbered(sizes: list[int]) -> list[int]:
@@ -94,3 +94,54 @@ def test_first_unit_counts_as_text() -> None:
     units = np.repeat([[0, 1]], 10, axis=1)
     for seed in range(8):
         assert select_units(units, np.random.default_rng(seed), 0.5).sum() == 10
+
+
+@given(
+    st.lists(st.lists(st.lists(st.integers(1, 4), max_size=8), max_size=4), min_size=1, max_size=5),
+    st.lists(st.integers(1, 3), min_size=1, max_size=5),
+    st.integers(0, 2**32 - 1),
+)
+def test_moved_units_have_as_many_words_in_the_same_sentence(
+    rows: list[list[list[int]]], tokens: list[int], seed: int
+) -> None:
+    """`rows`: rows → sentences → words of each unit; words have `tokens` in turn, and a special token ends each
+    sentence."""
+    units, words, sentences = (np.full((len(rows), 160), -1) for _ in range(3))
+    for row, its in enumerate(rows):
+        place = word = unit = 0
+        for sentence, sizes in enumerate(its):
+            for size in sizes:
+                for _ in range(size):
+                    stop = place + tokens[word % len(tokens)]
+                    units[row, place:stop], words[row, place:stop] = unit, word
+                    sentences[row, place:stop] = sentence
+                    place, word = stop, word + 1
+                unit += 1
+            place += 1
+    moved = move_units(units, words, sentences, np.random.default_rng(seed))
+    assert ((moved < 0) == (units < 0)).all()
+    for row, its in enumerate(rows):
+        for sentence, sizes in enumerate(its):
+            here = sentences[row] == sentence
+            assert set(moved[row][here]) == set(units[row][here])
+            found = [len(set(words[row][moved[row] == unit])) for unit in sorted(set(moved[row][here]))]
+            assert sorted(found) == sorted(sizes)
+        for word in set(words[row]) - {-1}:
+            assert len(set(moved[row][words[row] == word])) == 1, "a word stays whole"
+        assert (np.diff(moved[row][moved[row] >= 0]) >= 0).all()
+
+
+def test_unit_moves_to_every_place_equally_often() -> None:
+    units, words = np.array([[0, 1, 1, 2, 3]] * 4000), np.array([[0, 1, 2, 3, 4]] * 4000)
+    moved = move_units(units, words, np.zeros_like(units), np.random.default_rng(0))
+    pair = (np.diff(moved, axis=1) == 0).mean(axis=0)
+    assert np.abs(pair - 0.25).max() < 0.03
+
+
+def test_word_that_a_unit_cuts_counts_as_two() -> None:
+    units, words = np.array([[0, 0, 1]]), np.array([[0, 1, 1]])
+    found = {
+        tuple(move_units(units, words, np.zeros_like(units), np.random.default_rng(seed))[0])
+        for seed in range(20)
+    }
+    assert found == {(0, 0, 1), (0, 1, 1)}

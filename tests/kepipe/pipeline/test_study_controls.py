@@ -8,6 +8,7 @@ import pytest
 
 from kepipe.config import ConfigError
 from kepipe.knowledge.ernie_baidu import ErnieBaidu
+from kepipe.knowledge.ernie_tsinghua.settings import ErnieTsinghua
 from kepipe.knowledge.triples_as_text.settings import TriplesAsText
 from tests.support.study_flows import STAGES, by_name, design, flow_of
 
@@ -93,13 +94,43 @@ def test_triples_as_text_control_keeps_other_methods(tmp_path: Path) -> None:
     assert nodes["pretrain.triples-as-text.5"].config.knowledge == (ErnieBaidu(), TriplesAsText())
 
 
-def test_method_without_inputs_has_only_graph_off(tmp_path: Path) -> None:
-    """ERNIE (Baidu) uses no facts, so there is no shuffled control."""
-    text = STAGES.replace("knowledge: ernie-tsinghua", "knowledge: ernie-baidu")
+def test_controls_of_a_method_that_masks_names(tmp_path: Path) -> None:
+    """Names are masked where they are not, or the facts of the linker's graph are read as sentences instead."""
+    text = STAGES.replace("knowledge: ernie-tsinghua", "knowledge: {method: ernie-baidu, upstream: true}")
     flow = flow_of(tmp_path, text + "study: {seeds: 1, controls: true, measure: {pretrain: loss}}\n")
-    assert design(flow).arms() == ["graph-on", "graph-off"]
+    assert design(flow).arms() == ["graph-on", "graph-off", "graph-shuffled", "triples-as-text"]
+    nodes = by_name(flow)
+    on, off, wrong, as_text = (node for node in flow.nodes if node.labels.get("stage") == "pretrain")
+    assert on.config.knowledge == (ErnieBaidu(upstream=True),)
+    assert off.config.knowledge == ()
+    assert wrong.config.knowledge == (ErnieBaidu(upstream=True, names="moved"),)
+    assert wrong.inputs == on.inputs
+    assert as_text.config.knowledge == (TriplesAsText(),)
+    assert as_text.inputs == {**on.inputs, "graph": nodes["link"].inputs["graph"]}
+    assert len({node.config.steps for node in (on, off, wrong, as_text)}) == 1
     with pytest.raises(ConfigError, match="there is no arm `names-only`"):
         flow_of(tmp_path, text + "study: {seeds: 1, controls: [names-only], measure: {pretrain: loss}}\n")
+
+
+def test_masking_and_facts_are_wrong_together(tmp_path: Path) -> None:
+    text = STAGES.replace("knowledge: ernie-tsinghua", "knowledge: [ernie-baidu, ernie-tsinghua]")
+    nodes = by_name(
+        flow_of(tmp_path, text + "study: {seeds: 1, controls: true, measure: {pretrain: loss}}\n")
+    )
+    wrong = nodes["pretrain.graph-shuffled.5"]
+    assert wrong.config.knowledge == (ErnieBaidu(names="moved"), ErnieTsinghua())
+    assert [nodes[name].stage.name for name in wrong.inputs["vectors"]] == ["shuffled-vectors"]
+
+
+def test_triples_as_text_control_of_masking_beside_triples_as_text(tmp_path: Path) -> None:
+    """The text alone is left."""
+    text = STAGES.replace(
+        "knowledge: ernie-tsinghua", "knowledge: [ernie-baidu, {method: triples-as-text, share: 0.3}]"
+    )
+    nodes = by_name(
+        flow_of(tmp_path, text + "study: {seeds: 1, controls: true, measure: {pretrain: loss}}\n")
+    )
+    assert nodes["pretrain.triples-as-text.5"].config.knowledge == (TriplesAsText(share=0.3),)
 
 
 def test_controls_are_shuffled_per_seed_and_can_be_extended(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ GLOVE = "  vectors: {use: pretrain, base: {family: glove}}\n"
         ),
         (
             "  pretrain: {base: {family: cnn}, recipe: published}\n",
-            "`stages.pretrain.recipe`: there is none for cnn",
+            "there are no usable published settings of cnn",
         ),
         (
             "  pretrain: {base: {family: cnn}, gradient_checkpointing: true}\n",

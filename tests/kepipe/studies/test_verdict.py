@@ -26,36 +26,38 @@ def test_the_answer_in_words(
     on: tuple[float, ...], off: tuple[float, ...], wrong: tuple[float, ...], message: str
 ) -> None:
     design, finding = study(graph_on=on, graph_off=off, graph_shuffled=wrong)
-    assert answer(design, finding).startswith(message)
+    assert answer(design, finding, [finding]).startswith(message)
     assert helped(design, finding, ON) == message.startswith("A gain")
 
 
 def test_where_every_arm_has_nothing_the_knowledge_is_not_judged() -> None:
     nothing = (0.0, 0.0, 0.0)
     design, finding = study(graph_on=nothing, graph_off=nothing)
-    assert answer(design, finding).startswith("Nothing was learned: every arm has finetune/test/micro_f1 0")
+    assert answer(design, finding, [finding]).startswith(
+        "Nothing was learned: every arm has finetune/test/micro_f1 0"
+    )
     assert headline(design, [finding, finding]).startswith("Nothing was learned in any of 2 tasks")
     design, finding = study(graph_on=(0.0, 0.0, 0.01), graph_off=nothing)
-    assert "othing was learned" not in answer(design, finding)
+    assert "othing was learned" not in answer(design, finding, [finding])
     design, finding = study(LOSS, graph_on=nothing, graph_off=nothing)  # a loss of 0 is the best there can be
-    assert "othing was learned" not in answer(design, finding)
+    assert "othing was learned" not in answer(design, finding, [finding])
 
 
 def test_where_names_alone_help_as_much_it_says_so() -> None:
     """Facts, true or shuffled, and names alone each gave as much: it is the names."""
     assert NAMES_ONLY in CONTROLS
     design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.66, 0.61, 0.625))
-    assert answer(design, finding).endswith(
+    assert answer(design, finding, [finding]).endswith(
         "The control names-only does better too: the names help, not the facts."
     )
     design, finding = study(graph_on=HIGH, graph_off=LOW, names_only=(0.5, 0.7, 0.6))
-    assert "the names help" not in answer(design, finding)
+    assert "the names help" not in answer(design, finding, [finding])
 
 
 def test_of_a_loss_lower_is_better() -> None:
     design, finding = study(LOSS, graph_on=LOW, graph_off=HIGH)
     assert finding.between(ON, OFF).answer == "gain"
-    assert answer(design, finding) == (
+    assert answer(design, finding, [finding]) == (
         "A gain is shown: graph-on does better than graph-off on pretrain/final_held_out_loss."
     )
 
@@ -63,7 +65,7 @@ def test_of_a_loss_lower_is_better() -> None:
 def test_of_one_arm_nothing_is_compared() -> None:
     design, finding = study(graph_off=HIGH)
     assert finding.differences == ()
-    assert answer(design, finding) == (
+    assert answer(design, finding, [finding]) == (
         "Only one arm was measured on finetune/test/micro_f1: there is no comparison."
     )
 
@@ -72,7 +74,7 @@ def test_several_arms_without_a_control() -> None:
     values = {"plain": LOW, "long": HIGH, "short": LOW}
     design = design_of(values)
     finding = find(design, F1, values)
-    assert answer(design, finding).startswith("A gain is shown: long does better than plain")
+    assert answer(design, finding, [finding]).startswith("A gain is shown: long does better than plain")
 
 
 @pytest.mark.parametrize(
@@ -95,16 +97,17 @@ def test_several_tasks_are_told_in_one_sentence(on: tuple[tuple[float, ...], ...
         for measure, found in zip(design.deciding(), on, strict=True)
     ]
     assert headline(design, deciding) == message
-    assert headline(design, deciding[:1]) == answer(design, deciding[0])
+    assert headline(design, deciding[:1]) == answer(design, deciding[0], deciding[:1])
 
 
 def test_each_comparison_says_what_it_shows() -> None:
     _, finding = study(graph_on=(0.7, 0.5, 0.6), graph_off=LOW, graph_shuffled=(0.7, 0.5, 0.6))
-    assert explain(finding.between(ON, OFF)) == "not shown; 3 seeds cannot show a difference below 0.29"
-    assert explain(finding.between(ON, WRONG)) == "no difference with any seed"
+    assert explain(finding.between(ON, OFF), True) == "not shown; 3 seeds cannot show a difference below 0.29"
+    assert explain(finding.between(ON, WRONG), True) == "no difference with any seed"
     assert as_json(finding)["differences"]["graph-on − graph-off"]["shows"] == "open"
     _, single = study(graph_on=(0.7,), graph_off=(0.5,))
-    assert explain(single.between(ON, OFF)) == "one seed: no interval, not shown"
+    assert explain(single.between(ON, OFF), True) == "one seed: no interval, not shown"
     _, told = study(graph_on=HIGH, graph_off=LOW, graph_shuffled=(0.71, 0.72, 0.70))
-    assert explain(told.between(ON, OFF)) == "gain shown"
-    assert explain(told.between(ON, WRONG)) == "loss shown"
+    assert explain(told.between(ON, OFF), True) == "gain shown"
+    assert explain(told.between(ON, WRONG), True) == "loss shown"
+    assert explain(told.between(ON, WRONG), False) == "loss without correction"

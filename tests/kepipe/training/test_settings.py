@@ -37,6 +37,24 @@ def test_inverse_sqrt_schedule_is_half_at_four_times_the_warmup() -> None:
     assert found[39] == pytest.approx(0.5)
 
 
+def test_flat_inverse_sqrt_schedule_is_that_of_t5() -> None:
+    """1 / √max(n, 10,000) at update n of 2^19 (Raffel et al. 2020, section 3.1.2)."""
+    steps = 2**19
+    settings = TrainingSettings(
+        steps=steps, learning_rate=0.01, warmup=10_000 / steps, schedule="flat-inverse-sqrt"
+    )
+    for update in (0, 1, 9_999, 10_000, 10_001, 40_000, steps - 1):
+        assert learning_rate(update / steps, settings, 1 / steps) == pytest.approx(
+            max(update, 10_000) ** -0.5
+        )
+    assert rates(steps=3, warmup=0, schedule="flat-inverse-sqrt")[0] == 1.0
+
+
+def test_adafactor_is_refused_with_fsdp2() -> None:
+    with pytest.raises(ValidationError, match="adafactor is not implemented for fsdp2: set `parallel: ddp`"):
+        TrainingSettings(optimizer="adafactor", parallel="fsdp2")
+
+
 def test_wsd_schedule_decays_over_the_last_fifth() -> None:
     found = rates(steps=20, warmup=4, schedule="wsd")
     assert found[4:17] == pytest.approx([1.0] * 13)
@@ -80,7 +98,7 @@ def test_batch_ramp_doubles_micro_batches() -> None:
         ({"budget": "0s"}, "greater than 0"),
         ({"budget": "10m", "steps": 100}, "mutually exclusive"),
         ({"budget": "10m", "warmup": 100}, "share below 1"),
-        ({"optimizer": "muonn"}, "'adamw' or 'muon'"),
+        ({"optimizer": "muonn"}, "'adafactor' or 'adagrad'"),
         ({"batch_ramp": 0.5}, "even number of parts"),
         ({"batch_ramp": 0.5, "accumulate": 8, "processes": 2}, "set accumulate .8. to 16"),
     ],
