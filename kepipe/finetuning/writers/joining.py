@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kepipe.arrays import Ints
-from kepipe.data.batch import Batch
+
+if TYPE_CHECKING:
+    from kepipe.data.batch import Batch
 
 
 def join(batch: Batch, target_BU: Ints, lengths_B: Ints, pad_id: int) -> tuple[Batch, Ints]:

@@ -106,7 +106,8 @@ def test_moved_units_have_as_many_words_in_the_same_sentence(
 ) -> None:
     """`rows`: rows → sentences → words of each unit; words have `tokens` in turn, and a special token ends each
     sentence."""
-    units, words, sentences = (np.full((len(rows), 160), -1) for _ in range(3))
+    width = 4 * 8 * 4 * 3 + 4  # sentences × units × words × tokens, and the special tokens
+    units, words, sentences = (np.full((len(rows), width), -1) for _ in range(3))
     for row, its in enumerate(rows):
         place = word = unit = 0
         for sentence, sizes in enumerate(its):
