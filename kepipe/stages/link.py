@@ -255,4 +255,4 @@ def inspect(stage: Planned) -> Iterator[str]:
     return _language_warning(stage.config, (document.text[:2000] for document in documents))
 
 
-LINK = Stage("link", 19, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)
+LINK = Stage("link", 20, LinkInputs, LinkConfig, Linked, link, fingerprint, inspect=inspect)

@@ -32,11 +32,11 @@ HAND_SET = Weights(
 PRIOR_MEAN = Weights(
     {
         **HAND_SET.of_feature,
-        "sentence_start": 0.26, "log_words": 0.51, "log_candidates": -0.29, "echo": -0.61, "phrase": 0.41,
-        "phrase_left": -0.06, "name_around": 0.64, "name_across": -0.03, "name_place": -0.53,
-        "name_organisation": 0.28, "name_people": 0.25, "name_language": -0.07, "name_work": -0.44,
-        "elsewhere": -0.85, "concept_alias": -0.38, "concept_capital": -0.43, "occupation": -0.51,
-        "quoted_work": -0.69, "quoted_other": -1.31,
+        "sentence_start": 0.25, "log_words": 0.51, "log_candidates": -0.3, "echo": -0.61, "phrase": 0.41,
+        "phrase_left": -0.06, "name_around": 0.63, "name_across": -0.04, "name_place": -0.53,
+        "name_organisation": 0.28, "name_people": 0.26, "name_language": -0.06, "name_work": -0.44,
+        "elsewhere": -0.71, "concept_alias": -0.38, "concept_capital": -0.43, "occupation": -0.51,
+        "quoted_work": -0.7, "quoted_other": -1.31,
     },
     bias=-3.18,
 )  # fmt: skip
