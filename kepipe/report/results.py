@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kepipe.report import measured
+from kepipe.report import halves, measured
 from kepipe.report.measured import cost_cells, interval
 from kepipe.report.page import Block, Code, Page, Section, Table, Text
 from kepipe.report.wording import plain, signed
@@ -103,12 +103,14 @@ def _blocks(study: StudyResult, published: str) -> Iterator[Block]:
             "five; smaller ones less often.",
             quiet=True,
         )
-    for measure in study.measures:
+    of_halves = halves.measures(study.findings) - study.deciding  # in the tables at the end
+    for measure in (each for each in study.measures if each.name not in of_halves):
         decides = ", which decides" if measure.name in study.deciding else ""
         yield _arms(study, measure, f"{measure.name}{decides}, {measure.better} is better.")
         if measure.differences:
             rows = tuple(_difference(each) for each in measure.differences)
             yield Table(PAIRS, rows, numbers=(1, 2, 3, 4, 5, 6))
+    yield from halves.blocks(study.findings, study.reference)
 
 
 def _arms(study: StudyResult, measure: Measured, caption: str) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kepipe.flow.artifact import Artifact
-from kepipe.report import charts, tasks
+from kepipe.report import charts, halves, tasks
 from kepipe.report.arms import bracketed, interval_text, pair, series, swatch, titled
 from kepipe.report.markup import fill
 from kepipe.report.page import Block, Fact, Figure, Page, Section, Table, Text
@@ -24,6 +24,8 @@ def build(design: Design, comparison: Comparison, results: Sequence[Artifact]) -
     deciding = comparison.deciding(design)
     several = len(deciding) > 1
     sections = [tasks.section(design, deciding)] if several else []
+    if by_halves := tuple(halves.blocks(comparison.findings, design.reference)):
+        sections.append(Section("halves", "The easier and the harder half of the test", by_halves))
     sections += [
         _measure(design, finding, number, deciding) for number, finding in enumerate(comparison.findings)
     ]

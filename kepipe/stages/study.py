@@ -92,4 +92,4 @@ def conflicts(stage: Planned) -> Iterator[ConfigConflict]:
             yield ConfigConflict(f"measure.{measure.stage}", first)
 
 
-STUDY = Stage("study", 6, StudyInputs, Design, Study, study, conflicts=conflicts)
+STUDY = Stage("study", 7, StudyInputs, Design, Study, study, conflicts=conflicts)

@@ -9,7 +9,7 @@ from typing import Any
 from kepipe.flow.lineage import StageResult
 from kepipe.studies.costs import Cost, costs_of_study
 from kepipe.studies.design import Copy, Design, Measure
-from kepipe.studies.findings import find
+from kepipe.studies.findings import Finding, find
 from kepipe.studies.gains import gains
 from kepipe.studies.intervals import Estimate
 from kepipe.studies.significance import PairedTests, holm_adjusted, paired_tests
@@ -45,7 +45,7 @@ class Measured:
 class StudyResult:
     """A finished study. `verdict`: by the present rule for gains, also of an older study. `written`: the content of
     its `study.json`; `made`: Unix time, 0 if not known; `place`: where it was read from; `gained`: whether any arm
-    shows a gain."""
+    shows a gain; `findings`: its measures by seed."""
 
     pipeline: str
     verdict: str
@@ -59,6 +59,7 @@ class StudyResult:
     place: str = ""
     costs: Mapping[str, Cost] = field(default_factory=dict)
     gained: bool = False
+    findings: Sequence[Finding] = ()
 
 
 def from_json(study: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyResult:
@@ -81,6 +82,7 @@ def from_json(study: Mapping[str, Any], pipeline: str, **beside: Any) -> StudyRe
             measures,
             study,
             gained=any(gain.shown for each in deciding for gain in gains(design, each, deciding)),
+            findings=tuple(findings.values()),
             **beside,
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -11,8 +11,11 @@ from typer.testing import CliRunner
 import kepipe
 from kepipe.cli import app
 from kepipe.stages.champion import evaluate_pair
+from kepipe.studies.design import Measure
+from kepipe.studies.findings import as_json, find
 from kepipe.tracking.delivery import deliver_pending
 from kepipe.tracking.store import connect
+from tests.support.studies import design_of
 
 PIPELINE = """
 name: letters
@@ -29,6 +32,12 @@ study:
   seeds: 2
   arms: {slow: {}, fast: {finetune: {learning_rate: 1.0e-2}}}
 """
+
+VALUES = {"slow": (0.5, 0.5, 0.52), "fast": (0.6, 0.59, 0.61)}
+HALVES = [
+    Measure(stage="cite", metric=f"test/{half}accuracy", better="higher")
+    for half in ("", "simple/", "complex/")
+]
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +75,26 @@ def test_results_page_has_arms_comparisons_and_costs(workspace: Path, tmp_path: 
     assert int(parameters.replace(",", "")) > 30_522 * 32
     assert "| fast − slow |" in text
     assert "<h1" in html.read_text()
+
+
+def test_halves_of_a_test_are_one_table_instead_of_a_section_each(tmp_path: Path) -> None:
+    design = design_of(VALUES, *HALVES)
+    found = [find(design, measure, VALUES) for measure in HALVES]
+    study = {
+        "reference": "slow",
+        "controls": [],
+        "seeds": [0, 1, 2],
+        "findings": [as_json(finding) for finding in found],
+    }
+    (tmp_path / "study.json").write_text(
+        json.dumps([{"pipeline": "contextual", "made": 1.0, "costs": {}, "study": study}])
+    )
+    text = _invoke("--from", str(tmp_path / "study.json"))
+    assert "cite/test/accuracy, which decides" in text
+    assert "cite/test/simple/accuracy" not in text
+    assert "| Task | Arm | simple | complex | advantage over slow, complex − simple |" in text
+    assert "| cite | fast | 0.600 " in text
+    assert "Published: Arora et al. 2020" in text
 
 
 def test_results_from_mlflow_equal_those_of_the_workspace(workspace: Path) -> None:

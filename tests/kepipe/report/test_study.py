@@ -11,8 +11,9 @@ import pytest
 from kepipe.flow.artifact import Artifact
 from kepipe.report.page import render
 from kepipe.report.study import build
-from kepipe.studies.compare import compare
+from kepipe.studies.compare import Comparison, compare
 from kepipe.studies.design import Design, Measure
+from kepipe.studies.findings import find
 from tests.support.html import Structure
 from tests.support.studies import F1, Values, design_of, result
 
@@ -134,3 +135,18 @@ def test_study_of_one_seed_shows_no_gain(tmp_path: Path) -> None:
     output = words(page_of(design_of(values, reference="graph-off"), tmp_path, values))
     assert "No gain shown" in output
     assert "one seed: no interval, not shown" in output
+
+
+def test_halves_of_the_test_have_a_section(design: Design) -> None:
+    halves = tuple(
+        Measure(stage="finetune", metric=f"test/{half}/micro_f1", better="higher")
+        for half in ("simple", "complex")
+    )
+    of_halves = design.model_copy(update={"measures": halves})
+    found = Comparison({}, tuple(find(of_halves, measure, VALUES) for measure in halves))
+    html = render(build(of_halves, found, []))
+    assert "The easier and the harder half of the test" in html
+    assert "By complexity: is an arm" in html
+    assert "The easier and the harder half" not in render(
+        build(of_halves.model_copy(update={"measures": halves[:1]}), Comparison({}, found.findings[:1]), [])
+    )
