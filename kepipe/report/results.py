@@ -9,6 +9,7 @@ from kepipe.report.measured import cost_cells, interval
 from kepipe.report.page import Block, Code, Page, Section, Table, Text
 from kepipe.report.wording import plain, signed
 from kepipe.studies.all_results import AllResults
+from kepipe.studies.intervals import Estimate
 from kepipe.studies.results import Compared, Measured, StudyResult
 from kepipe.studies.significance import detectable
 
@@ -103,6 +104,9 @@ def _blocks(study: StudyResult, published: str) -> Iterator[Block]:
             "five; smaller ones less often.",
             quiet=True,
         )
+    deciding = [measure for measure in study.measures if measure.name in study.deciding]
+    if len(deciding) > 1:
+        yield _by_task(deciding)
     of_halves = halves.measures(study.findings) - study.deciding  # in the tables at the end
     for measure in (each for each in study.measures if each.name not in of_halves):
         decides = ", which decides" if measure.name in study.deciding else ""
@@ -111,6 +115,18 @@ def _blocks(study: StudyResult, published: str) -> Iterator[Block]:
             rows = tuple(_difference(each) for each in measure.differences)
             yield Table(PAIRS, rows, numbers=(1, 2, 3, 4, 5, 6))
     yield from halves.blocks(study.findings, study.reference)
+
+
+def _by_task(deciding: Sequence[Measured]) -> Table:
+    """All arms by task, or by the size of the training data, each with the measure that decides."""
+    arms = tuple(dict.fromkeys(arm for measure in deciding for arm in measure.arms))
+    rows = tuple((measure.name, *(_mean(measure.arms.get(arm)) for arm in arms)) for measure in deciding)
+    caption = "Means over the seeds with 95% intervals."
+    return Table(("Measure", *arms), rows, caption, numbers=tuple(range(1, len(arms) + 1)))
+
+
+def _mean(mean: Estimate | None) -> str:
+    return "–" if mean is None else f"{plain(mean.value)} ({interval(mean, plain)})"
 
 
 def _arms(study: StudyResult, measure: Measured, caption: str) -> Table:

@@ -78,23 +78,37 @@ def test_results_page_has_arms_comparisons_and_costs(workspace: Path, tmp_path: 
 
 
 def test_halves_of_a_test_are_one_table_instead_of_a_section_each(tmp_path: Path) -> None:
-    design = design_of(VALUES, *HALVES)
-    found = [find(design, measure, VALUES) for measure in HALVES]
-    study = {
-        "reference": "slow",
-        "controls": [],
-        "seeds": [0, 1, 2],
-        "findings": [as_json(finding) for finding in found],
-    }
-    (tmp_path / "study.json").write_text(
-        json.dumps([{"pipeline": "contextual", "made": 1.0, "costs": {}, "study": study}])
-    )
-    text = _invoke("--from", str(tmp_path / "study.json"))
+    text = _invoke("--from", str(_study_of(tmp_path, *HALVES)))
     assert "cite/test/accuracy, which decides" in text
     assert "cite/test/simple/accuracy" not in text
     assert "| Task | Arm | simple | complex | advantage over slow, complex − simple |" in text
     assert "| cite | fast | 0.600 " in text
     assert "Published: Arora et al. 2020" in text
+
+
+def test_several_tasks_have_a_table_of_all_arms(tmp_path: Path) -> None:
+    sizes = [
+        Measure(stage=f"cite-{size}", metric="test/accuracy", better="higher") for size in ("200", "1000")
+    ]
+    text = _invoke("--from", str(_study_of(tmp_path, *sizes, tasks=("cite-200", "cite-1000"))))
+    assert "| Measure | slow | fast |" in text
+    for size in ("200", "1000"):
+        assert f"| cite-{size}/test/accuracy | 0.507 (0.478 to 0.535) | 0.600 (0.575 to 0.625) |" in text
+
+
+def _study_of(folder: Path, *measures: Measure, tasks: tuple[str, ...] = ()) -> Path:
+    """A file of results with a study whose measures all have `VALUES`."""
+    design = design_of(VALUES, *measures)
+    study = {
+        "reference": "slow",
+        "controls": [],
+        "seeds": [0, 1, 2],
+        "tasks": tasks,
+        "findings": [as_json(find(design, measure, VALUES)) for measure in measures],
+    }
+    file = folder / "study.json"
+    file.write_text(json.dumps([{"pipeline": "contextual", "made": 1.0, "costs": {}, "study": study}]))
+    return file
 
 
 def test_results_from_mlflow_equal_those_of_the_workspace(workspace: Path) -> None:
