@@ -49,7 +49,10 @@ def check(pipelines: PipelineArguments, set_: SetOption = None) -> None:
             continue
         for warning in inspect(flow):
             echo(f"{pipeline}: warning: {warning}", err=True)
-        echo(f"{pipeline}: valid; stages {', '.join(node.name for node in flow.nodes)}")
+        names = [node.name for node in flow.nodes]
+        written = [name for name in names if "." not in name]
+        copies = f"; {len(names) - len(written)} for arms and seeds" if len(written) < len(names) else ""
+        echo(f"{pipeline}: valid; stages {', '.join(written)}{copies}")
     if wrong:
         raise typer.Exit(2)
 

@@ -215,12 +215,16 @@ def override(settings: Settings, assignments: Sequence[str]) -> Settings:
             raise ConfigError(f"--set {assignment}: {error}") from None
         place = data
         *parents, last = path.split(".")
-        for name in parents:
+        for number, name in enumerate(parents, 1):
             if place.get(name) is None:
                 place[name] = {}
             place = place[name]
             if not isinstance(place, dict):
-                raise ConfigError(f"--set {assignment}: `{name}` holds a value, not a group of keys")
+                group = ".".join(parents[:number])
+                raise ConfigError(
+                    f"--set {assignment}: `{name}` is {as_yaml(place)}, not a group of keys; to replace it by a group: "
+                    f"--set '{group}={{key: value, …}}'"
+                )
         place[last] = value
     return Settings(data, settings.file, settings.lines)
 

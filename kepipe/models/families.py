@@ -90,7 +90,8 @@ class Family:
         return "encoder-decoder" if self.decoder else "encoder"
 
 
-_MUON = {"optimizer": "muon", "learning_rate": 3e-3}
+_MASK_30 = {"objective": {"name": "mlm", "mlm_probability": 0.3}}
+_MUON_MASK_30 = {"optimizer": "muon", "learning_rate": 3e-3, **_MASK_30}
 _T5_TRAINING = {  # 1 / √max(n, 10,000) at update n of 2^19
     "optimizer": "adafactor",
     "learning_rate": 0.01,
@@ -119,7 +120,7 @@ FAMILIES: Mapping[str, Family] = {
         {**MINIATURES, **BASE_AND_LARGE},
         begins_with_cls=True,
         published={"learning_rate": 1e-4, "warmup": 0.01, "betas": (0.9, 0.999)},  # appendix A.2
-        recipe=_MUON,
+        recipe=_MUON_MASK_30,
     ),
     # Liu et al. 2019: no next sentence; positions begin after the row of padding
     "roberta": Family(
@@ -137,7 +138,7 @@ FAMILIES: Mapping[str, Family] = {
         begins_with_cls=True,
         offset_by_pad=True,
         published={"learning_rate": 6e-4, "warmup": 0.048, "max_grad_norm": 0.0},  # table 9
-        recipe=_MUON,
+        recipe=_MUON_MASK_30,
     ),
     # Warner et al. 2024; the small sizes have as many weights as BERT's
     "modernbert": Family(
@@ -166,8 +167,9 @@ FAMILIES: Mapping[str, Family] = {
             "warmup": 0.002,
             "schedule": "wsd",
             "weight_decay": 1e-5,
-        },  # table 3
-        recipe=_MUON,
+            **_MASK_30,
+        },  # table 3; section 2.2.2 for the masking
+        recipe=_MUON_MASK_30,
     ),
     # Radford et al. 2019; `norm: post` gives GPT-1 (Radford et al. 2018)
     "gpt2": Family(

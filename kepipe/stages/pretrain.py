@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -23,12 +23,15 @@ from kepipe.models.static.config import StaticConfig
 from kepipe.objectives import requirements, table
 from kepipe.objectives.mlm import MLM
 from kepipe.objectives.requirements import RowSettings
+from kepipe.objectives.settings import ObjectiveSettings
 from kepipe.stages import distilling, fitting, preview
 from kepipe.stages.artifacts import Graph, Model, Shards, Vectors
 from kepipe.stages.distilling import PretrainingDistillation
 from kepipe.stages.provenance import provenance
 from kepipe.training.recipes import RecipeName, settings_of
 from kepipe.training.settings import TRAINING_FIGURES, TrainingSettings
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 def _no_method(value: Any) -> Any:
@@ -39,6 +42,29 @@ def _no_method(value: Any) -> Any:
             f"{name} is a knowledge method: set `objective: mlm` and `knowledge: {{method: {name}}}`"
         )
     return value
+
+
+def _as_mapping(objective: Any) -> Any:
+    """The settings of an objective that are given, with its name; what is neither settings nor a name, as it is."""
+    if isinstance(objective, ObjectiveSettings):
+        return {"name": table.name_of(objective), **objective.model_dump(exclude_unset=True)}
+    return {"name": objective} if isinstance(objective, str) else objective
+
+
+def _over(recipe: Mapping[str, Any], given: Any) -> Any:
+    """Given settings of an objective over the recipe's, which are those of one objective; `given` if it is another."""
+    if not isinstance(given, Mapping) or not recipe or given.get("name", recipe["name"]) != recipe["name"]:
+        return given
+    return {**recipe, **given}
+
+
+def _with_defaults(section: SectionT, kept: Collection[str] = ()) -> SectionT:
+    """The section with defaults for what is not written, apart from the fields `kept`."""
+    fields = type(section).model_fields
+    unwritten = fields.keys() - section.model_fields_set - set(kept)
+    return section.model_copy(
+        update={name: fields[name].get_default(call_default_factory=True) for name in unwritten}
+    )
 
 
 class PretrainConfig(TrainingSettings):
@@ -78,7 +104,8 @@ class PretrainConfig(TrainingSettings):
     @classmethod
     def _follow_recipe(cls, values: Any, validate: Callable[[Any], Self]) -> Self:
         """Fill in what the recipe sets. These fields stay out of `model_fields_set`, so that `without_recipe` can undo
-        them. With another optimizer than the recipe's, its learning rate is dropped."""
+        them. With another optimizer than the recipe's, its learning rate is dropped, with another objective what it
+        sets there."""
         if not isinstance(values, Mapping):
             return validate(values)
         base = values.get("base", {})
@@ -90,17 +117,20 @@ class PretrainConfig(TrainingSettings):
         if settings.get("optimizer") != values.get("optimizer", settings.get("optimizer")):
             settings = {name: value for name, value in settings.items() if name != "learning_rate"}
         of_base = {**settings.get("base", {}), **base}
-        config = validate({**settings, **values, **({"base": of_base} if of_base else {})})
+        given = _as_mapping(values.get("objective", {}))
+        objective = _over(settings.get("objective", {}), given)
+        nested = {name: value for name, value in (("base", of_base), ("objective", objective)) if value}
+        config = validate({**settings, **values, **nested})
         config.model_fields_set.difference_update(settings.keys() - values.keys())
+        if objective is not given:
+            config.objective.model_fields_set.difference_update(objective.keys() - given.keys())
         return config
 
     def without_recipe(self) -> Self:
         """The settings with kepipe's defaults in place of the recipe's, which is for newly initialised models."""
-        fields = type(self).model_fields
-        unwritten = fields.keys() - self.model_fields_set - {"base"}
-        return self.model_copy(
-            update={n: fields[n].get_default(call_default_factory=True) for n in unwritten}
-        )
+        objective = self.objective if "objective" in self.model_fields_set else MLM()
+        plain = _with_defaults(self, kept=("base", "objective"))
+        return plain.model_copy(update={"objective": _with_defaults(objective)})
 
     @property
     def distillation_settings(self) -> PretrainingDistillation:

@@ -11,22 +11,19 @@ from unittest import mock
 from kepipe.models.families import FAMILIES
 from kepipe.models.protocols import ParameterGroup, TrainableModel
 
-PLAIN = {"optimizer": "adamw", "base": {"init": "normal"}}
-HEADS = {"optimizer": "adamw"}
+MASK_15, MASK_40 = ({"objective": {"name": "mlm", "mlm_probability": share}} for share in (0.15, 0.4))
+HEADS = {"optimizer": "adamw", **MASK_15}
+PLAIN = {**HEADS, "base": {"init": "normal"}}
 MODERN = {"family": "modernbert"}
 GATED = {"feedforward": 704}  # with a gate, about as many weights as 1,024 without
-DEFAULT = "positional heads, muon: the default"
+DEFAULT = "positional heads, muon, mask 30%: the default"
 BUDGET_OF = "budget_of"
 """The key of an ingredient that trains by `budget` instead of `steps`, for the wall time of the one it names."""
 INGREDIENTS: dict[str, dict[str, Any]] = {
     "adamw, first weights normal, rate 5e-4": PLAIN,
     "rate 1e-3": {**PLAIN, "learning_rate": 1e-3},
     "rate 3e-3": {**PLAIN, "learning_rate": 3e-3},
-    "rate 1e-3, mask 30%": {
-        **PLAIN,
-        "learning_rate": 1e-3,
-        "objective": {"name": "mlm", "mlm_probability": 0.3},
-    },
+    "rate 1e-3, mask 30%": {"optimizer": "adamw", "base": {"init": "normal"}, "learning_rate": 1e-3},
     "rate 1e-3, cosine schedule": {**PLAIN, "learning_rate": 1e-3, "schedule": "cosine"},
     "rate 1e-3, budget of time": {**PLAIN, "learning_rate": 1e-3, BUDGET_OF: "rate 1e-3"},
     "rate 1e-3, batch ramp": {**PLAIN, "learning_rate": 1e-3, "accumulate": 4, "batch_ramp": 0.5},
@@ -40,11 +37,12 @@ INGREDIENTS: dict[str, dict[str, Any]] = {
     "rate 1e-3, no biases": {**PLAIN, "learning_rate": 1e-3, "parts": {"bias": False}},
     "rate 1e-3, decay of norms and biases": {**PLAIN, "learning_rate": 1e-3, "decay_all": True},
     "rate 1e-3, modernbert": {**PLAIN, "learning_rate": 1e-3, "base": MODERN},
-    "muon": {"base": {"init": "normal"}},
+    "muon": {"base": {"init": "normal"}, **MASK_15},
     "positional heads, rate 1e-3": {**HEADS, "learning_rate": 1e-3},
     "positional heads, rate 3e-3": {**HEADS, "learning_rate": 3e-3},
+    "positional heads, muon": MASK_15,
     DEFAULT: {},
-    "default, mask 30%": {"objective": {"name": "mlm", "mlm_probability": 0.3}},
+    "default, mask 40%": MASK_40,
     "default, cosine schedule": {"schedule": "cosine"},
     "default, wsd schedule": {"schedule": "wsd"},
     "default, budget of time": {BUDGET_OF: DEFAULT},

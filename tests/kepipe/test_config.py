@@ -186,6 +186,13 @@ def test_invalid_assignments_are_rejected(tmp_path: Path, bad: str) -> None:
         override(read(written(tmp_path, "steps: 3\n")), [bad])
 
 
+def test_assignment_inside_of_a_value_says_how_to_replace_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"`kind` is sgd, not a group .* --set 'optimiser.kind=\{key: value, …\}'"
+    ):
+        override(read(written(tmp_path, "optimiser: {kind: sgd}\n")), ["optimiser.kind.rate=1"])
+
+
 def test_merge_is_recursive_and_keeps_the_base_unchanged() -> None:
     base = {"a": {"x": 1, "y": 2}, "b": 3}
     assert merge(base, {"a": {"y": 5}, "c": 6}) == {"a": {"x": 1, "y": 5}, "b": 3, "c": 6}

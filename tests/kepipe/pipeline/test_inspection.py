@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,11 @@ def test_corpus_of_one_document_is_warned_about(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "did you mean `language`" in done.output
     assert f"{good}: valid" in done.output
+
+
+@pytest.mark.skipif("KEPIPE_DATA" not in os.environ, reason="KEPIPE_DATA is not set")
+def test_stages_of_arms_and_seeds_are_counted() -> None:
+    done = CliRunner().invoke(app, ["config", "check", "k-bert"])
+    valid = next(line for line in done.output.splitlines() if ": valid; stages graph, " in line)
+    assert re.search(r", study; \d+ for arms and seeds$", valid)
+    assert ".0" not in valid

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from kepipe.models.any_base import TRAINED
 from kepipe.models.base import Base
 from kepipe.models.families import FAMILIES
+from kepipe.objectives.mlm import MLM
 from kepipe.stages.pretrain import PretrainConfig
 from kepipe.training.recipes import RECIPES
 from kepipe.training.settings import TrainingSettings
@@ -92,6 +93,31 @@ def test_recipe_learning_rate_applies_only_to_its_optimizer() -> None:
     assert (other.optimizer, other.learning_rate) == ("adamw", TrainingSettings().learning_rate)
     assert config(optimizer="muon").learning_rate == 3e-3
     assert config(recipe="published", optimizer="muon").learning_rate == TrainingSettings().learning_rate
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "modernbert"])
+def test_default_recipe_masks_30_percent(family: str) -> None:
+    base = {"family": family}
+
+    def share(config: PretrainConfig) -> float:
+        return config.objective.model_dump()["mlm_probability"]  # type: ignore[no-any-return]
+
+    for objective in (
+        {},
+        {"objective": "mlm"},
+        {"objective": MLM()},
+        {"objective": {"name": "mlm", "level": "word"}},
+    ):
+        assert share(config(base=base, **objective)) == 0.3
+        assert share(config(base=base, **objective).without_recipe()) == 0.15
+    written = config(base=base, objective={"name": "mlm", "mlm_probability": 0.2, "level": "word"})
+    for settings in (written, written.without_recipe(), config(base=base, objective=written.objective)):
+        assert settings.objective == MLM(mlm_probability=0.2, level="word")
+    for other in ("span-masking", "unilm"):
+        assert share(config(base=base, objective=other)) == 0.15
+    assert share(config(base={"from": "minilm"})) == 0.15
+    published = share(config(base=base, recipe="published"))
+    assert published == (0.3 if family == "modernbert" else 0.15)
 
 
 def test_recipe_does_not_apply_to_a_trained_base() -> None:
