@@ -44,6 +44,8 @@ class Case:
         return "packed" if self.text == "running" else "doc-sentences"
 
 
+MASKING = {"mlm": {"mlm_probability": 0.15}}
+"""Objective → the settings with which it masks as many tokens as the Trainer's collator."""
 CASES = {
     "mini": Case({"family": "bert", "size": "mini"}, "mlm"),
     "base": Case({"family": "bert", "size": "base"}, "mlm", tokens=2048),
@@ -127,7 +129,7 @@ def train_with_kepipe(case: Case, shards: Path, steps: int, **settings: Any) -> 
     config = PRETRAIN.config.model_validate(
         {
             "base": case.base,
-            "objective": case.objective,
+            "objective": {"name": case.objective, **MASKING.get(case.objective, {})},
             "format": case.format,
             "length": LENGTH,
             "steps": steps,

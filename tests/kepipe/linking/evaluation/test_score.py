@@ -1,7 +1,9 @@
 import pytest
 
+from kepipe.linking.evaluation.assess import Decision, Mistake
 from kepipe.linking.evaluation.score import Counts, candidate_recall, count, summarise
 from kepipe.linking.kb.links import NIL, UNKNOWN, Link
+from tests.benchmarks.linking_kinds import ambiguous
 
 GIVEN = [Link(0, 5, 1), Link(10, 15, 2), Link(20, 25, NIL), Link(30, 35, UNKNOWN)]
 
@@ -28,3 +30,17 @@ def test_micro_and_macro_scores_by_hand() -> None:
 
 def test_candidate_recall_leaves_out_links_outside_the_graph() -> None:
     assert candidate_recall([Link(0, 5, 1), Link(0, 5, 3)], GIVEN) == (1, 2)
+
+
+def test_ambiguous_mentions_are_gold_mentions_with_several_candidates() -> None:
+    def decision(predicted: int, given: int, choices: int, mistake: Mistake | None) -> Decision:
+        return Decision(0, 0, 1, predicted, given, choices, "", mistake)
+
+    decisions = [
+        decision(1, 1, 2, None),
+        decision(3, 3, 1, None),  # one candidate
+        decision(2, 1, 2, "wrong entity"), decision(-1, 1, 2, "left out"),  # one mention, wrongly linked
+        decision(-1, 4, 3, "no candidate"),
+        decision(5, -1, 2, "not marked"),
+    ]  # fmt: skip
+    assert ambiguous(decisions) == (3, 1)
