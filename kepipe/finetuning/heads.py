@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from kepipe.data.batch import Batch
 from kepipe.finetuning.output import PLAIN_LOSS, LossSettings
-from kepipe.finetuning.read_positions import SOFT_LABELS
+from kepipe.finetuning.read_positions import SOFT_LABELS, TEACHER_STATES
 from kepipe.finetuning.task_model import TaskModel
 from kepipe.models.protocols import TrainableEncoder
-from kepipe.training.soft_targets import binary_divergence, divergence
+from kepipe.training.soft_targets import binary_divergence, divergence, similarity_difference
 
 
 class LabelHead(nn.Module):
@@ -31,13 +31,19 @@ class LabelHead(nn.Module):
 
     def forward(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
         """Logits [N, L] of the N cases of a batch: its rows, or in tagging its words. `hidden_BTD`: hidden states."""
+        return self.logits(self.read(hidden_BTD, batch))
+
+    def read(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
+        """What the linear layer reads of each case: hidden states, float [N, D]."""
         if self.mean:
             there_BT1 = (batch.documents > 0).unsqueeze(-1).to(hidden_BTD.dtype)
-            read_ND = (hidden_BTD * there_BT1).sum(1) / there_BT1.sum(1)
-        else:
-            assert batch.label_positions is not None
-            read_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.label_positions)
-            read_ND = read_ND.reshape(-1, self.tokens_per_case * read_ND.shape[1])
+            return (hidden_BTD * there_BT1).sum(1) / there_BT1.sum(1)
+        assert batch.label_positions is not None
+        read_ND = hidden_BTD.flatten(0, 1).index_select(0, batch.label_positions)
+        return read_ND.reshape(-1, self.tokens_per_case * read_ND.shape[1])
+
+    def logits(self, read_ND: Tensor) -> Tensor:
+        """Logits [N, L] of the cases."""
         logits_NL: Tensor = self.dense(self.dropout(read_ND))
         return logits_NL
 
@@ -51,7 +57,8 @@ class LabelHead(nn.Module):
 @dataclass(frozen=True)
 class LabelCriterion:
     """The mean loss over labelled cases. `several`: multi-label. `settings`: label smoothing (Szegedy et al. 2016, §7;
-    single-label only), label weights, and the weight of a teacher's probabilities, which are a term of their own."""
+    single-label only), label weights, and the weights of a teacher's probabilities and of the similarities of its
+    hidden states, each a term of its own."""
 
     several: bool
     settings: LossSettings = PLAIN_LOSS
@@ -60,7 +67,8 @@ class LabelCriterion:
     @property
     def terms(self) -> tuple[str, ...]:
         """See `Criterion`."""
-        return ("task", "distillation") if self.settings.teacher_weight else ("task",)
+        weights = {"distillation": self.settings.teacher_weight, "similarities": self.settings.similarities}
+        return ("task", *(name for name, weight in weights.items() if weight))
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """The number of labelled cases."""
@@ -70,7 +78,20 @@ class LabelCriterion:
     def __call__(self, model: TaskModel[TrainableEncoder], batch: Batch) -> dict[str, Tensor]:
         """See `Criterion`."""
         assert batch.labels is not None
-        logits_NL = model(batch)
+        similarities = self.settings.similarities
+        if not similarities:
+            return self._of_logits(model(batch), batch)
+        assert isinstance(model.head, LabelHead)
+        hidden_BTD = model.hidden(batch)
+        logits_NL = model.of_hidden(hidden_BTD, batch)
+        ours_ND = model.head.read(hidden_BTD, batch)
+        theirs_ND = batch.extra[TEACHER_STATES]
+        read_N = ~theirs_ND.isnan().any(-1)
+        difference = similarity_difference(ours_ND[read_N], theirs_ND[read_N])
+        return {**self._of_logits(logits_NL, batch), "similarities": similarities * difference}
+
+    def _of_logits(self, logits_NL: Tensor, batch: Batch) -> dict[str, Tensor]:
+        assert batch.labels is not None
         task = loss(logits_NL, batch.labels, self.settings, several=self.several)
         share, temperature = self.settings.teacher_weight, self.settings.temperature
         if not share:

@@ -101,7 +101,13 @@ def loss_settings(task_model: FineTunedModel, config: FinetuneConfig, rows: Sequ
     if not any(row.soft_labels is not None for row in rows):
         return LossSettings(config.label_smoothing, weights)
     distillation = config.distillation_settings
-    return LossSettings(config.label_smoothing, weights, distillation.weight, distillation.temperature)
+    return LossSettings(
+        config.label_smoothing,
+        weights,
+        distillation.weight,
+        distillation.temperature,
+        distillation.similarities,
+    )
 
 
 def calibrate(

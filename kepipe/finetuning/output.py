@@ -64,12 +64,14 @@ class AnswerFormat:
 class LossSettings:
     """Settings of a task's loss. `label_smoothing`: the share of each gold label that is spread over all labels.
     `weights`: label weights, float [L], see `class_weights`; None: equal weights. `teacher_weight`: weight of a
-    teacher's probabilities, taken at `temperature`; the labels have the rest."""
+    teacher's probabilities, taken at `temperature`; the labels have the rest. `similarities`: weight of those of its
+    hidden states."""
 
     label_smoothing: float = 0.0
     weights: Floats | None = None
     teacher_weight: float = 0.0
     temperature: float = 1.0
+    similarities: float = 0.0
 
 
 PLAIN_LOSS = LossSettings()

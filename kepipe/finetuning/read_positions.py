@@ -17,11 +17,14 @@ from kepipe.objectives.losses import tensor
 
 SOFT_LABELS = "soft_labels"
 """Name of a teacher's probabilities in `Batch.extra`."""
+TEACHER_STATES = "teacher_states"
+"""Name of a teacher's hidden states in `Batch.extra`."""
 
 
 def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat, *, several: bool) -> Batch:
     """The batch with flat `label_positions` for the head, and with labels if the rows have them: int [N], or multi-hot
-    int [N, L] if `several`; a teacher's probabilities as `extra["soft_labels"]`, float [N, L].
+    int [N, L] if `several`; a teacher's probabilities as `extra["soft_labels"]`, float [N, L], and its hidden states as
+    `extra["teacher_states"]`, float [N, D].
 
     A word that was cut off after tokens were moved is dropped; for another token that was cut off, the row's last
     token is read instead (see `count_cut_off`).
@@ -36,15 +39,19 @@ def add_read_positions(batch: Batch, rows: Sequence[Row], answers: AnswerFormat,
             if several
             else np.fromiter(chain.from_iterable(given), np.int64)
         )
-    soft = [row.soft_labels for row in rows if row.soft_labels is not None]
-    soft_labels = np.concatenate(soft) if len(soft) == len(rows) else None
+    learned = {
+        SOFT_LABELS: [row.soft_labels for row in rows if row.soft_labels is not None],
+        TEACHER_STATES: [row.teacher_states for row in rows if row.teacher_states is not None],
+    }
+    from_teacher = {name: np.concatenate(of) for name, of in learned.items() if len(of) == len(rows)}
     if answers.reads == "words":
         left = positions >= 0
         of, positions = of[left], positions[left]
         labels = None if labels is None else labels[left]
-        soft_labels = None if soft_labels is None else soft_labels[left]
-    if soft_labels is not None:
-        batch = replace(batch, extra={**batch.extra, SOFT_LABELS: torch.from_numpy(soft_labels).float()})
+        from_teacher = {name: values[left] for name, values in from_teacher.items()}
+    if from_teacher:
+        extra = {name: torch.from_numpy(values).float() for name, values in from_teacher.items()}
+        batch = replace(batch, extra={**batch.extra, **extra})
     places = of * width + np.where(positions < 0, lengths_B[of] - 1, positions)
     return replace(batch, label_positions=tensor(places), labels=None if labels is None else tensor(labels))
 

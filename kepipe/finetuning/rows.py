@@ -66,8 +66,9 @@ class Row:
     `labels`: the encoded gold labels: one label index per row, several in typing, one per read word in tagging, token
     ids of a text; None if unknown. `example`: the index of the example; a long example has several rows, its windows.
     `characters`: int [n, 2], start and stop offsets in the second text of each of its tokens, if these are read.
-    `soft_labels`: float [cases, L], a teacher's probabilities. `candidates`: names in the words of the row, with the
-    entities that they may mean.
+    `soft_labels`: float [cases, L], a teacher's probabilities. `teacher_states`: float [cases, D], its hidden states,
+    NaN for words that it does not read. `candidates`: names in the words of the row, with the entities that they may
+    mean.
     """
 
     tokens: Ints
@@ -79,6 +80,7 @@ class Row:
     example: int = 0
     characters: Ints | None = None
     soft_labels: Floats | None = None
+    teacher_states: Floats | None = None
     candidates: Candidates | None = None
 
     def __len__(self) -> int:

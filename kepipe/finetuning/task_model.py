@@ -25,19 +25,23 @@ class TaskModel(TrainableModel, Generic[EncoderT_co]):
 
     def forward(self, batch: Batch) -> Tensor:
         """The output of the head, float32, such as logits [N, L] of a batch's cases."""
-        hidden_BTD = self._hidden(batch).float()
+        return self.of_hidden(self.hidden(batch), batch)
+
+    def of_hidden(self, hidden_BTD: Tensor, batch: Batch) -> Tensor:
+        """The output of the head from hidden states, float32."""
         with torch.autocast(
             hidden_BTD.device.type, enabled=False
         ):  # 8 bits cannot hold features of small variance
             output: Tensor = self.head(hidden_BTD, batch)
         return output.float()
 
-    def _hidden(self, batch: Batch) -> Tensor:
+    def hidden(self, batch: Batch) -> Tensor:
+        """The hidden states that the head reads, float32 [B, T, D]."""
         if self.mixture is None:
-            return self.encoder.encode(batch)
+            return self.encoder.encode(batch).float()
         assert isinstance(self.encoder, LayerStates)
         mixed_BTD: Tensor = self.mixture(self.encoder.encode_layers(batch))
-        return mixed_BTD
+        return mixed_BTD.float()
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
         """The weights of head and mixture, by the names under which they are saved."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from kepipe.objectives.base import Objective
 from kepipe.objectives.losses import HiddenCriterion, LossSum, TokenModel
 from kepipe.training.criterion import Losses
-from kepipe.training.soft_targets import divergence
+from kepipe.training.soft_targets import divergence, similarity_difference
 
 if TYPE_CHECKING:
     from kepipe.data.batch import Batch, Mentions, TokenRows
@@ -66,8 +66,7 @@ class TeacherLoss(HiddenCriterion):
     """At the predicted tokens: `divergence` from the teacher's probabilities, and optionally how much the similarities
     of hidden states differ from the teacher's.
 
-    Similarities are the cosines of all pairs of N hidden states, so that the two models may have different widths; the
-    term is the mean squared difference over the N × N pairs of a micro-batch (Tung & Mori 2019, eq. 4, with cosines).
+    Similarities are those of the N hidden states of a micro-batch, see `similarity_difference`.
     """
 
     def __init__(self, teacher: TokenPredictor, temperature: float, *, similarities: bool) -> None:
@@ -100,7 +99,7 @@ class TeacherLoss(HiddenCriterion):
             targets_NV = F.softmax(self.teacher.vocabulary(theirs_ND).float() / self.temperature, dim=-1)
         means = {DISTILLATION: divergence(model.vocabulary(hidden_ND), targets_NV, self.temperature)}
         if SIMILARITIES in self._terms:
-            means[SIMILARITIES] = F.mse_loss(_cosines(hidden_ND), _cosines(theirs_ND))
+            means[SIMILARITIES] = similarity_difference(hidden_ND, theirs_ND)
         return means
 
 
@@ -126,9 +125,3 @@ def learn_from(
 def frozen(model: Any) -> Any:
     """The model in evaluation mode, without gradients."""
     return model.eval().requires_grad_(False)
-
-
-def _cosines(hidden_ND: Tensor) -> Tensor:
-    """Cosines of all pairs, float [N, N]."""
-    unit_ND = F.normalize(hidden_ND.float(), dim=-1)
-    return unit_ND @ unit_ND.T

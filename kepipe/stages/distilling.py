@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from kepipe.config import ConfigConflict
 from kepipe.finetuning.label_output import LabelOutput
 from kepipe.finetuning.table import TASKS
@@ -32,9 +30,6 @@ class PretrainingDistillation(Distillation):
 
     shorthand: ClassVar[Mapping[str, str]] = {"knowledge": "method"}
 
-    similarities: float = Field(0.0, ge=0)
-    """Weight of a second loss: how much the cosines between hidden states differ from the teacher's. The widths of the
-    two models may differ."""
     knowledge: KnowledgeMethods = ()
     """Knowledge that the teacher gets and the student does not, such as `k-bert`, from the graph or vectors of the
     stage, in addition to that in the teacher's folder."""
@@ -77,6 +72,11 @@ def fine_tuning_conflicts(stage: Planned) -> Iterator[ConfigConflict]:
     elif config.decoding == "crf":
         yield ConfigConflict(
             "decoding", "a teacher gives the probabilities of single labels: set `decoding: valid`"
+        )
+    if config.train == "head" and config.distillation_settings.similarities:
+        yield ConfigConflict(
+            "distillation.similarities",
+            "`train: head` leaves the hidden states as they are: leave it out, or set `train: lora` or `train: all`",
         )
 
 

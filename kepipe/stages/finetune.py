@@ -106,8 +106,8 @@ def finetune(inputs: FinetuneInputs, config: FinetuneConfig, context: StageConte
     context.sources_read()
     if (teacher := folder_of(inputs.teacher, config.distillation)) is not None:
         opened = Predictor.open(teacher, device=context.device)
-        temperature = config.distillation_settings.temperature
-        rows["train"] = with_soft_labels(rows["train"], splits["train"], opened, task_model.spec, temperature)
+        settings = config.distillation_settings
+        rows["train"] = with_soft_labels(rows["train"], splits["train"], opened, task_model.spec, settings)
     batches = TaskBatches.over(rows["train"], task_model.collator, config.batch_tokens, context.seed)
     dev = DevEvaluator(task, splits["dev"], rows["dev"], task_model.collator, config.batch_tokens)
     set_trainable(task_model.model, config, context.seed)

@@ -21,3 +21,6 @@ class Distillation(Section):
     """Weight of the teacher's probabilities in the loss. The true labels have the rest."""
     temperature: float = Field(2.0, gt=0)
     """Logits of teacher and student are divided by it. The higher, the more the less probable labels count."""
+    similarities: float = Field(0.0, ge=0)
+    """Weight of a second loss: how much the cosines between hidden states differ from the teacher's. The widths of the
+    two models may differ."""

@@ -1,4 +1,5 @@
-"""The loss of knowledge distillation: how far a student's probabilities are from its teacher's."""
+"""The losses of knowledge distillation: how far a student's probabilities, and the similarities of its hidden states,
+are from its teacher's."""
 
 from __future__ import annotations
 
@@ -26,3 +27,17 @@ def binary_divergence(logits_NL: Tensor, targets_NL: Tensor, temperature: float)
     entropy_NL = F.binary_cross_entropy(targets_NL, targets_NL, reduction="sum")
     summed = F.binary_cross_entropy_with_logits(scaled_NL, targets_NL, reduction="sum") - entropy_NL
     return temperature**2 * summed / max(1, len(logits_NL))
+
+
+def similarity_difference(ours_ND: Tensor, theirs_ND: Tensor) -> Tensor:
+    """Mean squared difference between the cosines of all N × N pairs of N vectors; 0 if there are none (Tung & Mori
+    2019, eq. 4, with cosines). The widths D of student and teacher may differ."""
+    if not len(ours_ND):
+        return ours_ND.sum()
+    return F.mse_loss(_cosines(ours_ND), _cosines(theirs_ND))
+
+
+def _cosines(hidden_ND: Tensor) -> Tensor:
+    """Cosines of all pairs, float [N, N]."""
+    unit_ND = F.normalize(hidden_ND.float(), dim=-1)
+    return unit_ND @ unit_ND.T

@@ -199,6 +199,19 @@ def test_simcse_needs_dropout(tmp_path: Path) -> None:
     assert error_message(tmp_path, stage.format(", dropout: 0.1", "simcse")) == ""
 
 
+@pytest.mark.parametrize("family", ["elmo", "xlnet", "transformer-xl", "gpt2", "t5"])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_other_families_are_refused_with_their_own_objectives(
+    tmp_path: Path, files: dict[str, Path], family: str, name: str
+) -> None:
+    file = f", file: {files[name]}" if name in files else ""
+    settings = f"base: {{family: {family}, dropout: 0.1}}, objective: {{name: {name}{file}}}"
+    message = error_message(tmp_path, f"  pretrain: {{{settings}}}\n")
+    own = {"elmo": "bidirectional-lm", "xlnet": "permutation-lm", "t5": "mass"}.get(family, "causal-lm")
+    assert name in message
+    assert f"set `objective: {own}`" in message
+
+
 def test_uniformity_needs_two_texts() -> None:
     for pairs, counted in ((1, 0), (2, 1)):
         batch = batch_of([0] * pairs + [1] * pairs, list(range(2 * pairs)), list(range(pairs)))

@@ -223,14 +223,20 @@ def test_invalid_lines_are_reported(bert: Model, tmp_path: Path) -> None:
 RUN = """
 import sys
 from pathlib import Path
-from kepipe.stages.artifacts import Model
+from kepipe.stages.artifacts import FineTuned, Model
 from tests.support.killing import kill_when, newest_step
 from tests.support.tasks import finetune
 root = Path(sys.argv[1])
 if sys.argv[3] == "killed":
     kill_when(lambda: newest_step(root / sys.argv[2] / "scratch" / "checkpoints"))
 data = {split: str(root / f"{split}.jsonl") for split in ("train", "dev", "test")}
-finetune(root / sys.argv[2], Model(root / "base", "digest"), "relations", data, dropout=0.1)
+inputs, settings = None, {}
+if (root / "teacher").exists():
+    inputs = {"teacher": FineTuned(root / "teacher/out", "digest")}
+    settings = {"distillation": {"weight": 0.5, "similarities": 1.0}}
+finetune(
+    root / sys.argv[2], Model(root / "base", "digest"), "relations", data, None, inputs, dropout=0.1, **settings
+)
 """
 
 
@@ -240,9 +246,13 @@ def start(root: Path, name: str, ends: str = "") -> subprocess.Popen[bytes]:
     )
 
 
-def test_killed_finetune_resumes_bit_identically(tmp_path: Path) -> None:
-    base_model(tmp_path / "base")
-    write_task(tmp_path, "relations", 300, 60)
+@pytest.mark.parametrize("taught", [False, True])
+def test_killed_finetune_resumes_bit_identically(tmp_path: Path, taught: bool) -> None:
+    """Also with a teacher, whose probabilities and hidden states are learned."""
+    model = base_model(tmp_path / "base")
+    data = write_task(tmp_path, "relations", 300, 60)
+    if taught:
+        finetune(tmp_path / "teacher", model, "relations", data, epochs=1)
     whole, killed = start(tmp_path, "whole"), start(tmp_path, "killed", "killed")
     assert killed.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed/out/scores.json").exists()
