@@ -38,7 +38,7 @@ def test_the_head_is_exact_under_autocast(narrow: Model) -> None:
     hidden_BTD = 1 + 0.01 * torch.randn(4, 6, 32)
     tokens = torch.full((4, 6), 7)
     batch = Batch(tokens, torch.ones_like(tokens), torch.zeros_like(tokens))
-    with torch.no_grad(), patch.object(model, "_hidden", return_value=hidden_BTD):
+    with torch.no_grad(), patch.object(model, "hidden", return_value=hidden_BTD):
         exact = model(batch)
         with torch.autocast("cpu", torch.bfloat16):
             assert torch.equal(model(batch), exact)
