@@ -180,14 +180,9 @@ def test_assignments_override_values_and_create_groups(tmp_path: Path) -> None:
     assert (training.steps, training.optimiser.rate, training.optimiser.kind) == (7, 0.5, "sgd")
 
 
-@pytest.mark.parametrize(
-    ("bad", "reason"),
-    [
-        ("steps", "KEY=VALUE"), ("=3", "KEY=VALUE"), ("steps=[1", r"--set steps=\[1: "),
-        ("steps.deep=1", r"`steps` is 3, not a group .* --set 'steps=\{key: value"),
-    ],
-)  # fmt: skip
-def test_invalid_assignments_are_rejected(tmp_path: Path, bad: str, reason: str) -> None:
+@pytest.mark.parametrize("bad", ["steps", "=3", "steps.deep=1", "steps=[1"])
+def test_invalid_assignments_are_rejected(tmp_path: Path, bad: str) -> None:
+    reason = r"`steps` is 3, not a group .* --set 'steps=\{key: value" if "deep" in bad else "--set"
     with pytest.raises(ConfigError, match=reason):
         override(read(written(tmp_path, "steps: 3\n")), [bad])
 
